@@ -1,0 +1,150 @@
+//! Certificates: read from PEM and DER, and asked for what they say.
+
+use crate::{
+    error::{Code, Error, Result},
+    file,
+    ossl::{
+        bio::MemReader,
+        x509::{AltName, X509},
+    },
+    pem::{self, Format},
+    private_key::PrivateKey,
+};
+use std::{ffi::CStr, fmt::Write, net::IpAddr, path::Path, sync::OnceLock};
+
+pub use crate::ossl::x509::Party;
+
+/// A certificate.
+pub struct Certificate {
+    x509: X509,
+    subject: OnceLock<Vec<u8>>,
+    issuer: OnceLock<Vec<u8>>,
+}
+
+impl Clone for Certificate {
+    fn clone(&self) -> Certificate {
+        Certificate::new(self.x509.clone())
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Certificate) -> bool {
+        self.x509 == other.x509
+    }
+}
+
+impl Certificate {
+    /// The certificate over OpenSSL's.
+    pub fn new(x509: X509) -> Certificate {
+        Certificate { x509, subject: OnceLock::new(), issuer: OnceLock::new() }
+    }
+
+    /// OpenSSL's.
+    pub fn x509(&self) -> &X509 {
+        &self.x509
+    }
+
+    /// The first certificate of a file.
+    pub fn from_file(path: &Path, format: Format) -> Result<Certificate> {
+        let data = file::read(path)?;
+        Certificate::from_bytes(&data, format).map_err(|error| error.context(path.display()))
+    }
+
+    /// The first certificate in `data`.
+    pub fn from_bytes(data: &[u8], format: Format) -> Result<Certificate> {
+        if !format.is_pem(data) {
+            return X509::from_der(data).map(Certificate::new);
+        }
+        let reader = MemReader::new(data)?;
+        X509::next_from_pem(&reader)?.map(Certificate::new).ok_or_else(|| pem::lacks("certificate", data))
+    }
+
+    /// All certificates of a PEM file, in the file's order; at least one.
+    pub fn all_from_file(path: &Path) -> Result<Vec<Certificate>> {
+        let data = file::read(path)?;
+        Certificate::all_from_pem(&data).map_err(|error| error.context(path.display()))
+    }
+
+    /// All certificates of a PEM text, in its order; at least one.
+    pub fn all_from_pem(data: &[u8]) -> Result<Vec<Certificate>> {
+        let reader = MemReader::new(data)?;
+        let mut all = Vec::new();
+        while let Some(x509) = X509::next_from_pem(&reader)? {
+            all.push(Certificate::new(x509));
+        }
+        if all.is_empty() { Err(pem::lacks("certificate", data)) } else { Ok(all) }
+    }
+
+    /// The CommonName in UTF-8, empty if there is none, followed by a NUL that is not part of it.
+    pub fn common_name(&self, party: Party) -> &[u8] {
+        let cached = match party {
+            Party::Subject => &self.subject,
+            Party::Issuer => &self.issuer,
+        };
+        cached.get_or_init(|| {
+            let mut name = self.x509.common_name(party).unwrap_or_default();
+            name.push(0);
+            name
+        })
+    }
+
+    /// The whole name, as RFC 2253 writes it.
+    pub fn name(&self, party: Party) -> Result<Vec<u8>> {
+        self.x509.name_text(party)
+    }
+
+    /// The digest of the certificate as "AB:CD:...".
+    pub fn fingerprint(&self, digest: &CStr) -> Result<String> {
+        let bytes = self.x509.digest(digest)?;
+        Ok(bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
+    }
+
+    /// The further names, each as "DNS:example.org".
+    pub fn alt_names(&self) -> Vec<String> {
+        self.x509.alt_names().iter().map(alt_name_text).collect()
+    }
+
+    /// Fails unless `key` belongs to this certificate.
+    pub fn check_private_key(&self, key: &PrivateKey) -> Result<()> {
+        if self.x509.matches(key.pkey()) {
+            return Ok(());
+        }
+        let subject = self.name(Party::Subject).unwrap_or_default();
+        let subject = String::from_utf8_lossy(&subject);
+        Err(Error::new(Code::Config, format!("the private key does not belong to the certificate of {subject}")))
+    }
+}
+
+/// A value that could be mistaken for the text around it is quoted as JSON does (CVE-2021-44532).
+fn alt_name_text(name: &AltName) -> String {
+    let value = match name.kind {
+        "IP" => ip_text(&name.value),
+        _ => String::from_utf8_lossy(&name.value).into_owned(),
+    };
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | ',' | '\'');
+    if value.chars().all(plain) {
+        return format!("{}:{value}", name.kind);
+    }
+    let mut quoted = String::new();
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
+                // Writing to a String cannot fail.
+                let _ = write!(quoted, "\\u{:04x}", c as u32);
+            }
+            c => quoted.push(c),
+        }
+    }
+    format!("{}:\"{quoted}\"", name.kind)
+}
+
+fn ip_text(octets: &[u8]) -> String {
+    if let Ok(v4) = <[u8; 4]>::try_from(octets) {
+        return IpAddr::from(v4).to_string();
+    }
+    match <[u8; 16]>::try_from(octets) {
+        Ok(v6) => IpAddr::from(v6).to_string(),
+        Err(_) => format!("<{} octets>", octets.len()),
+    }
+}

@@ -1,0 +1,221 @@
+//! What a connection should be: plain data with secure defaults, frozen by its first use and shared from then on.
+
+use crate::{
+    certificate::Certificate,
+    context::Context,
+    error::{Code, Error, Result},
+    hostname::Hostname,
+    net::deadline::Limit,
+    ossl::ssl::{Ask, PeerPolicy, Role},
+    private_key::PrivateKey,
+    protocol::{Protocol, Versions},
+};
+use std::{
+    ffi::CString,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+/// Which certificate of the peer's is good enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Its chain leads to a trusted CA, and it is for the host connected to.
+    ChainAndName,
+    /// Its chain leads to a trusted CA.
+    ChainOnly,
+    /// Any.
+    None,
+}
+
+/// Whether a server asks its clients for certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// Required if CAs or accepted certificates were given, else not asked for.
+    Auto,
+    /// Not asked for.
+    None,
+    /// Asked for; the client may have none.
+    Optional,
+    /// Required.
+    Required,
+}
+
+/// The name that a client sends as SNI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerName {
+    /// That of the host, unless it is an address.
+    Host,
+    /// This one.
+    Given(CString),
+    /// None.
+    Omitted,
+}
+
+/// What a connection presents of itself.
+#[derive(Clone, PartialEq)]
+pub struct Identity {
+    /// Its certificate, then the intermediate ones.
+    pub chain: Vec<Certificate>,
+    /// Its private key.
+    pub key: PrivateKey,
+}
+
+/// Time limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For a connect as a whole: name, addresses and handshake.
+    pub connect: Limit,
+    /// For a handshake.
+    pub handshake: Limit,
+    /// For a read.
+    pub read: Limit,
+    /// For a write.
+    pub write: Limit,
+    /// For a close. Zero: close waits for nothing.
+    pub close: Duration,
+}
+
+/// The settings.
+#[derive(Clone)]
+pub struct Config {
+    /// Protocol versions.
+    pub versions: Versions,
+    /// Certificate and key.
+    pub identity: Option<Identity>,
+    /// The trusted CAs; none means the system's.
+    pub cas: Vec<Certificate>,
+    /// If given, the peer must present one of these.
+    pub accepted: Option<Vec<Certificate>>,
+    /// What is verified.
+    pub verify: Verify,
+    /// Whether clients are asked.
+    pub client_certificate: ClientCertificate,
+    /// The peer's name where it is not the host connected to.
+    pub hostname: Option<Hostname>,
+    /// SNI.
+    pub server_name: ServerName,
+    /// ALPN names, each behind its length.
+    pub alpn: Vec<u8>,
+    /// Ciphers of TLS 1.2 and before.
+    pub cipher_list: Option<CString>,
+    /// Cipher suites of TLS 1.3.
+    pub cipher_suites: Option<CString>,
+    /// Groups for key agreement.
+    pub groups: Option<CString>,
+    /// Time limits.
+    pub limits: Limits,
+    /// Whether the handshake is left to the first read or write.
+    pub lazy_handshake: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            versions: Versions { protocol: Protocol::Sslv23, min: None, max: None },
+            identity: None,
+            cas: Vec::new(),
+            accepted: None,
+            verify: Verify::ChainAndName,
+            client_certificate: ClientCertificate::Auto,
+            hostname: None,
+            server_name: ServerName::Host,
+            alpn: Vec::new(),
+            cipher_list: None,
+            cipher_suites: None,
+            groups: None,
+            limits: Limits {
+                connect: Some(Duration::from_secs(30)),
+                handshake: Some(Duration::from_secs(10)),
+                read: None,
+                write: None,
+                close: Duration::from_secs(2),
+            },
+            lazy_handshake: false,
+        }
+    }
+}
+
+impl Config {
+    /// Sets certificate and key, both or neither.
+    pub fn set_identity(&mut self, chain: Vec<Certificate>, key: Option<PrivateKey>) -> Result<()> {
+        self.identity = match (chain.first(), key) {
+            (None, None) => None,
+            (Some(leaf), Some(key)) => {
+                leaf.check_private_key(&key)?;
+                Some(Identity { chain, key })
+            }
+            _ => return Err(Error::argument("certificate and private key must be both given or both left out")),
+        };
+        Ok(())
+    }
+
+    /// What the peer's certificate must be for an end of this role.
+    pub fn peer_policy(&self, role: Role) -> PeerPolicy {
+        let listed = !self.cas.is_empty() || self.accepted.is_some();
+        let ask = match (role, self.client_certificate) {
+            (Role::Client, _) | (Role::Server, ClientCertificate::None) => Ask::No,
+            (Role::Server, ClientCertificate::Auto) if !listed => Ask::No,
+            (Role::Server, ClientCertificate::Optional) => Ask::Optional,
+            (Role::Server, _) => Ask::Required,
+        };
+        let accepted = self.accepted.as_ref();
+        PeerPolicy {
+            ask,
+            chain: self.verify != Verify::None,
+            accepted: accepted.map(|list| list.iter().map(|certificate| certificate.x509().clone()).collect()),
+        }
+    }
+}
+
+/// A config that was used: nothing changes it any more.
+pub struct Frozen {
+    /// The settings.
+    pub config: Config,
+    /// What OpenSSL made of them.
+    pub context: Arc<Context>,
+}
+
+/// A config as its user holds it.
+#[derive(Default)]
+pub struct ConfigHandle {
+    draft: Mutex<Config>,
+    frozen: OnceLock<Arc<Frozen>>,
+}
+
+impl ConfigHandle {
+    /// A handle over these settings.
+    pub fn new(config: Config) -> ConfigHandle {
+        ConfigHandle { draft: Mutex::new(config), frozen: OnceLock::new() }
+    }
+
+    /// A copy that is not frozen.
+    pub fn copy(&self) -> ConfigHandle {
+        ConfigHandle::new(self.draft().clone())
+    }
+
+    fn draft(&self) -> std::sync::MutexGuard<'_, Config> {
+        self.draft.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the settings, unless they are frozen. A change that fails leaves them as they were.
+    pub fn change(&self, change: impl FnOnce(&mut Config) -> Result<()>) -> Result<()> {
+        let mut draft = self.draft();
+        if self.frozen.get().is_some() {
+            return Err(Error::new(Code::State, "the config has been used and cannot change any more: copy it"));
+        }
+        change(&mut draft)
+    }
+
+    /// Makes the settings usable, the first time; afterwards they stay as they are.
+    pub fn freeze(&self) -> Result<Arc<Frozen>> {
+        if let Some(frozen) = self.frozen.get() {
+            return Ok(frozen.clone());
+        }
+        let draft = self.draft();
+        if let Some(frozen) = self.frozen.get() {
+            return Ok(frozen.clone());
+        }
+        let frozen = Arc::new(Frozen { config: draft.clone(), context: Context::shared(&draft)? });
+        Ok(self.frozen.get_or_init(|| frozen).clone())
+    }
+}

@@ -1,0 +1,141 @@
+//! From settings to an SSL_CTX: built once, and shared by all connections whose settings are equal.
+
+use crate::{
+    certificate::Certificate,
+    config::{Config, Identity, Verify},
+    error::Result,
+    ossl::{ctx::Ctx, x509::X509},
+    protocol::Versions,
+};
+use std::{
+    ffi::CString,
+    sync::{Arc, PoisonError, RwLock, Weak},
+};
+
+/// How many contexts stay alive without a config or connection that uses them.
+const KEPT: usize = 8;
+
+/// The settings that matter to an SSL_CTX, and to whom its sessions may be resumed by.
+#[derive(Clone, PartialEq)]
+struct Key {
+    versions: Versions,
+    identity: Option<Identity>,
+    cas: Vec<Certificate>,
+    accepted: Option<Vec<Certificate>>,
+    verify: Verify,
+    client_certificate: crate::config::ClientCertificate,
+    cipher_list: Option<CString>,
+    cipher_suites: Option<CString>,
+    groups: Option<CString>,
+}
+
+/// An SSL_CTX and what it was made from.
+pub struct Context {
+    ctx: Ctx,
+    key: Key,
+}
+
+/// The contexts in use, and the latest of those without a private key, which outlive their users.
+struct Cache {
+    known: Vec<Weak<Context>>,
+    kept: Vec<Arc<Context>>,
+}
+
+/// Read by every connection that brings its own settings, without waiting for one another; written by the first of
+/// each kind.
+static CACHE: RwLock<Cache> = RwLock::new(Cache { known: Vec::new(), kept: Vec::new() });
+
+impl Context {
+    /// The context for these settings: a known one if there is one.
+    pub fn shared(config: &Config) -> Result<Arc<Context>> {
+        let key = Key::of(config);
+        if let Some(context) = find(&key) {
+            return Ok(context);
+        }
+        let context = Arc::new(Context { ctx: build(&key)?, key });
+        remember(&context);
+        Ok(context)
+    }
+
+    /// OpenSSL's.
+    pub fn ctx(&self) -> &Ctx {
+        &self.ctx
+    }
+}
+
+impl Key {
+    fn of(config: &Config) -> Key {
+        Key {
+            versions: config.versions,
+            identity: config.identity.clone(),
+            cas: config.cas.clone(),
+            accepted: config.accepted.clone(),
+            verify: config.verify,
+            client_certificate: config.client_certificate,
+            cipher_list: config.cipher_list.clone(),
+            cipher_suites: config.cipher_suites.clone(),
+            groups: config.groups.clone(),
+        }
+    }
+}
+
+fn find(key: &Key) -> Option<Arc<Context>> {
+    let cache = CACHE.read().unwrap_or_else(PoisonError::into_inner);
+    cache.known.iter().filter_map(Weak::upgrade).find(|context| context.key == *key)
+}
+
+fn remember(context: &Arc<Context>) {
+    let mut cache = CACHE.write().unwrap_or_else(PoisonError::into_inner);
+    cache.known.retain(|known| known.strong_count() > 0);
+    cache.known.push(Arc::downgrade(context));
+    let mut dropped = None;
+    if context.key.identity.is_none() {
+        if cache.kept.len() == KEPT {
+            dropped = Some(cache.kept.remove(0));
+        }
+        cache.kept.push(context.clone());
+    }
+    // Freeing a context takes time: not under the lock.
+    drop(cache);
+    drop(dropped);
+}
+
+fn build(key: &Key) -> Result<Ctx> {
+    let bounds = key.versions.bounds()?;
+    let datagram = key.versions.protocol.is_datagram();
+    let mut ctx = Ctx::new(datagram)?;
+    if key.versions.is_legacy_only() {
+        // Asked for by name; above level 0 OpenSSL would refuse every connection.
+        ctx.set_security_level(0);
+    }
+    if !ctx.set_versions(bounds.min, bounds.max) || !(datagram || ctx.can_begin_handshakes()) {
+        return Err(key.versions.unsupported());
+    }
+    if let Some(list) = &key.cipher_list {
+        ctx.set_cipher_list(list)?;
+    }
+    if let Some(suites) = &key.cipher_suites {
+        ctx.set_cipher_suites(suites)?;
+    }
+    if let Some(groups) = &key.groups {
+        ctx.set_groups(groups)?;
+    }
+    if let Some(Identity { chain, key }) = &key.identity {
+        if let Some((leaf, rest)) = chain.split_first() {
+            ctx.use_certificate(leaf.x509(), &x509s(rest), key.pkey())?;
+        }
+    }
+    if key.cas.is_empty() {
+        ctx.trust_system()?;
+    } else {
+        let cas = x509s(&key.cas);
+        ctx.trust(&cas)?;
+        ctx.name_cas_to_clients(&cas)?;
+    }
+    ctx.set_session_id_context(b"bglssl")?;
+    Ok(ctx)
+}
+
+fn x509s(certificates: &[Certificate]) -> Vec<X509> {
+    certificates.iter().map(|certificate| certificate.x509().clone()).collect()
+}

@@ -1,0 +1,170 @@
+//! Handles: how Rust values become the opaque pointers of C, and who owns them.
+//!
+//! Every handle begins with a tag of its kind, so that a handle of another kind, or one that was freed, is answered
+//! with an error rather than taken for something else (as far as the memory still tells). A panic while a handle is
+//! in use poisons it: afterwards it can only be freed.
+
+use crate::error::{Code, Error, Result};
+use std::{
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+};
+
+use super::guard;
+
+/// What a handle points to.
+#[repr(C)]
+pub struct Tagged<T> {
+    tag: AtomicU64,
+    poisoned: AtomicBool,
+    value: T,
+}
+
+/// A C handle type and the Rust type behind it.
+pub trait Handle: Sized {
+    /// The Rust type.
+    type Rust;
+    /// What marks a live handle of this kind.
+    const TAG: u64;
+    /// Its noun, for messages.
+    const NOUN: &'static str;
+}
+
+/// Marks freed handles.
+const FREED: u64 = 0x6672_6565_6421_2121;
+
+impl<T> Tagged<T> {
+    fn new(tag: u64, value: T) -> Tagged<T> {
+        Tagged { tag: AtomicU64::new(tag), poisoned: AtomicBool::new(false), value }
+    }
+}
+
+impl<T> Drop for Tagged<T> {
+    fn drop(&mut self) {
+        self.tag.store(FREED, SeqCst);
+    }
+}
+
+/// Gives `value` to C, which frees it once with `free`.
+pub fn give<H: Handle>(value: H::Rust) -> *mut H {
+    Box::into_raw(Box::new(Tagged::new(H::TAG, value))).cast()
+}
+
+/// Frees what `give` gave; ignores NULL and what is no such handle.
+///
+/// # Safety
+/// `handle` is NULL, or from `give`, not yet freed, and used by nobody else.
+pub unsafe fn free<H: Handle>(handle: *mut H) {
+    guard::quietly(|| {
+        // SAFETY: the caller vouches for it; the tag is checked as far as memory tells.
+        unsafe {
+            if tagged(handle).is_ok() {
+                drop(Box::from_raw(handle.cast::<Tagged<H::Rust>>()));
+            }
+        }
+    });
+}
+
+/// Gives `value` to C as a counted reference, to be freed once with `release`, and as often as `retain` was called.
+pub fn share<H: Handle>(value: H::Rust) -> *mut H {
+    Arc::into_raw(Arc::new(Tagged::new(H::TAG, value))).cast_mut().cast()
+}
+
+/// One more reference to what `share` gave.
+///
+/// # Safety
+/// `handle` is NULL or from `share` and live.
+pub unsafe fn retain<H: Handle>(handle: *const H) -> Result<*mut H> {
+    // SAFETY: the caller vouches for it; the tag has been checked.
+    unsafe {
+        tagged(handle)?;
+        Arc::increment_strong_count(handle.cast::<Tagged<H::Rust>>());
+    }
+    Ok(handle.cast_mut())
+}
+
+/// Gives a reference back; ignores NULL and what is no such handle.
+///
+/// # Safety
+/// `handle` is NULL, or from `share`, with a reference that the caller owns.
+pub unsafe fn release<H: Handle>(handle: *mut H) {
+    guard::quietly(|| {
+        // SAFETY: the caller vouches for it; the tag is checked as far as memory tells.
+        unsafe {
+            if tagged(handle).is_ok() {
+                drop(Arc::from_raw(handle.cast_const().cast::<Tagged<H::Rust>>()));
+            }
+        }
+    });
+}
+
+/// The value behind a handle.
+///
+/// # Safety
+/// `handle` is NULL or points to readable memory; the value outlives 'a.
+pub unsafe fn borrow<'a, H: Handle>(handle: *const H) -> Result<&'a H::Rust> {
+    // SAFETY: the caller vouches for it.
+    unsafe { tagged(handle).map(|tagged| &tagged.value) }
+}
+
+/// The same where NULL means none.
+///
+/// # Safety
+/// As for `borrow`.
+pub unsafe fn borrow_optional<'a, H: Handle>(handle: *const H) -> Result<Option<&'a H::Rust>> {
+    if handle.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { borrow(handle).map(Some) }
+}
+
+/// Runs `body` on the value behind a handle, and poisons the handle if it panics.
+///
+/// # Safety
+/// As for `borrow`, while `body` runs.
+pub unsafe fn with<H: Handle, T>(handle: *const H, body: impl FnOnce(&H::Rust) -> Result<T>) -> Result<T> {
+    // SAFETY: the caller vouches for it.
+    let tagged = unsafe { tagged(handle)? };
+    let mut finished = false;
+    let result = guard::catch(|| {
+        let result = body(&tagged.value);
+        finished = true;
+        result
+    });
+    if !finished {
+        tagged.poisoned.store(true, SeqCst);
+    }
+    result
+}
+
+/// Whether this is a live handle of kind `H`.
+///
+/// # Safety
+/// `handle` is NULL or points to at least eight readable bytes.
+pub unsafe fn is<H: Handle>(handle: *const H) -> bool {
+    let tag: *const u64 = handle.cast();
+    // SAFETY: not NULL, so readable; unaligned pointers are no handles of ours.
+    !handle.is_null() && tag.is_aligned() && unsafe { ptr::read(tag) } == H::TAG
+}
+
+/// # Safety
+/// As for `borrow`.
+unsafe fn tagged<'a, H: Handle>(handle: *const H) -> Result<&'a Tagged<H::Rust>> {
+    if handle.is_null() {
+        return Err(Error::argument(format!("the {} is NULL", H::NOUN)));
+    }
+    // SAFETY: the caller vouches for readable memory.
+    if !unsafe { is(handle) } {
+        return Err(Error::argument(format!("the {} is no live handle of that kind", H::NOUN)));
+    }
+    // SAFETY: the tag says that this is one of ours, and alive.
+    let tagged = unsafe { &*handle.cast::<Tagged<H::Rust>>() };
+    if tagged.poisoned.load(SeqCst) {
+        return Err(Error::new(Code::State, format!("the {} is unusable since a defect of bglssl", H::NOUN)));
+    }
+    Ok(tagged)
+}

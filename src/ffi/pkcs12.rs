@@ -1,0 +1,89 @@
+//! PKCS#12 files.
+
+use crate::{error::Result, pkcs12::Pkcs12};
+use std::ffi::{c_char, c_void};
+
+use super::{
+    certificate::{bgl_ssl_certificate_list_t, bgl_ssl_certificate_t},
+    convert, guard, handle,
+    private_key::bgl_ssl_private_key_t,
+    status::bgl_ssl_status_t,
+};
+
+/// Reads a PKCS#12 file (RFC 7292): a private key, its certificate and further ones.
+///
+/// file: a regular file of at most 16 MB.
+/// passphrase: NULL if there is none.
+/// private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others, each
+/// to be freed by the caller; any of them may be NULL. Untouched on failure.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO if the file cannot be read, or BGL_SSL_E_CONFIG if it is no
+/// PKCS#12, lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not.
+/// Any thread. Blocks no longer than the disk (and the file's own key derivation).
+///
+/// Precondition: file and passphrase are NULL or NUL-terminated, the others NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_pkcs12_from_file(
+    file: *const c_char,
+    passphrase: *const c_char,
+    private_key: *mut *mut bgl_ssl_private_key_t,
+    certificate: *mut *mut bgl_ssl_certificate_t,
+    chain: *mut *mut bgl_ssl_certificate_list_t,
+) -> bgl_ssl_status_t {
+    guard::done(|| {
+        // SAFETY: the caller vouches for texts and pointers.
+        unsafe {
+            let path = convert::path(file)?;
+            let contents = Pkcs12::from_file(path, convert::passphrase(passphrase))?;
+            hand_out(contents, private_key, certificate, chain)
+        }
+    })
+}
+
+/// Reads PKCS#12 from memory, as bgl_ssl_pkcs12_from_file does from a file.
+///
+/// data: len bytes, not kept.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG. Never blocks; any thread.
+///
+/// Precondition: data is NULL or readable for len bytes, passphrase NULL or NUL-terminated, the others NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_pkcs12_from_mem(
+    data: *const c_void,
+    len: usize,
+    passphrase: *const c_char,
+    private_key: *mut *mut bgl_ssl_private_key_t,
+    certificate: *mut *mut bgl_ssl_certificate_t,
+    chain: *mut *mut bgl_ssl_certificate_list_t,
+) -> bgl_ssl_status_t {
+    guard::done(|| {
+        // SAFETY: the caller vouches for bytes, text and pointers.
+        unsafe {
+            let data = convert::bytes(data, len, "data")?;
+            let contents = Pkcs12::from_bytes(data, convert::passphrase(passphrase))?;
+            hand_out(contents, private_key, certificate, chain)
+        }
+    })
+}
+
+/// Precondition: The pointers are NULL or writable.
+unsafe fn hand_out(
+    contents: Pkcs12,
+    private_key: *mut *mut bgl_ssl_private_key_t,
+    certificate: *mut *mut bgl_ssl_certificate_t,
+    chain: *mut *mut bgl_ssl_certificate_list_t,
+) -> Result<()> {
+    // SAFETY: the caller vouches for the pointers.
+    unsafe {
+        if !private_key.is_null() {
+            convert::store(private_key, handle::share(contents.key));
+        }
+        if !certificate.is_null() {
+            convert::store(certificate, handle::share(contents.certificate));
+        }
+        if !chain.is_null() {
+            convert::store(chain, handle::give(contents.chain));
+        }
+    }
+    Ok(())
+}

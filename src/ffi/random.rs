@@ -1,0 +1,48 @@
+//! Randomness.
+
+use crate::ossl::rand;
+use std::ffi::c_void;
+
+use super::{convert, guard, status::bgl_ssl_status_t};
+
+/// Whether OpenSSL's random number generator has been seeded, which it is unless the system has no source of
+/// randomness. (Bigloo: ssl-rand-status.)
+///
+/// Returns true if so. Never fails, never blocks; any thread. See RAND_status(3).
+#[unsafe(no_mangle)]
+pub extern "C" fn bgl_ssl_rand_status() -> bool {
+    guard::or(false, || Ok(rand::status()))
+}
+
+/// Seeds OpenSSL's random number generator from the system, which it does by itself too. (Bigloo: ssl-rand-poll.)
+///
+/// Returns true on success. Never blocks; any thread. See RAND_poll(3).
+#[unsafe(no_mangle)]
+pub extern "C" fn bgl_ssl_rand_poll() -> bool {
+    guard::or(false, || Ok(rand::poll()))
+}
+
+/// Fills a buffer with random bytes that nobody can predict. (Bigloo: ssl-rand-bytes.)
+///
+/// buf: room for len bytes, at most 2 GB.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_INTERNAL if the generator failed: then buf must not be used.
+/// Never blocks; any thread. See RAND_bytes(3).
+///
+/// Precondition: buf is NULL or writable for len bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_rand_bytes(buf: *mut c_void, len: usize) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the buffer.
+    guard::done(|| rand::bytes(unsafe { convert::bytes_mut(buf, len, "buffer")? }))
+}
+
+/// The same as bgl_ssl_rand_bytes: today's OpenSSL makes no difference. (Bigloo: ssl-rand-pseudo-bytes.)
+///
+/// Returns what bgl_ssl_rand_bytes does. Never blocks; any thread.
+///
+/// Precondition: buf is NULL or writable for len bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_rand_pseudo_bytes(buf: *mut c_void, len: usize) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the buffer.
+    unsafe { bgl_ssl_rand_bytes(buf, len) }
+}

@@ -1,0 +1,177 @@
+//! Servers.
+
+use crate::{net::deadline::Deadline, net::resolve::Family, server::Server, socket::Step};
+use std::{
+    ffi::{c_char, c_int},
+    ptr,
+    time::Duration,
+};
+
+use super::{
+    config::bgl_ssl_config_t,
+    convert, guard,
+    handle::{self, Handle},
+    socket::{bgl_ssl_socket_t, copy_address},
+    status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
+};
+
+/// A listening socket with the config for what it accepts. Any number of threads may accept on it.
+pub struct bgl_ssl_server_t {
+    _private: [u8; 0],
+}
+
+impl Handle for bgl_ssl_server_t {
+    type Rust = Server;
+    const TAG: u64 = 0x4247_4c53_5345_5256;
+    const NOUN: &'static str = "server";
+}
+
+/// Instead of a time limit: do not wait.
+pub const BGL_SSL_NO_WAIT: i64 = -1;
+
+/// Listens for TLS clients.
+///
+/// config: needs a certificate by the time clients come; frozen by this.
+/// name: the host name or address to listen on; NULL for every interface.
+/// port: 1 to 65535, or 0 for any that is free (see bgl_ssl_server_port).
+/// backlog: how many clients may wait, as for listen(2).
+/// family: AF_INET, AF_INET6 or AF_UNSPEC. Without a name, the latter two take IPv4 clients too.
+///
+/// Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG and
+/// BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_RESOLVE; BGL_SSL_E_IO (EADDRINUSE, EACCES ...). Any thread. Blocks
+/// only to look the name up, no longer than the connect timeout.
+///
+/// Precondition: config is NULL or live, name NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_listen(
+    config: *const bgl_ssl_config_t,
+    name: *const c_char,
+    port: c_int,
+    backlog: c_int,
+    family: c_int,
+) -> *mut bgl_ssl_server_t {
+    guard::or(ptr::null_mut(), || {
+        // SAFETY: the caller vouches for handle and text.
+        let (config, name) = unsafe { (handle::borrow(config)?, convert::optional_text(name, "name")?) };
+        let (port, family) = (convert::listen_port(port)?, Family::from_number(family)?);
+        Server::listen(&config.freeze()?, name, port, backlog, family).map(handle::give)
+    })
+}
+
+/// Accepts one client, and does its handshake unless the config says lazy.
+///
+/// timeout: microseconds to wait for a client; 0 for no limit; BGL_SSL_NO_WAIT not to wait. The handshake has the
+/// config's own limit beside.
+/// out: where to put the socket, to be freed with bgl_ssl_socket_free; NULL unless BGL_SSL_OK is returned. Not NULL.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
+/// BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ...); and the failures of
+/// the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
+/// closed, and the server goes on. Any thread. Blocks no longer than timeout and then the config's handshake timeout,
+/// and after a failed handshake its close timeout. See accept(2).
+///
+/// Precondition: server is NULL or live, out NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_accept(
+    server: *const bgl_ssl_server_t,
+    timeout: i64,
+    out: *mut *mut bgl_ssl_socket_t,
+) -> bgl_ssl_status_t {
+    guard::status(|| {
+        convert::check_out(out, "socket")?;
+        // SAFETY: the caller vouches for handle and out-pointer.
+        unsafe {
+            convert::store(out, ptr::null_mut());
+            let limit = match timeout {
+                BGL_SSL_NO_WAIT => Some(Duration::ZERO),
+                _ => convert::limit(timeout)?,
+            };
+            match handle::with(server, |server| server.accept(Deadline::after(limit)))? {
+                Step::Done(socket) => {
+                    convert::store(out, handle::give(socket));
+                    Ok(BGL_SSL_OK)
+                }
+                Step::WantRead if timeout == BGL_SSL_NO_WAIT => Ok(BGL_SSL_WANT_READ),
+                Step::WantRead => Err(no_client()),
+                Step::WantWrite => Ok(BGL_SSL_WANT_WRITE),
+                Step::Eof => Ok(BGL_SSL_EOF),
+            }
+        }
+    })
+}
+
+fn no_client() -> crate::error::Error {
+    use crate::error::{Error, Phase};
+    Error::timeout().during(Phase::Accept, "accept a connection")
+}
+
+/// The port that the server listens on.
+///
+/// Returns 1 to 65535, or -1 on failure (BGL_SSL_E_STATE if it is closed). Never blocks; any thread.
+///
+/// Precondition: server is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_port(server: *const bgl_ssl_server_t) -> c_int {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(-1, || unsafe {
+        handle::with(server, |server| server.local_address().map(|address| c_int::from(address.port())))
+    })
+}
+
+/// Copies out the numeric address that the server listens on, such as "0.0.0.0" or "::".
+///
+/// port: where to put the port; may be NULL.
+///
+/// Returns the length of the whole text; 0 on failure (BGL_SSL_E_STATE if it is closed). Never blocks; any thread.
+///
+/// Precondition: server is NULL or live; buf is NULL or writable for size bytes; port is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_local_address(
+    server: *const bgl_ssl_server_t,
+    buf: *mut c_char,
+    size: usize,
+    port: *mut c_int,
+) -> usize {
+    // SAFETY: the caller vouches for handle and pointers.
+    guard::or(0, || unsafe {
+        let address = handle::with(server, Server::local_address)?;
+        copy_address(Some(address), buf, size, port)
+    })
+}
+
+/// The server's descriptor, for poll(2) only: readable when a client waits. It stays the library's, and is non-blocking.
+///
+/// Returns -1 once the server is closed, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+///
+/// Precondition: server is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_fd(server: *const bgl_ssl_server_t) -> c_int {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(-1, || unsafe { handle::with(server, |server| Ok(server.raw_fd().unwrap_or(-1))) })
+}
+
+/// Stops listening; sockets that were accepted live on. Threads that wait in bgl_ssl_server_accept return
+/// BGL_SSL_E_STATE. A second close does nothing.
+///
+/// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+///
+/// Precondition: server is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_close(server: *const bgl_ssl_server_t) -> bgl_ssl_status_t {
+    let close = |server: &Server| {
+        server.close();
+        Ok(())
+    };
+    // SAFETY: the caller vouches for the handle.
+    guard::done(|| unsafe { handle::with(server, close) })
+}
+
+/// Frees a server, closing it if it is not closed; sockets that were accepted live on. Takes NULL; returns nothing, never
+/// fails, never blocks.
+///
+/// Precondition: server is NULL or live, the caller's, and no other thread is in a call on it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_free(server: *mut bgl_ssl_server_t) {
+    // SAFETY: the caller vouches for the handle.
+    unsafe { handle::free(server) }
+}

@@ -1,0 +1,28 @@
+//! TLS sockets over OpenSSL, for C programs and for Bigloo Scheme.
+//!
+//! C or Scheme calls the door, `ffi`; the door calls the safe rooms; these call the cellar, `ossl` (OpenSSL) and
+//! `posix` (system calls). Nobody calls upwards.
+
+pub mod ffi;
+
+mod error;
+mod last_error;
+
+mod alpn;
+mod certificate;
+mod config;
+mod context;
+mod file;
+mod hostname;
+mod net;
+mod pem;
+mod pkcs12;
+mod private_key;
+mod protocol;
+mod server;
+mod session;
+mod socket;
+mod turn;
+
+mod ossl;
+mod posix;

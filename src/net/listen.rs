@@ -1,0 +1,58 @@
+//! Listening sockets, and waiting for their clients.
+
+use crate::{
+    error::{Code, Error, Phase, Result},
+    net::{
+        connect::host_port,
+        deadline::Deadline,
+        resolve::{self, Family},
+    },
+    posix::{self, Readiness},
+};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::{BorrowedFd, OwnedFd},
+};
+
+/// Listens on the first address of `name` (None: every interface) that can be had.
+pub fn listen(name: Option<&str>, port: u16, backlog: i32, family: Family, deadline: Deadline) -> Result<OwnedFd> {
+    let addresses = match name {
+        Some(name) => resolve::resolve(name, port, family, deadline)?,
+        None => any(family).into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
+    };
+    let mut failure = None;
+    for address in &addresses {
+        match posix::listen(address, backlog) {
+            Ok(fd) => return Ok(fd),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    let error = failure.map_or_else(|| Error::new(Code::Resolve, "no address"), |error| Error::io(&error));
+    Err(error.during(Phase::Accept, format!("listen on {}", host_port(name.unwrap_or("*"), port))))
+}
+
+/// IPv6's any-address takes IPv4 clients too; a host without IPv6 has only IPv4's.
+fn any(family: Family) -> Vec<IpAddr> {
+    match family {
+        Family::Inet => vec![Ipv4Addr::UNSPECIFIED.into()],
+        Family::Inet6 => vec![Ipv6Addr::UNSPECIFIED.into()],
+        Family::Unspec => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
+    }
+}
+
+/// Takes one client; None if none came in time.
+pub fn accept(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<OwnedFd>> {
+    loop {
+        match posix::accept(fd) {
+            Ok(client) => return Ok(Some(client)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The client has gone again: that is no failure of the server's.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) => return Err(error),
+        }
+        if !posix::poll_one(fd, Readiness::READ, deadline.0)?.readable {
+            return Ok(None);
+        }
+    }
+}

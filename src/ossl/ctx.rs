@@ -1,0 +1,220 @@
+//! SSL_CTX: what connections of one configuration share.
+
+use crate::error::{Code, Error, Result};
+use openssl_sys as ffi;
+use std::{
+    ffi::{CStr, c_int, c_long},
+    path::{Path, PathBuf},
+    ptr::{self, NonNull},
+};
+
+use super::{pkey::Pkey, queue, ssl, sys, x509::X509};
+
+/// A context. Its setters are called while it is being built; afterwards it is only read.
+pub struct Ctx(NonNull<ffi::SSL_CTX>);
+
+// SAFETY: OpenSSL counts references atomically and locks what connections share of a context.
+unsafe impl Send for Ctx {}
+// SAFETY: likewise; setters take `&mut self`.
+unsafe impl Sync for Ctx {}
+
+impl Drop for Ctx {
+    fn drop(&mut self) {
+        // SAFETY: one reference is ours.
+        unsafe { ffi::SSL_CTX_free(self.0.as_ptr()) }
+    }
+}
+
+/// Where systems keep their CA certificates, for an OpenSSL that was built to look elsewhere.
+const CA_FILES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+impl Ctx {
+    /// A context for streams (TLS) or for datagrams (DTLS), either end.
+    pub fn new(datagram: bool) -> Result<Ctx> {
+        super::init();
+        queue::clear();
+        // SAFETY: the methods are static.
+        let ctx = unsafe { ffi::SSL_CTX_new(if datagram { ffi::DTLS_method() } else { ffi::TLS_method() }) };
+        let ctx = Ctx(NonNull::new(ctx).ok_or_else(|| queue::error(Code::NoMemory, "cannot make an SSL_CTX"))?);
+        // A write takes one record at a time, from wherever the caller has the rest; idle connections keep no
+        // buffers; no call is repeated behind our back.
+        let mode = ffi::SSL_MODE_ENABLE_PARTIAL_WRITE | ffi::SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+        // SAFETY: the context is live; the callbacks have the types that OpenSSL asks for.
+        unsafe {
+            ffi::SSL_CTX_set_mode(ctx.as_ptr(), mode as c_long | sys::SSL_MODE_RELEASE_BUFFERS);
+            ffi::SSL_CTX_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
+            ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
+            sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(ssl::verify_callback), ptr::null_mut());
+            sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(ssl::alpn_callback), ptr::null_mut());
+            ssl::acknowledge_server_names(ctx.as_ptr());
+        }
+        Ok(ctx)
+    }
+
+    /// For OpenSSL's functions.
+    pub fn as_ptr(&self) -> *mut ffi::SSL_CTX {
+        self.0.as_ptr()
+    }
+
+    /// Limits the protocol versions, given as OpenSSL's numbers. False if this OpenSSL lacks them.
+    pub fn set_versions(&mut self, min: c_int, max: c_int) -> bool {
+        // SAFETY: the context is live.
+        let done = unsafe {
+            sys::set_min_proto_version(self.as_ptr(), min) == 1
+                && sys::set_max_proto_version(self.as_ptr(), max) == 1
+        };
+        queue::clear();
+        done
+    }
+
+    /// Whether a client hello can be made at all: OpenSSL takes version limits that it was built without, or that the
+    /// system's policy forbids, and fails only in the handshake.
+    pub fn can_begin_handshakes(&self) -> bool {
+        queue::clear();
+        // SAFETY: the SSL owns both BIOs and is freed here; it never touches a descriptor.
+        unsafe {
+            let ssl = ffi::SSL_new(self.as_ptr());
+            if ssl.is_null() {
+                queue::clear();
+                return false;
+            }
+            sys::SSL_set_bio(ssl, ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem()));
+            ffi::SSL_set_connect_state(ssl);
+            ffi::SSL_do_handshake(ssl);
+            ffi::SSL_free(ssl);
+        }
+        !queue::take().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_NO_PROTOCOLS_AVAILABLE))
+    }
+
+    /// OpenSSL's security level: 0 allows what TLS 1.0 and 1.1 are made of.
+    pub fn set_security_level(&mut self, level: c_int) {
+        // SAFETY: the context is live.
+        unsafe { ffi::SSL_CTX_set_security_level(self.as_ptr(), level) }
+    }
+
+    /// Sets the ciphers of TLS 1.2 and before.
+    pub fn set_cipher_list(&mut self, list: &CStr) -> Result<()> {
+        queue::clear();
+        // SAFETY: the context is live, the text NUL-terminated.
+        let done = unsafe { ffi::SSL_CTX_set_cipher_list(self.as_ptr(), list.as_ptr()) };
+        queue::check(done, Code::Config, &format!("cipher list \"{}\"", list.to_string_lossy()))
+    }
+
+    /// Sets the cipher suites of TLS 1.3.
+    pub fn set_cipher_suites(&mut self, suites: &CStr) -> Result<()> {
+        queue::clear();
+        // SAFETY: the context is live, the text NUL-terminated.
+        let done = unsafe { ffi::SSL_CTX_set_ciphersuites(self.as_ptr(), suites.as_ptr()) };
+        queue::check(done, Code::Config, &format!("TLS 1.3 cipher suites \"{}\"", suites.to_string_lossy()))
+    }
+
+    /// Sets the groups (curves) for key agreement.
+    pub fn set_groups(&mut self, groups: &CStr) -> Result<()> {
+        queue::clear();
+        // SAFETY: the context is live, the text NUL-terminated and only read.
+        let done = unsafe { sys::set1_groups_list(self.as_ptr(), groups.as_ptr()) };
+        queue::check(done as c_int, Code::Config, &format!("groups \"{}\"", groups.to_string_lossy()))
+    }
+
+    /// Presents `leaf`, whose private key is `key`, followed by `intermediates`.
+    pub fn use_certificate(&mut self, leaf: &X509, intermediates: &[X509], key: &Pkey) -> Result<()> {
+        queue::clear();
+        // SAFETY: all are live; the context takes references of its own.
+        let done = unsafe { ffi::SSL_CTX_use_certificate(self.as_ptr(), leaf.as_ptr()) };
+        queue::check(done, Code::Config, "the certificate cannot be used")?;
+        for certificate in intermediates {
+            // SAFETY: likewise; add1 takes a reference.
+            let done = unsafe { sys::add1_chain_cert(self.as_ptr(), certificate.as_ptr()) };
+            queue::check(done as c_int, Code::Config, "a certificate of the chain cannot be used")?;
+        }
+        // SAFETY: likewise.
+        let done = unsafe { ffi::SSL_CTX_use_PrivateKey(self.as_ptr(), key.as_ptr()) };
+        queue::check(done, Code::Config, "the private key cannot be used")
+    }
+
+    /// Trusts exactly these certificates, each as an anchor, whether it is self-signed or not.
+    pub fn trust(&mut self, anchors: &[X509]) -> Result<()> {
+        queue::clear();
+        // SAFETY: the context is live and lends its store and parameters; the store takes references of its own.
+        unsafe {
+            let store = ffi::SSL_CTX_get_cert_store(self.as_ptr());
+            for anchor in anchors {
+                let done = ffi::X509_STORE_add_cert(store, anchor.as_ptr());
+                queue::check(done, Code::Config, "a CA certificate cannot be used")?;
+            }
+            let param = ffi::SSL_CTX_get0_param(self.as_ptr());
+            ffi::X509_VERIFY_PARAM_set_flags(param, sys::X509_V_FLAG_PARTIAL_CHAIN);
+        }
+        Ok(())
+    }
+
+    /// Trusts the system's CAs: those of SSL_CERT_FILE and SSL_CERT_DIR, or of OpenSSL's own places, or of the
+    /// system's where OpenSSL was built to look in places that do not exist.
+    pub fn trust_system(&mut self) -> Result<()> {
+        queue::clear();
+        // SAFETY: the context is live.
+        let done = unsafe { ffi::SSL_CTX_set_default_verify_paths(self.as_ptr()) };
+        queue::check(done, Code::Config, "cannot use the system's CA certificates")?;
+        let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+        if chosen || default_paths().iter().any(|path| holds_certificates(path)) {
+            return Ok(());
+        }
+        match CA_FILES.iter().find(|path| holds_certificates(Path::new(path))) {
+            Some(path) => self.trust_file(path),
+            None => Ok(()),
+        }
+    }
+
+    fn trust_file(&mut self, path: &str) -> Result<()> {
+        let c_path = std::ffi::CString::new(path).map_err(|_| Error::argument("a path with a NUL"))?;
+        queue::clear();
+        // SAFETY: the context is live, the path NUL-terminated.
+        let done = unsafe { ffi::SSL_CTX_load_verify_locations(self.as_ptr(), c_path.as_ptr(), ptr::null()) };
+        queue::check(done, Code::Config, &format!("cannot use the CA certificates of {path}"))
+    }
+
+    /// Names these CAs to clients that are asked for a certificate.
+    pub fn name_cas_to_clients(&mut self, cas: &[X509]) -> Result<()> {
+        queue::clear();
+        for ca in cas {
+            // SAFETY: both are live; the context copies the name.
+            let done = unsafe { ffi::SSL_CTX_add_client_CA(self.as_ptr(), ca.as_ptr()) };
+            queue::check(done, Code::NoMemory, "a CA's name cannot be listed")?;
+        }
+        Ok(())
+    }
+
+    /// Sessions of one id context are not resumed in another. At most 32 bytes.
+    pub fn set_session_id_context(&mut self, id: &[u8]) -> Result<()> {
+        queue::clear();
+        // SAFETY: `id` is readable for its length.
+        let done = unsafe {
+            ffi::SSL_CTX_set_session_id_context(self.as_ptr(), id.as_ptr(), id.len() as std::ffi::c_uint)
+        };
+        queue::check(done, Code::Internal, "cannot set the session id context")
+    }
+}
+
+/// Where this OpenSSL looks for CA certificates by itself.
+fn default_paths() -> [PathBuf; 2] {
+    // SAFETY: both are static texts.
+    let texts = unsafe {
+        [
+            super::static_text(sys::X509_get_default_cert_file()),
+            super::static_text(sys::X509_get_default_cert_dir()),
+        ]
+    };
+    texts.map(|text| PathBuf::from(text.map_or_else(String::new, |text| text.to_string_lossy().into_owned())))
+}
+
+fn holds_certificates(path: &Path) -> bool {
+    if path.is_dir() {
+        return path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    }
+    path.is_file()
+}

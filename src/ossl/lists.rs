@@ -1,0 +1,54 @@
+//! What this OpenSSL offers: names of TLS ciphers, of EVP ciphers and of digests.
+
+use crate::error::Result;
+use openssl_sys as ffi;
+use std::ffi::{CStr, c_int, c_void};
+
+use super::{ctx::Ctx, sys};
+
+/// The TLS cipher suites that a connection with default settings offers, best first.
+pub fn tls_ciphers() -> Result<Vec<String>> {
+    let ctx = Ctx::new(false)?;
+    let mut names = Vec::new();
+    // SAFETY: the context is live and lends its stack of ciphers, whose names are static.
+    unsafe {
+        let stack: *const c_void = sys::SSL_CTX_get_ciphers(ctx.as_ptr());
+        for i in 0..sys::OPENSSL_sk_num(stack.cast()).max(0) {
+            let cipher = sys::OPENSSL_sk_value(stack.cast(), i).cast_const().cast::<ffi::SSL_CIPHER>();
+            names.extend(super::static_text(ffi::SSL_CIPHER_get_name(cipher)).map(text));
+        }
+    }
+    Ok(names)
+}
+
+/// The ciphers that EVP knows by name, sorted.
+pub fn evp_ciphers() -> Vec<String> {
+    names(sys::OBJ_NAME_TYPE_CIPHER_METH)
+}
+
+/// The digests that EVP knows by name, sorted.
+pub fn evp_digests() -> Vec<String> {
+    names(sys::OBJ_NAME_TYPE_MD_METH)
+}
+
+fn names(kind: c_int) -> Vec<String> {
+    super::init();
+    let mut names: Vec<String> = Vec::new();
+    // SAFETY: the callback gets the address of `names`, which outlives the call.
+    unsafe { sys::OBJ_NAME_do_all_sorted(kind, collect, (&raw mut names).cast()) };
+    names.sort();
+    names.dedup();
+    names
+}
+
+unsafe extern "C" fn collect(entry: *const sys::ObjName, names: *mut c_void) {
+    // SAFETY: OpenSSL passes a live entry with a NUL-terminated name, and the address that `names` gave it.
+    unsafe {
+        let names = &mut *names.cast::<Vec<String>>();
+        names.push(text(CStr::from_ptr((*entry).name)));
+    }
+}
+
+fn text(name: &CStr) -> String {
+    name.to_string_lossy().into_owned()
+}

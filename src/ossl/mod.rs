@@ -1,0 +1,95 @@
+//! The cellar: thin safe wrappers over OpenSSL. Owned pointers with Drop, the error queue, the descriptor BIO,
+//! the callbacks' trampolines. With `ffi` and `posix` it is the only room with `unsafe` in it.
+
+pub mod bio;
+pub mod ctx;
+pub mod fd_bio;
+pub mod lists;
+pub mod pkcs12;
+pub mod pkey;
+pub mod queue;
+pub mod rand;
+pub mod session;
+pub mod ssl;
+pub mod sys;
+pub mod x509;
+
+use openssl_sys as ffi;
+use std::{ffi::CStr, ptr, sync::OnceLock};
+
+/// Initialises OpenSSL once for the process. Every module calls this before it creates anything.
+pub fn init() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        // NO_ATEXIT: a host may dlclose this library, and then OpenSSL's exit handler would run unmapped code.
+        let options = ffi::OPENSSL_INIT_LOAD_SSL_STRINGS | sys::OPENSSL_INIT_NO_ATEXIT;
+        // SAFETY: no settings; may be called at any time and from any thread.
+        unsafe { ffi::OPENSSL_init_ssl(options, ptr::null()) };
+    });
+}
+
+/// The text of the OpenSSL in use, such as "OpenSSL 3.0.19 27 Jan 2026".
+pub fn version() -> &'static CStr {
+    // SAFETY: OpenSSL returns a static NUL-terminated text.
+    unsafe { CStr::from_ptr(ffi::OpenSSL_version(ffi::OPENSSL_VERSION)) }
+}
+
+/// A static text of OpenSSL's as a C string; None for NULL.
+///
+/// # Safety
+/// `text` is NULL or a NUL-terminated text that lives for ever.
+unsafe fn static_text(text: *const std::ffi::c_char) -> Option<&'static CStr> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the caller vouches for it.
+    Some(unsafe { CStr::from_ptr(text) })
+}
+
+/// Bytes that OpenSSL lends us.
+///
+/// # Safety
+/// `data` is readable for `len` bytes for as long as 'a lasts, or is NULL, or `len` is not positive.
+#[expect(clippy::disallowed_methods, reason = "the one place in the cellar, with the checks")]
+unsafe fn bytes<'a>(data: *const u8, len: std::ffi::c_int) -> &'a [u8] {
+    match usize::try_from(len) {
+        // SAFETY: the caller vouches for it.
+        Ok(len) if len > 0 && !data.is_null() => unsafe { std::slice::from_raw_parts(data, len) },
+        _ => &[],
+    }
+}
+
+/// Bytes that OpenSSL wants us to fill.
+///
+/// # Safety
+/// `data` is writable for `len` bytes for as long as 'a lasts, or is NULL, or `len` is not positive.
+#[expect(clippy::disallowed_methods, reason = "the one place in the cellar, with the checks")]
+unsafe fn bytes_mut<'a>(data: *mut u8, len: std::ffi::c_int) -> &'a mut [u8] {
+    match usize::try_from(len) {
+        // SAFETY: the caller vouches for it.
+        Ok(len) if len > 0 && !data.is_null() => unsafe { std::slice::from_raw_parts_mut(data, len) },
+        _ => &mut [],
+    }
+}
+
+/// Copies bytes that OpenSSL allocated, and frees them.
+///
+/// # Safety
+/// `data` is NULL or holds `len` bytes that are ours to free with OPENSSL_free.
+unsafe fn take_bytes(data: *mut u8, len: std::ffi::c_int) -> Vec<u8> {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let copy = bytes(data, len).to_vec();
+        free(data.cast());
+        copy
+    }
+}
+
+/// OPENSSL_free.
+///
+/// # Safety
+/// `data` is NULL or was allocated by OpenSSL, and is ours.
+unsafe fn free(data: *mut std::ffi::c_void) {
+    // SAFETY: the caller vouches for it; OpenSSL wants file and line for its debugging allocator only.
+    unsafe { ffi::CRYPTO_free(data, c"bglssl".as_ptr(), 0) }
+}

@@ -1,0 +1,65 @@
+//! PKCS#12: a key, its certificate and further certificates in one file.
+
+use crate::error::{Code, Error, Result};
+use openssl_sys as ffi;
+use std::{
+    ffi::{CStr, c_long},
+    ptr,
+};
+
+use super::{pkey::Pkey, queue, sys, x509::X509};
+
+/// What a PKCS#12 file holds.
+pub struct Contents {
+    /// The private key, if there is one.
+    pub key: Option<Pkey>,
+    /// Its certificate.
+    pub certificate: Option<X509>,
+    /// The others.
+    pub chain: Vec<X509>,
+}
+
+/// Reads PKCS#12 in DER.
+pub fn parse(der: &[u8], passphrase: Option<&CStr>) -> Result<Contents> {
+    super::init();
+    queue::clear();
+    let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
+    let mut cursor = der.as_ptr();
+    // SAFETY: `cursor` points to `len` readable bytes.
+    let p12 = unsafe { sys::d2i_PKCS12(ptr::null_mut(), &mut cursor, len) };
+    if p12.is_null() {
+        return Err(queue::error(Code::Config, "no PKCS#12"));
+    }
+    let (mut key, mut certificate, mut chain) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let passphrase = passphrase.map_or(ptr::null(), CStr::as_ptr);
+    // SAFETY: all pointers are live; what OpenSSL makes becomes ours below.
+    let done = unsafe { ffi::PKCS12_parse(p12, passphrase, &mut key, &mut certificate, &mut chain) };
+    // SAFETY: p12 is ours; key and certificate are new or NULL.
+    let (key, certificate) = unsafe {
+        sys::PKCS12_free(p12);
+        (Pkey::from_owned(key), X509::from_owned(certificate))
+    };
+    // SAFETY: the stack is new or NULL.
+    let chain = unsafe { owned_stack(chain.cast()) };
+    queue::check(done, Code::Config, "the PKCS#12 cannot be opened: is the passphrase right?")?;
+    queue::clear();
+    Ok(Contents { key, certificate, chain })
+}
+
+/// # Safety
+/// `stack` is NULL or a stack of certificates that becomes ours.
+unsafe fn owned_stack(stack: *mut std::ffi::c_void) -> Vec<X509> {
+    let mut all = Vec::new();
+    if stack.is_null() {
+        return all;
+    }
+    // SAFETY: the caller vouches for it; each element is popped once.
+    unsafe {
+        while let Some(x509) = X509::from_owned(sys::OPENSSL_sk_pop(stack).cast()) {
+            all.push(x509);
+        }
+        sys::OPENSSL_sk_free(stack);
+    }
+    all.reverse();
+    all
+}

@@ -1,0 +1,145 @@
+//! Private keys: reference-counted, never changed. OpenSSL is never allowed to ask the terminal for a passphrase.
+
+use crate::error::{Code, Error, Result};
+use openssl_sys as ffi;
+use std::{
+    ffi::{CStr, c_char, c_int, c_long, c_void},
+    ptr::{self, NonNull},
+};
+
+use super::{bio::MemReader, queue, sys};
+
+/// One private key. Cloning takes a further reference.
+pub struct Pkey(NonNull<ffi::EVP_PKEY>);
+
+// SAFETY: OpenSSL counts references atomically and locks what it computes lazily in an EVP_PKEY.
+unsafe impl Send for Pkey {}
+// SAFETY: likewise; nothing here changes a key.
+unsafe impl Sync for Pkey {}
+
+impl Clone for Pkey {
+    fn clone(&self) -> Pkey {
+        // SAFETY: the key is live.
+        unsafe { ffi::EVP_PKEY_up_ref(self.0.as_ptr()) };
+        Pkey(self.0)
+    }
+}
+
+impl Drop for Pkey {
+    fn drop(&mut self) {
+        // SAFETY: one reference is ours.
+        unsafe { ffi::EVP_PKEY_free(self.0.as_ptr()) }
+    }
+}
+
+impl PartialEq for Pkey {
+    fn eq(&self, other: &Pkey) -> bool {
+        // SAFETY: both are live.
+        let equal = self.0 == other.0 || unsafe { sys::pkey_eq(self.0.as_ptr(), other.0.as_ptr()) } == 1;
+        queue::clear();
+        equal
+    }
+}
+
+/// What the passphrase callback is given, and what it notes.
+struct Asked<'a> {
+    passphrase: Option<&'a CStr>,
+    asked: bool,
+}
+
+impl Pkey {
+    /// Takes over a reference; None for NULL.
+    ///
+    /// # Safety
+    /// `key` is NULL or a live key, one reference of which becomes ours.
+    pub unsafe fn from_owned(key: *mut ffi::EVP_PKEY) -> Option<Pkey> {
+        NonNull::new(key).map(Pkey)
+    }
+
+    /// For OpenSSL's functions.
+    pub fn as_ptr(&self) -> *mut ffi::EVP_PKEY {
+        self.0.as_ptr()
+    }
+
+    /// Reads the first private key of a PEM text.
+    pub fn from_pem(pem: &[u8], passphrase: Option<&CStr>) -> Result<Pkey> {
+        let reader = MemReader::new(pem)?;
+        read(passphrase, "no PEM private key", |callback, user| {
+            // SAFETY: the BIO is live; `user` is what `callback` expects.
+            unsafe { ffi::PEM_read_bio_PrivateKey(reader.as_ptr(), ptr::null_mut(), Some(callback), user) }
+        })
+    }
+
+    /// Reads DER: PKCS#8, encrypted or not, or the traditional form of an algorithm.
+    pub fn from_der(der: &[u8], passphrase: Option<&CStr>) -> Result<Pkey> {
+        let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
+        super::init();
+        let mut cursor = der.as_ptr();
+        // SAFETY: `cursor` points to `len` readable bytes.
+        let plain = unsafe { ffi::d2i_AutoPrivateKey(ptr::null_mut(), &mut cursor, len) };
+        // SAFETY: a new key, or NULL.
+        if let Some(key) = unsafe { Pkey::from_owned(plain) } {
+            queue::clear();
+            return Ok(key);
+        }
+        let reader = MemReader::new(der)?;
+        read(passphrase, "no DER private key", |callback, user| {
+            // SAFETY: the BIO is live; `user` is what `callback` expects.
+            unsafe { sys::d2i_PKCS8PrivateKey_bio(reader.as_ptr(), ptr::null_mut(), Some(callback), user) }
+        })
+    }
+}
+
+type PassphraseCallback = unsafe extern "C" fn(*mut c_char, c_int, c_int, *mut c_void) -> c_int;
+
+fn read(
+    passphrase: Option<&CStr>,
+    what: &str,
+    call: impl FnOnce(PassphraseCallback, *mut c_void) -> *mut ffi::EVP_PKEY,
+) -> Result<Pkey> {
+    queue::clear();
+    let mut asked = Asked { passphrase, asked: false };
+    let key = call(give_passphrase, (&raw mut asked).cast());
+    // SAFETY: a new key, or NULL.
+    match unsafe { Pkey::from_owned(key) } {
+        Some(key) => {
+            queue::clear();
+            Ok(key)
+        }
+        None => Err(match (asked.asked, passphrase) {
+            (true, None) => queue::error(Code::Config, "the private key is encrypted and no passphrase was given"),
+            (true, Some(_)) => {
+                queue::error(Code::Config, "the private key cannot be decrypted: is the passphrase right?")
+            }
+            (false, _) => queue::error(Code::Config, what),
+        }),
+    }
+}
+
+unsafe extern "C" fn give_passphrase(
+    buffer: *mut c_char,
+    size: c_int,
+    _writing: c_int,
+    user: *mut c_void,
+) -> c_int {
+    // SAFETY: `read` passes its Asked, which outlives the call.
+    let asked = unsafe { &mut *user.cast::<Asked<'_>>() };
+    asked.asked = true;
+    let Some(passphrase) = asked.passphrase.map(CStr::to_bytes) else {
+        return -1;
+    };
+    // SAFETY: OpenSSL passes `size` writable bytes.
+    let buffer = unsafe { super::bytes_mut(buffer.cast(), size) };
+    match buffer.get_mut(..passphrase.len()) {
+        Some(to) => {
+            to.copy_from_slice(passphrase);
+            passphrase.len() as c_int
+        }
+        None => -1,
+    }
+}
+
+/// The passphrase callback for what is never encrypted: refuses.
+pub unsafe extern "C" fn no_passphrase(_: *mut c_char, _: c_int, _: c_int, _: *mut c_void) -> c_int {
+    -1
+}

@@ -1,0 +1,104 @@
+//! OpenSSL's per-thread error queue: cleared before, read after, every call whose failure it explains.
+
+use crate::error::{Code, Error};
+use openssl_sys as ffi;
+use std::ffi::{CStr, c_char, c_int, c_ulong};
+
+use super::sys;
+
+/// One entry of the queue.
+pub struct Entry {
+    /// OpenSSL's packed code.
+    pub code: c_ulong,
+    /// OpenSSL's words, with the extra data where there is some.
+    pub text: String,
+}
+
+impl Entry {
+    /// Whether the entry is reason `reason` of the SSL library.
+    pub fn is_ssl_reason(&self, reason: c_int) -> bool {
+        ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_SSL && ffi::ERR_GET_REASON(self.code) == reason
+    }
+
+    /// The TLS alert that the peer sent, if that is what the entry tells.
+    pub fn alert(&self) -> Option<i32> {
+        let reason = ffi::ERR_GET_REASON(self.code);
+        let alert = reason - sys::SSL_AD_REASON_OFFSET;
+        (ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_SSL && (0..=255).contains(&alert)).then_some(alert)
+    }
+}
+
+/// Empties the queue.
+pub fn clear() {
+    // SAFETY: no preconditions.
+    unsafe { ffi::ERR_clear_error() }
+}
+
+/// Takes the oldest entry, the first cause, and leaves the others.
+pub fn pop() -> Option<Entry> {
+    let mut data: *const c_char = std::ptr::null();
+    let mut flags: c_int = 0;
+    let code = next(&mut data, &mut flags);
+    if code == 0 {
+        return None;
+    }
+    // SAFETY: OpenSSL returns NULL or a static text.
+    let reason = unsafe { super::static_text(ffi::ERR_reason_error_string(code)) };
+    let mut text = match reason {
+        Some(reason) => reason.to_string_lossy().into_owned(),
+        None => format!("OpenSSL error {code:#x}"),
+    };
+    if flags & ffi::ERR_TXT_STRING != 0 && !data.is_null() {
+        // SAFETY: the flag says that `data` is a NUL-terminated text; it lives until the queue's next use.
+        let data = unsafe { CStr::from_ptr(data) }.to_string_lossy();
+        if !data.is_empty() {
+            text = format!("{text} ({data})");
+        }
+    }
+    Some(Entry { code, text })
+}
+
+#[cfg(ossl300)]
+fn next(data: &mut *const c_char, flags: &mut c_int) -> c_ulong {
+    let null = std::ptr::null_mut();
+    // SAFETY: OpenSSL takes NULL for what is not wanted; `data` and `flags` are live.
+    unsafe { ffi::ERR_get_error_all(null, std::ptr::null_mut(), std::ptr::null_mut(), data, flags) }
+}
+
+#[cfg(not(ossl300))]
+fn next(data: &mut *const c_char, flags: &mut c_int) -> c_ulong {
+    let null = std::ptr::null_mut();
+    // SAFETY: OpenSSL takes NULL for what is not wanted; `data` and `flags` are live.
+    unsafe { ffi::ERR_get_error_line_data(null, std::ptr::null_mut(), data, flags) }
+}
+
+/// Takes the oldest entry and empties the queue.
+pub fn take() -> Option<Entry> {
+    let oldest = pop();
+    clear();
+    oldest
+}
+
+/// A failure of category `code`: `what`, and OpenSSL's reason from the queue, which is emptied.
+pub fn error(code: Code, what: &str) -> Error {
+    error_from(take(), code, what)
+}
+
+/// The same from an entry already taken.
+pub fn error_from(entry: Option<Entry>, code: Code, what: &str) -> Error {
+    match entry {
+        None => Error::new(code, what),
+        Some(entry) => Error {
+            openssl_code: entry.code,
+            alert: entry.alert().unwrap_or(-1),
+            message: format!("{what}: {}", entry.text),
+            reason: entry.text,
+            ..Error::new(code, "")
+        },
+    }
+}
+
+/// Ok if an OpenSSL call returned a positive number, else a failure as by `error`.
+pub fn check(result: c_int, code: Code, what: &str) -> crate::error::Result<()> {
+    if result > 0 { Ok(()) } else { Err(error(code, what)) }
+}

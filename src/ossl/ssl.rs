@@ -1,0 +1,584 @@
+//! SSL: one connection's TLS state over the descriptor BIO. Every call clears the error queue first, and one mapper
+//! reads SSL_get_error. Nothing here waits.
+
+use crate::error::{Code, Error, Result};
+use openssl_sys as ffi;
+use std::{
+    cell::Cell,
+    ffi::{CStr, CString, c_int, c_uchar, c_uint, c_void},
+    net::IpAddr,
+    panic::{self, AssertUnwindSafe},
+    ptr::{self, NonNull},
+    sync::OnceLock,
+};
+
+use super::{
+    ctx::Ctx,
+    fd_bio::{self, FdBio},
+    queue,
+    session::Session,
+    sys,
+    x509::{self, X509},
+};
+
+/// Which end of the connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The end that connects.
+    Client,
+    /// The end that accepts.
+    Server,
+}
+
+/// Whether the peer is asked for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// It is not asked, or the answer does not matter.
+    No,
+    /// It is asked, and may have none.
+    Optional,
+    /// It must have one.
+    Required,
+}
+
+/// What the peer's certificate must be.
+#[derive(Clone)]
+pub struct PeerPolicy {
+    /// Whether the peer must present one.
+    pub ask: Ask,
+    /// Whether its chain must lead to a trusted anchor (and its name match, where one was set).
+    pub chain: bool,
+    /// If given, the certificates one of which it must be.
+    pub accepted: Option<Vec<X509>>,
+}
+
+/// How a call on the connection went.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<T> {
+    /// Done.
+    Done(T),
+    /// The peer must send something first.
+    WantRead,
+    /// The kernel must take something first.
+    WantWrite,
+    /// The peer has ended its half of the stream, with close_notify.
+    Eof,
+}
+
+/// Why a peer's certificate was refused.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Chain(c_int),
+    NotAccepted,
+}
+
+/// What OpenSSL's callbacks need of the connection. They reach it through the SSL's ex_data.
+struct Hooks {
+    policy: PeerPolicy,
+    alpn: Vec<u8>,
+    refusal: Cell<Option<Refusal>>,
+    panicked: Cell<bool>,
+}
+
+/// One connection.
+pub struct Ssl {
+    ssl: NonNull<ffi::SSL>,
+    /// Owned by the BIO, which the SSL owns.
+    io: NonNull<fd_bio::State>,
+    /// Owned by us; the SSL's ex_data has its address.
+    hooks: NonNull<Hooks>,
+    role: Role,
+    /// OpenSSL forbids further calls after a fatal error.
+    failed: bool,
+}
+
+// SAFETY: everything that the pointers lead to belongs to this connection alone; OpenSSL's objects may move between
+// threads as long as one uses them at a time, which `&mut self` ensures.
+unsafe impl Send for Ssl {}
+
+impl Drop for Ssl {
+    fn drop(&mut self) {
+        // SAFETY: the SSL is ours, and with it its BIO; the hooks came out of a Box and nothing has their address
+        // once the SSL is gone.
+        unsafe {
+            ffi::SSL_free(self.ssl.as_ptr());
+            drop(Box::from_raw(self.hooks.as_ptr()));
+        }
+    }
+}
+
+impl Ssl {
+    /// A connection over `fd`, which must stay open until `io().detach()`. `alpn` is a list of length-prefixed names:
+    /// what a client offers, or what a server prefers, best first; empty for none.
+    pub fn new(ctx: &Ctx, fd: i32, role: Role, policy: PeerPolicy, alpn: Vec<u8>) -> Result<Ssl> {
+        queue::clear();
+        let bio = FdBio::new(fd)?;
+        // SAFETY: the context is live; the SSL takes a reference to it.
+        let ssl = unsafe { ffi::SSL_new(ctx.as_ptr()) };
+        let ssl = NonNull::new(ssl).ok_or_else(|| queue::error(Code::NoMemory, "cannot make an SSL"))?;
+        let mode = verify_mode(role, &policy);
+        let hooks = Hooks { policy, alpn, refusal: Cell::new(None), panicked: Cell::new(false) };
+        let hooks = NonNull::from(Box::leak(Box::new(hooks)));
+        let (bio, io) = bio.into_raw();
+        // SAFETY: the SSL is ours, and takes the BIO over; the hooks outlive the SSL.
+        let stored = unsafe {
+            sys::SSL_set_bio(ssl.as_ptr(), bio, bio);
+            ffi::SSL_set_verify(ssl.as_ptr(), mode, None);
+            match role {
+                Role::Client => ffi::SSL_set_connect_state(ssl.as_ptr()),
+                Role::Server => ffi::SSL_set_accept_state(ssl.as_ptr()),
+            }
+            ffi::SSL_set_ex_data(ssl.as_ptr(), hooks_index(), hooks.as_ptr().cast())
+        };
+        // From here on Drop frees everything.
+        let this = Ssl { ssl, io, hooks, role, failed: false };
+        queue::check(stored, Code::NoMemory, "cannot attach to an SSL")?;
+        if role == Role::Client {
+            this.offer_alpn()?;
+        }
+        Ok(this)
+    }
+
+    fn hooks(&self) -> &Hooks {
+        // SAFETY: ours until Drop; shared with the callbacks, which only read and use Cells, in this thread.
+        unsafe { self.hooks.as_ref() }
+    }
+
+    fn offer_alpn(&self) -> Result<()> {
+        let names = &self.hooks().alpn;
+        if names.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: `names` is readable for its length. This function returns 0 for success.
+        let result = unsafe { ffi::SSL_set_alpn_protos(self.ptr(), names.as_ptr(), names.len() as c_uint) };
+        if result == 0 { Ok(()) } else { Err(queue::error(Code::Config, "the ALPN names cannot be used")) }
+    }
+
+    fn ptr(&self) -> *mut ffi::SSL {
+        self.ssl.as_ptr()
+    }
+
+    /// The bytes under TLS.
+    pub fn io(&mut self) -> &mut fd_bio::State {
+        // SAFETY: lives as long as the SSL; OpenSSL uses it only inside calls that need `&mut self` too.
+        unsafe { self.io.as_mut() }
+    }
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Names the server that the client wants (SNI, RFC 6066).
+    pub fn send_server_name(&mut self, name: &CStr) -> Result<()> {
+        queue::clear();
+        // SAFETY: the SSL is live; OpenSSL copies the NUL-terminated name.
+        let done = unsafe { ffi::SSL_set_tlsext_host_name(self.ptr(), name.as_ptr().cast_mut()) };
+        queue::check(done as c_int, Code::Argument, "the host name cannot be sent as SNI")
+    }
+
+    /// Demands that the peer's certificate is for this DNS name.
+    pub fn expect_name(&mut self, name: &CStr) -> Result<()> {
+        queue::clear();
+        // SAFETY: the SSL is live and lends its parameters; OpenSSL copies the NUL-terminated name.
+        let done = unsafe {
+            let param = ffi::SSL_get0_param(self.ptr());
+            ffi::X509_VERIFY_PARAM_set_hostflags(param, ffi::X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+            ffi::X509_VERIFY_PARAM_set1_host(param, name.as_ptr(), 0)
+        };
+        queue::check(done, Code::Argument, "the host name cannot be verified")
+    }
+
+    /// Demands that the peer's certificate is for this address.
+    pub fn expect_ip(&mut self, ip: IpAddr) -> Result<()> {
+        queue::clear();
+        let octets = match ip {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        // SAFETY: the SSL is live and lends its parameters; OpenSSL copies the octets.
+        let done = unsafe {
+            ffi::X509_VERIFY_PARAM_set1_ip(ffi::SSL_get0_param(self.ptr()), octets.as_ptr(), octets.len())
+        };
+        queue::check(done, Code::Argument, "the address cannot be verified")
+    }
+
+    /// Offers to resume `session`.
+    pub fn resume(&mut self, session: &Session) -> Result<()> {
+        queue::clear();
+        // SAFETY: both are live; the SSL takes a reference.
+        let done = unsafe { ffi::SSL_set_session(self.ptr(), session.as_ptr()) };
+        queue::check(done, Code::Argument, "the session cannot be used")
+    }
+
+    /// A step of the handshake.
+    pub fn handshake(&mut self) -> Result<Step<()>> {
+        self.call(|ssl| (ssl.raw_handshake(), ()))
+    }
+
+    fn raw_handshake(&mut self) -> c_int {
+        // SAFETY: the SSL is live.
+        unsafe { ffi::SSL_do_handshake(self.ptr()) }
+    }
+
+    /// Whether the handshake is done.
+    pub fn is_handshaken(&self) -> bool {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_is_init_finished(self.ptr()) == 1 }
+    }
+
+    /// Reads decrypted bytes.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        self.call(|ssl| {
+            let mut n = 0;
+            // SAFETY: `buffer` is writable for its length.
+            let result = unsafe { sys::SSL_read_ex(ssl.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
+            (result, n)
+        })
+    }
+
+    /// Encrypts bytes, one record at most, and says how many it took.
+    pub fn write(&mut self, data: &[u8]) -> Result<Step<usize>> {
+        self.call(|ssl| {
+            let mut n = 0;
+            // SAFETY: `data` is readable for its length.
+            let result = unsafe { sys::SSL_write_ex(ssl.ptr(), data.as_ptr().cast(), data.len(), &mut n) };
+            (result, n)
+        })
+    }
+
+    /// How many decrypted bytes a read gives without the network, decrypting a record that has already arrived if
+    /// there is none yet.
+    pub fn pending(&mut self) -> usize {
+        let decrypted = self.decrypted();
+        // SAFETY: the SSL is live.
+        if decrypted > 0 || self.failed || unsafe { sys::SSL_has_pending(self.ptr()) } == 0 {
+            return decrypted;
+        }
+        let mut byte = 0u8;
+        let mut n = 0;
+        queue::clear();
+        // SAFETY: `byte` is writable for one byte. Whatever goes wrong, the next read tells.
+        unsafe { sys::SSL_peek_ex(self.ptr(), (&raw mut byte).cast(), 1, &mut n) };
+        queue::clear();
+        self.decrypted()
+    }
+
+    fn decrypted(&self) -> usize {
+        // SAFETY: the SSL is live.
+        usize::try_from(unsafe { ffi::SSL_pending(self.ptr()) }).unwrap_or(0)
+    }
+
+    /// Sends close_notify, once, if the connection is in a state to send it.
+    pub fn close_notify(&mut self) -> Result<()> {
+        if self.failed || !self.is_handshaken() || self.sent_close_notify() {
+            return Ok(());
+        }
+        queue::clear();
+        // SAFETY: the SSL is live.
+        let result = unsafe { ffi::SSL_shutdown(self.ptr()) };
+        if result >= 0 { Ok(()) } else { self.outcome(result, ()).map(|_| ()) }
+    }
+
+    /// Whether we have sent close_notify.
+    pub fn sent_close_notify(&self) -> bool {
+        self.shutdown_flags() & ffi::SSL_SENT_SHUTDOWN != 0
+    }
+
+    /// Whether the peer has sent close_notify.
+    pub fn received_close_notify(&self) -> bool {
+        self.shutdown_flags() & ffi::SSL_RECEIVED_SHUTDOWN != 0
+    }
+
+    fn shutdown_flags(&self) -> c_int {
+        // SAFETY: the SSL is live.
+        unsafe { ffi::SSL_get_shutdown(self.ptr()) }
+    }
+
+    /// Whether a fatal error has ended the connection.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Runs one OpenSSL call that reports through SSL_get_error.
+    fn call<T>(&mut self, call: impl FnOnce(&mut Ssl) -> (c_int, T)) -> Result<Step<T>> {
+        if self.failed {
+            return Err(Error::new(Code::State, "the connection has already failed"));
+        }
+        queue::clear();
+        let (result, value) = call(self);
+        self.outcome(result, value)
+    }
+
+    /// The one mapper from SSL_get_error.
+    fn outcome<T>(&mut self, result: c_int, value: T) -> Result<Step<T>> {
+        if result > 0 {
+            return Ok(Step::Done(value));
+        }
+        // SAFETY: the SSL is live, and the last call of this thread was on it.
+        let kind = unsafe { ffi::SSL_get_error(self.ptr(), result) };
+        match kind {
+            ffi::SSL_ERROR_WANT_READ => Ok(Step::WantRead),
+            ffi::SSL_ERROR_WANT_WRITE => Ok(Step::WantWrite),
+            ffi::SSL_ERROR_ZERO_RETURN => Ok(Step::Eof),
+            _ => {
+                self.failed = true;
+                Err(self.failure(kind))
+            }
+        }
+    }
+
+    fn failure(&mut self, kind: c_int) -> Error {
+        let entry = queue::take();
+        if self.hooks().panicked.get() {
+            return Error::new(Code::Internal, "a callback panicked");
+        }
+        if let Some(refusal) = self.hooks().refusal.get() {
+            return self.refused(refusal, entry);
+        }
+        let errno = self.io().errno();
+        if errno != 0 {
+            return Error::io(&std::io::Error::from_raw_os_error(errno));
+        }
+        let unexpected_eof =
+            entry.as_ref().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_UNEXPECTED_EOF_WHILE_READING));
+        if unexpected_eof || (kind == ffi::SSL_ERROR_SYSCALL && self.io().eof()) {
+            return Error::new(Code::Truncated, "the peer closed the connection without close_notify");
+        }
+        if let Some(hint) = self.io().not_tls_hint() {
+            return queue::error_from(entry, Code::Protocol, hint);
+        }
+        let what = match &entry {
+            Some(entry) => match entry.alert() {
+                Some(_) => "the peer sent an alert",
+                None => "TLS failed",
+            },
+            None => "TLS failed",
+        };
+        queue::error_from(entry, Code::Protocol, what)
+    }
+
+    fn refused(&self, refusal: Refusal, entry: Option<queue::Entry>) -> Error {
+        let openssl_code = entry.map_or(0, |entry| entry.code);
+        let (code, message, verify_result) = match refusal {
+            Refusal::NotAccepted => (
+                Code::Verify,
+                "the peer's certificate is not among the accepted ones".to_string(),
+                sys::X509_V_ERR_CERT_REJECTED,
+            ),
+            Refusal::Chain(reason) => {
+                let code = match reason {
+                    sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH => Code::Name,
+                    _ => Code::Verify,
+                };
+                (code, format!("certificate verify failed: {}", x509::verify_text(reason)), reason)
+            }
+        };
+        Error { verify_result, openssl_code, reason: x509::verify_text(verify_result), ..Error::new(code, message) }
+    }
+
+    /// The protocol's name, such as "TLSv1.3".
+    pub fn protocol(&self) -> Option<&'static CStr> {
+        // SAFETY: the SSL is live; the text is static.
+        unsafe { super::static_text(ffi::SSL_get_version(self.ptr())) }
+    }
+
+    /// The cipher's name.
+    pub fn cipher(&self) -> Option<&'static CStr> {
+        // SAFETY: the SSL is live; the cipher and its name are static.
+        unsafe {
+            let cipher = ffi::SSL_get_current_cipher(self.ptr());
+            if cipher.is_null() { None } else { super::static_text(ffi::SSL_CIPHER_get_name(cipher)) }
+        }
+    }
+
+    /// The protocol chosen by ALPN; empty if none was.
+    pub fn alpn(&self) -> Vec<u8> {
+        let mut data: *const c_uchar = ptr::null();
+        let mut len: c_uint = 0;
+        // SAFETY: the SSL is live and lends `len` bytes.
+        unsafe {
+            ffi::SSL_get0_alpn_selected(self.ptr(), &mut data, &mut len);
+            super::bytes(data, c_int::try_from(len).unwrap_or(0)).to_vec()
+        }
+    }
+
+    /// The name that the client sent as SNI.
+    pub fn server_name(&self) -> Option<CString> {
+        // SAFETY: the SSL is live and lends a NUL-terminated text.
+        unsafe {
+            let name = ffi::SSL_get_servername(self.ptr(), sys::TLSEXT_NAMETYPE_HOST_NAME);
+            if name.is_null() { None } else { Some(CStr::from_ptr(name).to_owned()) }
+        }
+    }
+
+    /// What the check of the peer's chain found, enforced or not: an `X509_V_*` code.
+    pub fn verify_result(&self) -> c_int {
+        // SAFETY: the SSL is live.
+        unsafe { ffi::SSL_get_verify_result(self.ptr()) as c_int }
+    }
+
+    /// The peer's certificate.
+    pub fn peer_certificate(&self) -> Option<X509> {
+        // SAFETY: the SSL is live; the reference is ours.
+        unsafe { X509::from_owned(sys::get1_peer_certificate(self.ptr())) }
+    }
+
+    /// The certificates that the peer sent, its own first.
+    pub fn peer_chain(&self) -> Vec<X509> {
+        // SAFETY: the SSL is live and lends the stack.
+        let mut chain = unsafe { X509::from_borrowed_stack(ffi::SSL_get_peer_cert_chain(self.ptr())) };
+        // A server's stack lacks the client's own certificate.
+        if self.role == Role::Server {
+            if let Some(leaf) = self.peer_certificate() {
+                chain.insert(0, leaf);
+            }
+        }
+        chain
+    }
+
+    /// The session, for a later connection to resume.
+    pub fn session(&self) -> Option<Session> {
+        // SAFETY: the SSL is live; the reference is ours.
+        unsafe { Session::from_owned(sys::SSL_get1_session(self.ptr())) }
+    }
+
+    /// Whether this connection resumed a session.
+    pub fn session_reused(&self) -> bool {
+        // SAFETY: the SSL is live.
+        unsafe { sys::session_reused(self.ptr()) == 1 }
+    }
+}
+
+fn verify_mode(role: Role, policy: &PeerPolicy) -> c_int {
+    match (role, policy.ask) {
+        (Role::Client, _) if policy.chain || policy.accepted.is_some() => ffi::SSL_VERIFY_PEER,
+        (Role::Client, _) | (Role::Server, Ask::No) => ffi::SSL_VERIFY_NONE,
+        (Role::Server, Ask::Optional) => ffi::SSL_VERIFY_PEER,
+        (Role::Server, Ask::Required) => ffi::SSL_VERIFY_PEER | ffi::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+    }
+}
+
+fn hooks_index() -> c_int {
+    static INDEX: OnceLock<c_int> = OnceLock::new();
+    *INDEX.get_or_init(|| {
+        // SAFETY: no callbacks.
+        unsafe { ffi::CRYPTO_get_ex_new_index(ffi::CRYPTO_EX_INDEX_SSL, 0, ptr::null_mut(), None, None, None) }
+    })
+}
+
+/// # Safety
+/// `ssl` is NULL or a live SSL.
+unsafe fn hooks<'a>(ssl: *const ffi::SSL) -> Option<&'a Hooks> {
+    if ssl.is_null() {
+        return None;
+    }
+    // SAFETY: what our index holds is NULL or the address of the connection's Hooks, which outlive the SSL.
+    unsafe { ffi::SSL_get_ex_data(ssl, hooks_index()).cast::<Hooks>().as_ref() }
+}
+
+/// Runs the body of a callback. A panic must not unwind through OpenSSL: it is noted, and fails the handshake.
+fn guarded(hooks: &Hooks, failed: c_int, body: impl FnOnce() -> c_int) -> c_int {
+    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        hooks.panicked.set(true);
+        failed
+    })
+}
+
+/// Decides about the peer's certificate. OpenSSL calls this once it has the peer's chain.
+pub unsafe extern "C" fn verify_callback(store: *mut ffi::X509_STORE_CTX, _: *mut c_void) -> c_int {
+    // SAFETY: OpenSSL passes a live store context, whose ex_data leads to its SSL.
+    let hooks = unsafe {
+        let ssl = ffi::X509_STORE_CTX_get_ex_data(store, sys::SSL_get_ex_data_X509_STORE_CTX_idx());
+        hooks(ssl.cast())
+    };
+    match hooks {
+        // SAFETY: the store context is live.
+        Some(hooks) => guarded(hooks, 0, || unsafe { judge(store, hooks) }),
+        None => 0,
+    }
+}
+
+/// # Safety
+/// `store` is live, and holds the peer's chain.
+unsafe fn judge(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
+    // SAFETY: the caller vouches for the store context.
+    let (trusted, reason) = unsafe {
+        let trusted = sys::X509_verify_cert(store) == 1;
+        (trusted, ffi::X509_STORE_CTX_get_error(store))
+    };
+    if hooks.policy.chain && !trusted {
+        let reason = if reason == 0 { sys::X509_V_ERR_UNSPECIFIED } else { reason };
+        hooks.refusal.set(Some(Refusal::Chain(reason)));
+        return 0;
+    }
+    if let Some(accepted) = &hooks.policy.accepted {
+        // SAFETY: the store context lends the peer's certificate.
+        let leaf = unsafe { X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(store)) };
+        if !leaf.is_some_and(|leaf| accepted.contains(&leaf)) {
+            hooks.refusal.set(Some(Refusal::NotAccepted));
+            // SAFETY: the store context is live.
+            unsafe { ffi::X509_STORE_CTX_set_error(store, sys::X509_V_ERR_CERT_REJECTED) };
+            return 0;
+        }
+    }
+    1
+}
+
+/// Chooses, on a server, the first of its own protocols that the client offers (RFC 7301).
+pub unsafe extern "C" fn alpn_callback(
+    ssl: *mut ffi::SSL,
+    out: *mut *const c_uchar,
+    out_len: *mut c_uchar,
+    offered: *const c_uchar,
+    offered_len: c_uint,
+    _: *mut c_void,
+) -> c_int {
+    // SAFETY: OpenSSL passes a live SSL and `offered_len` readable bytes.
+    let (hooks, offered) =
+        unsafe { (hooks(ssl), super::bytes(offered, c_int::try_from(offered_len).unwrap_or(0))) };
+    let Some(hooks) = hooks.filter(|hooks| !hooks.alpn.is_empty()) else {
+        return ffi::SSL_TLSEXT_ERR_NOACK;
+    };
+    guarded(hooks, ffi::SSL_TLSEXT_ERR_ALERT_FATAL, || {
+        let chosen = alpn_names(&hooks.alpn).find(|ours| alpn_names(offered).any(|theirs| theirs == *ours));
+        match chosen {
+            None => ffi::SSL_TLSEXT_ERR_ALERT_FATAL,
+            Some(name) => {
+                // SAFETY: both out-pointers are live; the name, at most 255 bytes, lives as long as the hooks.
+                unsafe {
+                    *out = name.as_ptr();
+                    *out_len = name.len() as c_uchar;
+                }
+                ffi::SSL_TLSEXT_ERR_OK
+            }
+        }
+    })
+}
+
+/// The names in a list of length-prefixed names.
+fn alpn_names(mut wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (&len, rest) = wire.split_first()?;
+        let (name, rest) = rest.split_at_checked(usize::from(len))?;
+        wire = rest;
+        Some(name)
+    })
+}
+
+/// Makes servers tell clients that their SNI was understood, and remember it with the session.
+///
+/// # Safety
+/// `ctx` is live.
+pub unsafe fn acknowledge_server_names(ctx: *mut ffi::SSL_CTX) {
+    unsafe extern "C" fn acknowledge(_: *mut ffi::SSL, _: *mut c_int, _: *mut c_void) -> c_int {
+        ffi::SSL_TLSEXT_ERR_OK
+    }
+    // SAFETY: the control wants a function of this type, passed as a pointer to a function of none.
+    unsafe {
+        let callback: unsafe extern "C" fn() = std::mem::transmute(
+            acknowledge as unsafe extern "C" fn(*mut ffi::SSL, *mut c_int, *mut c_void) -> c_int,
+        );
+        sys::SSL_CTX_callback_ctrl(ctx, sys::SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, Some(callback));
+    }
+}

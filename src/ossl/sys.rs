@@ -1,0 +1,193 @@
+//! What the openssl-sys crate does not declare.
+
+use openssl_sys::{
+    ASN1_STRING, ASN1_TIME, BIO, BIO_METHOD, EVP_MD, EVP_PKEY, GENERAL_NAME, PKCS12, SSL, SSL_CTX, SSL_SESSION,
+    X509, X509_NAME, X509_STORE_CTX,
+};
+use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
+
+pub const ERR_LIB_SSL: c_int = 20;
+pub const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
+pub const SSL_AD_REASON_OFFSET: c_int = 1000;
+pub const SSL_R_UNEXPECTED_EOF_WHILE_READING: c_int = 294;
+pub const SSL_R_NO_PROTOCOLS_AVAILABLE: c_int = 191;
+pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
+pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
+pub const SSL_MODE_RELEASE_BUFFERS: c_long = 0x10;
+pub const X509_V_FLAG_PARTIAL_CHAIN: c_ulong = 0x80000;
+pub const X509_V_ERR_HOSTNAME_MISMATCH: c_int = 62;
+pub const X509_V_ERR_IP_ADDRESS_MISMATCH: c_int = 64;
+pub const X509_V_ERR_CERT_REJECTED: c_int = 28;
+pub const X509_V_ERR_UNSPECIFIED: c_int = 1;
+pub const BIO_TYPE_DESCRIPTOR_SOURCE_SINK: c_int = 0x0100 | 0x0400;
+pub const BIO_CTRL_WPENDING: c_int = 13;
+pub const BIO_CTRL_DUP: c_int = 12;
+pub const SSL_OP_NO_COMPRESSION: u64 = 1 << 17;
+pub const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
+pub const SSL_CTRL_CHAIN_CERT: c_int = 89;
+pub const SSL_CTRL_SET_GROUPS_LIST: c_int = 92;
+pub const SSL_CTRL_SET_MIN_PROTO_VERSION: c_int = 123;
+pub const SSL_CTRL_SET_MAX_PROTO_VERSION: c_int = 124;
+pub const TLSEXT_NAMETYPE_HOST_NAME: c_int = 0;
+pub const OBJ_NAME_TYPE_MD_METH: c_int = 1;
+pub const OBJ_NAME_TYPE_CIPHER_METH: c_int = 2;
+pub const XN_FLAG_RFC2253: c_ulong = 0x0111_0317;
+pub const ASN1_STRFLGS_ESC_MSB: c_ulong = 4;
+pub const SSL3_VERSION: c_int = 0x300;
+pub const TLS1_VERSION: c_int = 0x301;
+pub const TLS1_1_VERSION: c_int = 0x302;
+pub const TLS1_2_VERSION: c_int = 0x303;
+pub const TLS1_3_VERSION: c_int = 0x304;
+pub const DTLS1_2_VERSION: c_int = 0xfefd;
+
+pub type CertVerifyCallback = unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int;
+pub type AlpnCallback =
+    unsafe extern "C" fn(*mut SSL, *mut *const c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;
+
+/// The part of OBJ_NAME that its iteration hands out.
+#[repr(C)]
+pub struct ObjName {
+    pub kind: c_int,
+    pub alias: c_int,
+    pub name: *const c_char,
+    pub data: *const c_char,
+}
+
+unsafe extern "C" {
+    pub fn ASN1_STRING_length(s: *const ASN1_STRING) -> c_int;
+    pub fn ASN1_TIME_to_tm(s: *const ASN1_TIME, tm: *mut libc::tm) -> c_int;
+    pub fn BIO_meth_set_write(
+        m: *mut BIO_METHOD,
+        f: Option<unsafe extern "C" fn(*mut BIO, *const c_char, c_int) -> c_int>,
+    ) -> c_int;
+    pub fn BIO_meth_set_read(
+        m: *mut BIO_METHOD,
+        f: Option<unsafe extern "C" fn(*mut BIO, *mut c_char, c_int) -> c_int>,
+    ) -> c_int;
+    pub fn BIO_meth_set_ctrl(
+        m: *mut BIO_METHOD,
+        f: Option<unsafe extern "C" fn(*mut BIO, c_int, c_long, *mut c_void) -> c_long>,
+    ) -> c_int;
+    pub fn BIO_meth_set_destroy(m: *mut BIO_METHOD, f: Option<unsafe extern "C" fn(*mut BIO) -> c_int>) -> c_int;
+    pub fn BIO_get_new_index() -> c_int;
+    pub fn EVP_get_digestbyname(name: *const c_char) -> *const EVP_MD;
+    pub fn OBJ_NAME_do_all_sorted(
+        kind: c_int,
+        callback: unsafe extern "C" fn(*const ObjName, *mut c_void),
+        arg: *mut c_void,
+    );
+    pub fn PKCS12_free(p12: *mut PKCS12);
+    pub fn d2i_PKCS12(a: *mut *mut PKCS12, pp: *mut *const c_uchar, length: c_long) -> *mut PKCS12;
+    pub fn RAND_status() -> c_int;
+    pub fn RAND_poll() -> c_int;
+    pub fn GENERAL_NAME_get0_value(name: *const GENERAL_NAME, kind: *mut c_int) -> *mut c_void;
+    pub fn SSL_CTX_set_alpn_select_cb(ctx: *mut SSL_CTX, cb: Option<AlpnCallback>, arg: *mut c_void);
+    pub fn SSL_CTX_callback_ctrl(
+        ctx: *mut SSL_CTX,
+        command: c_int,
+        callback: Option<unsafe extern "C" fn()>,
+    ) -> c_long;
+    pub fn SSL_CTX_get_ciphers(ctx: *const SSL_CTX) -> *const c_void;
+    pub fn d2i_PKCS8PrivateKey_bio(
+        bio: *mut BIO,
+        key: *mut *mut EVP_PKEY,
+        callback: Option<unsafe extern "C" fn(*mut c_char, c_int, c_int, *mut c_void) -> c_int>,
+        user: *mut c_void,
+    ) -> *mut EVP_PKEY;
+    pub fn SSL_CTX_set_cert_verify_callback(ctx: *mut SSL_CTX, cb: Option<CertVerifyCallback>, arg: *mut c_void);
+    pub fn SSL_get_ex_data_X509_STORE_CTX_idx() -> c_int;
+    pub fn SSL_get1_session(ssl: *mut SSL) -> *mut SSL_SESSION;
+    pub fn SSL_has_pending(ssl: *const SSL) -> c_int;
+    pub fn SSL_peek_ex(ssl: *mut SSL, buf: *mut c_void, num: usize, read: *mut usize) -> c_int;
+    pub fn SSL_read_ex(ssl: *mut SSL, buf: *mut c_void, num: usize, read: *mut usize) -> c_int;
+    pub fn SSL_write_ex(ssl: *mut SSL, buf: *const c_void, num: usize, written: *mut usize) -> c_int;
+    pub fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
+    pub fn SSL_set_bio(ssl: *mut SSL, rbio: *mut BIO, wbio: *mut BIO);
+    pub fn SSL_is_init_finished(ssl: *const SSL) -> c_int;
+    pub fn X509_NAME_print_ex(out: *mut BIO, name: *const X509_NAME, indent: c_int, flags: c_ulong) -> c_int;
+    pub fn X509_STORE_CTX_get0_cert(ctx: *mut X509_STORE_CTX) -> *mut X509;
+    pub fn X509_check_private_key(cert: *const X509, key: *const EVP_PKEY) -> c_int;
+    pub fn X509_get_default_cert_dir() -> *const c_char;
+    pub fn X509_get_default_cert_file() -> *const c_char;
+    pub fn X509_verify_cert(ctx: *mut X509_STORE_CTX) -> c_int;
+    pub fn X509_get0_notBefore(cert: *const X509) -> *const ASN1_TIME;
+    pub fn X509_get0_notAfter(cert: *const X509) -> *const ASN1_TIME;
+    pub fn X509_digest(cert: *const X509, md: *const EVP_MD, out: *mut c_uchar, len: *mut c_uint) -> c_int;
+    pub fn OPENSSL_sk_num(stack: *const c_void) -> c_int;
+    pub fn OPENSSL_sk_value(stack: *const c_void, i: c_int) -> *mut c_void;
+    pub fn OPENSSL_sk_free(stack: *mut c_void);
+    pub fn OPENSSL_sk_pop(stack: *mut c_void) -> *mut c_void;
+}
+
+/// SSL_get1_peer_certificate: a new reference, or NULL.
+///
+/// # Safety
+/// `ssl` is live.
+pub unsafe fn get1_peer_certificate(ssl: *const SSL) -> *mut X509 {
+    // SAFETY: the caller vouches for it. The older name gives a new reference, too.
+    #[cfg(ossl300)]
+    return unsafe { openssl_sys::SSL_get1_peer_certificate(ssl) };
+    // SAFETY: likewise.
+    #[cfg(not(ossl300))]
+    return unsafe { openssl_sys::SSL_get_peer_certificate(ssl) };
+}
+
+/// EVP_PKEY_eq, called EVP_PKEY_cmp before OpenSSL 3: 1 if they are equal.
+///
+/// # Safety
+/// Both are live.
+pub unsafe fn pkey_eq(a: *const EVP_PKEY, b: *const EVP_PKEY) -> c_int {
+    // SAFETY: the caller vouches for it.
+    #[cfg(ossl300)]
+    return unsafe { openssl_sys::EVP_PKEY_eq(a, b) };
+    // SAFETY: likewise.
+    #[cfg(not(ossl300))]
+    return unsafe { openssl_sys::EVP_PKEY_cmp(a, b) };
+}
+
+/// SSL_session_reused.
+///
+/// # Safety
+/// `ssl` is live.
+pub unsafe fn session_reused(ssl: *mut SSL) -> c_int {
+    // SAFETY: the caller vouches for it.
+    unsafe { openssl_sys::SSL_session_reused(ssl) }
+}
+
+/// SSL_CTX_set_min_proto_version, a macro in C.
+///
+/// # Safety
+/// `ctx` is live.
+pub unsafe fn set_min_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long {
+    let null = std::ptr::null_mut();
+    // SAFETY: the caller vouches for it.
+    unsafe { openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, c_long::from(version), null) }
+}
+
+/// SSL_CTX_set_max_proto_version, a macro in C.
+///
+/// # Safety
+/// `ctx` is live.
+pub unsafe fn set_max_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long {
+    let null = std::ptr::null_mut();
+    // SAFETY: the caller vouches for it.
+    unsafe { openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MAX_PROTO_VERSION, c_long::from(version), null) }
+}
+
+/// SSL_CTX_add1_chain_cert, a macro in C.
+///
+/// # Safety
+/// Both are live.
+pub unsafe fn add1_chain_cert(ctx: *mut SSL_CTX, cert: *mut X509) -> c_long {
+    // SAFETY: the caller vouches for it; 1 asks for a further reference.
+    unsafe { openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_CHAIN_CERT, 1, cert.cast()) }
+}
+
+/// SSL_CTX_set1_groups_list, a macro in C.
+///
+/// # Safety
+/// `ctx` is live, `groups` a NUL-terminated text.
+pub unsafe fn set1_groups_list(ctx: *mut SSL_CTX, groups: *const c_char) -> c_long {
+    // SAFETY: the caller vouches for it; the text is only read.
+    unsafe { openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_SET_GROUPS_LIST, 0, groups.cast_mut().cast()) }
+}

@@ -1,0 +1,337 @@
+//! X.509 certificates: reference-counted, never changed.
+
+use crate::error::{Code, Error, Result};
+use openssl_sys as ffi;
+use std::{
+    ffi::{CStr, c_char, c_int, c_long, c_uint, c_void},
+    ptr::{self, NonNull},
+};
+
+use super::{
+    bio::{MemReader, MemWriter},
+    pkey::Pkey,
+    queue, sys,
+};
+
+/// One certificate. Cloning takes a further reference.
+pub struct X509(NonNull<ffi::X509>);
+
+// SAFETY: OpenSSL counts references atomically and locks the little it computes lazily in an X509.
+unsafe impl Send for X509 {}
+// SAFETY: likewise; nothing here changes a certificate.
+unsafe impl Sync for X509 {}
+
+impl Clone for X509 {
+    fn clone(&self) -> X509 {
+        // SAFETY: the certificate is live.
+        unsafe { ffi::X509_up_ref(self.0.as_ptr()) };
+        X509(self.0)
+    }
+}
+
+impl Drop for X509 {
+    fn drop(&mut self) {
+        // SAFETY: one reference is ours.
+        unsafe { ffi::X509_free(self.0.as_ptr()) }
+    }
+}
+
+impl PartialEq for X509 {
+    fn eq(&self, other: &X509) -> bool {
+        // SAFETY: both are live.
+        self.0 == other.0 || unsafe { ffi::X509_cmp(self.0.as_ptr(), other.0.as_ptr()) } == 0
+    }
+}
+
+/// Whose name of a certificate.
+#[derive(Clone, Copy)]
+pub enum Party {
+    /// Whom it certifies.
+    Subject,
+    /// Who signed it.
+    Issuer,
+}
+
+/// One of a certificate's further names.
+pub struct AltName {
+    /// "DNS", "IP", "EMAIL", "URI".
+    pub kind: &'static str,
+    /// The raw value: text, or 4 or 16 bytes of address.
+    pub value: Vec<u8>,
+}
+
+impl X509 {
+    /// Takes over a reference; None for NULL.
+    ///
+    /// # Safety
+    /// `x509` is NULL or a live certificate, one reference of which becomes ours.
+    pub unsafe fn from_owned(x509: *mut ffi::X509) -> Option<X509> {
+        NonNull::new(x509).map(X509)
+    }
+
+    /// Takes a further reference; None for NULL.
+    ///
+    /// # Safety
+    /// `x509` is NULL or a live certificate.
+    pub unsafe fn from_borrowed(x509: *mut ffi::X509) -> Option<X509> {
+        let x509 = NonNull::new(x509)?;
+        // SAFETY: the caller vouches for it.
+        unsafe { ffi::X509_up_ref(x509.as_ptr()) };
+        Some(X509(x509))
+    }
+
+    /// Takes further references of all certificates of a stack; none for NULL.
+    ///
+    /// # Safety
+    /// `stack` is NULL or a live stack of certificates.
+    pub unsafe fn from_borrowed_stack(stack: *const ffi::stack_st_X509) -> Vec<X509> {
+        if stack.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: the caller vouches for the stack; the index is within it.
+        unsafe {
+            (0..sys::OPENSSL_sk_num(stack.cast()))
+                .filter_map(|i| X509::from_borrowed(sys::OPENSSL_sk_value(stack.cast(), i).cast()))
+                .collect()
+        }
+    }
+
+    /// For OpenSSL's functions.
+    pub fn as_ptr(&self) -> *mut ffi::X509 {
+        self.0.as_ptr()
+    }
+
+    /// Reads DER, all of it.
+    pub fn from_der(der: &[u8]) -> Result<X509> {
+        super::init();
+        queue::clear();
+        let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
+        let mut cursor = der.as_ptr();
+        // SAFETY: `cursor` points to `len` readable bytes.
+        let x509 = unsafe { ffi::d2i_X509(ptr::null_mut(), &mut cursor, len) };
+        // SAFETY: a new certificate, or NULL.
+        match unsafe { X509::from_owned(x509) } {
+            None => Err(queue::error(Code::Config, "no DER certificate")),
+            Some(_) if cursor as usize != der.as_ptr() as usize + der.len() => {
+                Err(Error::new(Code::Config, "no DER certificate: further bytes follow it"))
+            }
+            Some(x509) => Ok(x509),
+        }
+    }
+
+    /// Reads the next certificate of a PEM text. None at its end.
+    pub fn next_from_pem(pem: &MemReader<'_>) -> Result<Option<X509>> {
+        queue::clear();
+        // SAFETY: the BIO is live; the callback refuses to give a password rather than ask the terminal for one.
+        let x509 = unsafe {
+            ffi::PEM_read_bio_X509(pem.as_ptr(), ptr::null_mut(), Some(super::pkey::no_passphrase), ptr::null_mut())
+        };
+        // SAFETY: a new certificate, or NULL.
+        if let Some(x509) = unsafe { X509::from_owned(x509) } {
+            return Ok(Some(x509));
+        }
+        match queue::take() {
+            Some(entry) if !is_pem_end(entry.code) => {
+                Err(queue::error_from(Some(entry), Code::Config, "a PEM certificate is damaged"))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The certificate as DER.
+    pub fn der(&self) -> Vec<u8> {
+        let mut der: *mut u8 = ptr::null_mut();
+        // SAFETY: the certificate is live; OpenSSL allocates the bytes.
+        let len = unsafe { ffi::i2d_X509(self.0.as_ptr(), &mut der) };
+        // SAFETY: `der` is NULL or holds `len` bytes that are ours.
+        unsafe { super::take_bytes(der, len) }
+    }
+
+    /// The certificate as PEM.
+    pub fn pem(&self) -> Result<Vec<u8>> {
+        let out = MemWriter::new()?;
+        // SAFETY: both are live.
+        let done = unsafe { ffi::PEM_write_bio_X509(out.as_ptr(), self.0.as_ptr()) };
+        queue::check(done, Code::Internal, "cannot write the certificate")?;
+        Ok(out.into_bytes())
+    }
+
+    fn name(&self, party: Party) -> *mut ffi::X509_NAME {
+        // SAFETY: the certificate is live and lends its names.
+        unsafe {
+            match party {
+                Party::Subject => ffi::X509_get_subject_name(self.0.as_ptr()),
+                Party::Issuer => ffi::X509_get_issuer_name(self.0.as_ptr()),
+            }
+        }
+    }
+
+    /// The last, most specific, CommonName, as UTF-8 whatever its encoding, with whatever NULs it holds.
+    pub fn common_name(&self, party: Party) -> Option<Vec<u8>> {
+        let name = self.name(party);
+        let mut last = -1;
+        loop {
+            // SAFETY: the name is live.
+            let next = unsafe { ffi::X509_NAME_get_index_by_NID(name, ffi::NID_commonName, last) };
+            if next < 0 {
+                break;
+            }
+            last = next;
+        }
+        if last < 0 {
+            return None;
+        }
+        // SAFETY: the index is within the name; the entry lives as long as the name.
+        let value = unsafe { ffi::X509_NAME_ENTRY_get_data(ffi::X509_NAME_get_entry(name, last) as *mut _) };
+        utf8(value as *const ffi::ASN1_STRING)
+    }
+
+    /// The whole distinguished name in the form of RFC 2253, as UTF-8.
+    pub fn name_text(&self, party: Party) -> Result<Vec<u8>> {
+        let out = MemWriter::new()?;
+        let flags = sys::XN_FLAG_RFC2253 & !sys::ASN1_STRFLGS_ESC_MSB;
+        // SAFETY: both are live.
+        let done = unsafe { sys::X509_NAME_print_ex(out.as_ptr(), self.name(party), 0, flags) };
+        if done < 0 {
+            return Err(queue::error(Code::Internal, "cannot write the name"));
+        }
+        Ok(out.into_bytes())
+    }
+
+    /// The serial number in upper-case hexadecimal.
+    pub fn serial(&self) -> Result<String> {
+        // SAFETY: the certificate lends its number; the BIGNUM and the text that OpenSSL makes are freed here.
+        unsafe {
+            let number = ffi::ASN1_INTEGER_to_BN(ffi::X509_get_serialNumber(self.0.as_ptr()), ptr::null_mut());
+            if number.is_null() {
+                return Err(queue::error(Code::Internal, "cannot read the serial number"));
+            }
+            let hex = ffi::BN_bn2hex(number);
+            ffi::BN_free(number);
+            if hex.is_null() {
+                return Err(queue::error(Code::NoMemory, "cannot write the serial number"));
+            }
+            let text = CStr::from_ptr(hex).to_string_lossy().into_owned();
+            super::free(hex.cast());
+            Ok(text)
+        }
+    }
+
+    /// The digest, by OpenSSL's name for it, of the DER.
+    pub fn digest(&self, name: &CStr) -> Result<Vec<u8>> {
+        super::init();
+        // SAFETY: a NUL-terminated name.
+        let digest = unsafe { sys::EVP_get_digestbyname(name.as_ptr()) };
+        if digest.is_null() {
+            return Err(Error::argument(format!("no digest is named {}", name.to_string_lossy())));
+        }
+        let mut bytes = vec![0u8; ffi::EVP_MAX_MD_SIZE as usize];
+        let mut len: c_uint = 0;
+        // SAFETY: the buffer has room for the longest digest.
+        let done = unsafe { sys::X509_digest(self.0.as_ptr(), digest, bytes.as_mut_ptr(), &mut len) };
+        queue::check(done, Code::Unsupported, "cannot digest the certificate")?;
+        bytes.truncate(len as usize);
+        Ok(bytes)
+    }
+
+    /// From when it is valid, in seconds since 1970 (UTC).
+    pub fn not_before(&self) -> Result<i64> {
+        // SAFETY: the certificate lends its times.
+        seconds(unsafe { sys::X509_get0_notBefore(self.0.as_ptr()) })
+    }
+
+    /// Until when it is valid, in seconds since 1970 (UTC).
+    pub fn not_after(&self) -> Result<i64> {
+        // SAFETY: the certificate lends its times.
+        seconds(unsafe { sys::X509_get0_notAfter(self.0.as_ptr()) })
+    }
+
+    /// The names of its subjectAltName extension that are DNS names, addresses or URIs.
+    pub fn alt_names(&self) -> Vec<AltName> {
+        // SAFETY: the certificate is live; the stack that OpenSSL makes is freed with its elements below.
+        let stack: *mut c_void = unsafe {
+            ffi::X509_get_ext_d2i(self.0.as_ptr(), ffi::NID_subject_alt_name, ptr::null_mut(), ptr::null_mut())
+        };
+        let mut names = Vec::new();
+        if stack.is_null() {
+            queue::clear();
+            return names;
+        }
+        // SAFETY: a live stack of GENERAL_NAMEs; each is popped, read and freed once, then the stack itself.
+        unsafe {
+            loop {
+                let name = sys::OPENSSL_sk_pop(stack).cast::<ffi::GENERAL_NAME>();
+                if name.is_null() {
+                    break;
+                }
+                names.extend(alt_name(name));
+                ffi::GENERAL_NAME_free(name);
+            }
+            sys::OPENSSL_sk_free(stack);
+        }
+        names.reverse();
+        names
+    }
+
+    /// Whether `key` is the private key of this certificate.
+    pub fn matches(&self, key: &Pkey) -> bool {
+        // SAFETY: both are live.
+        let matches = unsafe { sys::X509_check_private_key(self.0.as_ptr(), key.as_ptr()) } == 1;
+        queue::clear();
+        matches
+    }
+}
+
+/// # Safety
+/// `name` is a live GENERAL_NAME.
+unsafe fn alt_name(name: *mut ffi::GENERAL_NAME) -> Option<AltName> {
+    let mut kind: c_int = -1;
+    // SAFETY: the caller vouches for the name; for these kinds its value is an ASN1_STRING.
+    unsafe {
+        let value = sys::GENERAL_NAME_get0_value(name, &mut kind);
+        let kind = match kind {
+            ffi::GEN_EMAIL => "EMAIL",
+            ffi::GEN_DNS => "DNS",
+            ffi::GEN_URI => "URI",
+            ffi::GEN_IPADD => "IP",
+            _ => return None,
+        };
+        let value = value as *const ffi::ASN1_STRING;
+        let bytes = super::bytes(ffi::ASN1_STRING_get0_data(value), sys::ASN1_STRING_length(value));
+        Some(AltName { kind, value: bytes.to_vec() })
+    }
+}
+
+fn utf8(text: *const ffi::ASN1_STRING) -> Option<Vec<u8>> {
+    let mut bytes: *mut u8 = ptr::null_mut();
+    // SAFETY: the text is live or NULL; OpenSSL allocates the bytes.
+    let len = unsafe { if text.is_null() { -1 } else { ffi::ASN1_STRING_to_UTF8(&mut bytes, text as *mut _) } };
+    if len < 0 {
+        queue::clear();
+        return None;
+    }
+    // SAFETY: `bytes` holds `len` bytes that are ours.
+    Some(unsafe { super::take_bytes(bytes, len) })
+}
+
+fn seconds(time: *const ffi::ASN1_TIME) -> Result<i64> {
+    // SAFETY: an all-zero tm is a valid value to be overwritten.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: the time is live or NULL (which means now, and does not occur); `tm` is live.
+    let done = unsafe { sys::ASN1_TIME_to_tm(time, &mut tm) };
+    queue::check(done, Code::Config, "the certificate holds no valid time")?;
+    // SAFETY: `tm` is live; timegm reads it as UTC.
+    Ok(unsafe { libc::timegm(&mut tm) } as i64)
+}
+
+fn is_pem_end(code: std::ffi::c_ulong) -> bool {
+    ffi::ERR_GET_LIB(code) == ffi::ERR_LIB_PEM && ffi::ERR_GET_REASON(code) == ffi::PEM_R_NO_START_LINE
+}
+
+/// The words for an `X509_V_*` code.
+pub fn verify_text(code: c_int) -> String {
+    // SAFETY: OpenSSL has a static text for every integer.
+    let text =
+        unsafe { super::static_text(ffi::X509_verify_cert_error_string(c_long::from(code)) as *const c_char) };
+    text.map_or_else(String::new, |text| text.to_string_lossy().into_owned())
+}

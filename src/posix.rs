@@ -1,0 +1,324 @@
+//! The few system calls that the standard library does not offer, each with a safe face.
+//! Beside `ossl` this is the only room below the door with `unsafe` in it.
+
+use std::{
+    ffi::CStr,
+    io, mem,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    time::Instant,
+};
+
+/// What to wait for on a descriptor, or what happened on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// A read would not wait.
+    pub readable: bool,
+    /// A write would not wait.
+    pub writable: bool,
+}
+
+impl Readiness {
+    /// Ready to read.
+    pub const READ: Readiness = Readiness { readable: true, writable: false };
+    /// Ready to write.
+    pub const WRITE: Readiness = Readiness { readable: false, writable: true };
+}
+
+/// Waits until one of `wanted` is ready or `deadline` (None: never) has passed.
+/// Returns what is ready, in the same order; nothing is ready if the deadline has passed.
+/// Errors and hang-ups count as ready, so that the next call on the descriptor reports them.
+pub fn poll(wanted: &[(BorrowedFd<'_>, Readiness)], deadline: Option<Instant>) -> io::Result<Vec<Readiness>> {
+    let mut fds: Vec<libc::pollfd> = wanted.iter().map(|(fd, want)| pollfd(fd.as_raw_fd(), *want)).collect();
+    poll_all(&mut fds, deadline)?;
+    Ok(fds.iter().zip(wanted).map(|(got, (_, want))| readiness(got, *want)).collect())
+}
+
+/// The same for one descriptor.
+pub fn poll_one(fd: BorrowedFd<'_>, want: Readiness, deadline: Option<Instant>) -> io::Result<Readiness> {
+    let mut fds = [pollfd(fd.as_raw_fd(), want)];
+    poll_all(&mut fds, deadline)?;
+    let [got] = fds;
+    Ok(readiness(&got, want))
+}
+
+fn pollfd(fd: RawFd, want: Readiness) -> libc::pollfd {
+    let read = if want.readable { libc::POLLIN } else { 0 };
+    let write = if want.writable { libc::POLLOUT } else { 0 };
+    libc::pollfd { fd, events: read | write, revents: 0 }
+}
+
+fn readiness(got: &libc::pollfd, want: Readiness) -> Readiness {
+    let broken = got.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
+    Readiness {
+        readable: want.readable && (broken || got.revents & libc::POLLIN != 0),
+        writable: want.writable && (broken || got.revents & libc::POLLOUT != 0),
+    }
+}
+
+fn poll_all(fds: &mut [libc::pollfd], deadline: Option<Instant>) -> io::Result<()> {
+    loop {
+        let timeout = match deadline {
+            None => -1,
+            Some(at) => milliseconds_until(at),
+        };
+        // SAFETY: `fds` is a live array of `fds.len()` pollfd structures.
+        let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) };
+        if ready < 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            return Err(error);
+        }
+        if ready > 0 || deadline.is_some_and(|at| Instant::now() >= at) {
+            return Ok(());
+        }
+    }
+}
+
+/// Rounded up, so that a wait never ends before its deadline.
+fn milliseconds_until(at: Instant) -> libc::c_int {
+    let left = at.saturating_duration_since(Instant::now());
+    libc::c_int::try_from(left.as_micros().div_ceil(1000)).unwrap_or(libc::c_int::MAX)
+}
+
+/// Sends without waiting and without SIGPIPE.
+pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    retry(|| {
+        // SAFETY: `data` is readable for `data.len()` bytes.
+        unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) }
+    })
+}
+
+/// Receives without waiting. 0 is the end of the stream.
+pub fn recv(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
+    retry(|| {
+        // SAFETY: `data` is writable for `data.len()` bytes.
+        unsafe { libc::recv(fd.as_raw_fd(), data.as_mut_ptr().cast(), data.len(), libc::MSG_DONTWAIT) }
+    })
+}
+
+/// Repeats a system call that a signal interrupted.
+fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+    loop {
+        match usize::try_from(call()) {
+            Ok(n) => return Ok(n),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// Begins to connect. The connection is there, or has failed, when the descriptor becomes writable:
+/// see `connect_result`.
+pub fn start_connect(address: &SocketAddr) -> io::Result<OwnedFd> {
+    let fd = new_socket(address, libc::SOCK_STREAM)?;
+    let (storage, len) = to_sockaddr(address);
+    // SAFETY: `storage` holds a socket address of `len` bytes.
+    let result = unsafe { libc::connect(fd.as_raw_fd(), (&raw const storage).cast(), len) };
+    if result < 0 {
+        let error = io::Error::last_os_error();
+        let pending = [libc::EINPROGRESS, libc::EINTR];
+        if !pending.contains(&error.raw_os_error().unwrap_or(0)) {
+            return Err(error);
+        }
+    }
+    Ok(fd)
+}
+
+/// How a connect ended, once its descriptor is writable.
+pub fn connect_result(fd: BorrowedFd<'_>) -> io::Result<()> {
+    match socket_option(fd, libc::SOL_SOCKET, libc::SO_ERROR)? {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// A socket that listens on `address`, non-blocking.
+pub fn listen(address: &SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
+    let fd = new_socket(address, libc::SOCK_STREAM)?;
+    set_socket_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    if address.is_ipv6() {
+        // The any-address of IPv6 takes IPv4 clients too, whatever the system's default.
+        set_socket_option(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
+    }
+    let (storage, len) = to_sockaddr(address);
+    // SAFETY: `storage` holds a socket address of `len` bytes.
+    check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const storage).cast(), len) })?;
+    // SAFETY: plain integers.
+    check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })?;
+    Ok(fd)
+}
+
+/// Takes a connection that waits on the listening socket; WouldBlock if there is none.
+pub fn accept(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let accepted = retry(|| {
+        // SAFETY: NULL address and length: the peer's address is not asked for.
+        let fd = unsafe {
+            libc::accept4(fd.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC)
+        };
+        fd as libc::ssize_t
+    })?;
+    // SAFETY: accept4 has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(accepted as RawFd) })
+}
+
+fn new_socket(address: &SocketAddr, kind: libc::c_int) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: plain integers.
+    let fd = unsafe { libc::socket(family, kind, 0) };
+    check(fd)?;
+    // SAFETY: socket() has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A duplicate of somebody else's descriptor, closed on exec. Fails with EBADF for a closed one, with ENOTSOCK for
+/// what is no socket, with EPROTOTYPE for a socket that is no stream.
+pub fn duplicate_stream_socket(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: fcntl on any integer is harmless; a closed descriptor gives EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    check(copy)?;
+    // SAFETY: fcntl has just made this descriptor, and nobody else knows it.
+    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    match socket_option(copy.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE)? {
+        libc::SOCK_STREAM => Ok(copy),
+        _ => Err(io::Error::from_raw_os_error(libc::EPROTOTYPE)),
+    }
+}
+
+/// Sends small records at once instead of waiting for more (TCP_NODELAY).
+pub fn set_no_delay(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_socket_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
+}
+
+/// Ends the sending half (FIN), or both halves.
+pub fn shutdown(fd: BorrowedFd<'_>, both: bool) -> io::Result<()> {
+    let how = if both { libc::SHUT_RDWR } else { libc::SHUT_WR };
+    // SAFETY: plain integers on a live descriptor.
+    check(unsafe { libc::shutdown(fd.as_raw_fd(), how) })
+}
+
+fn socket_option(fd: BorrowedFd<'_>, level: libc::c_int, option: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `value` is writable for `len` bytes.
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, option, (&raw mut value).cast(), &mut len) })?;
+    Ok(value)
+}
+
+fn set_socket_option(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    let len = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `value` is readable for `len` bytes.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), len) })
+}
+
+/// The address of the socket's own end. None for a socket that is not of the internet.
+pub fn local_address(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
+    address_by(fd, libc::getsockname)
+}
+
+/// The address of the other end. None for a socket that is not of the internet.
+pub fn peer_address(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
+    address_by(fd, libc::getpeername)
+}
+
+type AddressCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
+
+fn address_by(fd: BorrowedFd<'_>, call: AddressCall) -> io::Result<Option<SocketAddr>> {
+    // SAFETY: an all-zero sockaddr_storage is a valid value.
+    let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let mut len = mem::size_of_val(&storage) as libc::socklen_t;
+    // SAFETY: `storage` is writable for `len` bytes.
+    check(unsafe { call(fd.as_raw_fd(), (&raw mut storage).cast(), &mut len) })?;
+    Ok(from_sockaddr(&storage))
+}
+
+fn to_sockaddr(address: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+    // SAFETY: an all-zero sockaddr_storage is a valid value.
+    let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let len = match address {
+        SocketAddr::V4(v4) => {
+            // SAFETY: sockaddr_storage is large enough and aligned for every socket address.
+            let to = unsafe { &mut *(&raw mut storage).cast::<libc::sockaddr_in>() };
+            to.sin_family = libc::AF_INET as libc::sa_family_t;
+            to.sin_port = v4.port().to_be();
+            to.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+            mem::size_of::<libc::sockaddr_in>()
+        }
+        SocketAddr::V6(v6) => {
+            // SAFETY: sockaddr_storage is large enough and aligned for every socket address.
+            let to = unsafe { &mut *(&raw mut storage).cast::<libc::sockaddr_in6>() };
+            to.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+            to.sin6_port = v6.port().to_be();
+            to.sin6_addr.s6_addr = v6.ip().octets();
+            to.sin6_flowinfo = v6.flowinfo();
+            to.sin6_scope_id = v6.scope_id();
+            mem::size_of::<libc::sockaddr_in6>()
+        }
+    };
+    (storage, len as libc::socklen_t)
+}
+
+fn from_sockaddr(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match libc::c_int::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that this is a sockaddr_in.
+            let from = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(from.sin_addr.s_addr.to_ne_bytes());
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(from.sin_port)))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that this is a sockaddr_in6.
+            let from = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(from.sin6_addr.s6_addr);
+            let port = u16::from_be(from.sin6_port);
+            Some(SocketAddr::V6(SocketAddrV6::new(ip, port, from.sin6_flowinfo, from.sin6_scope_id)))
+        }
+        _ => None,
+    }
+}
+
+/// Runs `action` with every signal blocked, so that a thread it starts never runs the host's signal handlers.
+pub fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+    // SAFETY: an all-zero sigset_t is a valid value to be overwritten.
+    let (mut all, mut old): (libc::sigset_t, libc::sigset_t) = unsafe { (mem::zeroed(), mem::zeroed()) };
+    // SAFETY: both sets are live.
+    unsafe {
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old);
+    }
+    let result = action();
+    // SAFETY: `old` was filled in above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut()) };
+    result
+}
+
+/// The system's words for an errno.
+pub fn errno_text(errno: i32) -> String {
+    let mut buffer = [0u8; 256];
+    // SAFETY: the buffer is writable for its length; the XSI strerror_r of the libc crate ends it with a NUL.
+    unsafe { libc::strerror_r(errno, buffer.as_mut_ptr().cast(), buffer.len()) };
+    match CStr::from_bytes_until_nul(&buffer) {
+        Ok(text) if !text.is_empty() => text.to_string_lossy().into_owned(),
+        _ => format!("errno {errno}"),
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

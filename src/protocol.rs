@@ -1,0 +1,159 @@
+//! The protocol names and numbers of Bigloo's foreign interface, and the range of versions that each means.
+
+use crate::{
+    error::{Code, Error, Result},
+    ossl::sys,
+};
+use std::ffi::{CStr, c_int};
+
+/// A protocol by its foreign number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// SSL 2: no OpenSSL of today speaks it.
+    Sslv2 = 1,
+    /// SSL 3: hardly any speaks it.
+    Sslv3 = 2,
+    /// The highest version that both sides have.
+    Sslv23 = 3,
+    /// TLS 1.0.
+    Tlsv1 = 4,
+    /// DTLS, over datagrams.
+    Dtlsv1 = 5,
+    /// TLS 1.1.
+    Tlsv1_1 = 6,
+    /// TLS 1.2.
+    Tlsv1_2 = 7,
+    /// TLS 1.3.
+    Tlsv1_3 = 8,
+}
+
+use Protocol::*;
+
+/// Every name that stands for a protocol, the main one of each first.
+const NAMES: [(&CStr, Protocol); 11] = [
+    (c"sslv2", Sslv2),
+    (c"sslv3", Sslv3),
+    (c"sslv23", Sslv23),
+    (c"ssl", Sslv23),
+    (c"tls", Tlsv1),
+    (c"tlsv1", Tlsv1),
+    (c"dtls", Dtlsv1),
+    (c"dtlsv1", Dtlsv1),
+    (c"tlsv1_1", Tlsv1_1),
+    (c"tlsv1_2", Tlsv1_2),
+    (c"tlsv1_3", Tlsv1_3),
+];
+
+impl Protocol {
+    /// The protocol of a foreign number.
+    pub fn from_number(number: i32) -> Result<Protocol> {
+        NAMES.iter().map(|(_, protocol)| *protocol).find(|protocol| *protocol as i32 == number).ok_or_else(|| {
+            Error::argument(format!("no protocol has the number {number}: use one of the BGLSSL_... constants"))
+        })
+    }
+
+    /// The protocol of a name, letter case ignored.
+    pub fn from_name(name: &str) -> Result<Protocol> {
+        NAMES
+            .iter()
+            .find(|(known, _)| known.to_bytes().eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, protocol)| *protocol)
+            .ok_or_else(|| Error::argument(format!("no protocol is named \"{name}\"")))
+    }
+
+    /// Its main name.
+    pub fn name(self) -> &'static str {
+        self.c_name().to_str().unwrap_or_default()
+    }
+
+    /// The same for C.
+    pub fn c_name(self) -> &'static CStr {
+        NAMES.iter().find(|(_, protocol)| *protocol == self).map_or(c"", |(name, _)| name)
+    }
+
+    /// Whether it runs over datagrams.
+    pub fn is_datagram(self) -> bool {
+        self == Dtlsv1
+    }
+
+    /// OpenSSL's number for the one version that it means; None if it means several, or is not known at all.
+    fn version(self) -> Option<c_int> {
+        match self {
+            Sslv3 => Some(sys::SSL3_VERSION),
+            Tlsv1 => Some(sys::TLS1_VERSION),
+            Tlsv1_1 => Some(sys::TLS1_1_VERSION),
+            Tlsv1_2 => Some(sys::TLS1_2_VERSION),
+            Tlsv1_3 => Some(sys::TLS1_3_VERSION),
+            Sslv2 | Sslv23 | Dtlsv1 => None,
+        }
+    }
+}
+
+/// The versions that a connection may speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Versions {
+    /// The protocol asked for.
+    pub protocol: Protocol,
+    /// A lower bound instead of the protocol's own.
+    pub min: Option<Protocol>,
+    /// An upper bound instead of the protocol's own.
+    pub max: Option<Protocol>,
+}
+
+/// Versions in OpenSSL's numbers; 0 means whatever it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The lowest.
+    pub min: c_int,
+    /// The highest.
+    pub max: c_int,
+}
+
+impl Versions {
+    /// What this means to OpenSSL.
+    pub fn bounds(&self) -> Result<Bounds> {
+        let own = match self.protocol {
+            Sslv2 => return Err(self.unsupported()),
+            // RFC 8996 deprecates TLS 1.0 and 1.1: they are spoken where they are asked for by name.
+            Sslv23 => Bounds { min: sys::TLS1_2_VERSION, max: 0 },
+            Dtlsv1 => Bounds { min: sys::DTLS1_2_VERSION, max: 0 },
+            other => {
+                let version = other.version().unwrap_or(0);
+                Bounds { min: version, max: version }
+            }
+        };
+        let bounds = Bounds { min: bound(self.min, own.min)?, max: bound(self.max, own.max)? };
+        if self.protocol.is_datagram() && (self.min.is_some() || self.max.is_some()) {
+            return Err(Error::new(Code::Config, "DTLS takes no minimum or maximum among the TLS versions"));
+        }
+        if bounds.max != 0 && bounds.min > bounds.max {
+            return Err(Error::new(Code::Config, "the minimum protocol version is above the maximum"));
+        }
+        Ok(bounds)
+    }
+
+    /// Whether only versions are left that OpenSSL refuses above security level 0, for their SHA-1 and MD5.
+    pub fn is_legacy_only(&self) -> bool {
+        self.bounds().is_ok_and(|bounds| bounds.max != 0 && (bounds.max as u32) < sys::TLS1_2_VERSION as u32)
+            && !self.protocol.is_datagram()
+    }
+
+    /// The error for what this OpenSSL does not speak.
+    pub fn unsupported(&self) -> Error {
+        let names: Vec<&str> = match (self.min, self.max) {
+            (None, None) => vec![self.protocol.name()],
+            (min, max) => min.into_iter().chain(max).map(Protocol::name).collect(),
+        };
+        let version = crate::ossl::version().to_string_lossy();
+        Error::new(Code::Unsupported, format!("{version} does not speak {}", names.join(" to ")))
+    }
+}
+
+fn bound(given: Option<Protocol>, own: c_int) -> Result<c_int> {
+    match given {
+        None => Ok(own),
+        Some(protocol) => protocol
+            .version()
+            .ok_or_else(|| Error::argument(format!("{} is no version that can bound others", protocol.name()))),
+    }
+}

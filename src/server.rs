@@ -1,0 +1,85 @@
+//! A listening socket and the config for what it accepts.
+
+use crate::{
+    config::Frozen,
+    error::{Code, Error, Phase, Result},
+    net::{deadline::Deadline, listen, resolve::Family},
+    posix,
+    socket::{Socket, Step},
+};
+use std::{
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A listening socket. Any number of threads may accept on it.
+pub struct Server {
+    /// None once closed. Whoever waits holds a reference, so the number is not reused under it.
+    fd: Mutex<Option<Arc<OwnedFd>>>,
+    frozen: Arc<Frozen>,
+}
+
+impl Server {
+    /// Listens on `name` (None: every interface), on `port` (0: any that is free).
+    pub fn listen(
+        frozen: &Arc<Frozen>,
+        name: Option<&str>,
+        port: u16,
+        backlog: i32,
+        family: Family,
+    ) -> Result<Server> {
+        let deadline = Deadline::after(frozen.config.limits.connect);
+        let fd = listen::listen(name, port, backlog, family, deadline)?;
+        Ok(Server { fd: Mutex::new(Some(Arc::new(fd))), frozen: frozen.clone() })
+    }
+
+    /// Accepts one client, and does its handshake unless the config leaves that to the socket's first use.
+    /// WANT_READ if none came in time.
+    pub fn accept(&self, deadline: Deadline) -> Result<Step<Socket>> {
+        let fd = self.fd().ok_or_else(closed)?;
+        let client = listen::accept(fd.as_fd(), deadline).map_err(|error| self.accept_failure(&error))?;
+        match client {
+            None => Ok(Step::WantRead),
+            Some(client) => Socket::accepted(&self.frozen, client).map(Step::Done),
+        }
+    }
+
+    fn accept_failure(&self, error: &std::io::Error) -> Error {
+        match self.fd() {
+            // close() makes accept fail with EINVAL.
+            None => closed(),
+            Some(_) => Error::io(error).during(Phase::Accept, "accept a connection"),
+        }
+    }
+
+    /// Stops listening, and wakes whoever waits.
+    pub fn close(&self) {
+        let fd = self.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(fd) = fd {
+            // On a listening socket this wakes poll(2); it cannot fail otherwise.
+            let _ = posix::shutdown(fd.as_fd(), true);
+        }
+    }
+
+    fn fd(&self) -> Option<Arc<OwnedFd>> {
+        self.fd.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The descriptor's number, for poll(2). None once closed.
+    pub fn raw_fd(&self) -> Option<i32> {
+        self.fd().map(|fd| fd.as_raw_fd())
+    }
+
+    /// Where it listens.
+    pub fn local_address(&self) -> Result<SocketAddr> {
+        let fd = self.fd().ok_or_else(closed)?;
+        posix::local_address(fd.as_fd())
+            .map_err(|error| Error::io(&error))?
+            .ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address"))
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Code::State, "the server is closed")
+}

@@ -1,0 +1,693 @@
+//! TLS over a connected stream socket: handshake, read, write, close. Any number of threads may use one.
+//!
+//! Waiting happens in one place, `wait`, and never under the lock on the TLS state, so one thread can read while
+//! another writes and a third closes.
+
+use crate::{
+    certificate::Certificate,
+    config::{Frozen, ServerName, Verify},
+    error::{Code, Error, Phase, Result},
+    hostname::Hostname,
+    net::{
+        connect::{self, host_port},
+        deadline::{Deadline, Limit},
+        resolve::Family,
+    },
+    ossl::ssl::{Role, Ssl},
+    posix::{self, Readiness},
+    session::Session,
+    turn::Turn,
+};
+use std::{
+    ffi::{CStr, CString},
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+pub use crate::ossl::ssl::Step;
+
+/// How far a socket has come on its way out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// Sending what is left and close_notify.
+    Flushing(Deadline),
+    /// Waiting for the peer to have no more.
+    Draining(Deadline),
+    Closed,
+}
+
+/// What the lock guards.
+struct Tls {
+    ssl: Ssl,
+    life: Life,
+    /// Bytes of a non-blocking write that are on their way but not yet reported as written.
+    taken: usize,
+    /// The first failure, which every later call repeats.
+    failure: Option<Error>,
+    /// Whether the writing half has been shut down.
+    write_closed: bool,
+}
+
+/// The limits that can change while the socket is in use, in microseconds; 0 is none.
+struct LiveLimits {
+    handshake: AtomicU64,
+    read: AtomicU64,
+    write: AtomicU64,
+    close: AtomicU64,
+}
+
+/// Which limit.
+#[derive(Clone, Copy)]
+pub enum LimitKind {
+    /// For a handshake.
+    Handshake,
+    /// For a read.
+    Read,
+    /// For a write.
+    Write,
+    /// For a close, where 0 means not to wait.
+    Close,
+}
+
+/// A TLS socket.
+pub struct Socket {
+    tls: Mutex<Tls>,
+    /// None once closed. Whoever waits holds a reference, so the number is not reused under it.
+    fd: Mutex<Option<Arc<OwnedFd>>>,
+    handshaking: Turn,
+    reading: Turn,
+    writing: Turn,
+    handshaken: AtomicBool,
+    nonblocking: AtomicBool,
+    limits: LiveLimits,
+    /// The peer, for messages.
+    peer: String,
+    hostname: Option<Hostname>,
+    /// The SNI that a client sends.
+    sent_name: Option<CString>,
+    frozen: Arc<Frozen>,
+}
+
+impl Socket {
+    /// Connects to `host` and, unless the config says otherwise, does the handshake.
+    pub fn connect(
+        frozen: &Arc<Frozen>,
+        host: &str,
+        port: u16,
+        family: Family,
+        session: Option<&Session>,
+    ) -> Result<Socket> {
+        let config = &frozen.config;
+        let deadline = Deadline::after(config.limits.connect);
+        let hostname = match &config.hostname {
+            Some(given) => given.clone(),
+            None => Hostname::parse(host)?,
+        };
+        if session.is_some_and(|session| !session.is_for(&frozen.context, Some(&hostname))) {
+            return Err(Error::argument("the session is from another config or for another host"));
+        }
+        let fd = connect::connect(host, port, family, deadline)?;
+        // Worth having, but no reason to fail.
+        let _ = posix::set_no_delay(fd.as_fd());
+        let socket = Socket::over(frozen, fd, Role::Client, Some(hostname), host_port(host, port))?;
+        if let Some(session) = session {
+            socket.lock().ssl.resume(&session.session)?;
+        }
+        socket.start(deadline)
+    }
+
+    /// Begins TLS as the client on a duplicate of an open descriptor.
+    pub fn upgrade_client(frozen: &Arc<Frozen>, fd: i32, host: Option<&str>) -> Result<Socket> {
+        let hostname = match (&frozen.config.hostname, host) {
+            (Some(given), _) => Some(given.clone()),
+            (None, Some(host)) => Some(Hostname::parse(host)?),
+            (None, None) => None,
+        };
+        let (fd, peer) = duplicate(fd)?;
+        let peer = host.map_or(peer, str::to_string);
+        Socket::over(frozen, fd, Role::Client, hostname, peer)?.start(Deadline::NEVER)
+    }
+
+    /// Begins TLS as the server on a duplicate of an open descriptor.
+    pub fn upgrade_server(frozen: &Arc<Frozen>, fd: i32) -> Result<Socket> {
+        let (fd, peer) = duplicate(fd)?;
+        Socket::over(frozen, fd, Role::Server, None, peer)?.start(Deadline::NEVER)
+    }
+
+    /// Begins TLS as the server on an accepted connection.
+    pub fn accepted(frozen: &Arc<Frozen>, fd: OwnedFd) -> Result<Socket> {
+        let _ = posix::set_no_delay(fd.as_fd());
+        let peer = peer_text(&fd);
+        Socket::over(frozen, fd, Role::Server, None, peer)?.start(Deadline::NEVER)
+    }
+
+    fn over(
+        frozen: &Arc<Frozen>,
+        fd: OwnedFd,
+        role: Role,
+        hostname: Option<Hostname>,
+        peer: String,
+    ) -> Result<Socket> {
+        let config = &frozen.config;
+        if role == Role::Server && config.identity.is_none() {
+            return Err(Error::new(Code::Config, "a server needs a certificate and its private key, and has none"));
+        }
+        if config.versions.protocol.is_datagram() {
+            return Err(Error::new(Code::Unsupported, "DTLS does not run over a stream socket"));
+        }
+        let policy = config.peer_policy(role);
+        let mut ssl = Ssl::new(frozen.context.ctx(), fd.as_raw_fd(), role, policy, config.alpn.clone())?;
+        let mut sent_name = None;
+        if role == Role::Client {
+            sent_name = server_name(&config.server_name, hostname.as_ref());
+            if let Some(name) = &sent_name {
+                ssl.send_server_name(name)?;
+            }
+            if config.verify == Verify::ChainAndName {
+                expect(&mut ssl, hostname.as_ref())?;
+            }
+        }
+        let limits = &config.limits;
+        Ok(Socket {
+            tls: Mutex::new(Tls { ssl, life: Life::Open, taken: 0, failure: None, write_closed: false }),
+            fd: Mutex::new(Some(Arc::new(fd))),
+            handshaking: Turn::default(),
+            reading: Turn::default(),
+            writing: Turn::default(),
+            handshaken: AtomicBool::new(false),
+            nonblocking: AtomicBool::new(false),
+            limits: LiveLimits {
+                handshake: AtomicU64::new(micros(limits.handshake)),
+                read: AtomicU64::new(micros(limits.read)),
+                write: AtomicU64::new(micros(limits.write)),
+                close: AtomicU64::new(micros(Some(limits.close))),
+            },
+            peer,
+            hostname,
+            sent_name,
+            frozen: frozen.clone(),
+        })
+    }
+
+    /// The eager handshake of a new socket.
+    fn start(self, deadline: Deadline) -> Result<Socket> {
+        if self.frozen.config.lazy_handshake {
+            return Ok(self);
+        }
+        match self.handshake_until(deadline.or_sooner(self.deadline(LimitKind::Handshake))) {
+            Ok(_) => Ok(self),
+            Err(error) => {
+                // The peer shall learn why from the alert, not from a reset; how this goes does not matter any more.
+                let _ = self.close();
+                Err(error)
+            }
+        }
+    }
+
+    /// Completes the handshake, if it is not complete.
+    pub fn handshake(&self) -> Result<Step<()>> {
+        self.handshake_until(self.deadline(LimitKind::Handshake))
+    }
+
+    fn handshake_until(&self, deadline: Deadline) -> Result<Step<()>> {
+        if self.handshaken.load(SeqCst) {
+            return Ok(Step::Done(()));
+        }
+        self.do_handshake(deadline)
+            .map_err(|error| error.during(Phase::Handshake, format_args!("TLS handshake with {}", self.peer)))
+    }
+
+    fn do_handshake(&self, deadline: Deadline) -> Result<Step<()>> {
+        let _turn = self.handshaking.take(deadline)?;
+        let handshake = |tls: &mut Tls| {
+            let step = tls.ssl.handshake();
+            let flushed = tls.flush();
+            match step? {
+                // The peer waits for our last message.
+                Step::Done(()) if !flushed? => Ok(Step::WantWrite),
+                Step::Eof => Err(Error::new(Code::Truncated, "the peer closed the connection")),
+                step => Ok(step),
+            }
+        };
+        let step = self.drive(deadline, handshake)?;
+        if step == Step::Done(()) {
+            self.handshaken.store(true, SeqCst);
+        }
+        Ok(step)
+    }
+
+    /// Reads at least one byte, unless the stream is at its end.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        match self.handshake()? {
+            Step::Done(()) => {}
+            Step::WantRead => return Ok(Step::WantRead),
+            Step::WantWrite => return Ok(Step::WantWrite),
+            Step::Eof => return Ok(Step::Eof),
+        }
+        if buffer.is_empty() {
+            return Ok(Step::Done(0));
+        }
+        self.do_read(buffer).map_err(|error| error.during(Phase::Read, format_args!("read from {}", self.peer)))
+    }
+
+    fn do_read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        let deadline = self.deadline(LimitKind::Read);
+        let _turn = self.reading.take(deadline)?;
+        self.drive(deadline, |tls| tls.ssl.read(buffer))
+    }
+
+    /// Writes. Blocking: all of `data`, or a failure; `written` says how much has been taken in either case.
+    /// Non-blocking: some of it, or WANT_WRITE, after which the same bytes must be given again.
+    pub fn write(&self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
+        *written = 0;
+        match self.handshake()? {
+            Step::Done(()) => {}
+            step => return Ok(step),
+        }
+        self.do_write(data, written)
+            .map_err(|error| error.during(Phase::Write, format_args!("write to {}", self.peer)))
+    }
+
+    fn do_write(&self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
+        let deadline = self.deadline(LimitKind::Write);
+        let nonblocking = self.nonblocking.load(SeqCst);
+        let _turn = self.writing.take(deadline)?;
+        self.drive(deadline, |tls| {
+            let mut step = tls.write(data, written)?;
+            if nonblocking && step == Step::WantWrite && *written > 0 {
+                step = Step::Done(());
+            } else if !nonblocking {
+                // What was taken will go out, whatever this call reports.
+                *written += std::mem::take(&mut tls.taken);
+            }
+            Ok(step)
+        })
+    }
+
+    /// How many bytes a read would give without waiting.
+    pub fn pending(&self) -> usize {
+        let mut tls = self.lock();
+        if tls.life == Life::Open && tls.failure.is_none() && self.handshaken.load(SeqCst) {
+            tls.ssl.pending()
+        } else {
+            0
+        }
+    }
+
+    /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.
+    pub fn shutdown(&self) -> Result<Step<()>> {
+        match self.handshake()? {
+            Step::Done(()) => {}
+            step => return Ok(step),
+        }
+        self.do_shutdown()
+            .map_err(|error| error.during(Phase::Write, format_args!("end the writing to {}", self.peer)))
+    }
+
+    fn do_shutdown(&self) -> Result<Step<()>> {
+        let deadline = self.deadline(LimitKind::Write);
+        let _turn = self.writing.take(deadline)?;
+        let step = self.drive(deadline, |tls| {
+            tls.ssl.close_notify()?;
+            tls.write_closed = true;
+            Ok(if tls.flush()? { Step::Done(()) } else { Step::WantWrite })
+        })?;
+        if step == Step::Done(()) {
+            self.send_fin();
+        }
+        Ok(step)
+    }
+
+    fn send_fin(&self) {
+        if let Some(fd) = self.fd() {
+            // Fails only if the connection is gone already.
+            let _ = posix::shutdown(fd.as_fd(), false);
+        }
+    }
+
+    /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
+    fn drive<T>(&self, deadline: Deadline, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
+        loop {
+            let (outcome, flushed) = {
+                let mut tls = self.lock();
+                tls.check_usable()?;
+                let outcome = step(&mut tls).map_err(|error| tls.fail(error))?;
+                // Reading may have left something to send: a key update, an alert.
+                let flushed = tls.flush().unwrap_or(true);
+                (outcome, flushed)
+            };
+            let mut want = match outcome {
+                Step::WantRead => Readiness::READ,
+                Step::WantWrite => Readiness::WRITE,
+                done => return Ok(done),
+            };
+            if self.nonblocking.load(SeqCst) {
+                return Ok(outcome);
+            }
+            want.writable |= !flushed;
+            self.wait(want, deadline)?;
+        }
+    }
+
+    /// The one place that waits for the network.
+    fn wait(&self, want: Readiness, deadline: Deadline) -> Result<()> {
+        let fd = self.fd().ok_or_else(closed)?;
+        let ready = posix::poll_one(fd.as_fd(), want, deadline.0).map_err(|error| Error::io(&error))?;
+        if ready == Readiness::default() { Err(Error::timeout()) } else { Ok(()) }
+    }
+
+    /// Closes: flushes, sends close_notify and FIN, takes what the peer still sends until it ends too, and closes the
+    /// descriptor; never longer than the close limit.
+    pub fn close(&self) -> Result<Step<()>> {
+        self.do_close()
+            .map_err(|error| error.during(Phase::Close, format_args!("close the connection to {}", self.peer)))
+    }
+
+    fn do_close(&self) -> Result<Step<()>> {
+        let mut lost = None;
+        loop {
+            let (want, deadline) = {
+                let mut tls = self.lock();
+                let close_limit = Duration::from_micros(self.limits.close.load(SeqCst));
+                match tls.close_step(close_limit, self.handshaken.load(SeqCst)) {
+                    Closing::Wait(want, deadline) if !deadline.has_passed() => (want, deadline),
+                    Closing::Fin => {
+                        drop(tls);
+                        self.send_fin();
+                        continue;
+                    }
+                    Closing::Finished => break,
+                    Closing::Failed(error) => {
+                        lost = Some(error);
+                        break;
+                    }
+                    Closing::Wait(want, _) => {
+                        // An unfinished drain loses nothing that was written; an unfinished flush does.
+                        lost = want.writable.then(Error::timeout);
+                        break;
+                    }
+                }
+            };
+            if self.nonblocking.load(SeqCst) {
+                return Ok(if want.writable { Step::WantWrite } else { Step::WantRead });
+            }
+            match self.wait(want, deadline) {
+                Ok(()) => {}
+                Err(error) if error.code == Code::Timeout => {}
+                Err(_) => break,
+            }
+        }
+        self.finish_closing();
+        match lost {
+            None => Ok(Step::Done(())),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Lets go of the descriptor, and wakes whoever waits on it.
+    fn finish_closing(&self) {
+        let mut tls = self.lock();
+        tls.life = Life::Closed;
+        tls.ssl.io().detach();
+        drop(tls);
+        let fd = self.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(fd) = fd {
+            // Fails only if the connection is gone already.
+            let _ = posix::shutdown(fd.as_fd(), true);
+        }
+    }
+
+    /// Whether reads and writes return WANT_READ and WANT_WRITE instead of waiting.
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.store(nonblocking, SeqCst);
+    }
+
+    /// Sets a limit for calls that begin from now on.
+    pub fn set_limit(&self, kind: LimitKind, limit: Limit) {
+        self.live_limit(kind).store(micros(limit), SeqCst);
+    }
+
+    fn live_limit(&self, kind: LimitKind) -> &AtomicU64 {
+        match kind {
+            LimitKind::Handshake => &self.limits.handshake,
+            LimitKind::Read => &self.limits.read,
+            LimitKind::Write => &self.limits.write,
+            LimitKind::Close => &self.limits.close,
+        }
+    }
+
+    fn deadline(&self, kind: LimitKind) -> Deadline {
+        match self.live_limit(kind).load(SeqCst) {
+            0 => Deadline::NEVER,
+            micros => Deadline::after(Some(Duration::from_micros(micros))),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tls> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fd(&self) -> Option<Arc<OwnedFd>> {
+        self.fd.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The descriptor's number, for poll(2). None once closed.
+    pub fn raw_fd(&self) -> Option<i32> {
+        self.fd().map(|fd| fd.as_raw_fd())
+    }
+
+    /// Our own address; None where the socket is not of the internet.
+    pub fn local_address(&self) -> Result<Option<SocketAddr>> {
+        let fd = self.fd().ok_or_else(closed)?;
+        posix::local_address(fd.as_fd()).map_err(|error| Error::io(&error))
+    }
+
+    /// The peer's address; None where the socket is not of the internet.
+    pub fn peer_address(&self) -> Result<Option<SocketAddr>> {
+        let fd = self.fd().ok_or_else(closed)?;
+        posix::peer_address(fd.as_fd()).map_err(|error| Error::io(&error))
+    }
+
+    /// The protocol's name once it is settled.
+    pub fn protocol(&self) -> Option<&'static CStr> {
+        if self.handshaken.load(SeqCst) { self.lock().ssl.protocol() } else { None }
+    }
+
+    /// The cipher's name once it is settled.
+    pub fn cipher(&self) -> Option<&'static CStr> {
+        if self.handshaken.load(SeqCst) { self.lock().ssl.cipher() } else { None }
+    }
+
+    /// The protocol chosen by ALPN; empty if none was.
+    pub fn alpn(&self) -> Vec<u8> {
+        self.lock().ssl.alpn()
+    }
+
+    /// The SNI sent or received.
+    pub fn server_name(&self) -> Option<CString> {
+        let tls = self.lock();
+        match tls.ssl.role() {
+            Role::Client => self.sent_name.clone(),
+            Role::Server => tls.ssl.server_name(),
+        }
+    }
+
+    /// What the check of the peer's chain found; None if the peer has shown no certificate.
+    pub fn verify_result(&self) -> Option<i32> {
+        let tls = self.lock();
+        tls.ssl.peer_certificate().map(|_| tls.ssl.verify_result())
+    }
+
+    /// The peer's certificate.
+    pub fn peer_certificate(&self) -> Option<Certificate> {
+        self.lock().ssl.peer_certificate().map(Certificate::new)
+    }
+
+    /// The certificates that the peer sent, its own first.
+    pub fn peer_chain(&self) -> Vec<Certificate> {
+        self.lock().ssl.peer_chain().into_iter().map(Certificate::new).collect()
+    }
+
+    /// The session, if it can be resumed. With TLS 1.3 it comes with the first bytes that are read.
+    pub fn session(&self) -> Result<Session> {
+        let session = self.lock().ssl.session().filter(|session| session.is_resumable());
+        let session = session.ok_or_else(|| {
+            Error::new(Code::State, "the server has sent no session to resume yet (TLS 1.3: read something first)")
+        })?;
+        Ok(Session { session, context: self.frozen.context.clone(), hostname: self.hostname.clone() })
+    }
+
+    /// Whether this connection resumed a session.
+    pub fn session_reused(&self) -> bool {
+        self.lock().ssl.session_reused()
+    }
+}
+
+/// What a step of closing asks for.
+enum Closing {
+    Wait(Readiness, Deadline),
+    /// Everything is sent: end the stream.
+    Fin,
+    Finished,
+    Failed(Error),
+}
+
+impl Tls {
+    fn check_usable(&self) -> Result<()> {
+        if self.life != Life::Open {
+            return Err(closed());
+        }
+        match &self.failure {
+            None => Ok(()),
+            Some(failure) => Err(failure.clone()),
+        }
+    }
+
+    /// Keeps a failure that ended the connection for later calls.
+    fn fail(&mut self, error: Error) -> Error {
+        if self.ssl.has_failed() || self.ssl.io().errno() != 0 {
+            // The alert, if there is one, is the last thing that can be sent.
+            let _ = self.flush();
+            self.failure = Some(error.clone());
+        }
+        error
+    }
+
+    fn flush(&mut self) -> Result<bool> {
+        self.ssl.io().flush().map_err(|error| Error::io(&error))
+    }
+
+    /// Writes record after record until the kernel takes no more. Counts what the kernel has in `written`; what is
+    /// still on its way is in `taken`.
+    fn write(&mut self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
+        if self.write_closed {
+            return Err(Error::new(Code::State, "the writing half has been shut down"));
+        }
+        loop {
+            if !self.flush()? {
+                return Ok(Step::WantWrite);
+            }
+            let on_its_way = std::mem::take(&mut self.taken);
+            *written += on_its_way;
+            if *written > data.len() {
+                *written = data.len();
+                return Err(Error::argument("a write that returned WANT_WRITE was repeated with fewer bytes"));
+            }
+            let rest = data.get(*written..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(Step::Done(()));
+            }
+            match self.ssl.write(rest)? {
+                Step::Done(n) => self.taken = n,
+                Step::WantRead => return Ok(Step::WantRead),
+                Step::WantWrite => return Ok(Step::WantWrite),
+                Step::Eof => return Err(Error::new(Code::State, "the connection has been closed")),
+            }
+        }
+    }
+
+    fn close_step(&mut self, limit: Duration, handshaken: bool) -> Closing {
+        match self.life {
+            Life::Open => {
+                if handshaken && self.failure.is_none() {
+                    // Without it the peer sees a truncation, which is then what happened.
+                    let _ = self.ssl.close_notify();
+                }
+                self.life = Life::Flushing(Deadline::after(Some(limit)));
+                self.close_step(limit, handshaken)
+            }
+            Life::Flushing(deadline) => match self.flush() {
+                Ok(true) => {
+                    self.life = Life::Draining(deadline);
+                    Closing::Fin
+                }
+                Ok(false) => Closing::Wait(Readiness::WRITE, deadline),
+                Err(error) if self.failure.is_none() => Closing::Failed(error),
+                Err(_) => Closing::Finished,
+            },
+            Life::Draining(deadline) => {
+                if self.drain() {
+                    Closing::Wait(Readiness::READ, deadline)
+                } else {
+                    Closing::Finished
+                }
+            }
+            Life::Closed => Closing::Finished,
+        }
+    }
+
+    /// Takes and drops what the peer has sent. False once it will send no more.
+    fn drain(&mut self) -> bool {
+        let mut scratch = [0u8; 16 * 1024];
+        // Bounded, so that a peer that never stops cannot keep us in here; the deadline ends the rest.
+        for _ in 0..64 {
+            if self.ssl.io().eof() || self.ssl.received_close_notify() || self.ssl.io().errno() != 0 {
+                return false;
+            }
+            let more = if self.ssl.has_failed() || !self.ssl.is_handshaken() {
+                match self.ssl.io().recv(&mut scratch) {
+                    Ok(_) => continue,
+                    Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+                }
+            } else {
+                match self.ssl.read(&mut scratch) {
+                    Ok(Step::Done(_)) => continue,
+                    Ok(Step::WantRead | Step::WantWrite) => true,
+                    Ok(Step::Eof) => false,
+                    // No TLS any more, but there may be bytes.
+                    Err(_) => continue,
+                }
+            };
+            return more;
+        }
+        true
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Code::State, "the socket is closed")
+}
+
+fn micros(limit: Limit) -> u64 {
+    limit.map_or(0, |limit| u64::try_from(limit.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn server_name(choice: &ServerName, hostname: Option<&Hostname>) -> Option<CString> {
+    match (choice, hostname) {
+        (ServerName::Given(name), _) => Some(name.clone()),
+        (ServerName::Host, Some(Hostname::Name(name))) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+fn expect(ssl: &mut Ssl, hostname: Option<&Hostname>) -> Result<()> {
+    match hostname {
+        Some(Hostname::Name(name)) => ssl.expect_name(name),
+        Some(Hostname::Ip(ip)) => ssl.expect_ip(*ip),
+        None => Err(Error::new(
+            Code::Config,
+            "no host name is known to verify the peer's certificate against: give one, or verify the chain only",
+        )),
+    }
+}
+
+fn duplicate(fd: i32) -> Result<(OwnedFd, String)> {
+    let copy = posix::duplicate_stream_socket(fd)
+        .map_err(|error| Error::io(&error).context(format_args!("TLS cannot use descriptor {fd}")))?;
+    let peer = peer_text(&copy);
+    Ok((copy, peer))
+}
+
+fn peer_text(fd: &OwnedFd) -> String {
+    match posix::peer_address(fd.as_fd()) {
+        Ok(Some(address)) => address.to_string(),
+        _ => "the peer".to_string(),
+    }
+}
