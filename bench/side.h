@@ -1,0 +1,42 @@
+/* The two libraries that are compared, behind one set of calls: what a scenario does is the same for both. Whatever
+ * fails ends the process with a message: a benchmark that goes on after an error measures something else. */
+#ifndef BENCH_SIDE_H
+#define BENCH_SIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* PEM texts: a CA, and a certificate with its key for localhost and for a client, both signed by the CA. */
+typedef struct {
+  char *ca, *server, *server_key, *client, *client_key;
+} pki_t;
+
+pki_t make_pki(void);
+
+typedef struct {
+  const char *name;
+
+  /* A listening socket on a free port of 127.0.0.1; client_certificates: clients must show one. */
+  void *(*listen)(const pki_t *pki, bool client_certificates);
+  int (*port)(void *server);
+  /* The next client, its handshake done; blocks. Any number of threads at a time. */
+  void *(*accept)(void *server);
+
+  /* Clients verify the server's chain and name, against the CA. */
+  void *(*client)(const pki_t *pki, bool client_certificate);
+  /* A connection to localhost, its handshake done; resumes the session saved last, if one was. */
+  void *(*connect)(void *client, int port);
+  void (*save_session)(void *client, void *connection);
+  bool (*resumed)(void *connection);
+
+  /* Reads what there is, 0 at the end; writes all. */
+  size_t (*read)(void *connection, void *data, size_t size);
+  void (*write)(void *connection, const void *data, size_t size);
+  void (*close)(void *connection);
+} side_t;
+
+extern const side_t side_bglssl, side_openssl;
+
+_Noreturn void die(const char *what, const char *why);
+
+#endif

@@ -1,0 +1,174 @@
+/* Raw OpenSSL as its manual uses it: one SSL_CTX for all connections, SSL_set_fd, blocking sockets. */
+
+#include "side.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct {
+  SSL_CTX *context;
+  int fd;
+} server_t;
+
+typedef struct {
+  SSL_CTX *context;
+  SSL_SESSION *session;
+} client_t;
+
+static _Noreturn void die_ssl(const char *what) {
+  die(what, ERR_reason_error_string(ERR_get_error()));
+}
+
+static X509 *certificate_of(const char *pem) {
+  BIO *bio = BIO_new_mem_buf(pem, -1);
+  X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+  BIO_free(bio);
+  if (!certificate) die_ssl("certificate");
+  return certificate;
+}
+
+static void use_certificate(SSL_CTX *context, const char *pem, const char *key_pem) {
+  BIO *bio = BIO_new_mem_buf(key_pem, -1);
+  EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+  BIO_free(bio);
+  X509 *certificate = certificate_of(pem);
+  if (!key || SSL_CTX_use_certificate(context, certificate) != 1 || SSL_CTX_use_PrivateKey(context, key) != 1)
+    die_ssl("certificate and key");
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+}
+
+static void trust(SSL_CTX *context, const char *pem) {
+  X509 *ca = certificate_of(pem);
+  if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca) != 1) die_ssl("CA");
+  X509_free(ca);
+}
+
+static void *server_listen(const pki_t *pki, bool client_certificates) {
+  server_t *server = calloc(1, sizeof *server);
+  signal(SIGPIPE, SIG_IGN);
+
+  server->context = SSL_CTX_new(TLS_server_method());
+  use_certificate(server->context, pki->server, pki->server_key);
+  if (client_certificates) {
+    X509 *ca = certificate_of(pki->ca);
+    trust(server->context, pki->ca);
+    SSL_CTX_add_client_CA(server->context, ca);
+    X509_free(ca);
+    SSL_CTX_set_verify(server->context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    /* Without it, a server that verifies its clients refuses to resume their sessions. */
+    SSL_CTX_set_session_id_context(server->context, (const unsigned char *)"bench", 5);
+  }
+
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (server->fd < 0 || bind(server->fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+      listen(server->fd, 1024) != 0)
+    die("listen", strerror(errno));
+  return server;
+}
+
+static int server_port(void *handle) {
+  server_t *server = handle;
+  struct sockaddr_in address;
+  socklen_t length = sizeof address;
+  getsockname(server->fd, (struct sockaddr *)&address, &length);
+  return ntohs(address.sin_port);
+}
+
+static void no_delay(int fd) {
+  int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static void *server_accept(void *handle) {
+  server_t *server = handle;
+  int fd = accept(server->fd, NULL, NULL);
+  if (fd < 0) die("accept", strerror(errno));
+  no_delay(fd);
+
+  SSL *ssl = SSL_new(server->context);
+  SSL_set_fd(ssl, fd);
+  if (SSL_accept(ssl) != 1) die_ssl("SSL_accept");
+  return ssl;
+}
+
+static void *new_client(const pki_t *pki, bool client_certificate) {
+  client_t *client = calloc(1, sizeof *client);
+  signal(SIGPIPE, SIG_IGN);
+
+  client->context = SSL_CTX_new(TLS_client_method());
+  trust(client->context, pki->ca);
+  SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, NULL);
+  if (client_certificate) use_certificate(client->context, pki->client, pki->client_key);
+  return client;
+}
+
+static void *client_connect(void *handle, int port) {
+  client_t *client = handle;
+  struct sockaddr_in address = {
+    .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) die("connect", strerror(errno));
+  no_delay(fd);
+
+  SSL *ssl = SSL_new(client->context);
+  SSL_set_fd(ssl, fd);
+  SSL_set_tlsext_host_name(ssl, "localhost");
+  SSL_set1_host(ssl, "localhost");
+  if (client->session) SSL_set_session(ssl, client->session);
+  if (SSL_connect(ssl) != 1) die_ssl("SSL_connect");
+  return ssl;
+}
+
+static void save_session(void *handle, void *connection) {
+  client_t *client = handle;
+  client->session = SSL_get1_session(connection);
+}
+
+static bool resumed(void *connection) {
+  return SSL_session_reused(connection) == 1;
+}
+
+static size_t read_some(void *connection, void *data, size_t size) {
+  size_t n;
+  if (SSL_read_ex(connection, data, size, &n) == 1) return n;
+  if (SSL_get_error(connection, 0) != SSL_ERROR_ZERO_RETURN) die_ssl("SSL_read_ex");
+  return 0;
+}
+
+static void write_all(void *connection, const void *data, size_t size) {
+  size_t n;
+  if (SSL_write_ex(connection, data, size, &n) != 1) die_ssl("SSL_write_ex");
+}
+
+static void close_connection(void *connection) {
+  int fd = SSL_get_fd(connection);
+  SSL_shutdown(connection);
+  SSL_free(connection);
+  close(fd);
+}
+
+const side_t side_openssl = {
+  .name = "openssl",
+  .listen = server_listen,
+  .port = server_port,
+  .accept = server_accept,
+  .client = new_client,
+  .connect = client_connect,
+  .save_session = save_session,
+  .resumed = resumed,
+  .read = read_some,
+  .write = write_all,
+  .close = close_connection,
+};

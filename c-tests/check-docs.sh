@@ -1,0 +1,74 @@
+#!/bin/sh
+# What is written about the library agrees with it:
+#  - each ```c block of the Markdown files compiles alone, without warnings, against include/bglssl.h;
+#  - each manual page is free of warnings;
+#  - each exported function (abi/symbols.txt) has its place in the synopsis of a manual page, and no page describes a
+#    function that is not exported;
+#  - each constant of the header that a page or a Markdown file names exists.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+passed=0 failed=0 skipped=0
+
+ok() { echo "ok - $1"; passed=$((passed + 1)); }
+not_ok() { echo "not ok - $1"; sed 's/^/#   /' "$2"; failed=$((failed + 1)); }
+skip() { echo "skip - $1: $2"; skipped=$((skipped + 1)); }
+# verdict NAME STATUS LOG
+verdict() { if [ "$2" -eq 0 ]; then ok "$1"; else not_ok "$1" "$3"; fi; }
+
+# ---- C in Markdown
+for page in README.md CONTRIBUTING.md docs/*.md examples/*.md bench/*.md; do
+  [ -f "$page" ] || continue
+  rm -f "$work"/block*.c
+  awk -v prefix="$work/block" '
+    /^```c$/ { file = sprintf("%s%02d.c", prefix, ++n); printf "#line %d \"%s\"\n", NR + 1, FILENAME >file; next }
+    /^```/ { file = "" }
+    file { print >file }' "$page"
+  for block in "$work"/block*.c; do
+    [ -f "$block" ] || continue
+    line=$(sed -n '1s/^#line \([0-9]*\).*/\1/p' "$block")
+    ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -Iinclude -fsyntax-only "$block" >"$work/log" 2>&1
+    verdict "the C code at $page:$line compiles" $? "$work/log"
+  done
+done
+
+# ---- the manual pages themselves
+for page in man/*.3; do
+  name="$page has no warnings"
+  if command -v mandoc >/dev/null; then
+    mandoc -Tlint -Wwarning "$page" >"$work/log" 2>&1
+    verdict "$name (mandoc)" $? "$work/log"
+  elif command -v man >/dev/null && command -v groff >/dev/null; then
+    MANWIDTH=80 LC_ALL=C.UTF-8 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>"$work/log" >/dev/null
+    [ ! -s "$work/log" ]
+    verdict "$name (groff)" $? "$work/log"
+  else
+    skip "$name" "neither mandoc nor man with groff is installed"
+  fi
+done
+
+# ---- functions: exported = described
+grep -v '^#' abi/symbols.txt | sort >"$work/exported"
+sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/s/^\.F[no] \([a-z0-9_]*\).*/\1/p' man/*.3 | sort >"$work/described"
+comm -23 "$work/exported" "$work/described" >"$work/log"
+[ -s "$work/exported" ] && [ ! -s "$work/log" ]
+verdict "every exported function is in the synopsis of a manual page" $? "$work/log"
+comm -13 "$work/exported" "$work/described" >"$work/log"
+[ ! -s "$work/log" ]
+verdict "every function in a synopsis is exported" $? "$work/log"
+uniq -d "$work/described" >"$work/log"
+[ ! -s "$work/log" ]
+verdict "no function is described in two manual pages" $? "$work/log"
+
+# ---- constants
+cat man/*.3 docs/*.md | grep -v "^\.Dt" | grep -oE "\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b" | sort -u >"$work/named"
+grep -ohE '\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b' include/bglssl.h | sort -u >"$work/defined"
+comm -23 "$work/named" "$work/defined" | grep -vxE 'BGL_SSL_E|BGL_SSL_PHASE' >"$work/log"
+[ ! -s "$work/log" ]
+verdict "every constant named in the documents is in the header" $? "$work/log"
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
