@@ -10,6 +10,7 @@
 #include "common.h"
 
 #include <getopt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -83,7 +84,12 @@ static void *accept_clients(void *argument) {
     bgl_ssl_socket_t *socket;
     bgl_ssl_status_t status = bgl_ssl_server_accept(server, 0, &socket);
     if (status == BGL_SSL_E_STATE) return NULL; /* the server was closed */
-    if (status != BGL_SSL_OK) fail("cannot accept");
+    if (status != BGL_SSL_OK) {
+      /* Out of descriptors, most likely, until some client leaves. */
+      printf("cannot accept: %s\n", last_error());
+      poll(NULL, 0, 100);
+      continue;
+    }
 
     pthread_t thread;
     if (pthread_create(&thread, NULL, serve, socket) == 0)

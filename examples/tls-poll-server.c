@@ -120,13 +120,16 @@ static void end(connection_t *c) {
   free(c);
 }
 
-/* Each connection needs a descriptor: take as many as the system allows. */
-static void raise_descriptor_limit(void) {
+/* Each connection needs a descriptor, and so do a few other things: returns how many connections of max there can be,
+ * having raised the limit as far as the system allows. */
+static int within_descriptor_limit(int max) {
+  enum { OTHERS = 16 };
   struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
+
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return max;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_max >= (rlim_t)max + OTHERS ? max : (int)limit.rlim_max - OTHERS;
 }
 
 int main(int argc, char **argv) {
@@ -153,7 +156,7 @@ int main(int argc, char **argv) {
   }
   if (!cert || !key) usage_error("--cert and --key are needed");
   if (max < 1) usage_error("--max is a number from 1");
-  raise_descriptor_limit();
+  max = within_descriptor_limit(max);
 
   bgl_ssl_config_t *config = bgl_ssl_config_new();
   if (!config) fail("cannot make a config");
