@@ -1,6 +1,7 @@
 /* bench: bglssl beside raw OpenSSL, both ends in C, in the same run.
  *
- *   bench [-r ROUNDS] [-s SCALE] [-q] [WORD ...]       only the scenarios whose names contain one of the words
+ *   bench [-r ROUNDS] [-s SCALE] [WORD ...]       only the scenarios whose names contain one of the words
+ *   bench -o bglssl|openssl [-s SCALE] WORD ...   only that side, once: for profilers
  *
  * Each measurement has two fresh processes, a server and a client, on 127.0.0.1. The two libraries take turns; what
  * counts is the median, over all rounds, of the ratio of two measurements made one after the other. */
@@ -370,6 +371,12 @@ static void compare_sides(const scenario_t *scenario, const pki_t *pki, int roun
     printf(" %7.2f\n", median(cpu, rounds));
 }
 
+static void one_side(const scenario_t *scenario, const pki_t *pki, const char *name) {
+  const side_t *side = strcmp(name, side_openssl.name) == 0 ? &side_openssl : &side_bglssl;
+  measure_t m = measure(scenario, side, pki);
+  printf("%-48s %-10s %10.1f %-5s %7.2f s cpu\n", scenario->name, side->name, m.result, scenario->unit, m.cpu);
+}
+
 static bool wanted(const scenario_t *scenario, char **words, int n) {
   for (int i = 0; i < n; i++)
     if (strstr(scenario->name, words[i])) return true;
@@ -377,13 +384,15 @@ static bool wanted(const scenario_t *scenario, char **words, int n) {
 }
 
 int main(int argc, char **argv) {
+  const char *only = NULL;
   int rounds = 7, option;
   double scale = 1;
-  while ((option = getopt(argc, argv, "r:s:")) != -1) {
+  while ((option = getopt(argc, argv, "o:r:s:")) != -1) {
+    if (option == 'o') only = optarg;
     if (option == 'r') rounds = atoi(optarg);
     if (option == 's') scale = atof(optarg);
     if (option == '?' || rounds < 1 || rounds > MAX_ROUNDS || scale <= 0) {
-      fputs("usage: bench [-r ROUNDS (1 to 99)] [-s SCALE] [WORD ...]\n", stderr);
+      fputs("usage: bench [-o bglssl|openssl] [-r ROUNDS (1 to 99)] [-s SCALE] [WORD ...]\n", stderr);
       return 2;
     }
   }
@@ -394,11 +403,15 @@ int main(int argc, char **argv) {
 
   pki_t pki = make_pki();
   setvbuf(stdout, NULL, _IOLBF, 0);
-  printf("%-48s %10s %10s %-5s %7s %7s\n", "", "bglssl", "openssl", "", "ratio", "cpu");
+  if (!only) printf("%-48s %10s %10s %-5s %7s %7s\n", "", "bglssl", "openssl", "", "ratio", "cpu");
   for (int i = 0; i < SCENARIOS; i++) {
     scenario_t scenario = scenarios[i];
     if (!scenario.server_measures) scenario.count = (size_t)((double)scenario.count * scale) + 1;
-    if (wanted(&scenario, argv + optind, argc - optind)) compare_sides(&scenario, &pki, rounds);
+    if (!wanted(&scenario, argv + optind, argc - optind)) continue;
+    if (only)
+      one_side(&scenario, &pki, only);
+    else
+      compare_sides(&scenario, &pki, rounds);
   }
   free(pki.ca);
   free(pki.server);
