@@ -10,8 +10,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// A turn to take.
 #[derive(Default)]
 pub struct Turn {
-    taken: Mutex<bool>,
+    state: Mutex<State>,
     free: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    taken: bool,
+    /// How many wait: to wake nobody would still be a system call.
+    waiting: usize,
 }
 
 /// The turn while it is taken.
@@ -20,26 +27,34 @@ pub struct Taken<'a>(&'a Turn);
 impl Turn {
     /// Takes the turn, once it is free.
     pub fn take(&self, deadline: Deadline) -> Result<Taken<'_>> {
-        let mut taken = self.lock();
-        while *taken {
-            taken = match deadline.remaining() {
-                None => self.free.wait(taken).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return Err(Error::timeout()),
-                Some(left) => self.free.wait_timeout(taken, left).unwrap_or_else(PoisonError::into_inner).0,
+        let mut state = self.lock();
+        while state.taken {
+            let left = deadline.remaining();
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::timeout());
+            }
+            state.waiting += 1;
+            state = match left {
+                None => self.free.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => self.free.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
+            state.waiting -= 1;
         }
-        *taken = true;
+        state.taken = true;
         Ok(Taken(self))
     }
 
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        *self.0.lock() = false;
-        self.0.free.notify_one();
+        let mut state = self.0.lock();
+        state.taken = false;
+        if state.waiting > 0 {
+            self.0.free.notify_one();
+        }
     }
 }
