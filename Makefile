@@ -38,7 +38,7 @@ INCLUDEDIR := $(PREFIX)/include
 LIBDIR     := $(PREFIX)/lib
 MANDIR     := $(PREFIX)/share/man
 
-.PHONY: all lib header check-header check check-rust check-c check-bigloo check-examples demo bench \
+.PHONY: all lib header check-header check check-rust check-c check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
 all: lib ## build the library (default)
@@ -71,11 +71,19 @@ header: lib ## update include/bglssl.h from src/ffi
 check: lib ## build and run all tests
 	@scripts/check.sh
 
-demo: lib ## build and run a real TLS exchange
-	@examples/demo.sh
+# The examples and the benchmark are built as users build: against an installed tree, by pkg-config.
+STAGE := $(BUILD)/stage
+stage: lib
+	@$(MAKE) -s install PREFIX=$(STAGE) DESTDIR=
 
-bench: lib ## measure beside raw OpenSSL
-	$(MAKE) -C bench
+demo: stage ## build and run a real TLS exchange
+	@mkdir -p $(BUILD)/examples
+	@PKG_CONFIG_PATH=$(STAGE)/lib/pkgconfig $(MAKE) -C examples OUT=$(BUILD)/examples
+	@examples/demo.sh $(BUILD)/examples
+
+bench: stage ## measure beside raw OpenSSL (ARGS: see bench/README.md)
+	@mkdir -p $(BUILD)/bench
+	@PKG_CONFIG_PATH=$(STAGE)/lib/pkgconfig $(MAKE) -C bench OUT=$(BUILD)/bench ARGS="$(ARGS)"
 
 # --- installation ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The examples: installed tree, pkg-config, the demo, a thousand connections.
+exec c-tests/check-examples.sh
