@@ -4,11 +4,14 @@ use crate::{
     certificate::Certificate,
     config::{Config, Identity, Verify},
     error::Result,
-    ossl::{ctx::Ctx, x509::X509},
+    ossl::{
+        ctx::{self, Ctx},
+        x509::X509,
+    },
     protocol::Versions,
 };
 use std::{
-    ffi::CString,
+    ffi::{CString, OsString},
     sync::{Arc, PoisonError, RwLock, Weak},
 };
 
@@ -27,6 +30,8 @@ struct Key {
     cipher_list: Option<CString>,
     cipher_suites: Option<CString>,
     groups: Option<CString>,
+    /// Where the system's CAs are looked for, if they are used.
+    system_cas: Option<[Option<OsString>; 2]>,
 }
 
 /// An SSL_CTX and what it was made from.
@@ -75,6 +80,7 @@ impl Key {
             cipher_list: config.cipher_list.clone(),
             cipher_suites: config.cipher_suites.clone(),
             groups: config.groups.clone(),
+            system_cas: config.cas.is_empty().then(ctx::system_ca_variables),
         }
     }
 }

@@ -49,6 +49,8 @@ struct Tls {
     life: Life,
     /// Bytes of a non-blocking write that are on their way but not yet reported as written.
     taken: usize,
+    /// Whether bytes of the user's are still to be handed to the kernel.
+    unsent: bool,
     /// The first failure, which every later call repeats.
     failure: Option<Error>,
     /// Whether the writing half has been shut down.
@@ -176,7 +178,14 @@ impl Socket {
         }
         let limits = &config.limits;
         Ok(Socket {
-            tls: Mutex::new(Tls { ssl, life: Life::Open, taken: 0, failure: None, write_closed: false }),
+            tls: Mutex::new(Tls {
+                ssl,
+                life: Life::Open,
+                taken: 0,
+                unsent: false,
+                failure: None,
+                write_closed: false,
+            }),
             fd: Mutex::new(Some(Arc::new(fd))),
             handshaking: Turn::default(),
             reading: Turn::default(),
@@ -201,14 +210,28 @@ impl Socket {
         if self.frozen.config.lazy_handshake {
             return Ok(self);
         }
-        match self.handshake_until(deadline.or_sooner(self.deadline(LimitKind::Handshake))) {
+        let deadline = deadline.or_sooner(self.deadline(LimitKind::Handshake));
+        match self.handshake_until(deadline) {
             Ok(_) => Ok(self),
             Err(error) => {
-                // The peer shall learn why from the alert, not from a reset; how this goes does not matter any more.
-                let _ = self.close();
+                self.abandon(error.code, deadline);
                 Err(error)
             }
         }
+    }
+
+    /// Ends a connection whose handshake failed. Where that was our own verdict, the peer shall learn it from the alert
+    /// and not from a reset; but the deadline holds for this, too.
+    fn abandon(&self, code: Code, deadline: Deadline) {
+        if !matches!(code, Code::Verify | Code::Name | Code::Protocol) {
+            return self.finish_closing();
+        }
+        if let Some(left) = deadline.remaining() {
+            let close = Duration::from_micros(self.limits.close.load(SeqCst)).min(left);
+            self.set_limit(LimitKind::Close, Some(close));
+        }
+        // How this goes does not matter any more.
+        let _ = self.close();
     }
 
     /// Completes the handshake, if it is not complete.
@@ -227,11 +250,12 @@ impl Socket {
     fn do_handshake(&self, deadline: Deadline) -> Result<Step<()>> {
         let _turn = self.handshaking.take(deadline)?;
         let handshake = |tls: &mut Tls| {
-            let step = tls.ssl.handshake();
-            let flushed = tls.flush();
-            match step? {
+            let step = tls.ssl.handshake()?;
+            // A send that failed is told by the next write, or by why there is nothing more to read.
+            let flushed = tls.flush().unwrap_or(true);
+            match step {
                 // The peer waits for our last message.
-                Step::Done(()) if !flushed? => Ok(Step::WantWrite),
+                Step::Done(()) if !flushed => Ok(Step::WantWrite),
                 Step::Eof => Err(Error::new(Code::Truncated, "the peer closed the connection")),
                 step => Ok(step),
             }
@@ -552,7 +576,7 @@ impl Tls {
 
     /// Keeps a failure that ended the connection for later calls.
     fn fail(&mut self, error: Error) -> Error {
-        if self.ssl.has_failed() || self.ssl.io().errno() != 0 {
+        if self.ssl.has_failed() || self.ssl.io().recv_errno() != 0 {
             // The alert, if there is one, is the last thing that can be sent.
             let _ = self.flush();
             self.failure = Some(error.clone());
@@ -561,7 +585,9 @@ impl Tls {
     }
 
     fn flush(&mut self) -> Result<bool> {
-        self.ssl.io().flush().map_err(|error| Error::io(&error))
+        let flushed = self.ssl.io().flush().map_err(|error| Error::io(&error))?;
+        self.unsent &= !flushed;
+        Ok(flushed)
     }
 
     /// Writes record after record until the kernel takes no more. Counts what the kernel has in `written`; what is
@@ -571,7 +597,8 @@ impl Tls {
             return Err(Error::new(Code::State, "the writing half has been shut down"));
         }
         loop {
-            if !self.flush()? {
+            // Why the peer has gone says more than that it has.
+            if !self.flush().map_err(|error| self.ssl.peer_alert().unwrap_or(error))? {
                 return Ok(Step::WantWrite);
             }
             let on_its_way = std::mem::take(&mut self.taken);
@@ -585,7 +612,10 @@ impl Tls {
                 return Ok(Step::Done(()));
             }
             match self.ssl.write(rest)? {
-                Step::Done(n) => self.taken = n,
+                Step::Done(n) => {
+                    self.taken = n;
+                    self.unsent = true;
+                }
                 Step::WantRead => return Ok(Step::WantRead),
                 Step::WantWrite => return Ok(Step::WantWrite),
                 Step::Eof => return Err(Error::new(Code::State, "the connection has been closed")),
@@ -609,7 +639,7 @@ impl Tls {
                     Closing::Fin
                 }
                 Ok(false) => Closing::Wait(Readiness::WRITE, deadline),
-                Err(error) if self.failure.is_none() => Closing::Failed(error),
+                Err(error) if self.unsent => Closing::Failed(error),
                 Err(_) => Closing::Finished,
             },
             Life::Draining(deadline) => {
@@ -628,7 +658,7 @@ impl Tls {
         let mut scratch = [0u8; 16 * 1024];
         // Bounded, so that a peer that never stops cannot keep us in here; the deadline ends the rest.
         for _ in 0..64 {
-            if self.ssl.io().eof() || self.ssl.received_close_notify() || self.ssl.io().errno() != 0 {
+            if self.ssl.io().eof() || self.ssl.received_close_notify() || self.ssl.io().recv_errno() != 0 {
                 return false;
             }
             let more = if self.ssl.has_failed() || !self.ssl.is_handshaken() {

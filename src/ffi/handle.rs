@@ -61,7 +61,7 @@ pub unsafe fn free<H: Handle>(handle: *mut H) {
     guard::quietly(|| {
         // SAFETY: the caller vouches for it; the tag is checked as far as memory tells.
         unsafe {
-            if tagged(handle).is_ok() {
+            if is(handle) {
                 drop(Box::from_raw(handle.cast::<Tagged<H::Rust>>()));
             }
         }
@@ -94,7 +94,7 @@ pub unsafe fn release<H: Handle>(handle: *mut H) {
     guard::quietly(|| {
         // SAFETY: the caller vouches for it; the tag is checked as far as memory tells.
         unsafe {
-            if tagged(handle).is_ok() {
+            if is(handle) {
                 drop(Arc::from_raw(handle.cast_const().cast::<Tagged<H::Rust>>()));
             }
         }

@@ -3,7 +3,7 @@
 use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
-    ffi::{CStr, c_int, c_long},
+    ffi::{CStr, OsString, c_int, c_long},
     path::{Path, PathBuf},
     ptr::{self, NonNull},
 };
@@ -160,8 +160,9 @@ impl Ctx {
         // SAFETY: the context is live.
         let done = unsafe { ffi::SSL_CTX_set_default_verify_paths(self.as_ptr()) };
         queue::check(done, Code::Config, "cannot use the system's CA certificates")?;
-        let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
-        if chosen || default_paths().iter().any(|path| holds_certificates(path)) {
+        if system_ca_variables().iter().any(Option::is_some)
+            || default_paths().iter().any(|path| holds_certificates(path))
+        {
             return Ok(());
         }
         match CA_FILES.iter().find(|path| holds_certificates(Path::new(path))) {
@@ -198,6 +199,11 @@ impl Ctx {
         };
         queue::check(done, Code::Internal, "cannot set the session id context")
     }
+}
+
+/// SSL_CERT_FILE and SSL_CERT_DIR, by which users say where the system's CAs are.
+pub fn system_ca_variables() -> [Option<OsString>; 2] {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(std::env::var_os)
 }
 
 /// Where this OpenSSL looks for CA certificates by itself.

@@ -24,8 +24,11 @@ pub struct State {
     outgoing: Vec<u8>,
     /// How much of `outgoing` has been sent.
     sent: usize,
-    /// The errno of the first call that failed for good, or 0.
-    errno: i32,
+    /// The errno of the first recv that failed for good, or 0.
+    recv_errno: i32,
+    /// The errno of the first send that failed for good, or 0. OpenSSL is not told: what the peer has sent before is
+    /// still to be read. From then on everything written is dropped, and `flush` tells.
+    send_errno: i32,
     /// The peer has ended its half of the stream.
     eof: bool,
     /// The first bytes that the peer sent, which tell whether it speaks TLS at all.
@@ -35,12 +38,26 @@ pub struct State {
 
 impl State {
     fn new(fd: RawFd) -> State {
-        State { fd: Some(fd), outgoing: Vec::new(), sent: 0, errno: 0, eof: false, first: [0; 8], received: 0 }
+        State {
+            fd: Some(fd),
+            outgoing: Vec::new(),
+            sent: 0,
+            recv_errno: 0,
+            send_errno: 0,
+            eof: false,
+            first: [0; 8],
+            received: 0,
+        }
     }
 
-    /// The errno of the first system call that failed for good, or 0.
-    pub fn errno(&self) -> i32 {
-        self.errno
+    /// The errno of the first recv that failed for good, or 0.
+    pub fn recv_errno(&self) -> i32 {
+        self.recv_errno
+    }
+
+    /// The errno of the first send that failed for good, or 0.
+    pub fn send_errno(&self) -> i32 {
+        self.send_errno
     }
 
     /// Whether the peer has ended its half of the stream.
@@ -50,17 +67,32 @@ impl State {
 
     /// Hands as much of `outgoing` to the kernel as it takes. Ok(true) if nothing is left.
     pub fn flush(&mut self) -> io::Result<bool> {
+        if self.send_errno != 0 {
+            return Err(io::Error::from_raw_os_error(self.send_errno));
+        }
         while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match self.send(rest) {
                 Ok(n) => self.sent += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(self.failed(error)),
+                Err(error) => {
+                    self.send_failed(&error);
+                    return Err(error);
+                }
             }
         }
         // Idle connections hold no buffer.
+        self.drop_outgoing();
+        Ok(true)
+    }
+
+    fn drop_outgoing(&mut self) {
         self.outgoing = Vec::new();
         self.sent = 0;
-        Ok(true)
+    }
+
+    fn send_failed(&mut self, error: &io::Error) {
+        self.send_errno = error.raw_os_error().unwrap_or(libc::EIO);
+        self.drop_outgoing();
     }
 
     /// Reads past TLS, to drain what nobody wants any more.
@@ -75,7 +107,10 @@ impl State {
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
-            Err(error) => Err(self.failed(error)),
+            Err(error) => {
+                self.recv_errno = error.raw_os_error().unwrap_or(libc::EIO);
+                Err(error)
+            }
         }
     }
 
@@ -104,39 +139,29 @@ impl State {
         }
     }
 
-    fn write(&mut self, data: &[u8]) -> io::Result<()> {
-        if self.errno != 0 {
-            return Err(io::Error::from_raw_os_error(self.errno));
+    fn write(&mut self, data: &[u8]) {
+        if self.send_errno != 0 {
+            return;
         }
-        if !self.outgoing.is_empty() {
-            self.outgoing.extend_from_slice(data);
-            return Ok(());
+        let mut taken = 0;
+        if self.outgoing.is_empty() {
+            match self.send(data) {
+                Ok(n) => taken = n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return self.send_failed(&error),
+            }
         }
-        let taken = match self.send(data) {
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(self.failed(error)),
-        };
         self.outgoing.extend_from_slice(data.get(taken..).unwrap_or_default());
-        Ok(())
     }
 
     fn send(&self, data: &[u8]) -> io::Result<usize> {
         borrow(self.fd).and_then(|fd| posix::send(fd, data))
     }
 
-    fn failed(&mut self, error: io::Error) -> io::Error {
-        if self.errno == 0 {
-            self.errno = error.raw_os_error().unwrap_or(libc::EIO);
-        }
-        error
-    }
-
     /// Forgets the descriptor: it is being closed.
     pub fn detach(&mut self) {
         self.fd = None;
-        self.outgoing = Vec::new();
-        self.sent = 0;
+        self.drop_outgoing();
     }
 }
 
@@ -230,9 +255,12 @@ unsafe extern "C" fn bio_write(bio: *mut ffi::BIO, data: *const c_char, len: c_i
     let (state, data) = unsafe { (state(bio), super::bytes(data.cast(), len)) };
     // SAFETY: the BIO is live.
     unsafe { ffi::BIO_clear_flags(bio, ffi::BIO_FLAGS_RWS | ffi::BIO_FLAGS_SHOULD_RETRY) };
-    match state.map(|state| state.write(data)) {
-        Some(Ok(())) => len,
-        _ => -1,
+    match state {
+        Some(state) => {
+            state.write(data);
+            len
+        }
+        None => -1,
     }
 }
 

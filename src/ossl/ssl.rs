@@ -88,8 +88,12 @@ pub struct Ssl {
     /// Owned by us; the SSL's ex_data has its address.
     hooks: NonNull<Hooks>,
     role: Role,
+    /// Whom the peer's certificate must be for, for messages.
+    expected: String,
     /// OpenSSL forbids further calls after a fatal error.
     failed: bool,
+    /// What went wrong while we looked for pending bytes: the next call tells.
+    untold: Option<Error>,
 }
 
 // SAFETY: everything that the pointers lead to belongs to this connection alone; OpenSSL's objects may move between
@@ -131,7 +135,7 @@ impl Ssl {
             ffi::SSL_set_ex_data(ssl.as_ptr(), hooks_index(), hooks.as_ptr().cast())
         };
         // From here on Drop frees everything.
-        let this = Ssl { ssl, io, hooks, role, failed: false };
+        let this = Ssl { ssl, io, hooks, role, expected: String::new(), failed: false, untold: None };
         queue::check(stored, Code::NoMemory, "cannot attach to an SSL")?;
         if role == Role::Client {
             this.offer_alpn()?;
@@ -179,6 +183,7 @@ impl Ssl {
 
     /// Demands that the peer's certificate is for this DNS name.
     pub fn expect_name(&mut self, name: &CStr) -> Result<()> {
+        self.expected = name.to_string_lossy().into_owned();
         queue::clear();
         // SAFETY: the SSL is live and lends its parameters; OpenSSL copies the NUL-terminated name.
         let done = unsafe {
@@ -191,6 +196,7 @@ impl Ssl {
 
     /// Demands that the peer's certificate is for this address.
     pub fn expect_ip(&mut self, ip: IpAddr) -> Result<()> {
+        self.expected = ip.to_string();
         queue::clear();
         let octets = match ip {
             IpAddr::V4(v4) => v4.octets().to_vec(),
@@ -258,10 +264,16 @@ impl Ssl {
         let mut byte = 0u8;
         let mut n = 0;
         queue::clear();
-        // SAFETY: `byte` is writable for one byte. Whatever goes wrong, the next read tells.
-        unsafe { sys::SSL_peek_ex(self.ptr(), (&raw mut byte).cast(), 1, &mut n) };
-        queue::clear();
+        // SAFETY: `byte` is writable for one byte.
+        let result = unsafe { sys::SSL_peek_ex(self.ptr(), (&raw mut byte).cast(), 1, &mut n) };
+        self.untold = self.outcome(result, ()).err();
         self.decrypted()
+    }
+
+    /// The alert by which the peer has ended the connection, if one has arrived.
+    pub fn peer_alert(&mut self) -> Option<Error> {
+        self.pending();
+        self.untold.clone().filter(|error| error.alert >= 0)
     }
 
     fn decrypted(&self) -> usize {
@@ -302,6 +314,9 @@ impl Ssl {
 
     /// Runs one OpenSSL call that reports through SSL_get_error.
     fn call<T>(&mut self, call: impl FnOnce(&mut Ssl) -> (c_int, T)) -> Result<Step<T>> {
+        if let Some(untold) = self.untold.take() {
+            return Err(untold);
+        }
         if self.failed {
             return Err(Error::new(Code::State, "the connection has already failed"));
         }
@@ -336,9 +351,13 @@ impl Ssl {
         if let Some(refusal) = self.hooks().refusal.get() {
             return self.refused(refusal, entry);
         }
-        let errno = self.io().errno();
+        let errno = self.io().recv_errno();
         if errno != 0 {
             return Error::io(&std::io::Error::from_raw_os_error(errno));
+        }
+        // A send takes the socket's error away from the recv that comes after it.
+        if self.io().eof() && self.io().send_errno() == libc::ECONNRESET {
+            return Error::io(&std::io::Error::from_raw_os_error(libc::ECONNRESET));
         }
         let unexpected_eof =
             entry.as_ref().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_UNEXPECTED_EOF_WHILE_READING));
@@ -366,12 +385,11 @@ impl Ssl {
                 "the peer's certificate is not among the accepted ones".to_string(),
                 sys::X509_V_ERR_CERT_REJECTED,
             ),
+            Refusal::Chain(reason @ (sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH)) => {
+                (Code::Name, format!("the peer's certificate is not for \"{}\"", self.expected), reason)
+            }
             Refusal::Chain(reason) => {
-                let code = match reason {
-                    sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH => Code::Name,
-                    _ => Code::Verify,
-                };
-                (code, format!("certificate verify failed: {}", x509::verify_text(reason)), reason)
+                (Code::Verify, format!("certificate verify failed: {}", x509::verify_text(reason)), reason)
             }
         };
         Error { verify_result, openssl_code, reason: x509::verify_text(verify_result), ..Error::new(code, message) }
