@@ -364,6 +364,9 @@ impl Ssl {
         if unexpected_eof || (kind == ffi::SSL_ERROR_SYSCALL && self.io().eof()) {
             return Error::new(Code::Truncated, "the peer closed the connection without close_notify");
         }
+        if entry.as_ref().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)) {
+            return Error::new(Code::Verify, "the peer has shown no certificate");
+        }
         if let Some(hint) = self.io().not_tls_hint() {
             return queue::error_from(entry, Code::Protocol, hint);
         }
