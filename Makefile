@@ -38,7 +38,7 @@ INCLUDEDIR := $(PREFIX)/include
 LIBDIR     := $(PREFIX)/lib
 MANDIR     := $(PREFIX)/share/man
 
-.PHONY: all lib header check-header check check-rust check-c check-bigloo stage demo bench \
+.PHONY: all lib header check check-c check-openssl check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
 all: lib ## build the library (default)
@@ -70,6 +70,12 @@ header: lib ## update include/bglssl.h from src/ffi
 
 check: lib ## build and run all tests
 	@scripts/check.sh
+
+check-c: lib ## build and run the C tests once, plain
+	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
+
+check-openssl: ## run the C tests against OpenSSL 1.1.1 and 4.0, built from source (ARGS: 111 300 400)
+	@scripts/check-openssl.sh $(ARGS)
 
 # The examples and the benchmark are built as users build: against an installed tree, by pkg-config.
 STAGE := $(BUILD)/stage
