@@ -55,7 +55,14 @@ struct Tls {
     failure: Option<Error>,
     /// Whether the writing half has been shut down.
     write_closed: bool,
+    /// How many more reads wait before they look.
+    patience: u8,
 }
+
+/// What `patience` is set to when a read has looked in vain. Where messages go back and forth, every read comes before
+/// its answer, and looking first costs a system call and OpenSSL's work for nothing. In a stream the data are nearly
+/// always there, and it is the waiting that costs; so now and then a read looks first, to find out which it is.
+const PATIENCE: u8 = 16;
 
 /// The limits that can change while the socket is in use, in microseconds; 0 is none.
 struct LiveLimits {
@@ -185,6 +192,7 @@ impl Socket {
                 unsent: false,
                 failure: None,
                 write_closed: false,
+                patience: 0,
             }),
             fd: Mutex::new(Some(Arc::new(fd))),
             handshaking: Turn::default(),
@@ -284,7 +292,16 @@ impl Socket {
     fn do_read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
         let deadline = self.deadline(LimitKind::Read);
         let _turn = self.reading.take(deadline)?;
-        self.drive(deadline, |tls| tls.ssl.read(buffer))
+        if !self.nonblocking.load(SeqCst) && self.lock().expects_to_wait() {
+            self.wait(Readiness::READ, deadline)?;
+        }
+        self.drive(deadline, |tls| {
+            let step = tls.ssl.read(buffer);
+            if matches!(step, Ok(Step::WantRead)) {
+                tls.patience = PATIENCE;
+            }
+            step
+        })
     }
 
     /// Writes. Blocking: all of `data`, or a failure; `written` says how much has been taken in either case.
@@ -572,6 +589,19 @@ impl Tls {
             None => Ok(()),
             Some(failure) => Err(failure.clone()),
         }
+    }
+
+    /// Whether a read had better wait for the peer before it looks: only where nothing else can be its answer.
+    fn expects_to_wait(&mut self) -> bool {
+        if self.patience == 0
+            || self.check_usable().is_err()
+            || self.ssl.may_have_answer()
+            || !self.ssl.io().is_quiet()
+        {
+            return false;
+        }
+        self.patience -= 1;
+        true
     }
 
     /// Keeps a failure that ended the connection for later calls.

@@ -65,6 +65,11 @@ impl State {
         self.eof
     }
 
+    /// Whether nothing is left to send, and nothing has ended.
+    pub fn is_quiet(&self) -> bool {
+        self.outgoing.is_empty() && !self.eof && self.recv_errno == 0 && self.send_errno == 0
+    }
+
     /// Hands as much of `outgoing` to the kernel as it takes. Ok(true) if nothing is left.
     pub fn flush(&mut self) -> io::Result<bool> {
         if self.send_errno != 0 {

@@ -257,8 +257,7 @@ impl Ssl {
     /// there is none yet.
     pub fn pending(&mut self) -> usize {
         let decrypted = self.decrypted();
-        // SAFETY: the SSL is live.
-        if decrypted > 0 || self.failed || unsafe { sys::SSL_has_pending(self.ptr()) } == 0 {
+        if decrypted > 0 || self.failed || !self.has_pending() {
             return decrypted;
         }
         let mut byte = 0u8;
@@ -274,6 +273,17 @@ impl Ssl {
     pub fn peer_alert(&mut self) -> Option<Error> {
         self.pending();
         self.untold.clone().filter(|error| error.alert >= 0)
+    }
+
+    /// Whether bytes of the peer are here, decrypted or not.
+    fn has_pending(&self) -> bool {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_has_pending(self.ptr()) != 0 }
+    }
+
+    /// Whether a read may have its answer, good or bad, without the network.
+    pub fn may_have_answer(&self) -> bool {
+        self.failed || self.untold.is_some() || self.received_close_notify() || self.has_pending()
     }
 
     fn decrypted(&self) -> usize {
