@@ -196,6 +196,11 @@ pub fn duplicate_stream_socket(fd: RawFd) -> io::Result<OwnedFd> {
     }
 }
 
+/// Fails with ENOTCONN for a socket that has no peer, or with what ended its connection.
+pub fn check_connected(fd: BorrowedFd<'_>) -> io::Result<()> {
+    peer_address(fd).or_else(|not_connected| connect_result(fd).and(Err(not_connected))).map(|_| ())
+}
+
 /// Sends small records at once instead of waiting for more (TCP_NODELAY).
 pub fn set_no_delay(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_socket_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)

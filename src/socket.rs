@@ -244,15 +244,25 @@ impl Socket {
 
     /// Completes the handshake, if it is not complete.
     pub fn handshake(&self) -> Result<Step<()>> {
+        let open = if self.lock().life == Life::Open { Ok(()) } else { Err(closed()) };
+        open.map_err(|error| self.in_handshake(error))?;
+        self.handshake_first()
+    }
+
+    /// The same, for what comes after it, which finds out by itself whether the socket is closed.
+    fn handshake_first(&self) -> Result<Step<()>> {
         self.handshake_until(self.deadline(LimitKind::Handshake))
+    }
+
+    fn in_handshake(&self, error: Error) -> Error {
+        error.during(Phase::Handshake, format_args!("TLS handshake with {}", self.peer))
     }
 
     fn handshake_until(&self, deadline: Deadline) -> Result<Step<()>> {
         if self.handshaken.load(SeqCst) {
             return Ok(Step::Done(()));
         }
-        self.do_handshake(deadline)
-            .map_err(|error| error.during(Phase::Handshake, format_args!("TLS handshake with {}", self.peer)))
+        self.do_handshake(deadline).map_err(|error| self.in_handshake(error))
     }
 
     fn do_handshake(&self, deadline: Deadline) -> Result<Step<()>> {
@@ -277,7 +287,7 @@ impl Socket {
 
     /// Reads at least one byte, unless the stream is at its end.
     pub fn read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        match self.handshake()? {
+        match self.handshake_first()? {
             Step::Done(()) => {}
             Step::WantRead => return Ok(Step::WantRead),
             Step::WantWrite => return Ok(Step::WantWrite),
@@ -308,7 +318,7 @@ impl Socket {
     /// Non-blocking: some of it, or WANT_WRITE, after which the same bytes must be given again.
     pub fn write(&self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
         *written = 0;
-        match self.handshake()? {
+        match self.handshake_first()? {
             Step::Done(()) => {}
             step => return Ok(step),
         }
@@ -344,7 +354,7 @@ impl Socket {
 
     /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.
     pub fn shutdown(&self) -> Result<Step<()>> {
-        match self.handshake()? {
+        match self.handshake_first()? {
             Step::Done(()) => {}
             step => return Ok(step),
         }
@@ -740,6 +750,8 @@ fn expect(ssl: &mut Ssl, hostname: Option<&Hostname>) -> Result<()> {
 
 fn duplicate(fd: i32) -> Result<(OwnedFd, String)> {
     let copy = posix::duplicate_stream_socket(fd)
+        // A socket that was never connected would look like one whose peer hung up.
+        .and_then(|copy| posix::check_connected(copy.as_fd()).map(|()| copy))
         .map_err(|error| Error::io(&error).context(format_args!("TLS cannot use descriptor {fd}")))?;
     let peer = peer_text(&copy);
     Ok((copy, peer))
