@@ -1,0 +1,177 @@
+#!/bin/sh
+# Makes the tests' certificates and keys in the directory given. The passphrase of all that is encrypted is "secret".
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+out=$1
+mkdir -p "$out/issued"
+cd "$out"
+
+cat >openssl.cnf <<'EOF'
+[ca]
+default_ca = all
+[all]
+new_certs_dir = issued
+database = index.txt
+rand_serial = yes
+default_md = sha256
+policy = any
+unique_subject = no
+email_in_dn = no
+utf8 = yes
+string_mask = utf8only
+[any]
+commonName = optional
+organizationName = optional
+[req]
+distinguished_name = name
+string_mask = utf8only
+[name]
+EOF
+: >index.txt
+
+PAST=20200101000000Z
+YESTERDAY=$(date -u -d yesterday +%Y%m%d%H%M%SZ)
+FUTURE=$(date -u -d '5 years' +%Y%m%d%H%M%SZ)
+LATER=$(date -u -d '10 years' +%Y%m%d%H%M%SZ)
+LEAF='basicConstraints=critical,CA:FALSE'
+CA='basicConstraints=critical,CA:TRUE
+keyUsage=critical,keyCertSign,cRLSign'
+LOCAL='DNS:localhost,IP:127.0.0.1,IP:::1'
+
+quietly() {
+    "$@" >openssl.log 2>&1 || { cat openssl.log >&2; echo "failed: $*" >&2; exit 1; }
+}
+
+key() { # NAME [KIND]
+    case ${2:-ecdsa} in
+    rsa) quietly openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$1.key" ;;
+    ed25519) quietly openssl genpkey -algorithm ED25519 -out "$1.key" ;;
+    *) quietly openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key" ;;
+    esac
+}
+
+# issue NAME ISSUER EXTENSIONS [FROM [TO [SUBJECT]]]: signs NAME.key's certificate; the issuer `-` signs itself.
+issue() {
+    printf '%s\n' "$3" >"$1.ext"
+    quietly openssl req -new -utf8 -config openssl.cnf -key "$1.key" -subj "${6:-/O=bglssl/CN=$1}" -out "$1.csr"
+    if [ "$2" = - ]; then
+        set -- "$1" "$1" "$3" "${4:-}" "${5:-}" -selfsign
+        signer=
+    else
+        signer="-cert $2.pem"
+    fi
+    # shellcheck disable=SC2086
+    quietly openssl ca -batch -notext -config openssl.cnf ${6:+$6} $signer -keyfile "$2.key" -in "$1.csr" \
+        -out "$1.pem" -extfile "$1.ext" -startdate "${4:-$YESTERDAY}" -enddate "${5:-$FUTURE}"
+}
+
+leaf() { # NAME ISSUER SUBJECT-ALT-NAMES [KIND]
+    key "$1" "${4:-}"
+    issue "$1" "$2" "$LEAF
+subjectAltName=$3"
+}
+
+purpose() { # NAME ISSUER PURPOSE
+    key "$1"
+    issue "$1" "$2" "$LEAF
+extendedKeyUsage=$3"
+}
+
+for ca in root root2; do
+    key $ca
+    issue $ca - "$CA"
+done
+key intermediate
+issue intermediate root "$CA"
+
+leaf good root "$LOCAL"
+leaf good-rsa root "$LOCAL" rsa
+leaf good-ed25519 root "$LOCAL" ed25519
+leaf stranger root2 "$LOCAL"
+leaf wrong-name root 'DNS:elsewhere.example,IP:127.0.0.99'
+leaf wildcard root 'DNS:*.example.test'
+leaf dns-only root 'DNS:localhost'
+leaf ip-as-dns root 'DNS:127.0.0.1'
+leaf many-names root 'DNS:localhost,IP:192.0.2.1,IP:2001:db8::1,email:who@example.test,URI:https://example.test/x'
+
+leaf chained-alone intermediate "$LOCAL"
+cp chained-alone.key chained.key
+cat chained-alone.pem intermediate.pem >chained.pem
+
+# A certificate of some 12 kB, so that a handshake does not fit into a small socket buffer.
+names=DNS:localhost
+i=0
+while [ $i -lt 300 ]; do
+    names="$names,DNS:host-$i.a-rather-long-name.example.test"
+    i=$((i + 1))
+done
+leaf heavy root "$names"
+
+key expired
+issue expired root "$LEAF
+subjectAltName=$LOCAL" $PAST "$YESTERDAY"
+key not-yet
+issue not-yet root "$LEAF
+subjectAltName=$LOCAL" "$FUTURE" "$LATER"
+key self-signed
+issue self-signed - "$LEAF
+subjectAltName=$LOCAL"
+
+purpose client root clientAuth
+purpose client2 root clientAuth
+purpose client-stranger root2 clientAuth
+purpose client-chained-alone intermediate clientAuth
+purpose server-purpose root serverAuth
+cp client-chained-alone.key client-chained.key
+cat client-chained-alone.pem intermediate.pem >client-chained.pem
+key client-rsa rsa
+issue client-rsa root "$LEAF
+extendedKeyUsage=clientAuth"
+key client-ed25519 ed25519
+issue client-ed25519 root "$LEAF
+extendedKeyUsage=clientAuth"
+key client-expired
+issue client-expired root "$LEAF
+extendedKeyUsage=clientAuth" $PAST "$YESTERDAY"
+
+# Keys in every dress.
+quietly openssl pkcs8 -topk8 -in good.key -v2 aes-256-cbc -passout pass:secret -out good-encrypted.key
+quietly openssl rsa -in good-rsa.key -aes128 -traditional -passout pass:secret -out good-rsa-encrypted-old.key
+quietly openssl rsa -in good-rsa.key -traditional -out good-rsa-old.key
+quietly openssl ecparam -name prime256v1 -genkey -out ec-parameters-first.key
+quietly openssl pkey -in good.key -outform DER -out good.key.der
+quietly openssl pkcs8 -topk8 -in good.key -v2 aes-256-cbc -passout pass:secret -outform DER -out good-encrypted.key.der
+quietly openssl pkey -in good.key -pubout -out good.pub
+
+# Certificates in every dress.
+quietly openssl x509 -in good.pem -outform DER -out good.der
+{
+    echo 'Some words before.'
+    quietly openssl x509 -in good.pem -noout -text
+    cat openssl.log good.pem
+    echo 'and some after'
+} >with-text.pem
+sed 's/$/\r/' good.pem >crlf.pem
+cat good.key good.pem root.pem >key-then-certificates.pem
+head -c 400 good.pem >half.pem
+sed '5s/^..../####/' good.pem >garbled.pem
+cat good.pem half.pem >good-then-half.pem
+printf '' >empty.pem
+printf 'no certificate at all\n' >words.pem
+cat good.pem intermediate.pem root.pem >three.pem
+
+p12() { # NAME PASSPHRASE OPTIONS...
+    name=$1 pass=$2
+    shift 2
+    quietly openssl pkcs12 -export -out "$name.p12" -passout "pass:$pass" "$@"
+}
+p12 good secret -inkey good.key -in good.pem
+p12 chained secret -inkey chained.key -in chained-alone.pem -certfile three.pem
+p12 no-passphrase '' -inkey good.key -in good.pem
+p12 certificates-only secret -nokeys -in good.pem
+
+python3 "$here/odd_names.py" good.der good.key root.key
+cp good.key nul-in-host-name.key
+cp good.key cn-localhost.key
+rm -rf issued openssl.cnf openssl.log ./*.csr ./*.ext index.txt*
+: >complete

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Runs test programs, shows what is not fine, and adds up their lines.
+
+A test program prints a line a case: `ok NAME`, `not ok NAME: why` or `skip NAME: what it misses`. A program that
+crashes, hangs, prints no case, or exits with a failure that none of its lines explains counts as a failed case itself.
+The last line of the whole is `N passed, M failed, K skipped`.
+
+  run_tests.py [-j N] [--timeout SECONDS] [--label TEXT] [--results FILE] [--wrap COMMAND]
+               [--arguments TEXT] PROGRAM...
+  run_tests.py --total FILE...      adds up what earlier runs have put into --results files
+"""
+
+import argparse
+import concurrent.futures
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+
+KINDS = {"ok ": "passed", "not ok ": "failed", "skip ": "skipped"}
+
+
+def kind_of(line):
+    return next((kind for start, kind in KINDS.items() if line.startswith(start)), None)
+
+
+def run(program, arguments, wrap, seconds):
+    """The program's case lines, with one more where the program itself failed, and its standard error."""
+    name = os.path.basename(program)
+    command = [*shlex.split(wrap), os.path.abspath(program), *shlex.split(arguments)]
+    # Files, not pipes: a stray process that holds a pipe open must not keep us waiting.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+        )
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+        out.seek(0)
+        err.seek(0)
+        lines = [line for line in out.read().decode(errors="replace").splitlines() if kind_of(line)]
+        noise = err.read().decode(errors="replace")
+    if code is None:
+        lines.append(f"not ok {name}: not done after {seconds} seconds")
+    elif code < 0:
+        lines.append(f"not ok {name}: killed by {signal.Signals(-code).name}")
+    elif code and not any(line.startswith("not ok ") for line in lines):
+        lines.append(f"not ok {name}: exit status {code}")
+    elif not lines:
+        lines.append(f"not ok {name}: printed no case")
+    return lines, noise
+
+
+def sum_of(lines):
+    counts = dict.fromkeys(KINDS.values(), 0)
+    for line in lines:
+        counts[kind_of(line)] += 1
+    return counts
+
+
+def as_text(counts):
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("-j", type=int, default=2)
+    options.add_argument("--timeout", type=float, default=300)
+    options.add_argument("--label", default="", help="put before each case's name")
+    options.add_argument("--results", help="a file to which the case lines are written")
+    options.add_argument("--wrap", default="", help="a command to run each program under")
+    options.add_argument("--arguments", default="", help="what each program is called with")
+    options.add_argument("--total", action="store_true")
+    options.add_argument("files", nargs="+")
+    chosen = options.parse_args()
+
+    lines = []
+    if chosen.total:
+        for path in chosen.files:
+            with open(path) as file:
+                lines += [line.rstrip("\n") for line in file if kind_of(line)]
+    else:
+        with concurrent.futures.ThreadPoolExecutor(chosen.j) as pool:
+            runs = pool.map(lambda program: run(program, chosen.arguments, chosen.wrap, chosen.timeout), chosen.files)
+            for program, (found, noise) in zip(chosen.files, runs):
+                if chosen.label:
+                    for start in KINDS:
+                        found = [
+                            f"{start}{chosen.label}: {line[len(start):]}" if line.startswith(start) else line
+                            for line in found
+                        ]
+                print(f"{os.path.basename(program)}: {as_text(sum_of(found))}", flush=True)
+                bad = [line for line in found if not line.startswith("ok ")]
+                for line in bad:
+                    print(f"  {line}", flush=True)
+                if any(line.startswith("not ok") for line in bad) and noise:
+                    print("".join(f"  | {line}\n" for line in noise.splitlines()[-60:]), end="", flush=True)
+                lines += found
+        if chosen.results:
+            with open(chosen.results, "w") as file:
+                file.writelines(line + "\n" for line in lines)
+    counts = sum_of(lines)
+    print(as_text(counts))
+    sys.exit(1 if counts["failed"] or not counts["passed"] + counts["skipped"] else 0)
+
+
+main()
