@@ -1,0 +1,192 @@
+/* Descriptors and memory stay constant over many connections, those that fail included. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <malloc.h>
+
+/* Bytes in use; connections of this thread allocate and free here, and those of others elsewhere. */
+static size_t bytes_in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+typedef void visit_function(void *data);
+
+/* Warm-up first: OpenSSL and the C library keep some things for good. */
+static void check_constant_memory(visit_function *visit, void *data, int warm, int rounds, size_t slack)
+{
+    for (int i = 0; i < warm; i++)
+        visit(data);
+    if (memory_is_watched())
+        return; /* the watcher says whether something was kept */
+    size_t before = bytes_in_use();
+    for (int i = 0; i < rounds; i++)
+        visit(data);
+    size_t after = bytes_in_use();
+    if (after > before + slack)
+        FAIL("%zu bytes in use after %d more rounds, %zu before", after, rounds, before);
+}
+
+struct configs {
+    bgl_ssl_config_t *client;
+    bgl_ssl_config_t *server;
+    bgl_ssl_server_t *listener;
+};
+
+static void visit_once(void *data)
+{
+    struct configs *it = data;
+    struct ends ends;
+    make_ends(&ends, it->client, it->server, "localhost");
+    step_handshakes(&ends);
+    if (ends.client_status == BGL_SSL_OK && ends.server_status == BGL_SSL_OK)
+        exchange_bytes(&ends);
+    free_ends(&ends);
+}
+
+/* make_ends copies the configs; the server of fault 5 has one config for all it accepts. */
+static void accept_once(void *data)
+{
+    struct configs *it = data;
+    bgl_ssl_socket_t *accepted = NULL;
+    bgl_ssl_socket_t *client = MADE(bgl_ssl_socket_t, bgl_ssl_connect(it->client, "127.0.0.1",
+                                                                      bgl_ssl_server_port(it->listener), AF_INET));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(client, true));
+    CHECK_OK(bgl_ssl_server_accept(it->listener, 5 * SECOND, &accepted));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(accepted, true));
+    struct ends ends = {client, accepted, 0, 0, {0}, {0}, 0, 0};
+    step_handshakes(&ends);
+    CHECK_OK(ends.client_status);
+    CHECK_OK(ends.server_status);
+    CHECK(exchange_bytes(&ends));
+    free_ends(&ends);
+}
+
+static void open_listener(struct configs *it)
+{
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(it->client, true));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(it->server, true));
+    it->listener = MADE(bgl_ssl_server_t, bgl_ssl_listen(it->server, "127.0.0.1", 0, 16, AF_INET));
+}
+
+static void free_configs(struct configs *it)
+{
+    bgl_ssl_server_free(it->listener);
+    bgl_ssl_config_free(it->client);
+    bgl_ssl_config_free(it->server);
+}
+
+TEST(fault_5_accepting_with_cas_keeps_nothing_of_each_connection)
+{
+    struct configs it = {client_config(), server_config("good"), NULL};
+    set_certificate(it.client, "client");
+    set_ca(it.server, "root.pem");
+    /* Sessions are kept by neither end's cache, or by a bounded one. */
+    open_listener(&it);
+    check_constant_memory(accept_once, &it, 60, 300, 100000);
+    free_configs(&it);
+}
+
+TEST(connections_that_succeed_keep_nothing)
+{
+    struct configs it = {client_config(), server_config("good"), NULL};
+    check_constant_memory(visit_once, &it, 30, 200, 50000);
+    free_configs(&it);
+}
+
+TEST(connections_that_fail_keep_nothing)
+{
+    struct configs it = {client_config(), server_config("stranger"), NULL};
+    check_constant_memory(visit_once, &it, 30, 200, 50000);
+    free_configs(&it);
+}
+
+static void load_and_fail(void *data)
+{
+    (void)data;
+    bgl_ssl_certificate_list_free(MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("bundle.pem"))));
+    CHECK(!bgl_ssl_load_pem(pki("good-then-half.pem")));
+    CHECK(!bgl_ssl_load_private_key(pki("good.pem")));
+    CHECK(!bgl_ssl_private_key_from_file(pki("good-encrypted.key"), BGL_SSL_FORMAT_AUTO, "wrong"));
+    CHECK(!bgl_ssl_load_certificate(pki("half.pem")));
+}
+
+TEST(fault_9_reading_files_keeps_nothing)
+{
+    check_constant_memory(load_and_fail, NULL, 10, 100, 20000);
+}
+
+/* ---- descriptors: the harness compares the count before and after; this also looks in between ---- */
+
+TEST(descriptors_stay_constant_over_a_thousand_connections)
+{
+    struct configs it = {client_config(), server_config("good"), NULL};
+    open_listener(&it);
+    int rounds = memory_is_watched() ? 100 : 1000;
+    accept_once(&it);
+    int before = open_descriptors();
+    for (int i = 0; i < rounds; i++)
+        accept_once(&it);
+    CHECK_INT(before, open_descriptors());
+    free_configs(&it);
+}
+
+static void fail_in_many_ways(struct configs *it, const struct silent_port *silent, const bgl_ssl_config_t *hasty,
+                              int refusing_port)
+{
+    int fds[2];
+    CHECK(!bgl_ssl_connect(it->client, "127.0.0.1", refusing_port, AF_INET));
+    CHECK(!bgl_ssl_connect(hasty, "127.0.0.1", silent->port, AF_INET));
+    local_pair(fds);
+    CHECK(!bgl_ssl_upgrade_client_fd(it->client, fds[0], "localhost", 1));
+    shutdown(fds[1], SHUT_WR);
+    CHECK(!bgl_ssl_upgrade_client_fd(it->client, fds[0], "localhost", 0));
+    CHECK(!bgl_ssl_upgrade_server_fd(it->server, fds[0], 0));
+    close(fds[0]);
+    close(fds[1]);
+    CHECK(!bgl_ssl_load_certificate(pki("half.pem")));
+    CHECK(!bgl_ssl_load_certificate("/tmp"));
+    CHECK(!bgl_ssl_listen(it->server, "192.0.2.1", 0, 5, AF_INET)); /* nobody's address here */
+    CHECK(!bgl_ssl_connect(it->client, "127.0.0.1", -1, AF_INET));
+}
+
+TEST(descriptors_stay_constant_over_failing_connections)
+{
+    struct configs it = {client_config(), server_config("good"), NULL};
+    struct silent_port silent;
+    bgl_ssl_config_t *hasty = client_config();
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(hasty, 2 * MS));
+    open_silent_port(&silent, AF_INET, 0);
+    int port;
+    int listener = plain_listener(AF_INET, "127.0.0.1", 0, 1, &port);
+    close(listener);
+    fail_in_many_ways(&it, &silent, hasty, port);
+    int before = open_descriptors();
+    for (int i = 0; i < 100; i++)
+        fail_in_many_ways(&it, &silent, hasty, port);
+    CHECK_INT(before, open_descriptors());
+    close_silent_port(&silent);
+    bgl_ssl_config_free(hasty);
+    free_configs(&it);
+}
+
+/* Refused while handshaking over TCP, by either side, the accepted descriptor is closed too. */
+TEST(descriptors_stay_constant_over_refused_clients)
+{
+    struct service service;
+    enum { ROUNDS = 100 };
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config("stranger");
+    start_service(&service, server, ROUNDS, serve_echo, NULL);
+    CHECK(!bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    int before = open_descriptors();
+    for (int i = 1; i < ROUNDS; i++)
+        CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    join_thread(service.thread);
+    CHECK(open_descriptors() <= before);
+    CHECK_INT(ROUNDS, service.refused);
+    bgl_ssl_server_free(service.server);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}

@@ -1,0 +1,448 @@
+/* Many threads: full duplex, a close from elsewhere, no thread waiting for another's peer. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+static void blocking_ends(struct ends *ends)
+{
+    int fds[2];
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config("good");
+    tcp_pair(fds);
+    make_ends_over(ends, client, server, "localhost", fds);
+    step_handshakes(ends);
+    CHECK_OK(ends->client_status);
+    CHECK_OK(ends->server_status);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+struct stream {
+    const bgl_ssl_socket_t *socket;
+    size_t total;
+    unsigned seed;
+};
+
+static unsigned char stream_byte(unsigned seed, size_t i)
+{
+    return (unsigned char)(seed + i * 7 + i / 256);
+}
+
+static void *write_stream(void *data)
+{
+    const struct stream *it = data;
+    unsigned char buffer[7000];
+    for (size_t at = 0; at < it->total;) {
+        size_t n = 0, length = it->total - at < sizeof buffer ? it->total - at : sizeof buffer;
+        for (size_t i = 0; i < length; i++)
+            buffer[i] = stream_byte(it->seed, at + i);
+        CHECK_OK(bgl_ssl_socket_write(it->socket, buffer, length, &n));
+        CHECK_INT((long long)length, (long long)n);
+        at += n;
+    }
+    return NULL;
+}
+
+static void *read_stream(void *data)
+{
+    const struct stream *it = data;
+    unsigned char buffer[5000];
+    for (size_t at = 0; at < it->total;) {
+        size_t n = 0;
+        CHECK_OK(bgl_ssl_socket_read(it->socket, buffer, sizeof buffer, &n));
+        for (size_t i = 0; i < n; i++)
+            if (buffer[i] != stream_byte(it->seed, at + i))
+                FAIL("byte %zu is wrong", at + i);
+        at += n;
+    }
+    return NULL;
+}
+
+TEST(fault_3_one_thread_reads_while_another_writes)
+{
+    enum { TOTAL = 4000000 };
+    struct ends ends;
+    size_t total = memory_is_watched() ? TOTAL / 10 : TOTAL;
+    blocking_ends(&ends);
+    struct stream streams[] = {
+        {ends.client, total, 1}, {ends.server, total, 1}, {ends.server, total, 2}, {ends.client, total, 2}};
+    pthread_t threads[4];
+    for (size_t i = 0; i < COUNT(threads); i++)
+        threads[i] = start_thread(i % 2 ? read_stream : write_stream, &streams[i]);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        join_thread(threads[i]);
+    free_ends(&ends);
+}
+
+/* Two writers and two readers on one socket get in each other's way only by turns: every write stays whole. */
+TEST(writes_of_several_threads_stay_whole)
+{
+    enum { WRITERS = 3, LENGTH = 30000 };
+    struct ends ends;
+    static char buffer[WRITERS * LENGTH];
+    pthread_t threads[WRITERS];
+    struct stream streams[WRITERS];
+    blocking_ends(&ends);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        streams[i] = (struct stream){ends.client, 7000, 'a' + i};
+        threads[i] = start_thread(write_stream, &streams[i]);
+    }
+    receive_bytes(ends.server, buffer, WRITERS * 7000);
+    for (unsigned i = 0; i < WRITERS; i++)
+        join_thread(threads[i]);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        unsigned seed = (unsigned char)buffer[i * 7000];
+        for (size_t j = 0; j < 7000; j++)
+            CHECK_INT(stream_byte(seed, j), (unsigned char)buffer[i * 7000 + j]);
+    }
+    free_ends(&ends);
+}
+
+struct waiter {
+    const bgl_ssl_socket_t *socket;
+    bgl_ssl_status_t status;
+    bgl_ssl_error_t error;
+    int started[2];
+};
+
+/* Tells that a call got through; when nobody has listened for long, the pipe is full, and that is fine. */
+static void announce(const struct waiter *waiter)
+{
+    if (write(waiter->started[1], "!", 1) != 1)
+        CHECK_INT(EAGAIN, errno);
+}
+
+static void *read_until_failure(void *data)
+{
+    struct waiter *it = data;
+    static _Thread_local char buffer[20000];
+    size_t n;
+    while ((it->status = bgl_ssl_socket_read(it->socket, buffer, sizeof buffer, &n)) == BGL_SSL_OK)
+        announce(it);
+    it->error = last_error();
+    return NULL;
+}
+
+static void *write_until_failure(void *data)
+{
+    struct waiter *it = data;
+    static _Thread_local char buffer[20000];
+    size_t n;
+    while ((it->status = bgl_ssl_socket_write(it->socket, buffer, sizeof buffer, &n)) == BGL_SSL_OK)
+        announce(it);
+    it->error = last_error();
+    return NULL;
+}
+
+static void open_waiter(struct waiter *waiter, const bgl_ssl_socket_t *socket)
+{
+    waiter->socket = socket;
+    CHECK_INT(0, pipe(waiter->started));
+    CHECK_INT(0, fcntl(waiter->started[1], F_SETFL, O_NONBLOCK));
+}
+
+static void close_waiter(const struct waiter *waiter)
+{
+    close(waiter->started[0]);
+    close(waiter->started[1]);
+}
+
+/* Waits until the thread has had some calls through. */
+static void await_calls(const struct waiter *waiter, int calls)
+{
+    char byte;
+    for (int i = 0; i < calls; i++)
+        CHECK_INT(1, read(waiter->started[0], &byte, 1));
+}
+
+/* Both directions at work, and a third thread closes: both calls end with E_STATE, soon, and nothing crashes. */
+TEST(a_third_thread_closes_under_a_reader_and_a_writer)
+{
+    for (int round = 0; round < 5; round++) {
+        struct ends ends;
+        struct waiter reader, writer, peer_reader, peer_writer;
+        blocking_ends(&ends);
+        CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 200 * MS));
+        open_waiter(&reader, ends.client);
+        open_waiter(&writer, ends.client);
+        open_waiter(&peer_reader, ends.server);
+        open_waiter(&peer_writer, ends.server);
+        pthread_t threads[] = {
+            start_thread(read_until_failure, &reader), start_thread(write_until_failure, &writer),
+            start_thread(read_until_failure, &peer_reader), start_thread(write_until_failure, &peer_writer)};
+        await_calls(&reader, 5);
+        await_calls(&writer, 5);
+        int64_t began = now_us();
+        bgl_ssl_socket_close(ends.client);
+        join_thread(threads[0]);
+        join_thread(threads[1]);
+        CHECK(now_us() - began < 5 * SECOND * slowness());
+        CHECK_INT(BGL_SSL_E_STATE, reader.status);
+        CHECK_INT(BGL_SSL_E_STATE, writer.status);
+        bgl_ssl_socket_close(ends.server);
+        join_thread(threads[2]);
+        join_thread(threads[3]);
+        close_waiter(&reader);
+        close_waiter(&writer);
+        close_waiter(&peer_reader);
+        close_waiter(&peer_writer);
+        free_ends(&ends);
+    }
+}
+
+TEST(close_wakes_a_reader_that_waits_without_a_deadline)
+{
+    struct ends ends;
+    struct waiter reader;
+    blocking_ends(&ends);
+    open_waiter(&reader, ends.client);
+    pthread_t thread = start_thread(read_until_failure, &reader);
+    send_bytes(ends.server, "x", 1);
+    await_calls(&reader, 1); /* it has read once, and is about to wait or waits */
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 0));
+    bgl_ssl_socket_close(ends.client);
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, reader.status);
+    close_waiter(&reader);
+    free_ends(&ends);
+}
+
+TEST(close_wakes_a_writer_that_waits_for_its_peer)
+{
+    struct ends ends;
+    struct waiter writer;
+    blocking_ends(&ends);
+    open_waiter(&writer, ends.client);
+    pthread_t thread = start_thread(write_until_failure, &writer);
+    /* Until no call has got through for a while, the buffers are not full. */
+    struct pollfd progress = {writer.started[0], POLLIN, 0};
+    while (poll(&progress, 1, 300 * slowness()) == 1)
+        await_calls(&writer, 1);
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 100 * MS));
+    bgl_ssl_socket_close(ends.client);
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, writer.status);
+    close_waiter(&writer);
+    free_ends(&ends);
+}
+
+static void *shake_hands(void *data)
+{
+    struct waiter *it = data;
+    announce(it);
+    it->status = bgl_ssl_socket_handshake(it->socket);
+    it->error = last_error();
+    return NULL;
+}
+
+TEST(close_wakes_a_handshake)
+{
+    int fds[2];
+    struct waiter waiter;
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(client, 0));
+    tcp_pair(fds);
+    open_waiter(&waiter, MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0)));
+    pthread_t thread = start_thread(shake_hands, &waiter);
+    await_calls(&waiter, 1);
+    struct pollfd hello = {fds[1], POLLIN, 0};
+    CHECK_INT(1, poll(&hello, 1, 10000));
+    bgl_ssl_socket_close(waiter.socket);
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, waiter.status);
+    bgl_ssl_socket_free((bgl_ssl_socket_t *)(uintptr_t)waiter.socket);
+    close_waiter(&waiter);
+    close(fds[0]);
+    close(fds[1]);
+    bgl_ssl_config_free(client);
+}
+
+struct acceptor {
+    bgl_ssl_server_t *server;
+    int64_t timeout;
+    bgl_ssl_status_t status;
+    int ready[2];
+};
+
+static void *accept_until_failure(void *data)
+{
+    struct acceptor *it = data;
+    CHECK_INT(1, write(it->ready[1], "a", 1));
+    for (;;) {
+        bgl_ssl_socket_t *socket = NULL;
+        it->status = bgl_ssl_server_accept(it->server, it->timeout, &socket);
+        if (it->status != BGL_SSL_OK)
+            return NULL;
+        serve_echo(socket, NULL);
+        bgl_ssl_socket_close(socket);
+        bgl_ssl_socket_free(socket);
+    }
+}
+
+TEST(closing_a_server_wakes_all_its_accepting_threads)
+{
+    enum { THREADS = 3 };
+    pthread_t threads[THREADS];
+    struct acceptor acceptors[THREADS];
+    char byte;
+    bgl_ssl_config_t *config = server_config("good");
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 5, AF_INET));
+    for (int i = 0; i < THREADS; i++) {
+        acceptors[i] = (struct acceptor){server, i == 0 ? 0 : 20 * SECOND, 0, {-1, -1}};
+        CHECK_INT(0, pipe(acceptors[i].ready));
+        threads[i] = start_thread(accept_until_failure, &acceptors[i]);
+        CHECK_INT(1, read(acceptors[i].ready[0], &byte, 1));
+    }
+    CHECK_OK(bgl_ssl_server_close(server));
+    CHECK_OK(bgl_ssl_server_close(server));
+    for (int i = 0; i < THREADS; i++) {
+        join_thread(threads[i]);
+        CHECK_INT(BGL_SSL_E_STATE, acceptors[i].status);
+        close(acceptors[i].ready[0]);
+        close(acceptors[i].ready[1]);
+    }
+    CHECK_INT(-1, bgl_ssl_server_fd(server));
+    bgl_ssl_server_free(server);
+    bgl_ssl_config_free(config);
+}
+
+struct visitor {
+    const bgl_ssl_config_t *config;
+    int port;
+    int rounds;
+};
+
+static void *visit(void *data)
+{
+    const struct visitor *it = data;
+    for (int i = 0; i < it->rounds; i++) {
+        bgl_ssl_socket_t *socket =
+            MADE(bgl_ssl_socket_t, bgl_ssl_connect(it->config, "127.0.0.1", it->port, AF_INET));
+        check_echo(socket, "many threads share one config");
+        finish(socket);
+    }
+    return NULL;
+}
+
+TEST(many_threads_share_one_config_and_one_server)
+{
+    enum { VISITORS = 8, ACCEPTORS = 4 };
+    pthread_t visitors[VISITORS], accepting[ACCEPTORS];
+    struct acceptor acceptors[ACCEPTORS];
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *config = server_config("good");
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 64, AF_INET));
+    struct visitor visitor = {client, bgl_ssl_server_port(server), memory_is_watched() ? 3 : 25};
+    int ready[2];
+    CHECK_INT(0, pipe(ready));
+    for (int i = 0; i < ACCEPTORS; i++) {
+        acceptors[i] = (struct acceptor){server, 0, 0, {ready[0], ready[1]}};
+        accepting[i] = start_thread(accept_until_failure, &acceptors[i]);
+    }
+    for (int i = 0; i < VISITORS; i++)
+        visitors[i] = start_thread(visit, &visitor);
+    for (int i = 0; i < VISITORS; i++)
+        join_thread(visitors[i]);
+    CHECK_OK(bgl_ssl_server_close(server));
+    for (int i = 0; i < ACCEPTORS; i++)
+        join_thread(accepting[i]);
+    bgl_ssl_server_free(server);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(config);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void *connect_to_silence(void *data)
+{
+    const struct visitor *it = data;
+    CHECK(!bgl_ssl_connect(it->config, "127.0.0.1", it->port, AF_INET));
+    return NULL;
+}
+
+/* With one mutex over all connections, the waiting ones would hold the talking ones. */
+TEST(fault_2_waiting_connections_do_not_hold_others)
+{
+    struct service service;
+    struct ends idle;
+    struct waiter reader, writer;
+    int port;
+    int silent = plain_listener(AF_INET, "127.0.0.1", 0, 5, &port);
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *config = server_config("good");
+    bgl_ssl_config_t *patient = client_config();
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(patient, 25 * SECOND * slowness()));
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(patient, 25 * SECOND * slowness()));
+    struct visitor stuck = {patient, port, 1};
+    blocking_ends(&idle);
+    open_waiter(&reader, idle.client);
+    open_waiter(&writer, idle.client);
+    pthread_t waiting[] = {start_thread(connect_to_silence, &stuck), start_thread(read_until_failure, &reader),
+                           start_thread(write_until_failure, &writer)};
+    int stuck_peer = accept(silent, NULL, NULL); /* the handshake waits from here on */
+    CHECK(stuck_peer >= 0);
+    await_calls(&writer, 3);
+    start_service(&service, config, 20, serve_echo, NULL);
+    struct visitor visitor = {client, service.port, 20};
+    int64_t began = now_us();
+    visit(&visitor);
+    CHECK(now_us() - began < 15 * SECOND * slowness());
+    end_service(&service);
+    close(stuck_peer);
+    close(silent);
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(idle.client, 0));
+    bgl_ssl_socket_close(idle.client);
+    for (size_t i = 0; i < COUNT(waiting); i++)
+        join_thread(waiting[i]);
+    close_waiter(&reader);
+    close_waiter(&writer);
+    free_ends(&idle);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(patient);
+    bgl_ssl_config_free(config);
+}
+
+static void *load_and_free(void *data)
+{
+    bgl_ssl_certificate_t *shared = data;
+    for (int i = 0; i < 50; i++) {
+        bgl_ssl_certificate_t *mine = MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_retain(shared));
+        CHECK_STRING("good", bgl_ssl_certificate_subject(mine));
+        CHECK_STRING("root", bgl_ssl_certificate_issuer(mine));
+        bgl_ssl_certificate_free(mine);
+    }
+    return NULL;
+}
+
+TEST(threads_share_a_certificate)
+{
+    pthread_t threads[4];
+    bgl_ssl_certificate_t *cert = certificate("good.pem");
+    for (size_t i = 0; i < COUNT(threads); i++)
+        threads[i] = start_thread(load_and_free, cert);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        join_thread(threads[i]);
+    bgl_ssl_certificate_free(cert);
+}
+
+static void *freeze_config(void *data)
+{
+    CHECK_OK(bgl_ssl_config_freeze(data));
+    return NULL;
+}
+
+TEST(threads_freeze_one_config_at_once)
+{
+    pthread_t threads[6];
+    bgl_ssl_config_t *config = server_config("good");
+    for (size_t i = 0; i < COUNT(threads); i++)
+        threads[i] = start_thread(freeze_config, config);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        join_thread(threads[i]);
+    bgl_ssl_config_free(config);
+}

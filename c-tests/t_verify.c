@@ -1,0 +1,458 @@
+/* Who is let in and who is not: the table of verification cases, on both sides, over both protocol versions, in
+ * lock-step and over TCP. */
+#include "harness.h"
+
+enum { CHAIN_AND_NAME, CHAIN_ONLY, NOTHING };
+
+/* Numbers of X509_V_ERR_*, which the library hands on. */
+enum {
+    FINE = 0,
+    NOT_YET_VALID = 9,
+    EXPIRED = 10,
+    SELF_SIGNED = 18,
+    NO_LOCAL_ISSUER = 20,
+    WRONG_PURPOSE = 26,
+    WRONG_HOST = 62,
+    WRONG_ADDRESS = 64,
+    ANY_RESULT = -100,
+};
+
+static const int versions[] = {BGLSSL_TLSV1_2, BGLSSL_TLSV1_3};
+
+static void set_policy(bgl_ssl_config_t *config, int policy)
+{
+    if (policy == CHAIN_ONLY)
+        CHECK_OK(bgl_ssl_config_insecure_verify_chain_only(config));
+    if (policy == NOTHING)
+        CHECK_OK(bgl_ssl_config_insecure_verify_none(config));
+}
+
+static void pin(bgl_ssl_config_t *config, int version)
+{
+    CHECK_OK(bgl_ssl_config_set_min_protocol(config, version));
+    CHECK_OK(bgl_ssl_config_set_max_protocol(config, version));
+}
+
+/* ---- a client looks at its server ---- */
+
+struct server_case {
+    const char *name;
+    const char *presents;
+    const char *ca;
+    const char *host;
+    int policy;
+    const char *accepted;
+    bgl_ssl_status_t expected;
+    int verify_result;
+};
+
+static const struct server_case server_cases[] = {
+    {"good", "good", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"good_rsa", "good-rsa", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"good_ed25519", "good-ed25519", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"name_in_upper_case", "good", "root.pem", "LocalHost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"ipv4_address", "good", "root.pem", "127.0.0.1", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"ipv6_address", "good", "root.pem", "::1", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"ipv6_address_spelt_out", "good", "root.pem", "0:0:0:0:0:0:0:1", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"other_address", "good", "root.pem", "127.0.0.2", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME, WRONG_ADDRESS},
+    {"address_of_a_certificate_with_names_only", "dns-only", "root.pem", "127.0.0.1", CHAIN_AND_NAME, NULL,
+     BGL_SSL_E_NAME, WRONG_ADDRESS},
+    {"address_written_as_a_dns_name", "ip-as-dns", "root.pem", "127.0.0.1", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME,
+     WRONG_ADDRESS},
+    {"wrong_name", "wrong-name", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME, WRONG_HOST},
+    {"name_is_only_the_end", "good", "root.pem", "evil-localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME, WRONG_HOST},
+    {"name_is_only_the_beginning", "good", "root.pem", "localhost.evil.example", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME,
+     WRONG_HOST},
+    {"wildcard_name", "wildcard", "root.pem", "a.example.test", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"wildcard_is_one_label", "wildcard", "root.pem", "a.b.example.test", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME,
+     WRONG_HOST},
+    {"wildcard_is_not_nothing", "wildcard", "root.pem", "example.test", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME,
+     WRONG_HOST},
+    {"wildcard_as_host", "wildcard", "root.pem", "*.example.test", CHAIN_AND_NAME, NULL, ANY_RESULT, ANY_RESULT},
+    {"common_name_with_nul", "nul-in-host-name", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME,
+     WRONG_HOST},
+    {"common_name_where_there_is_no_other", "cn-localhost", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK,
+     FINE},
+    {"wrong_ca", "stranger", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
+    {"expired", "expired", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, EXPIRED},
+    {"not_yet_valid", "not-yet", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, NOT_YET_VALID},
+    {"wrong_purpose", "client", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_E_VERIFY, WRONG_PURPOSE},
+    {"intermediate_sent", "chained", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"intermediate_missing", "chained-alone", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY,
+     NO_LOCAL_ISSUER},
+    {"intermediate_as_anchor", "chained-alone", "intermediate.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"intermediate_as_anchor_and_sent", "chained", "intermediate.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK,
+     FINE},
+    {"intermediate_is_no_anchor_for_others", "good", "intermediate.pem", "localhost", CHAIN_AND_NAME, NULL,
+     BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
+    {"self_signed_unlisted", "self-signed", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY,
+     SELF_SIGNED},
+    {"self_signed_listed", "self-signed", "self-signed.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"self_signed_listed_wrong_name", "self-signed", "self-signed.pem", "elsewhere.example", CHAIN_AND_NAME, NULL,
+     BGL_SSL_E_NAME, WRONG_HOST},
+    {"system_cas_do_not_know_it", "good", NULL, "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
+    {"chain_only_wrong_name", "wrong-name", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_OK, FINE},
+    {"chain_only_no_name", "wrong-name", "root.pem", NULL, CHAIN_ONLY, NULL, BGL_SSL_OK, FINE},
+    {"chain_only_wrong_ca", "stranger", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
+    {"chain_only_expired", "expired", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_E_VERIFY, EXPIRED},
+    {"none_wrong_name", "wrong-name", "root.pem", NULL, NOTHING, NULL, BGL_SSL_OK, FINE},
+    {"none_wrong_ca_is_still_told", "stranger", "root.pem", "localhost", NOTHING, NULL, BGL_SSL_OK, NO_LOCAL_ISSUER},
+    {"none_expired_is_still_told", "expired", "root.pem", "localhost", NOTHING, NULL, BGL_SSL_OK, EXPIRED},
+    {"accepted", "good", "root.pem", "localhost", CHAIN_AND_NAME, "good.pem", BGL_SSL_OK, FINE},
+    {"not_accepted", "good", "root.pem", "localhost", CHAIN_AND_NAME, "good-rsa.pem", BGL_SSL_E_VERIFY, ANY_RESULT},
+    {"accepted_is_not_enough", "stranger", "root.pem", "localhost", CHAIN_AND_NAME, "stranger.pem", BGL_SSL_E_VERIFY,
+     NO_LOCAL_ISSUER},
+    {"accepted_wrong_name", "wrong-name", "root.pem", "localhost", CHAIN_AND_NAME, "wrong-name.pem", BGL_SSL_E_NAME,
+     WRONG_HOST},
+    {"its_issuer_accepted", "good", "root.pem", "localhost", CHAIN_AND_NAME, "root.pem", BGL_SSL_E_VERIFY, ANY_RESULT},
+    {"none_accepted", "stranger", "root.pem", NULL, NOTHING, "stranger.pem", BGL_SSL_OK, NO_LOCAL_ISSUER},
+    {"none_not_accepted", "stranger", "root.pem", NULL, NOTHING, "good.pem", BGL_SSL_E_VERIFY, ANY_RESULT},
+};
+
+static bgl_ssl_config_t *client_of(const struct server_case *it, int version)
+{
+    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    if (it->ca)
+        set_ca(client, it->ca);
+    if (it->accepted)
+        set_accepted(client, it->accepted);
+    set_policy(client, it->policy);
+    pin(client, version);
+    return client;
+}
+
+static void check_refusal(const struct server_case *it, const bgl_ssl_error_t *error)
+{
+    CHECK_INT(it->expected, error->code);
+    CHECK(error->message[0] != '\0');
+    CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, error->phase);
+    if (it->verify_result != ANY_RESULT)
+        CHECK_INT(it->verify_result, error->verify_result);
+}
+
+TEST_TABLE(client_in_lock_step, server_cases)
+{
+    const struct server_case *it = row;
+    for (size_t i = 0; i < COUNT(versions); i++) {
+        struct ends ends;
+        bgl_ssl_config_t *client = client_of(it, versions[i]);
+        bgl_ssl_config_t *server = server_config(it->presents);
+        make_ends(&ends, client, server, it->host);
+        step_handshakes(&ends);
+        if (it->expected == BGL_SSL_OK) {
+            if (ends.client_status != BGL_SSL_OK)
+                FAIL("refused: %s", ends.client_error.message);
+            CHECK_OK(ends.server_status);
+            CHECK(exchange_bytes(&ends));
+            CHECK_INT(it->verify_result, bgl_ssl_socket_verify_result(ends.client));
+            char words[256];
+            CHECK_INT(it->verify_result == FINE, bgl_ssl_socket_verify_error(ends.client, words, sizeof words) == 0);
+        } else if (it->expected != ANY_RESULT) {
+            CHECK_INT(it->expected, ends.client_status);
+            check_refusal(it, &ends.client_error);
+            CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);
+            CHECK(ends.server_error.alert > 0);
+        } else {
+            CHECK(ends.client_status <= BGL_SSL_OK);
+        }
+        free_ends(&ends);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
+}
+
+/* The name to verify is the config's, since all of these are at 127.0.0.1. */
+TEST_TABLE(client_over_tcp, server_cases)
+{
+    const struct server_case *it = row;
+    if (it->expected == ANY_RESULT)
+        return;
+    for (size_t i = 0; i < COUNT(versions); i++) {
+        struct service service;
+        bgl_ssl_config_t *client = client_of(it, versions[i]);
+        bgl_ssl_config_t *server = server_config(it->presents);
+        CHECK_OK(bgl_ssl_config_set_hostname(client, it->host));
+        start_service(&service, server, 1, serve_echo, NULL);
+        if (it->expected == BGL_SSL_OK) {
+            bgl_ssl_socket_t *socket =
+                MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+            check_echo(socket, "hello");
+            finish(socket);
+        } else {
+            CHECK_REFUSED(it->expected, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+            bgl_ssl_error_t error = last_error();
+            check_refusal(it, &error);
+        }
+        end_service(&service);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
+}
+
+TEST(fault_6_the_name_connected_to_is_checked_without_being_asked)
+{
+    struct service service;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config("wrong-name");
+    start_service(&service, server, 1, serve_echo, NULL);
+    CHECK_REFUSED(BGL_SSL_E_NAME, bgl_ssl_connect(client, "localhost", service.port, AF_INET));
+    CHECK_MESSAGE("localhost");
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(a_name_cannot_be_verified_where_none_is_known)
+{
+    int fds[2];
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    local_pair(fds);
+    CHECK(!bgl_ssl_upgrade_client_fd(client, fds[0], NULL, 0));
+    CHECK(last_error().code < 0);
+    CHECK_MESSAGE("name");
+    close(fds[0]);
+    close(fds[1]);
+    bgl_ssl_config_free(client);
+}
+
+TEST(an_empty_accepted_list_accepts_nobody)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config("good");
+    const bgl_ssl_certificate_t *const nobody[] = {NULL};
+    CHECK_OK(bgl_ssl_config_set_accepted_certificates(client, nobody, 0));
+    make_ends(&ends, client, server, "localhost");
+    step_handshakes(&ends);
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(several_cas_and_accepted_certificates_are_all_looked_at)
+{
+    struct ends ends;
+    bgl_ssl_certificate_t *cas[] = {certificate("root2.pem"), certificate("client.pem"), certificate("root.pem")};
+    bgl_ssl_certificate_t *accepted[] = {certificate("good-rsa.pem"), certificate("good.pem")};
+    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    CHECK_OK(bgl_ssl_config_set_ca_certificates(client, (const bgl_ssl_certificate_t *const *)cas, COUNT(cas)));
+    CHECK_OK(bgl_ssl_config_set_accepted_certificates(client, (const bgl_ssl_certificate_t *const *)accepted,
+                                                      COUNT(accepted)));
+    for (size_t i = 0; i < COUNT(cas); i++)
+        bgl_ssl_certificate_free(cas[i]);
+    for (size_t i = 0; i < COUNT(accepted); i++)
+        bgl_ssl_certificate_free(accepted[i]);
+    bgl_ssl_config_t *server = server_config("good");
+    connect_ends(&ends, client, server, "localhost");
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* The bundled list of Bigloo is of 2013; ours is the system's, where an administrator adds to it. */
+TEST(fault_16_the_system_cas_are_read_where_openssl_says)
+{
+    struct ends ends;
+    setenv("SSL_CERT_FILE", pki("root.pem"), 1);
+    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    bgl_ssl_config_t *server = server_config("good");
+    connect_ends(&ends, client, server, "localhost");
+    CHECK_INT(FINE, bgl_ssl_socket_verify_result(ends.client));
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(peer_certificate_and_chain_are_as_sent_leaf_first)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config("chained");
+    connect_ends(&ends, client, server, "localhost");
+    bgl_ssl_certificate_t *peer = MADE(bgl_ssl_certificate_t, bgl_ssl_socket_peer_certificate(ends.client));
+    bgl_ssl_certificate_list_t *chain = MADE(bgl_ssl_certificate_list_t, bgl_ssl_socket_peer_chain(ends.client));
+    CHECK(!bgl_ssl_socket_peer_certificate(ends.server));
+    CHECK_INT(-1, bgl_ssl_socket_verify_result(ends.server));
+    free_ends(&ends);
+    CHECK_STRING("chained-alone", bgl_ssl_certificate_subject(peer));
+    CHECK_INT(2, (long long)bgl_ssl_certificate_list_length(chain));
+    bgl_ssl_certificate_t *first = MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_list_get(chain, 0));
+    bgl_ssl_certificate_t *second = MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_list_get(chain, 1));
+    CHECK(bgl_ssl_certificate_equal(first, peer));
+    CHECK_STRING("intermediate", bgl_ssl_certificate_subject(second));
+    bgl_ssl_certificate_free(first);
+    bgl_ssl_certificate_free(second);
+    bgl_ssl_certificate_free(peer);
+    bgl_ssl_certificate_list_free(chain);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* ---- a server looks at its client ---- */
+
+struct client_case {
+    const char *name;
+    const char *presents;
+    const char *ca;
+    const char *accepted;
+    int policy;
+    int mode;
+    bgl_ssl_status_t expected;
+    int verify_result;
+    const char *peer;
+};
+
+#define AUTO BGL_SSL_CLIENT_CERTIFICATE_AUTO
+#define NONE BGL_SSL_CLIENT_CERTIFICATE_NONE
+#define OPTIONAL BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL
+#define REQUIRED BGL_SSL_CLIENT_CERTIFICATE_REQUIRED
+
+static const struct client_case client_cases[] = {
+    {"not_asked", "client", NULL, NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_OK, -1, NULL},
+    {"good", "client", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE, "client"},
+    {"good_rsa", "client-rsa", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE, "client-rsa"},
+    {"good_ed25519", "client-ed25519", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE, "client-ed25519"},
+    {"missing", NULL, "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT, NULL},
+    {"stranger", "client-stranger", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER, NULL},
+    {"expired", "client-expired", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, EXPIRED, NULL},
+    {"wrong_purpose", "server-purpose", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, WRONG_PURPOSE, NULL},
+    {"self_signed", "self-signed", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, SELF_SIGNED, NULL},
+    {"intermediate_sent", "client-chained", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE,
+     "client-chained-alone"},
+    {"intermediate_missing", "client-chained-alone", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY,
+     NO_LOCAL_ISSUER, NULL},
+    {"intermediate_as_anchor", "client-chained-alone", "intermediate.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE,
+     "client-chained-alone"},
+    {"accepted", "client", "root.pem", "client.pem", CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE, "client"},
+    {"not_accepted", "client2", "root.pem", "client.pem", CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT, NULL},
+    {"accepted_is_not_enough", "client-stranger", "root.pem", "client-stranger.pem", CHAIN_AND_NAME, AUTO,
+     BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER, NULL},
+    {"accepted_without_cas", "client-stranger", NULL, "client-stranger.pem", NOTHING, AUTO, BGL_SSL_OK, ANY_RESULT,
+     "client-stranger"},
+    {"not_accepted_without_cas", "client", NULL, "client-stranger.pem", NOTHING, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT,
+     NULL},
+    {"missing_with_accepted_list", NULL, NULL, "client.pem", NOTHING, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT, NULL},
+    {"optional_missing", NULL, "root.pem", NULL, CHAIN_AND_NAME, OPTIONAL, BGL_SSL_OK, -1, NULL},
+    {"optional_good", "client", "root.pem", NULL, CHAIN_AND_NAME, OPTIONAL, BGL_SSL_OK, FINE, "client"},
+    {"optional_stranger", "client-stranger", "root.pem", NULL, CHAIN_AND_NAME, OPTIONAL, BGL_SSL_E_VERIFY,
+     NO_LOCAL_ISSUER, NULL},
+    {"none_is_not_asked", "client", "root.pem", NULL, CHAIN_AND_NAME, NONE, BGL_SSL_OK, -1, NULL},
+    {"required_unverified", "client-stranger", "root.pem", NULL, NOTHING, REQUIRED, BGL_SSL_OK, NO_LOCAL_ISSUER,
+     "client-stranger"},
+    {"required_unverified_missing", NULL, "root.pem", NULL, NOTHING, REQUIRED, BGL_SSL_E_VERIFY, ANY_RESULT, NULL},
+};
+
+static bgl_ssl_config_t *server_of(const struct client_case *it)
+{
+    bgl_ssl_config_t *server = server_config("good");
+    if (it->ca)
+        set_ca(server, it->ca);
+    if (it->accepted)
+        set_accepted(server, it->accepted);
+    set_policy(server, it->policy);
+    CHECK_OK(bgl_ssl_config_set_client_certificate(server, it->mode));
+    return server;
+}
+
+static bgl_ssl_config_t *presenting_client(const struct client_case *it, int version)
+{
+    bgl_ssl_config_t *client = client_config();
+    if (it->presents)
+        set_certificate(client, it->presents);
+    pin(client, version);
+    return client;
+}
+
+static void check_peer(const bgl_ssl_socket_t *socket, const struct client_case *it)
+{
+    bgl_ssl_certificate_t *peer = bgl_ssl_socket_peer_certificate(socket);
+    if (it->peer) {
+        CHECK(peer != NULL);
+        CHECK_STRING(it->peer, bgl_ssl_certificate_subject(peer));
+    } else {
+        CHECK(peer == NULL);
+    }
+    bgl_ssl_certificate_free(peer);
+    if (it->verify_result != ANY_RESULT)
+        CHECK_INT(it->verify_result, bgl_ssl_socket_verify_result(socket));
+}
+
+TEST_TABLE(server_in_lock_step, client_cases)
+{
+    const struct client_case *it = row;
+    for (size_t i = 0; i < COUNT(versions); i++) {
+        struct ends ends;
+        bgl_ssl_config_t *client = presenting_client(it, versions[i]);
+        bgl_ssl_config_t *server = server_of(it);
+        make_ends(&ends, client, server, "localhost");
+        step_handshakes(&ends);
+        if (it->expected == BGL_SSL_OK) {
+            if (ends.server_status != BGL_SSL_OK)
+                FAIL("refused: %s", ends.server_error.message);
+            CHECK_OK(ends.client_status);
+            CHECK(exchange_bytes(&ends));
+            check_peer(ends.server, it);
+        } else {
+            CHECK_INT(it->expected, ends.server_status);
+            CHECK(ends.server_error.message[0] != '\0');
+            if (it->verify_result != ANY_RESULT)
+                CHECK_INT(it->verify_result, ends.server_error.verify_result);
+            /* The client learns why, whether its own handshake was done already (TLS 1.3) or not. */
+            char byte;
+            size_t n;
+            if (ends.client_status == BGL_SSL_OK)
+                CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
+            else
+                CHECK_INT(BGL_SSL_E_PROTOCOL, ends.client_status);
+            CHECK(last_error().code == BGL_SSL_E_PROTOCOL || ends.client_error.alert > 0);
+        }
+        free_ends(&ends);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
+}
+
+struct look {
+    const struct client_case *it;
+};
+
+static void look_and_echo(bgl_ssl_socket_t *socket, void *data)
+{
+    check_peer(socket, ((struct look *)data)->it);
+    serve_echo(socket, NULL);
+}
+
+TEST_TABLE(server_over_tcp, client_cases)
+{
+    const struct client_case *it = row;
+    for (size_t i = 0; i < COUNT(versions); i++) {
+        struct service service;
+        struct look look = {it};
+        bgl_ssl_config_t *client = presenting_client(it, versions[i]);
+        bgl_ssl_config_t *server = server_of(it);
+        start_service(&service, server, 1, look_and_echo, &look);
+        bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET);
+        if (it->expected == BGL_SSL_OK) {
+            socket = MADE(bgl_ssl_socket_t, socket);
+            check_echo(socket, "hello");
+            finish(socket);
+        } else if (socket) {
+            char byte;
+            size_t n;
+            CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_read(socket, &byte, 1, &n));
+            CHECK(last_error().alert > 0);
+            bgl_ssl_socket_free(socket);
+        } else {
+            CHECK_INT(BGL_SSL_E_PROTOCOL, last_error().code);
+            CHECK(last_error().alert > 0);
+        }
+        end_service(&service);
+        CHECK_INT(it->expected != BGL_SSL_OK, service.refused);
+        if (service.refused)
+            CHECK_INT(it->expected, service.last_status);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
+}
