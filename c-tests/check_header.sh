@@ -1,0 +1,33 @@
+#!/bin/sh
+# The header compiles alone, included twice, as strict C99, C11 and C++: check_header.sh INCLUDE-DIR CC CXX
+include=$1 cc=$2 cxx=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+compiles() { # NAME COMMAND...
+    name=$1
+    shift
+    if "$@" >"$work/log" 2>&1; then
+        echo "ok $name"
+    else
+        echo "not ok $name: $(head -c 500 "$work/log" | tr '\n' ' ')"
+    fi
+}
+
+strict="-pedantic -pedantic-errors -Wall -Wextra -Werror -I$include -fsyntax-only"
+echo '#include "bglssl.h"' >"$work/alone.c"
+printf '#include "bglssl.h"\n#include "bglssl.h"\n' >"$work/twice.c"
+printf '#include "bglssl.h"\nint main() { return bgl_ssl_version() == 0; }\n' >"$work/plus.cc"
+
+compiles header_compiles_alone_as_c99 $cc -std=c99 $strict "$work/alone.c"
+compiles header_compiles_alone_as_c11 $cc -std=c11 $strict "$work/alone.c"
+compiles header_compiles_with_strict_prototypes $cc -std=c99 -Wstrict-prototypes $strict "$work/alone.c"
+compiles header_compiles_twice $cc -std=c99 $strict "$work/twice.c"
+if command -v "$cxx" >"$work/log"; then
+    compiles header_compiles_as_cxx11 $cxx -std=c++11 $strict "$work/plus.cc"
+    compiles header_compiles_as_cxx17 $cxx -std=c++17 $strict "$work/plus.cc"
+    compiles header_declares_c_functions_to_cxx sh -c \
+        "$cxx -std=c++11 -I'$include' -c -o '$work/plus.o' '$work/plus.cc' && nm '$work/plus.o' | grep -q 'U bgl_ssl_version$'"
+else
+    echo "skip header_compiles_as_cxx: a C++ compiler"
+fi
