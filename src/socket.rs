@@ -272,8 +272,8 @@ impl Socket {
             // A send that failed is told by the next write, or by why there is nothing more to read.
             let flushed = tls.flush().unwrap_or(true);
             match step {
-                // The peer waits for our last message.
-                Step::Done(()) if !flushed => Ok(Step::WantWrite),
+                // The peer waits for the rest of what we have to say, and says nothing before.
+                Step::Done(()) | Step::WantRead if !flushed => Ok(Step::WantWrite),
                 Step::Eof => Err(Error::new(Code::Truncated, "the peer closed the connection")),
                 step => Ok(step),
             }
