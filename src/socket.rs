@@ -331,10 +331,8 @@ impl Socket {
         let nonblocking = self.nonblocking.load(SeqCst);
         let _turn = self.writing.take(deadline)?;
         self.drive(deadline, |tls| {
-            let mut step = tls.write(data, written)?;
-            if nonblocking && step == Step::WantWrite && *written > 0 {
-                step = Step::Done(());
-            } else if !nonblocking {
+            let step = tls.write(data, written, !nonblocking)?;
+            if !nonblocking {
                 // What was taken will go out, whatever this call reports.
                 *written += std::mem::take(&mut tls.taken);
             }
@@ -630,9 +628,10 @@ impl Tls {
         Ok(flushed)
     }
 
-    /// Writes record after record until the kernel takes no more. Counts what the kernel has in `written`; what is
+    /// Writes record after record until the kernel takes no more; or one record if not `all`, because whoever is told
+    /// of a part may well go on with something else than the rest. Counts what the kernel has in `written`; what is
     /// still on its way is in `taken`.
-    fn write(&mut self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
+    fn write(&mut self, data: &[u8], written: &mut usize, all: bool) -> Result<Step<()>> {
         if self.write_closed {
             return Err(Error::new(Code::State, "the writing half has been shut down"));
         }
@@ -641,14 +640,12 @@ impl Tls {
             if !self.flush().map_err(|error| self.ssl.peer_alert().unwrap_or(error))? {
                 return Ok(Step::WantWrite);
             }
-            let on_its_way = std::mem::take(&mut self.taken);
-            *written += on_its_way;
-            if *written > data.len() {
-                *written = data.len();
+            if self.taken > data.len().saturating_sub(*written) {
                 return Err(Error::argument("a write that returned WANT_WRITE was repeated with fewer bytes"));
             }
+            *written += std::mem::take(&mut self.taken);
             let rest = data.get(*written..).unwrap_or_default();
-            if rest.is_empty() {
+            if rest.is_empty() || (*written > 0 && !all) {
                 return Ok(Step::Done(()));
             }
             match self.ssl.write(rest)? {
