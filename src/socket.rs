@@ -16,7 +16,7 @@ use crate::{
     ossl::ssl::{Role, Ssl},
     posix::{self, Readiness},
     session::Session,
-    turn::Turn,
+    turn::{Turn, Wait},
 };
 use std::{
     ffi::{CStr, CString},
@@ -266,7 +266,9 @@ impl Socket {
     }
 
     fn do_handshake(&self, deadline: Deadline) -> Result<Step<()>> {
-        let _turn = self.handshaking.take(deadline)?;
+        let wait = self.waits(deadline);
+        // Somebody else is at it and will get on: to wait for a message could be in vain.
+        let Some(_turn) = self.handshaking.take(wait)? else { return Ok(Step::WantWrite) };
         let handshake = |tls: &mut Tls| {
             let step = tls.ssl.handshake()?;
             // A send that failed is told by the next write, or by why there is nothing more to read.
@@ -278,7 +280,7 @@ impl Socket {
                 step => Ok(step),
             }
         };
-        let step = self.drive(deadline, handshake)?;
+        let step = self.drive(wait, handshake)?;
         if step == Step::Done(()) {
             self.handshaken.store(true, SeqCst);
         }
@@ -301,11 +303,12 @@ impl Socket {
 
     fn do_read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
         let deadline = self.deadline(LimitKind::Read);
-        let _turn = self.reading.take(deadline)?;
-        if !self.nonblocking.load(SeqCst) && self.lock().expects_to_wait() {
+        let wait = self.waits(deadline);
+        let Some(_turn) = self.reading.take(wait)? else { return Ok(Step::WantRead) };
+        if matches!(wait, Wait::Until(_)) && self.lock().expects_to_wait() {
             self.wait(Readiness::READ, deadline)?;
         }
-        self.drive(deadline, |tls| {
+        self.drive(wait, |tls| {
             let step = tls.ssl.read(buffer);
             if matches!(step, Ok(Step::WantRead)) {
                 tls.patience = PATIENCE;
@@ -327,12 +330,12 @@ impl Socket {
     }
 
     fn do_write(&self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
-        let deadline = self.deadline(LimitKind::Write);
-        let nonblocking = self.nonblocking.load(SeqCst);
-        let _turn = self.writing.take(deadline)?;
-        self.drive(deadline, |tls| {
-            let step = tls.write(data, written, !nonblocking)?;
-            if !nonblocking {
+        let wait = self.waits(self.deadline(LimitKind::Write));
+        let all = matches!(wait, Wait::Until(_));
+        let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
+        self.drive(wait, |tls| {
+            let step = tls.write(data, written, all)?;
+            if all {
                 // What was taken will go out, whatever this call reports.
                 *written += std::mem::take(&mut tls.taken);
             }
@@ -342,12 +345,13 @@ impl Socket {
 
     /// How many bytes a read would give without waiting.
     pub fn pending(&self) -> usize {
+        // Looking may take bytes out of the kernel: from under a reader who waits for them it would be for ever.
+        let turn = self.reading.take(Wait::No);
         let mut tls = self.lock();
-        if tls.life == Life::Open && tls.failure.is_none() && self.handshaken.load(SeqCst) {
-            tls.ssl.pending()
-        } else {
-            0
+        if tls.life != Life::Open || tls.failure.is_some() || !self.handshaken.load(SeqCst) {
+            return 0;
         }
+        if matches!(turn, Ok(Some(_))) { tls.ssl.pending() } else { tls.ssl.decrypted() }
     }
 
     /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.
@@ -361,9 +365,9 @@ impl Socket {
     }
 
     fn do_shutdown(&self) -> Result<Step<()>> {
-        let deadline = self.deadline(LimitKind::Write);
-        let _turn = self.writing.take(deadline)?;
-        let step = self.drive(deadline, |tls| {
+        let wait = self.waits(self.deadline(LimitKind::Write));
+        let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
+        let step = self.drive(wait, |tls| {
             tls.ssl.close_notify()?;
             tls.write_closed = true;
             Ok(if tls.flush()? { Step::Done(()) } else { Step::WantWrite })
@@ -382,7 +386,7 @@ impl Socket {
     }
 
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
-    fn drive<T>(&self, deadline: Deadline, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
+    fn drive<T>(&self, wait: Wait, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
         loop {
             let (outcome, flushed) = {
                 let mut tls = self.lock();
@@ -397,9 +401,7 @@ impl Socket {
                 Step::WantWrite => Readiness::WRITE,
                 done => return Ok(done),
             };
-            if self.nonblocking.load(SeqCst) {
-                return Ok(outcome);
-            }
+            let Wait::Until(deadline) = wait else { return Ok(outcome) };
             want.writable |= !flushed;
             self.wait(want, deadline)?;
         }
@@ -420,6 +422,7 @@ impl Socket {
     }
 
     fn do_close(&self) -> Result<Step<()>> {
+        let nonblocking = self.nonblocking.load(SeqCst);
         let mut lost = None;
         loop {
             let (want, deadline) = {
@@ -444,7 +447,7 @@ impl Socket {
                     }
                 }
             };
-            if self.nonblocking.load(SeqCst) {
+            if nonblocking {
                 return Ok(if want.writable { Step::WantWrite } else { Step::WantRead });
             }
             match self.wait(want, deadline) {
@@ -490,6 +493,10 @@ impl Socket {
             LimitKind::Write => &self.limits.write,
             LimitKind::Close => &self.limits.close,
         }
+    }
+
+    fn waits(&self, deadline: Deadline) -> Wait {
+        if self.nonblocking.load(SeqCst) { Wait::No } else { Wait::Until(deadline) }
     }
 
     fn deadline(&self, kind: LimitKind) -> Deadline {

@@ -7,6 +7,15 @@ use crate::{
 };
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+/// Whether a call that cannot go on at once waits.
+#[derive(Clone, Copy)]
+pub enum Wait {
+    /// It returns.
+    No,
+    /// Until then.
+    Until(Deadline),
+}
+
 /// A turn to take.
 #[derive(Default)]
 pub struct Turn {
@@ -17,6 +26,8 @@ pub struct Turn {
 #[derive(Default)]
 struct State {
     taken: bool,
+    /// Whether the one who has the turn may wait for the network meanwhile.
+    waits: bool,
     /// How many wait: to wake nobody would still be a system call.
     waiting: usize,
 }
@@ -25,11 +36,16 @@ struct State {
 pub struct Taken<'a>(&'a Turn);
 
 impl Turn {
-    /// Takes the turn, once it is free.
-    pub fn take(&self, deadline: Deadline) -> Result<Taken<'_>> {
+    /// Takes the turn, once it is free. None: whoever has it may wait for long, which the caller does not.
+    pub fn take(&self, wait: Wait) -> Result<Option<Taken<'_>>> {
         let mut state = self.lock();
         while state.taken {
-            let left = deadline.remaining();
+            let left = match wait {
+                Wait::No if state.waits => return Ok(None),
+                // It will be free in no time.
+                Wait::No => None,
+                Wait::Until(deadline) => deadline.remaining(),
+            };
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::timeout());
             }
@@ -41,7 +57,8 @@ impl Turn {
             state.waiting -= 1;
         }
         state.taken = true;
-        Ok(Taken(self))
+        state.waits = matches!(wait, Wait::Until(_));
+        Ok(Some(Taken(self)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

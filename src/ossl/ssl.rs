@@ -286,7 +286,8 @@ impl Ssl {
         self.failed || self.untold.is_some() || self.received_close_notify() || self.has_pending()
     }
 
-    fn decrypted(&self) -> usize {
+    /// How many decrypted bytes there are.
+    pub fn decrypted(&self) -> usize {
         // SAFETY: the SSL is live.
         usize::try_from(unsafe { ffi::SSL_pending(self.ptr()) }).unwrap_or(0)
     }
