@@ -219,12 +219,26 @@ impl Ssl {
 
     /// A step of the handshake.
     pub fn handshake(&mut self) -> Result<Step<()>> {
-        self.call(|ssl| (ssl.raw_handshake(), ()))
+        let step = self.call(|ssl| (ssl.raw_handshake(), ()))?;
+        // With an anonymous cipher OpenSSL neither asks for certificates nor verifies anything.
+        if step == Step::Done(()) && self.demands_certificate() && self.peer_certificate().is_none() {
+            self.failed = true;
+            return Err(no_certificate());
+        }
+        Ok(step)
     }
 
     fn raw_handshake(&mut self) -> c_int {
         // SAFETY: the SSL is live.
         unsafe { ffi::SSL_do_handshake(self.ptr()) }
+    }
+
+    fn demands_certificate(&self) -> bool {
+        let policy = &self.hooks().policy;
+        match self.role {
+            Role::Client => policy.chain || policy.accepted.is_some(),
+            Role::Server => policy.ask == Ask::Required,
+        }
     }
 
     /// Whether the handshake is done.
@@ -480,6 +494,10 @@ impl Ssl {
         // SAFETY: the SSL is live.
         unsafe { sys::session_reused(self.ptr()) == 1 }
     }
+}
+
+fn no_certificate() -> Error {
+    Error::new(Code::Verify, "the peer has shown no certificate")
 }
 
 fn verify_mode(role: Role, policy: &PeerPolicy) -> c_int {
