@@ -621,7 +621,9 @@ impl Tls {
 
     /// Keeps a failure that ended the connection for later calls.
     fn fail(&mut self, error: Error) -> Error {
-        if self.ssl.has_failed() || self.ssl.io().recv_errno() != 0 {
+        let ended = self.ssl.has_failed() || self.ssl.io().recv_errno() != 0;
+        // What a failed write has found out about the other direction, the next read shall tell.
+        if ended && !self.ssl.has_untold_failure() {
             // The alert, if there is one, is the last thing that can be sent.
             let _ = self.flush();
             self.failure = Some(error.clone());

@@ -270,9 +270,16 @@ impl Ssl {
     /// How many decrypted bytes a read gives without the network, decrypting a record that has already arrived if
     /// there is none yet.
     pub fn pending(&mut self) -> usize {
-        let decrypted = self.decrypted();
-        if decrypted > 0 || self.failed || !self.has_pending() {
-            return decrypted;
+        if self.decrypted() == 0 && self.has_pending() {
+            self.look_ahead();
+        }
+        self.decrypted()
+    }
+
+    /// Decrypts the next record, if it has arrived and there is none yet. How that fails is told by the next call.
+    fn look_ahead(&mut self) {
+        if self.failed {
+            return;
         }
         let mut byte = 0u8;
         let mut n = 0;
@@ -280,12 +287,11 @@ impl Ssl {
         // SAFETY: `byte` is writable for one byte.
         let result = unsafe { sys::SSL_peek_ex(self.ptr(), (&raw mut byte).cast(), 1, &mut n) };
         self.untold = self.outcome(result, ()).err();
-        self.decrypted()
     }
 
-    /// The alert by which the peer has ended the connection, if one has arrived.
+    /// The alert by which the peer has ended the connection, if it is the next thing to read.
     pub fn peer_alert(&mut self) -> Option<Error> {
-        self.pending();
+        self.look_ahead();
         self.untold.clone().filter(|error| error.alert >= 0)
     }
 
@@ -298,6 +304,11 @@ impl Ssl {
     /// Whether a read may have its answer, good or bad, without the network.
     pub fn may_have_answer(&self) -> bool {
         self.failed || self.untold.is_some() || self.received_close_notify() || self.has_pending()
+    }
+
+    /// Whether a read has a failure to tell that nobody was told of.
+    pub fn has_untold_failure(&self) -> bool {
+        self.untold.is_some()
     }
 
     /// How many decrypted bytes there are.
@@ -390,7 +401,7 @@ impl Ssl {
             return Error::new(Code::Truncated, "the peer closed the connection without close_notify");
         }
         if entry.as_ref().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)) {
-            return Error::new(Code::Verify, "the peer has shown no certificate");
+            return no_certificate();
         }
         if let Some(hint) = self.io().not_tls_hint() {
             return queue::error_from(entry, Code::Protocol, hint);
