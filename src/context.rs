@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{
     ffi::{CString, OsString},
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{Arc, OnceLock, PoisonError, RwLock, Weak},
 };
 
 /// How many contexts stay alive without a config or connection that uses them.
@@ -38,6 +38,8 @@ struct Key {
 pub struct Context {
     ctx: Ctx,
     key: Key,
+    /// How the reading of the system's CAs went, once somebody needed them.
+    system_trust: OnceLock<Result<()>>,
 }
 
 /// The contexts in use, and the latest of those without a private key, which outlive their users.
@@ -57,9 +59,23 @@ impl Context {
         if let Some(context) = find(&key) {
             return Ok(context);
         }
-        let context = Arc::new(Context { ctx: build(&key)?, key });
+        let context = Arc::new(Context { ctx: build(&key)?, key, system_trust: OnceLock::new() });
+        // Who has a certificate is most likely a server, which asks its clients for none unless told so: reading the
+        // system's CAs takes longer than anything else here.
+        if context.key.identity.is_none() {
+            context.prepare_to_verify()?;
+        }
         remember(&context);
         Ok(context)
+    }
+
+    /// To be called before any connection that verifies its peer: reads the system's CAs, if they are the ones to trust
+    /// and have not been read yet.
+    pub fn prepare_to_verify(&self) -> Result<()> {
+        if !self.key.cas.is_empty() {
+            return Ok(());
+        }
+        self.system_trust.get_or_init(|| self.ctx.trust_system()).clone()
     }
 
     /// OpenSSL's.
@@ -131,9 +147,7 @@ fn build(key: &Key) -> Result<Ctx> {
             ctx.use_certificate(leaf.x509(), &x509s(rest), key.pkey())?;
         }
     }
-    if key.cas.is_empty() {
-        ctx.trust_system()?;
-    } else {
+    if !key.cas.is_empty() {
         let cas = x509s(&key.cas);
         ctx.trust(&cas)?;
         ctx.name_cas_to_clients(&cas)?;

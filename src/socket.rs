@@ -13,7 +13,7 @@ use crate::{
         deadline::{Deadline, Limit},
         resolve::Family,
     },
-    ossl::ssl::{Role, Ssl},
+    ossl::ssl::{Ask, Role, Ssl},
     posix::{self, Readiness},
     session::Session,
     turn::{Turn, Wait},
@@ -172,6 +172,9 @@ impl Socket {
             return Err(Error::new(Code::Unsupported, "DTLS does not run over a stream socket"));
         }
         let policy = config.peer_policy(role);
+        if role == Role::Client || policy.ask != Ask::No {
+            frozen.context.prepare_to_verify()?;
+        }
         let mut ssl = Ssl::new(frozen.context.ctx(), fd.as_raw_fd(), role, policy, config.alpn.clone())?;
         let mut sent_name = None;
         if role == Role::Client {

@@ -155,7 +155,7 @@ impl Ctx {
 
     /// Trusts the system's CAs: those of SSL_CERT_FILE and SSL_CERT_DIR, or of OpenSSL's own places, or of the
     /// system's where OpenSSL was built to look in places that do not exist.
-    pub fn trust_system(&mut self) -> Result<()> {
+    pub fn trust_system(&self) -> Result<()> {
         queue::clear();
         // SAFETY: the context is live.
         let done = unsafe { ffi::SSL_CTX_set_default_verify_paths(self.as_ptr()) };
@@ -171,7 +171,7 @@ impl Ctx {
         }
     }
 
-    fn trust_file(&mut self, path: &str) -> Result<()> {
+    fn trust_file(&self, path: &str) -> Result<()> {
         let c_path = std::ffi::CString::new(path).map_err(|_| Error::argument("a path with a NUL"))?;
         queue::clear();
         // SAFETY: the context is live, the path NUL-terminated.
