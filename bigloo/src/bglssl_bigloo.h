@@ -1,0 +1,83 @@
+/* bglssl_bigloo.h: the C that knows Bigloo's objects.
+ *
+ * Everything else of `(library ssl)` is Scheme over bglssl.h. What is here needs
+ * Bigloo's structures (ports, sockets), the collector (boxes with a finalizer), or
+ * C arrays made from Scheme lists.
+ *
+ * Two rules hold everywhere in these files:
+ *  - errors are raised by a long jump, so nothing of the library and no lock of ours
+ *    is in progress when `bglssl_raise` is called;
+ *  - an object whose finalizer frees a handle is kept (`bglssl_keep`) until the last
+ *    use of that handle: the compiler may forget a variable sooner than that.
+ */
+#ifndef BGLSSL_BIGLOO_H
+#define BGLSSL_BIGLOO_H
+
+#include <sys/socket.h>
+
+#include "bglssl.h"
+
+/* For Scheme's macros. */
+#define BGLSSL_NULL ((void *)0)
+#define BGLSSL_NULLP(pointer) ((pointer) == (void *)0)
+
+/* Which condition an error becomes; the numbers are known to condition.scm. */
+#define BGLSSL_CONDITION_SSL 0
+#define BGLSSL_CONDITION_TIMEOUT 1
+#define BGLSSL_CONDITION_CONNECTION 2
+#define BGLSSL_CONDITION_UNKNOWN_HOST 3
+#define BGLSSL_CONDITION_FILE_NOT_FOUND 4
+#define BGLSSL_CONDITION_ARGUMENT 5
+#define BGLSSL_CONDITION_CLOSED 6
+
+/* How a connection is switched to TLS; the numbers are known to client.scm. */
+#define BGLSSL_ROLE_CLIENT 0
+#define BGLSSL_ROLE_SERVER 1
+
+/* objects.c: handles of the library inside objects of the collector */
+void *bglssl_box_certificate(void *handle);
+void *bglssl_box_private_key(void *handle);
+void *bglssl_box_config(void *handle);
+void *bglssl_unbox(void *box);
+void bglssl_box_release(void *box);
+
+/* objects.c: lists and errors */
+int bglssl_config_set_chain(void *config, obj_t certificates, void *private_key);
+int bglssl_config_set_cas(void *config, obj_t certificates);
+int bglssl_config_set_accepted(void *config, obj_t certificates);
+int bglssl_config_set_alpn(void *config, obj_t names);
+obj_t bglssl_last_condition(obj_t proc, obj_t where);
+obj_t bglssl_raise(obj_t proc, obj_t where);
+
+/* objects.c: one half of what a PKCS#12 file holds */
+void *bglssl_pkcs12_certificate(const char *file, const char *passphrase);
+void *bglssl_pkcs12_private_key(const char *file, const char *passphrase);
+
+/* ports.c: the connection behind the ports of a socket */
+struct bglssl_link;
+struct bglssl_link *bglssl_link_of_socket(obj_t socket);
+void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, obj_t close_hook);
+void bglssl_link_closing(struct bglssl_link *link, obj_t socket);
+bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
+long bglssl_port_time_limit(obj_t socket);
+
+/* sockets.c: Bigloo sockets made from, or switched to, connections of the library */
+obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int port, obj_t inbuf,
+                                obj_t outbuf, obj_t close_hook);
+obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
+                                obj_t accept_failure, obj_t close_hook);
+int bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t where,
+                   obj_t close_hook);
+obj_t bglssl_peer_name(obj_t socket);
+obj_t bglssl_known_hostname(obj_t socket);
+bool_t bglssl_ssl_socketp(obj_t object);
+bool_t bglssl_plain_clientp(obj_t object);
+void bglssl_socket_closing(obj_t socket);
+void *bglssl_socket_handle(obj_t object);
+
+/* Makes the compiler believe that `object` is used here. */
+static inline void bglssl_keep(const void *object) {
+  __asm__ volatile("" : : "r"(object) : "memory");
+}
+
+#endif

@@ -1,0 +1,118 @@
+;; client.scm: sockets that connect, and the client's side of STARTTLS.
+(directives
+   (extern
+      (macro $tls-connect::void* (::void* ::string ::int ::int) "bgl_ssl_connect")
+      (macro $tls-make-client-socket::obj (::void* ::obj ::obj ::int ::obj ::obj ::obj)
+             "bglssl_make_client_socket")
+      (macro $tls-use-ssl::int (::obj ::void* ::int ::obj ::obj ::obj) "bglssl_use_ssl")
+      (macro $tls-role-client::int "BGLSSL_ROLE_CLIENT")
+      (macro $tls-plain-client?::bool (::obj) "bglssl_plain_clientp")
+      (macro $tls-port-time-limit::long (::obj) "bglssl_port_time_limit")
+      (macro $tls-known-hostname::obj (::obj) "bglssl_known_hostname")
+      (macro $tls-peer-name::obj (::obj) "bglssl_peer_name")
+      (macro $tls-socket-closing::void (::obj) "bglssl_socket_closing"))
+   (export
+      (make-ssl-client-socket ::bstring ::int
+         #!key
+         (buffer #unspecified) (inbuf #t) (outbuf #t)
+         (timeout 0) (protocol 'sslv23)
+         (cert #f) (pkey #f)
+         (CAs '()) (accepted-certs #f)
+         (domain 'inet)
+         (verify #unspecified) (hostname #f) (alpn #f)
+         (min-protocol #f) (max-protocol #f) (ciphers #f)
+         (handshake-timeout 0))
+      (client-socket-use-ssl! ::socket
+         #!key
+         (protocol 'sslv23)
+         (cert #f) (pkey #f)
+         (CAs '()) (accepted-certs #f)
+         (verify #unspecified) (hostname #f) (alpn #f)
+         (min-protocol #f) (max-protocol #f) (ciphers #f)
+         (handshake-timeout #f))))
+
+;; The close hook of all sockets of this library.
+(define (socket-closing socket)
+   ($tls-socket-closing socket)
+   #unspecified)
+
+(define *default-buffer-size* 8192)
+
+(define (input-buffer proc buffer)
+   (if (and (string? buffer) (<fx (string-length buffer) 2))
+       (make-string 2)
+       (get-port-buffer proc buffer *default-buffer-size*)))
+
+(define (output-buffer proc buffer)
+   (cond
+      ((or (not buffer) (and (fixnum? buffer) (<=fx buffer 1)))
+       (make-string 1))
+      ((and (string? buffer) (string-null? buffer))
+       (make-string 1))
+      (else
+       (get-port-buffer proc buffer *default-buffer-size*))))
+
+(define (address host port)
+   (string-append host ":" (integer->string port)))
+
+(define (make-ssl-client-socket host port
+           #!key
+           (buffer #unspecified) (inbuf #t) (outbuf #t)
+           (timeout 0) (protocol 'sslv23)
+           (cert #f) (pkey #f)
+           (CAs '()) (accepted-certs #f)
+           (domain 'inet)
+           (verify #unspecified) (hostname #f) (alpn #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (handshake-timeout 0))
+   (let* ((proc 'make-ssl-client-socket)
+          (where (address (c-string proc "the host name" host) port))
+          (family (domain->int proc domain '(inet inet6 unspec)))
+          (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))
+          (outbuf (output-buffer proc (if (given? buffer) buffer outbuf)))
+          (config (make-config proc where #f protocol cert pkey CAs accepted-certs
+                     verify hostname alpn min-protocol max-protocol ciphers
+                     timeout handshake-timeout #f))
+          (handle ($tls-connect ($tls-unbox config) host port family)))
+      ($tls-box-release! config)
+      (if ($tls-null? handle)
+          ($tls-raise proc where)
+          ($tls-make-client-socket handle proc host port inbuf outbuf socket-closing))))
+
+;; A socket to switch: open, with ports, and not yet switched. Gives its peer's name.
+(define (switchable-socket proc socket)
+   (if ($tls-plain-client? socket)
+       (let ((name ($tls-known-hostname socket)))
+          (if (string? name)
+              (address name (socket-port-number socket))
+              ($tls-peer-name socket)))
+       (error proc
+          (if (ssl-socket? socket)
+              "the socket is an SSL socket already"
+              "the socket must be a client's or an accepted one, with both ports open")
+          socket)))
+
+(define (client-socket-use-ssl! socket
+           #!key
+           (protocol 'sslv23)
+           (cert #f) (pkey #f)
+           (CAs '()) (accepted-certs #f)
+           (verify #unspecified) (hostname #f) (alpn #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (handshake-timeout #f))
+   (let* ((proc 'client-socket-use-ssl!)
+          (where (switchable-socket proc socket))
+          (limit (or handshake-timeout ($tls-port-time-limit socket)))
+          (config (make-config proc where #f protocol cert pkey CAs accepted-certs
+                     verify hostname alpn min-protocol max-protocol ciphers
+                     #f limit #f)))
+      (switch-socket! proc socket config $tls-role-client where)))
+
+;; What the program wrote before the switch goes out before it, in the clear.
+(define (switch-socket! proc socket config role::int where)
+   (flush-output-port (socket-output socket))
+   (let ((status ($tls-use-ssl socket config role ($tls-known-hostname socket) where socket-closing)))
+      ($tls-box-release! config)
+      (if (<fx status 0)
+          ($tls-raise proc where)
+          socket)))

@@ -1,0 +1,72 @@
+;; connection.scm: what one may ask of an SSL socket.
+(directives
+   (extern
+      (macro $tls-ssl-socket?::bool (::obj) "bglssl_ssl_socketp")
+      (macro $tls-socket-handle::void* (::obj) "bglssl_socket_handle")
+      (macro $tls-connection-protocol::void* (::void*) "(void *)bgl_ssl_socket_protocol")
+      (macro $tls-connection-cipher::void* (::void*) "(void *)bgl_ssl_socket_cipher")
+      (macro $tls-static-text::bstring (::void*) "string_to_bstring")
+      (macro $tls-connection-alpn::long (::void* ::string ::long) "bgl_ssl_socket_alpn")
+      (macro $tls-connection-server-name::long (::void* ::string ::long)
+             "bgl_ssl_socket_server_name")
+      (macro $tls-connection-verify-error::long (::void* ::string ::long)
+             "bgl_ssl_socket_verify_error")
+      (macro $tls-connection-peer-certificate::void* (::void*) "bgl_ssl_socket_peer_certificate")
+      (macro $tls-connection-peer-chain::void* (::void*) "bgl_ssl_socket_peer_chain"))
+   (export
+      (ssl-socket?::bool ::obj)
+      (ssl-socket-protocol ::socket)
+      (ssl-socket-cipher ::socket)
+      (ssl-socket-alpn ::socket)
+      (ssl-socket-server-name ::socket)
+      (ssl-socket-verify-error ::socket)
+      (ssl-socket-peer-certificate ::socket)
+      (ssl-socket-peer-chain::pair-nil ::socket)))
+
+(define (ssl-socket? obj)
+   ($tls-ssl-socket? obj))
+
+(define-macro (with-connection proc socket handle . body)
+   `(let ((,handle ($tls-socket-handle ,socket)))
+       (when ($tls-null? ,handle)
+          (error ,proc "not the socket of an SSL connection" ,socket))
+       (let ((result (begin ,@body)))
+          ($tls-keep ,socket)
+          result)))
+
+;; Before the handshake of a :lazy-handshake there is no answer: #f.
+(define (static-text text::void*)
+   (and (not ($tls-null? text)) ($tls-static-text text)))
+
+(define (text-or-false text)
+   (and (not (string-null? text)) text))
+
+(define (ssl-socket-protocol socket)
+   (with-connection 'ssl-socket-protocol socket handle
+      (static-text ($tls-connection-protocol handle))))
+
+(define (ssl-socket-cipher socket)
+   (with-connection 'ssl-socket-cipher socket handle
+      (static-text ($tls-connection-cipher handle))))
+
+(define (ssl-socket-alpn socket)
+   (with-connection 'ssl-socket-alpn socket handle
+      (text-or-false (c-text $tls-connection-alpn handle))))
+
+(define (ssl-socket-server-name socket)
+   (with-connection 'ssl-socket-server-name socket handle
+      (text-or-false (c-text $tls-connection-server-name handle))))
+
+(define (ssl-socket-verify-error socket)
+   (with-connection 'ssl-socket-verify-error socket handle
+      (text-or-false (c-text $tls-connection-verify-error handle))))
+
+(define (ssl-socket-peer-certificate socket)
+   (with-connection 'ssl-socket-peer-certificate socket handle
+      (let ((certificate ($tls-connection-peer-certificate handle)))
+         (and (not ($tls-null? certificate)) (make-certificate certificate)))))
+
+(define (ssl-socket-peer-chain socket)
+   (with-connection 'ssl-socket-peer-chain socket handle
+      (let ((chain ($tls-connection-peer-chain handle)))
+         (if ($tls-null? chain) '() (take-certificates chain)))))

@@ -1,0 +1,202 @@
+/* objects.c: handles inside objects of the collector, lists as arrays, errors as conditions. */
+#include <bigloo.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bglssl_bigloo.h"
+
+/* Defined in Scheme. */
+extern void *bglssl_scheme_certificate_box(obj_t certificate);
+extern obj_t bglssl_scheme_condition(int kind, obj_t proc, obj_t where, int code, int verify_result,
+                                     int alert, obj_t message, obj_t reason);
+extern obj_t bglssl_scheme_raise(obj_t condition);
+
+/* ---- boxes ------------------------------------------------------------------------------- */
+
+struct box {
+  void *handle;
+  void (*release)(void *handle);
+};
+
+static void release_certificate(void *handle) { bgl_ssl_certificate_free(handle); }
+static void release_private_key(void *handle) { bgl_ssl_private_key_free(handle); }
+static void release_config(void *handle) { bgl_ssl_config_free(handle); }
+
+void bglssl_box_release(void *object) {
+  struct box *box = object;
+  void *handle = box->handle;
+
+  box->handle = NULL;
+  if (handle) box->release(handle);
+}
+
+static void finalize_box(void *object, void *unused) {
+  (void)unused;
+  bglssl_box_release(object);
+}
+
+static void *make_box(void *handle, void (*release)(void *)) {
+  struct box *box;
+
+  if (!handle) return NULL;
+  box = (void *)GC_MALLOC_ATOMIC(sizeof(struct box));
+  box->handle = handle;
+  box->release = release;
+  GC_register_finalizer(box, finalize_box, NULL, NULL, NULL);
+  return box;
+}
+
+void *bglssl_box_certificate(void *handle) { return make_box(handle, release_certificate); }
+void *bglssl_box_private_key(void *handle) { return make_box(handle, release_private_key); }
+void *bglssl_box_config(void *handle) { return make_box(handle, release_config); }
+
+void *bglssl_unbox(void *box) { return ((struct box *)box)->handle; }
+
+/* ---- lists ------------------------------------------------------------------------------- */
+
+static size_t list_length(obj_t list) {
+  size_t n = 0;
+
+  for (; PAIRP(list); list = CDR(list)) n++;
+  return n;
+}
+
+static int set_certificates(void *config, obj_t certificates, void *private_key,
+                            bgl_ssl_status_t (*set)(void *config, const bgl_ssl_certificate_t *const *,
+                                                    size_t, void *private_key)) {
+  size_t n = list_length(certificates), i = 0;
+  const bgl_ssl_certificate_t **array = malloc((n + 1) * sizeof(*array));
+  bgl_ssl_status_t status;
+  obj_t l;
+
+  if (!array) return BGL_SSL_E_NO_MEMORY;
+  for (l = certificates; PAIRP(l); l = CDR(l))
+    array[i++] = bglssl_unbox(bglssl_scheme_certificate_box(CAR(l)));
+  status = set(config, array, n, private_key);
+  free(array);
+  bglssl_keep(certificates);
+  return status;
+}
+
+static bgl_ssl_status_t set_chain(void *config, const bgl_ssl_certificate_t *const *array, size_t n,
+                                  void *private_key) {
+  return bgl_ssl_config_set_certificate_chain(config, array, n, private_key);
+}
+
+static bgl_ssl_status_t set_cas(void *config, const bgl_ssl_certificate_t *const *array, size_t n,
+                                void *unused) {
+  (void)unused;
+  return bgl_ssl_config_set_ca_certificates(config, array, n);
+}
+
+static bgl_ssl_status_t set_accepted(void *config, const bgl_ssl_certificate_t *const *array, size_t n,
+                                     void *unused) {
+  (void)unused;
+  return bgl_ssl_config_set_accepted_certificates(config, array, n);
+}
+
+int bglssl_config_set_chain(void *config, obj_t certificates, void *private_key) {
+  return set_certificates(config, certificates, private_key, set_chain);
+}
+
+int bglssl_config_set_cas(void *config, obj_t certificates) {
+  return set_certificates(config, certificates, NULL, set_cas);
+}
+
+int bglssl_config_set_accepted(void *config, obj_t certificates) {
+  return set_certificates(config, certificates, NULL, set_accepted);
+}
+
+int bglssl_config_set_alpn(void *config, obj_t names) {
+  size_t n = list_length(names), i = 0;
+  const char **array = malloc((n + 1) * sizeof(*array));
+  bgl_ssl_status_t status;
+  obj_t l;
+
+  if (!array) return BGL_SSL_E_NO_MEMORY;
+  for (l = names; PAIRP(l); l = CDR(l)) array[i++] = BSTRING_TO_STRING(CAR(l));
+  status = bgl_ssl_config_set_alpn(config, array, n);
+  free(array);
+  bglssl_keep(names);
+  return status;
+}
+
+/* ---- errors ------------------------------------------------------------------------------ */
+
+static int condition_of_errno(int number) {
+  switch (number) {
+    case ECONNRESET:
+    case ECONNREFUSED:
+    case ECONNABORTED:
+    case EPIPE:
+    case ENOTCONN:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+      return BGLSSL_CONDITION_CONNECTION;
+    case ETIMEDOUT:
+      return BGLSSL_CONDITION_TIMEOUT;
+    case ENOENT:
+    case ENOTDIR:
+      return BGLSSL_CONDITION_FILE_NOT_FOUND;
+    default:
+      return BGLSSL_CONDITION_SSL;
+  }
+}
+
+static int condition_of_error(const bgl_ssl_error_t *error) {
+  switch (error->code) {
+    case BGL_SSL_E_TIMEOUT:
+      return BGLSSL_CONDITION_TIMEOUT;
+    case BGL_SSL_E_RESOLVE:
+      return BGLSSL_CONDITION_UNKNOWN_HOST;
+    case BGL_SSL_E_ARGUMENT:
+      return BGLSSL_CONDITION_ARGUMENT;
+    case BGL_SSL_E_IO:
+      return condition_of_errno(error->sys_errno);
+    default:
+      return BGLSSL_CONDITION_SSL;
+  }
+}
+
+obj_t bglssl_last_condition(obj_t proc, obj_t where) {
+  bgl_ssl_error_t error;
+
+  memset(&error, 0, sizeof(error));
+  error.size = sizeof(error);
+  bgl_ssl_last_error(&error);
+  return bglssl_scheme_condition(condition_of_error(&error), proc, where, error.code,
+                                 error.verify_result, error.alert, string_to_bstring(error.message),
+                                 string_to_bstring(error.reason));
+}
+
+obj_t bglssl_raise(obj_t proc, obj_t where) {
+  return bglssl_scheme_raise(bglssl_last_condition(proc, where));
+}
+
+/* ---- PKCS#12 ------------------------------------------------------------------------------ */
+
+void *bglssl_pkcs12_certificate(const char *file, const char *passphrase) {
+  bgl_ssl_private_key_t *private_key = NULL;
+  bgl_ssl_certificate_t *certificate = NULL;
+  bgl_ssl_certificate_list_t *chain = NULL;
+
+  if (bgl_ssl_pkcs12_from_file(file, passphrase, &private_key, &certificate, &chain) < 0) return NULL;
+  bgl_ssl_private_key_free(private_key);
+  bgl_ssl_certificate_list_free(chain);
+  return certificate;
+}
+
+void *bglssl_pkcs12_private_key(const char *file, const char *passphrase) {
+  bgl_ssl_private_key_t *private_key = NULL;
+  bgl_ssl_certificate_t *certificate = NULL;
+  bgl_ssl_certificate_list_t *chain = NULL;
+
+  if (bgl_ssl_pkcs12_from_file(file, passphrase, &private_key, &certificate, &chain) < 0) return NULL;
+  bgl_ssl_certificate_free(certificate);
+  bgl_ssl_certificate_list_free(chain);
+  return private_key;
+}

@@ -1,0 +1,212 @@
+;; options.scm: the keyword arguments that all sockets share -> a configuration.
+(directives
+   (extern
+      (macro $tls-sslv2::int "BGLSSL_SSLV2")
+      (macro $tls-sslv3::int "BGLSSL_SSLV3")
+      (macro $tls-sslv23::int "BGLSSL_SSLV23")
+      (macro $tls-tlsv1::int "BGLSSL_TLSV1")
+      (macro $tls-tlsv1_1::int "BGLSSL_TLSV1_1")
+      (macro $tls-tlsv1_2::int "BGLSSL_TLSV1_2")
+      (macro $tls-tlsv1_3::int "BGLSSL_TLSV1_3")
+      (macro $tls-dtlsv1::int "BGLSSL_DTLSV1")
+      (macro $tls-af-inet::int "AF_INET")
+      (macro $tls-af-inet6::int "AF_INET6")
+      (macro $tls-af-unspec::int "AF_UNSPEC")
+      (macro $tls-client-certificate-optional::int "BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL")
+      (macro $tls-client-certificate-required::int "BGL_SSL_CLIENT_CERTIFICATE_REQUIRED")
+
+      (macro $tls-config-new::void* () "bgl_ssl_config_new")
+      (macro $tls-box-config::void* (::void*) "bglssl_box_config")
+      (macro $tls-config-freeze::int (::void*) "bgl_ssl_config_freeze")
+      (macro $tls-set-protocol::int (::void* ::int) "bgl_ssl_config_set_protocol")
+      (macro $tls-set-min-protocol::int (::void* ::int) "bgl_ssl_config_set_min_protocol")
+      (macro $tls-set-max-protocol::int (::void* ::int) "bgl_ssl_config_set_max_protocol")
+      (macro $tls-set-chain::int (::void* ::obj ::void*) "bglssl_config_set_chain")
+      (macro $tls-set-cas::int (::void* ::obj) "bglssl_config_set_cas")
+      (macro $tls-set-accepted::int (::void* ::obj) "bglssl_config_set_accepted")
+      (macro $tls-set-alpn::int (::void* ::obj) "bglssl_config_set_alpn")
+      (macro $tls-verify-chain-and-name::int (::void*) "bgl_ssl_config_verify_chain_and_name")
+      (macro $tls-verify-chain-only::int (::void*) "bgl_ssl_config_insecure_verify_chain_only")
+      (macro $tls-verify-none::int (::void*) "bgl_ssl_config_insecure_verify_none")
+      (macro $tls-set-client-certificate::int (::void* ::int)
+             "bgl_ssl_config_set_client_certificate")
+      (macro $tls-set-hostname::int (::void* ::string) "bgl_ssl_config_set_hostname")
+      (macro $tls-set-cipher-list::int (::void* ::string) "bgl_ssl_config_set_cipher_list")
+      (macro $tls-set-cipher-suites::int (::void* ::string) "bgl_ssl_config_set_cipher_suites")
+      (macro $tls-set-connect-timeout::int (::void* ::llong) "bgl_ssl_config_set_connect_timeout")
+      (macro $tls-set-handshake-timeout::int (::void* ::llong)
+             "bgl_ssl_config_set_handshake_timeout")
+      (macro $tls-set-lazy-handshake::int (::void* ::bool) "bgl_ssl_config_set_lazy_handshake"))
+   (export
+      (ssl-default-verify)
+      (ssl-default-verify-set! ::bool)))
+
+;; What :verify means where it is not given: #unspecified, as Bigloo's manual has it (a
+;; list of CAs turns the verification of the chain on), or #t.
+(define *default-verify* #unspecified)
+
+(define (ssl-default-verify)
+   (eq? *default-verify* #t))
+
+(define (ssl-default-verify-set! verify)
+   (set! *default-verify* (if verify #t #unspecified)))
+
+(define (given? option)
+   (not (eq? option #unspecified)))
+
+(define (protocol->int::int proc protocol)
+   (unless (symbol? protocol)
+      (error proc "a protocol must be a symbol" protocol))
+   (case (string->symbol (string-downcase (symbol->string protocol)))
+      ((sslv2) $tls-sslv2)
+      ((sslv3) $tls-sslv3)
+      ((ssl sslv23) $tls-sslv23)
+      ((tls tlsv1) $tls-tlsv1)
+      ((tlsv1_1) $tls-tlsv1_1)
+      ((tlsv1_2) $tls-tlsv1_2)
+      ((tlsv1_3) $tls-tlsv1_3)
+      ((dtls dtlsv1) $tls-dtlsv1)
+      (else (error proc "unknown protocol" protocol))))
+
+(define (domain->int::int proc domain domains)
+   (cond
+      ((not (memq domain domains))
+       (error proc "unsupported domain" domain))
+      ((eq? domain 'inet) $tls-af-inet)
+      ((eq? domain 'inet6) $tls-af-inet6)
+      (else $tls-af-unspec)))
+
+(define (microseconds proc what time)
+   (if (and (fixnum? time) (>=fx time 0))
+       (fixnum->llong time)
+       (error proc (string-append what " must be a number of microseconds, 0 or more") time)))
+
+;; A certificate, a file of some, or a list of both -> a list of certificates.
+(define (certificate-list proc what certificates)
+   (cond
+      ((isa? certificates certificate)
+       (list certificates))
+      ((string? certificates)
+       (load-certificates proc certificates))
+      ((list? certificates)
+       (append-map (lambda (c)
+                      (if (or (string? c) (isa? c certificate))
+                          (certificate-list proc what c)
+                          (error proc (string-append "invalid " what) certificates)))
+          certificates))
+      (else
+       (error proc (string-append "invalid " what) certificates))))
+
+(define (key proc pkey)
+   (cond
+      ((isa? pkey private-key)
+       pkey)
+      ((string? pkey)
+       (let ((handle ($tls-private-key-from-file (c-string proc "the file name" pkey)
+                        $tls-format-auto $tls-null)))
+          (if ($tls-null? handle)
+              ($tls-raise proc pkey)
+              (make-private-key handle))))
+      (else
+       (error proc "invalid private key" pkey))))
+
+;; TLS 1.3 has suites of its own, which OpenSSL keeps in a list of their own.
+(define (set-ciphers! proc config ciphers)
+   (define (names pred)
+      (let loop ((l (filter pred (string-split (c-string proc "the ciphers" ciphers) ":")))
+                 (text ""))
+         (cond
+            ((null? l) text)
+            ((string-null? text) (loop (cdr l) (car l)))
+            (else (loop (cdr l) (string-append text ":" (car l)))))))
+   (define (tls13? name)
+      (string-prefix? "TLS_" name))
+   (let ((suites (names tls13?))
+         (others (names (lambda (name) (not (tls13? name))))))
+      (unless (string-null? suites)
+         (check proc ciphers ($tls-set-cipher-suites config suites)))
+      (when (or (string-null? suites) (not (string-null? others)))
+         (check proc ciphers ($tls-set-cipher-list config others)))))
+
+(define (check proc where status::int)
+   (when (<fx status 0)
+      ($tls-raise proc where)))
+
+(define (set-identity! proc where config cert pkey)
+   (when (or (and cert (not pkey)) (and pkey (not cert)))
+      (error proc "pkey and cert must be both #f or both set" (list pkey cert)))
+   (when cert
+      (let* ((chain (certificate-list proc "certificate" cert))
+             (pkey (key proc pkey)))
+         (with-access::private-key pkey ($native)
+            (check proc where ($tls-set-chain config chain ($tls-unbox $native)))
+            ($tls-keep-box $native)))))
+
+;; CAs turn the verification of the chain on; the name is checked too where the program
+;; said which, or asked for verification.
+(define (set-client-verification! proc where config CAs verify hostname)
+   (let ((verify (if (given? verify) verify *default-verify*)))
+      (check proc where
+         (cond
+            ((eq? verify #f) ($tls-verify-none config))
+            ((given? verify) ($tls-verify-chain-and-name config))
+            ((null? CAs) ($tls-verify-none config))
+            (hostname ($tls-verify-chain-and-name config))
+            (else ($tls-verify-chain-only config))))))
+
+;; A server has no name to check. CAs, or :verify #t, make it demand a certificate.
+(define (set-server-verification! proc where config CAs verify)
+   (cond
+      ((eq? verify #f)
+       (check proc where ($tls-verify-none config))
+       (when (pair? CAs)
+          (check proc where ($tls-set-client-certificate config $tls-client-certificate-optional))))
+      ((or (pair? CAs) (given? verify))
+       (check proc where ($tls-verify-chain-only config))
+       (check proc where ($tls-set-client-certificate config $tls-client-certificate-required)))
+      (else
+       (check proc where ($tls-verify-none config)))))
+
+;; A box with the configuration that the keyword arguments ask for, checked as far as it
+;; can be without a peer. `timeout`: for connecting and the handshake together; #f where
+;; nothing is connected.
+(define (make-config proc where server? protocol cert pkey CAs accepted-certs
+                     verify hostname alpn min-protocol max-protocol ciphers
+                     timeout handshake-timeout lazy-handshake)
+   (let* ((box ($tls-box-config ($tls-config-new)))
+          (config (if ($tls-null? box) $tls-null ($tls-unbox box))))
+      (when ($tls-null? box)
+         ($tls-raise proc where))
+      (check proc where ($tls-set-protocol config (protocol->int proc protocol)))
+      (when min-protocol
+         (check proc where ($tls-set-min-protocol config (protocol->int proc min-protocol))))
+      (when max-protocol
+         (check proc where ($tls-set-max-protocol config (protocol->int proc max-protocol))))
+      (set-identity! proc where config cert pkey)
+      (let ((CAs (certificate-list proc "CA list" CAs)))
+         (when (pair? CAs)
+            (check proc where ($tls-set-cas config CAs)))
+         (if server?
+             (set-server-verification! proc where config CAs verify)
+             (set-client-verification! proc where config CAs verify hostname)))
+      (when accepted-certs
+         (check proc where
+            ($tls-set-accepted config (certificate-list proc "accepted-certs" accepted-certs))))
+      (when hostname
+         (check proc where ($tls-set-hostname config (c-string proc "the host name" hostname))))
+      (when alpn
+         (let ((names (if (list? alpn) alpn (list alpn))))
+            (for-each (lambda (name) (c-string proc "an ALPN name" name)) names)
+            (check proc alpn ($tls-set-alpn config names))))
+      (when ciphers
+         (set-ciphers! proc config ciphers))
+      (when timeout
+         (check proc where
+            ($tls-set-connect-timeout config (microseconds proc "the time-out" timeout))))
+      (check proc where
+         ($tls-set-handshake-timeout config
+            (microseconds proc "the handshake's time-out" handshake-timeout)))
+      (check proc where ($tls-set-lazy-handshake config (if lazy-handshake #t #f)))
+      (check proc where ($tls-config-freeze config))
+      ($tls-keep-box box)
+      box))

@@ -1,0 +1,337 @@
+/* ports.c: the ports of a Bigloo socket over a connection of the library.
+ *
+ * A socket's ports keep their own descriptors, so that Bigloo's runtime can poll them,
+ * set time-outs on them and close them as it always does. The connection works on a
+ * third one. What ties them together is the link: both ports and the socket point to
+ * it, and once none of them is reachable its finalizer gives everything back.
+ *
+ * Bigloo closes a socket's input port first and its output port last, and only then
+ * flushes it. So nothing is ended before both ports are closed, or before the close
+ * hook of the socket, which flushes the output port first.
+ */
+#include <bigloo.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bglssl_bigloo.h"
+#include "registry.h"
+
+/* Of Bigloo's runtime, which declares none of these in bigloo.h. */
+extern long bgl_read(obj_t port, char *buffer, long size);
+extern ssize_t bgl_syswrite();
+extern bool_t bgl_input_port_timeout_set(obj_t port, long timeout);
+extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
+
+/* How long the closing of a socket waits for a write that another thread has under way. */
+#define WRITER_PATIENCE_S 2
+
+#define INPUT_CLOSED 1
+#define OUTPUT_CLOSED 2
+#define SOCKET_CLOSED 4
+
+struct bglssl_link {
+  const void *tag;
+  bgl_ssl_socket_t *handle;
+  FILE *input;
+  int output;
+  char *where;
+  atomic_int closed;
+  atomic_int readers;
+  atomic_long read_limit;
+  atomic_long write_limit;
+  pthread_mutex_t lock;
+  pthread_cond_t writer_left;
+  int writers;
+  bool closing;
+  pthread_t closer;
+};
+
+static const char tag;
+
+bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link) { return link->handle; }
+
+/* ---- streams ------------------------------------------------------------------------------ */
+
+/* Closes the descriptor of `file`. A clone of the port may still hold the address, and
+ * hand it in once more, so the structure lives as long as the link; only the
+ * descriptor goes now. Where the C library gives no way to do that, both go. */
+static void close_stream(struct bglssl_link *link, FILE *file) {
+#ifdef __GLIBC__
+  int fd = fileno(file);
+
+  file->_fileno = -1;
+  close(fd);
+  (void)link;
+#else
+  link->input = NULL;
+  fclose(file);
+#endif
+}
+
+static int close_input(void *stream) {
+  struct bglssl_link *link = bglssl_registry_take(bglssl_key_of_file(stream));
+
+  if (!link) return 0;
+  if (atomic_fetch_or(&link->closed, INPUT_CLOSED) & OUTPUT_CLOSED)
+    bgl_ssl_socket_close(link->handle);
+  else if (atomic_load(&link->readers) > 0)
+    bgl_ssl_socket_shutdown_read(link->handle);
+  close_stream(link, stream);
+  bglssl_keep(link);
+  return 0;
+}
+
+static int close_output(void *stream) {
+  int fd = (int)(intptr_t)stream;
+  struct bglssl_link *link = bglssl_registry_take(bglssl_key_of_fd(fd));
+
+  if (!link) return 0;
+  if (atomic_fetch_or(&link->closed, OUTPUT_CLOSED) & INPUT_CLOSED)
+    bgl_ssl_socket_close(link->handle);
+  else
+    bgl_ssl_socket_shutdown(link->handle);
+  close(fd);
+  bglssl_keep(link);
+  return 0;
+}
+
+static void finalize_link(void *object, void *unused) {
+  struct bglssl_link *link = object;
+  bool input_open = bglssl_registry_take(bglssl_key_of_file(link->input)) != NULL;
+
+  (void)unused;
+  if (bglssl_registry_take(bglssl_key_of_fd(link->output))) close(link->output);
+#ifdef __GLIBC__
+  (void)input_open;
+  fclose(link->input);
+#else
+  if (input_open) fclose(link->input);
+#endif
+  bgl_ssl_socket_free(link->handle);
+  pthread_mutex_destroy(&link->lock);
+  pthread_cond_destroy(&link->writer_left);
+  free(link->where);
+}
+
+/* ---- reading and writing ------------------------------------------------------------------ */
+
+static void raise_from_port(struct bglssl_link *link, const char *proc) {
+  obj_t where = string_to_bstring(link->where);
+
+  bglssl_raise(string_to_symbol((char *)proc), where);
+}
+
+static long tls_read(void *object, char *buffer, long size);
+static ssize_t tls_write(void *object, void *buffer, size_t size);
+
+/* The runtime puts a wrapper of its own before the primitive while a time limit is in
+ * force. The limit stays where it was when the wrapper is gone, so both must be asked. */
+static long time_limit(obj_t port, const void *primitive, const void *unwrapped) {
+  /* What PORT(port).timeout points to begins with this, in every release. */
+  const struct timeval *limit = (const void *)PORT(port).timeout;
+
+  return primitive == unwrapped || !limit ? 0 : limit->tv_sec * 1000000L + limit->tv_usec;
+}
+
+static long read_limit(obj_t port, const void *unwrapped) {
+  return time_limit(port, (const void *)INPUT_PORT(port).sysread, unwrapped);
+}
+
+static long write_limit(obj_t port, const void *unwrapped) {
+  return time_limit(port, (const void *)OUTPUT_PORT(port).syswrite, unwrapped);
+}
+
+/* The limit of a plain socket's reads, in microseconds; 0 when there is none. */
+long bglssl_port_time_limit(obj_t socket) {
+  return read_limit(SOCKET(socket).input, (const void *)bgl_read);
+}
+
+static long tls_read(void *object, char *buffer, long size) {
+  obj_t port = object;
+  struct bglssl_link *link = (void *)PORT(port).userdata;
+  long limit = read_limit(port, (const void *)tls_read);
+  size_t got = 0;
+  bgl_ssl_status_t status;
+
+  if (size <= 0) return 0;
+  if (atomic_exchange(&link->read_limit, limit) != limit)
+    bgl_ssl_socket_set_read_timeout(link->handle, limit);
+  atomic_fetch_add(&link->readers, 1);
+  if (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED))
+    status = BGL_SSL_EOF;
+  else
+    status = bgl_ssl_socket_read(link->handle, buffer, (size_t)size, &got);
+  atomic_fetch_sub(&link->readers, 1);
+
+  if (status == BGL_SSL_OK) {
+    bglssl_keep(port);
+    return (long)got;
+  }
+  /* A port closed by this program while it was read ends, as a plain socket's does. */
+  if (status == BGL_SSL_EOF || (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED))) {
+    INPUT_PORT(port).eof = 1;
+    return 0;
+  }
+  raise_from_port(link, status == BGL_SSL_E_TIMEOUT ? "read/timeout" : "read");
+  return 0;
+}
+
+static bool enter_writer(struct bglssl_link *link) {
+  bool closer;
+
+  pthread_mutex_lock(&link->lock);
+  link->writers++;
+  closer = link->closing && pthread_equal(link->closer, pthread_self());
+  pthread_mutex_unlock(&link->lock);
+  return closer;
+}
+
+static void leave_writer(struct bglssl_link *link) {
+  pthread_mutex_lock(&link->lock);
+  link->writers--;
+  if (link->closing) pthread_cond_broadcast(&link->writer_left);
+  pthread_mutex_unlock(&link->lock);
+}
+
+static ssize_t tls_write(void *object, void *buffer, size_t size) {
+  obj_t port = object;
+  struct bglssl_link *link = (void *)PORT(port).userdata;
+  long limit = write_limit(port, (const void *)tls_write);
+  bool closer = enter_writer(link);
+  size_t done = 0;
+  bgl_ssl_status_t status;
+
+  if (atomic_exchange(&link->write_limit, limit) != limit)
+    bgl_ssl_socket_set_write_timeout(link->handle, limit);
+  status = bgl_ssl_socket_write(link->handle, buffer, size, &done);
+  leave_writer(link);
+
+  if (status == BGL_SSL_OK) {
+    bglssl_keep(port);
+    return (ssize_t)done;
+  }
+  OUTPUT_PORT(port).err = BGL_IO_WRITE_ERROR;
+  /* What a dead peer no longer takes must not keep a socket from being closed. */
+  if (closer) return (ssize_t)size;
+  /* The runtime holds this lock around every write, and expects whoever raises to
+   * release it. */
+  BGL_MUTEX_UNLOCK(OUTPUT_PORT(port).mutex);
+  raise_from_port(link, status == BGL_SSL_E_TIMEOUT ? "write/timeout" : "write");
+  return 0;
+}
+
+/* ---- from a plain socket to a link -------------------------------------------------------- */
+
+static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int output,
+                                     const char *where) {
+  struct bglssl_link *link = (void *)GC_MALLOC_ATOMIC(sizeof(struct bglssl_link));
+  pthread_condattr_t attributes;
+
+  memset(link, 0, sizeof(*link));
+  link->where = strdup(where);
+  if (!link->where || !bglssl_registry_put(bglssl_key_of_file(input), link)) {
+    free(link->where);
+    return NULL;
+  }
+  if (!bglssl_registry_put(bglssl_key_of_fd(output), link)) {
+    bglssl_registry_take(bglssl_key_of_file(input));
+    free(link->where);
+    return NULL;
+  }
+  link->tag = &tag;
+  link->handle = handle;
+  link->input = input;
+  link->output = output;
+  pthread_mutex_init(&link->lock, NULL);
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&link->writer_left, &attributes);
+  pthread_condattr_destroy(&attributes);
+  GC_register_finalizer(link, finalize_link, NULL, NULL, NULL);
+  return link;
+}
+
+/* Puts our primitives below the runtime's wrapper, with the time limit that was in force. */
+static void attach_input(obj_t port, struct bglssl_link *link) {
+  long limit = read_limit(port, (const void *)bgl_read);
+
+  PORT(port).timeout = 0;
+  PORT(port).userdata = (void *)link;
+  PORT(port).sysclose = (int (*)(void *))close_input;
+  INPUT_PORT(port).sysread = (long (*)(void *, char *, long))tls_read;
+  if (limit > 0) bgl_input_port_timeout_set(port, limit);
+}
+
+static void attach_output(obj_t port, struct bglssl_link *link) {
+  long limit = write_limit(port, (const void *)bgl_syswrite);
+
+  PORT(port).timeout = 0;
+  PORT(port).userdata = (void *)link;
+  PORT(port).sysclose = (int (*)(void *))close_output;
+  OUTPUT_PORT(port).syswrite = (ssize_t (*)(void *, void *, size_t))tls_write;
+  if (limit > 0) bgl_output_port_timeout_set(port, limit);
+}
+
+void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, obj_t close_hook) {
+  obj_t input = SOCKET(socket).input, output = SOCKET(socket).output;
+  struct bglssl_link *link =
+      make_link(handle, PORT_FILE(input), PORT_FD(output), BSTRING_TO_STRING(where));
+
+  if (!link) {
+    bgl_ssl_socket_free(handle);
+    C_SYSTEM_FAILURE(BGL_IO_ERROR, "ssl", "no memory for the socket's ports", where);
+  }
+  attach_input(input, link);
+  attach_output(output, link);
+  SOCKET(socket).userdata = link;
+  SOCKET(socket).chook = close_hook;
+}
+
+struct bglssl_link *bglssl_link_of_socket(obj_t socket) {
+  struct bglssl_link *link = SOCKET(socket).userdata;
+
+  return SOCKET(socket).stype == BGL_SOCKET_CLIENT && link && (obj_t)link != BUNSPEC &&
+                 link->tag == &tag
+             ? link
+             : NULL;
+}
+
+/* ---- closing ------------------------------------------------------------------------------ */
+
+/* Waits, for a moment only, until no other thread is writing: its bytes and the ones
+ * still in the port's buffer belong together. */
+static bool wait_for_writers(struct bglssl_link *link) {
+  struct timespec until;
+  bool idle;
+
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += WRITER_PATIENCE_S;
+  pthread_mutex_lock(&link->lock);
+  link->closing = true;
+  link->closer = pthread_self();
+  while (link->writers > 0 &&
+         pthread_cond_timedwait(&link->writer_left, &link->lock, &until) != ETIMEDOUT) {
+  }
+  idle = link->writers == 0;
+  pthread_mutex_unlock(&link->lock);
+  return idle;
+}
+
+void bglssl_link_closing(struct bglssl_link *link, obj_t socket) {
+  obj_t output = SOCKET(socket).output;
+
+  if (!wait_for_writers(link))
+    OUTPUT_PORT(output).err = BGL_IO_TIMEOUT_ERROR;
+  else if (OUTPUT_PORT(output).err == 0 && PORT(output).kindof != KINDOF_CLOSED)
+    bgl_flush_output_port(output);
+  atomic_fetch_or(&link->closed, SOCKET_CLOSED);
+  bgl_ssl_socket_close(link->handle);
+  bglssl_keep(link);
+}

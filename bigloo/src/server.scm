@@ -1,0 +1,75 @@
+;; server.scm: sockets that listen, and the server's side of STARTTLS.
+(directives
+   (extern
+      (export accept-failed "bglssl_scheme_accept_failed")
+      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::obj ::obj)
+             "bglssl_make_server_socket")
+      (macro $tls-role-server::int "BGLSSL_ROLE_SERVER"))
+   (export
+      ;; The port comes first, or as :port.
+      (make-ssl-server-socket . arguments)
+      (server-socket-use-ssl! ::socket
+         #!key
+         (protocol 'sslv23)
+         (cert #f) (pkey #f)
+         (CAs '()) (accepted-certs #f)
+         (verify #unspecified) (alpn #f)
+         (min-protocol #f) (max-protocol #f) (ciphers #f)
+         (handshake-timeout 10000000) (lazy-handshake #f))
+      (accept-failed::obj ::obj ::obj)))
+
+(define (make-ssl-server-socket . arguments)
+   (cond
+      ((null? arguments)
+       (%make-ssl-server-socket))
+      ((keyword? (car arguments))
+       (apply %make-ssl-server-socket arguments))
+      (else
+       (apply %make-ssl-server-socket :port arguments))))
+
+(define (%make-ssl-server-socket #!key (port 0) (name #f) (protocol 'sslv23)
+           (cert #f) (pkey #f)
+           (CAs '()) (accepted-certs #f)
+           (backlog 5) (domain 'inet)
+           (verify #unspecified) (alpn #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (handshake-timeout 10000000) (lazy-handshake #f)
+           (accept-failure 'raise))
+   (let ((proc 'make-ssl-server-socket))
+      (unless (and (fixnum? port) (fixnum? backlog))
+         (error proc "the port and the backlog must be integers" (list port backlog)))
+      (unless (or (memq accept-failure '(raise skip))
+                  (and (procedure? accept-failure) (correct-arity? accept-failure 1)))
+         (error proc "accept-failure must be raise, skip or a procedure of one argument"
+            accept-failure))
+      (let* ((host (and name (c-string proc "the name" name)))
+             (where (address (or host "*") port))
+             (family (domain->int proc domain '(inet inet6)))
+             (config (make-config proc where #t protocol cert pkey CAs accepted-certs
+                        verify #f alpn min-protocol max-protocol ciphers
+                        #f handshake-timeout lazy-handshake)))
+         ($tls-make-server-socket config proc host port backlog family
+            (if (eq? accept-failure 'skip) #t accept-failure)
+            socket-closing))))
+
+;; What a connection that came to nothing does to the server; returning from here makes
+;; socket-accept wait for the next one.
+(define (accept-failed policy condition)
+   (cond
+      ((procedure? policy) (policy condition))
+      ((eq? policy 'raise) (raise condition))))
+
+(define (server-socket-use-ssl! socket
+           #!key
+           (protocol 'sslv23)
+           (cert #f) (pkey #f)
+           (CAs '()) (accepted-certs #f)
+           (verify #unspecified) (alpn #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (handshake-timeout 10000000) (lazy-handshake #f))
+   (let* ((proc 'server-socket-use-ssl!)
+          (where (switchable-socket proc socket))
+          (config (make-config proc where #t protocol cert pkey CAs accepted-certs
+                     verify #f alpn min-protocol max-protocol ciphers
+                     #f handshake-timeout lazy-handshake)))
+      (switch-socket! proc socket config $tls-role-server where)))

@@ -1,0 +1,368 @@
+/* sockets.c: Bigloo sockets made from connections of the library, and plain ones switched to TLS. */
+#include <bigloo.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bglssl_bigloo.h"
+
+#ifndef BGL_MAKE_HEADER
+#define BGL_MAKE_HEADER MAKE_HEADER
+#endif
+
+/* Of Bigloo's runtime, which declares none of these in bigloo.h. */
+extern obj_t bgl_make_input_port(obj_t name, FILE *file, obj_t kind, obj_t buffer);
+extern obj_t bgl_close_input_port(obj_t port);
+extern void bgl_output_port_buffer_set(obj_t port, obj_t buffer);
+extern long bgl_read(obj_t port, char *buffer, long size);
+extern ssize_t bgl_syswrite();
+extern obj_t make_string_sans_fill();
+
+/* Defined in Scheme: applies the server's :accept-failure. Returning means: go on. */
+extern obj_t bglssl_scheme_accept_failed(obj_t policy, obj_t condition);
+
+/* A listening socket of ours; lives as long as the Bigloo socket that points to it. */
+struct server {
+  const void *tag;
+  struct server_handle *owner;
+  void *config;
+  obj_t accept_failure;
+  obj_t close_hook;
+};
+
+/* Apart from the above, which refers to Scheme objects: finalizers want no cycles. */
+struct server_handle {
+  bgl_ssl_server_t *handle;
+};
+
+static const char tag;
+
+static struct server *server_of_socket(obj_t socket) {
+  struct server *server = SOCKET(socket).userdata;
+
+  return SOCKET(socket).stype == BGL_SOCKET_SERVER && server && (obj_t)server != BUNSPEC &&
+                 server->tag == &tag
+             ? server
+             : NULL;
+}
+
+static void fail(obj_t proc, const char *what, int number, obj_t where) {
+  char message[256];
+
+  snprintf(message, sizeof(message), "%s: %s", what, strerror(number));
+  SYSTEM_FAILURE(BGL_IO_ERROR, SYMBOLP(proc) ? SYMBOL_TO_STRING(proc) : proc,
+                 string_to_bstring(message), where);
+}
+
+/* ---- addresses ---------------------------------------------------------------------------- */
+
+/* Bigloo's accept knows IPv4 addresses only. */
+static void set_address(obj_t socket, const struct sockaddr_storage *address) {
+  if (address->ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const void *)address;
+
+    SOCKET(socket).address.in_addr = in->sin_addr;
+  } else if (address->ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in6 = (const void *)address;
+
+    SOCKET(socket).address.in6_addr = in6->sin6_addr;
+  }
+  SOCKET(socket).family = address->ss_family;
+}
+
+static void set_peer_address(obj_t socket) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof(address);
+
+  if (getpeername(SOCKET(socket).fd, (struct sockaddr *)&address, &size) == 0)
+    set_address(socket, &address);
+}
+
+obj_t bglssl_peer_name(obj_t socket) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof(address);
+  char host[NI_MAXHOST], port[NI_MAXSERV], name[NI_MAXHOST + NI_MAXSERV + 4];
+
+  if (getpeername(SOCKET(socket).fd, (struct sockaddr *)&address, &size) != 0 ||
+      getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    return string_to_bstring("a socket");
+  snprintf(name, sizeof(name), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+  return string_to_bstring(name);
+}
+
+/* The name that the program connected to, if it did; asks no name server. */
+obj_t bglssl_known_hostname(obj_t socket) {
+  obj_t name = SOCKET(socket).hostname;
+
+  return STRINGP(name) && SOCKET(socket).family != AF_UNIX ? name : BFALSE;
+}
+
+/* ---- new sockets -------------------------------------------------------------------------- */
+
+static obj_t allocate_socket(int fd, int port, obj_t hostname, obj_t hostip, int type) {
+  obj_t socket = (void *)GC_MALLOC(SOCKET_SIZE);
+
+  socket->socket.header = BGL_MAKE_HEADER(SOCKET_TYPE, 0);
+  socket->socket.portnum = port;
+  socket->socket.hostname = hostname;
+  socket->socket.hostip = hostip;
+  socket->socket.family = AF_INET;
+  socket->socket.fd = fd;
+  socket->socket.input = BFALSE;
+  socket->socket.output = BFALSE;
+  socket->socket.stype = type;
+  socket->socket.chook = BFALSE;
+  socket->socket.accept = 0;
+  socket->socket.userdata = NULL;
+  return BREF(socket);
+}
+
+/* Skips forward, as the runtime's own socket ports do; a stream cannot go back. */
+static void seek_input(void *object, long offset) {
+  obj_t port = object;
+  long position = INPUT_PORT(port).filepos;
+  char skipped[1024];
+
+  if (offset < position)
+    C_SYSTEM_FAILURE(BGL_IO_PORT_ERROR, "set-input-port-position!", "a socket cannot be rewound",
+                     port);
+  while (position < offset) {
+    long want = offset - position;
+    long got = bgl_rgc_blit_string(port, skipped, 0,
+                                   want > (long)sizeof(skipped) ? (long)sizeof(skipped) : want);
+
+    if (got <= 0) break;
+    position += got;
+  }
+}
+
+static long seek_output(void *stream, long offset, int whence) {
+  (void)stream;
+  (void)offset;
+  (void)whence;
+  return -1;
+}
+
+/* What is written to an unbuffered port goes out at once: a buffer of one byte, which
+ * is never filled, and not the two bytes that the runtime takes for unbuffered. */
+static void set_buffering(obj_t port) {
+  if (STRING_LENGTH(OUTPUT_PORT(port).buf) <= 2) {
+    bgl_output_port_buffer_set(port, make_string_sans_fill(1));
+    OUTPUT_PORT(port).bufmode = BGL_IONB;
+  }
+}
+
+static obj_t make_ports(obj_t socket, obj_t inbuf, obj_t outbuf) {
+  int input = SOCKET(socket).fd;
+  int output = fcntl(input, F_DUPFD_CLOEXEC, 0);
+  FILE *file;
+
+  if (output < 0) return BFALSE;
+  file = fdopen(input, "r");
+  if (!file) {
+    close(output);
+    return BFALSE;
+  }
+  SOCKET(socket).input =
+      bgl_make_input_port(SOCKET(socket).hostname, file, KINDOF_SOCKET, inbuf);
+  INPUT_PORT(SOCKET(socket).input).sysread = (long (*)(void *, char *, long))bgl_read;
+  INPUT_PORT(SOCKET(socket).input).sysseek = (void (*)(void *, long))seek_input;
+  SOCKET(socket).output = bgl_make_output_port(
+      SOCKET(socket).hostname, (bgl_stream_t)output, BGL_STREAM_TYPE_FD, KINDOF_SOCKET, outbuf,
+      (ssize_t (*)(void *, void *, size_t))bgl_syswrite, (long (*)(void *, long, int))seek_output,
+      NULL);
+  return socket;
+}
+
+/* Takes the handle over, also where it raises. */
+obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int port, obj_t inbuf,
+                                obj_t outbuf, obj_t close_hook) {
+  char where[NI_MAXHOST + 16];
+  int fd = fcntl(bgl_ssl_socket_fd(handle), F_DUPFD_CLOEXEC, 0);
+  obj_t socket;
+
+  snprintf(where, sizeof(where), "%s:%d", BSTRING_TO_STRING(hostname), port);
+  socket = fd < 0 ? BFALSE : allocate_socket(fd, port, hostname, BUNSPEC, BGL_SOCKET_CLIENT);
+  if (fd < 0 || make_ports(socket, inbuf, outbuf) == BFALSE) {
+    int number = errno;
+
+    if (fd >= 0) close(fd);
+    bgl_ssl_socket_free(handle);
+    fail(proc, "cannot make the socket's ports", number, string_to_bstring(where));
+  }
+  set_peer_address(socket);
+  set_buffering(SOCKET(socket).output);
+  bglssl_link_attach(socket, handle, string_to_bstring(where), close_hook);
+  return socket;
+}
+
+/* ---- servers ------------------------------------------------------------------------------ */
+
+static void finalize_server(void *object, void *unused) {
+  (void)unused;
+  bgl_ssl_server_free(((struct server_handle *)object)->handle);
+}
+
+static void close_plain(obj_t socket) {
+  SOCKET(socket).fd = -1;
+  bgl_close_input_port(SOCKET(socket).input);
+  bgl_close_output_port(SOCKET(socket).output);
+}
+
+/* Waits for one more connection on the server's descriptor, and makes a plain socket
+ * with the buffers of one that failed. BFALSE: there is none, or none to be had. */
+static obj_t accept_another(obj_t server_socket, obj_t failed) {
+  struct sockaddr_storage address;
+  socklen_t size;
+  obj_t socket;
+  int fd;
+
+  do {
+    size = sizeof(address);
+    fd = accept(SOCKET(server_socket).fd, (struct sockaddr *)&address, &size);
+  } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+  if (fd < 0) return BFALSE;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  socket = allocate_socket(fd, 0, BUNSPEC, BUNSPEC, BGL_SOCKET_CLIENT);
+  if (make_ports(socket, INPUT_PORT(SOCKET(failed).input).buf,
+                 OUTPUT_PORT(SOCKET(failed).output).buf) == BFALSE) {
+    close(fd);
+    return BFALSE;
+  }
+  set_address(socket, &address);
+  SOCKET(socket).portnum = ntohs(address.ss_family == AF_INET6
+                                     ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                     : ((struct sockaddr_in *)&address)->sin_port);
+  return socket;
+}
+
+/* A failure leaves socket-accept-many without the chance to make the descriptor
+ * blocking again. */
+static void make_blocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+
+  if (flags >= 0 && (flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+/* The accept hook: called in the accepting thread with each new plain socket. */
+static obj_t accept_connection(obj_t server_socket, obj_t socket) {
+  struct server *server = SOCKET(server_socket).userdata;
+
+  for (;;) {
+    obj_t where = bglssl_peer_name(socket), condition;
+    bgl_ssl_socket_t *handle =
+        bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
+
+    if (handle) {
+      set_peer_address(socket);
+      set_buffering(SOCKET(socket).output);
+      bglssl_link_attach(socket, handle, where, server->close_hook);
+      return socket;
+    }
+    condition = bglssl_last_condition(string_to_symbol("socket-accept"), where);
+    close_plain(socket);
+    if (!PROCEDUREP(server->accept_failure) && server->accept_failure != BTRUE)
+      make_blocking(SOCKET(server_socket).fd);
+    bglssl_scheme_accept_failed(server->accept_failure, condition);
+    socket = accept_another(server_socket, socket);
+    if (socket == BFALSE) return BFALSE;
+  }
+}
+
+obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog,
+                                int family, obj_t accept_failure, obj_t close_hook) {
+  const char *host = STRINGP(name) ? BSTRING_TO_STRING(name) : NULL;
+  struct server_handle *owner = (void *)GC_MALLOC_ATOMIC(sizeof(*owner));
+  struct server *server = (void *)GC_MALLOC(sizeof(*server));
+  obj_t socket;
+
+  owner->handle = bgl_ssl_listen(bglssl_unbox(config), host, port, backlog, family);
+  if (!owner->handle) {
+    char where[NI_MAXHOST + 16];
+
+    snprintf(where, sizeof(where), "%s:%d", host ? host : "*", port);
+    return bglssl_raise(proc, string_to_bstring(where));
+  }
+  GC_register_finalizer(owner, finalize_server, NULL, NULL, NULL);
+  server->tag = &tag;
+  server->owner = owner;
+  server->config = config;
+  server->accept_failure = accept_failure;
+  server->close_hook = close_hook;
+  socket = allocate_socket(bgl_ssl_server_fd(owner->handle), bgl_ssl_server_port(owner->handle),
+                           BUNSPEC, BFALSE, BGL_SOCKET_SERVER);
+  /* Bigloo's own accept works on it. */
+  make_blocking(SOCKET(socket).fd);
+  SOCKET(socket).family = family;
+  SOCKET(socket).userdata = server;
+  SOCKET(socket).accept = (obj_t (*)(obj_t, obj_t))accept_connection;
+  SOCKET(socket).chook = close_hook;
+  return socket;
+}
+
+/* ---- plain sockets switched to TLS -------------------------------------------------------- */
+
+/* A client's or an accepted socket, open, with both ports, not yet switched. */
+bool_t bglssl_plain_clientp(obj_t object) {
+  return SOCKETP(object) && SOCKET(object).stype == BGL_SOCKET_CLIENT && SOCKET(object).fd >= 0 &&
+         INPUT_PORTP(SOCKET(object).input) && OUTPUT_PORTP(SOCKET(object).output) &&
+         PORT(SOCKET(object).input).kindof == KINDOF_SOCKET &&
+         PORT(SOCKET(object).output).kindof == KINDOF_SOCKET && !bglssl_link_of_socket(object);
+}
+
+/* The handshake, over a socket that `bglssl_plain_clientp` accepts. The socket is closed
+ * when it fails: nobody can tell what the peer makes of what it was sent. */
+int bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t where,
+                   obj_t close_hook) {
+  obj_t input = SOCKET(socket).input;
+  size_t buffered = (size_t)RGC_BUFFER_AVAILABLE(input);
+  const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
+  int fd = SOCKET(socket).fd;
+  bgl_ssl_socket_t *handle;
+
+  handle = role == BGLSSL_ROLE_SERVER
+               ? bgl_ssl_upgrade_server_fd(bglssl_unbox(config), fd, buffered)
+               : bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name, buffered);
+  bglssl_keep(config);
+  if (!handle) {
+    close_plain(socket);
+    return -1;
+  }
+  set_buffering(SOCKET(socket).output);
+  bglssl_link_attach(socket, handle, where, close_hook);
+  return 0;
+}
+
+/* ---- questions ---------------------------------------------------------------------------- */
+
+bool_t bglssl_ssl_socketp(obj_t object) {
+  return SOCKETP(object) && (bglssl_link_of_socket(object) || server_of_socket(object));
+}
+
+/* The connection of a socket; NULL for anything that is not one of ours. */
+void *bglssl_socket_handle(obj_t object) {
+  struct bglssl_link *link = SOCKETP(object) ? bglssl_link_of_socket(object) : NULL;
+
+  return link ? bglssl_link_handle(link) : NULL;
+}
+
+/* The close hook of every socket made here. */
+void bglssl_socket_closing(obj_t socket) {
+  struct server *server = server_of_socket(socket);
+  struct bglssl_link *link = bglssl_link_of_socket(socket);
+
+  if (server) {
+    bgl_ssl_server_close(server->owner->handle);
+    bglssl_keep(server);
+  } else if (link) {
+    bglssl_link_closing(link, socket);
+  }
+}

@@ -1,0 +1,25 @@
+;; ssl.scm: the module of (library ssl).
+;;
+;; One module, since a user's program knows this name; one file for each subject. Each
+;; file brings its own extern and export clauses.
+;;
+;;   native.scm        what the other files need of C: boxes, texts, checks of strings
+;;   condition.scm     &io-ssl-error, and how an error of the library becomes a condition
+;;   certificate.scm   certificates and private keys
+;;   options.scm       the keyword arguments of all sockets -> a configuration
+;;   client.scm        sockets that connect, and client-socket-use-ssl!
+;;   server.scm        sockets that listen, and server-socket-use-ssl!
+;;   connection.scm    what one may ask of an SSL socket
+;;   random.scm        randomness, the library's version, lists of algorithms
+(module __ssl_ssl
+   (option (set! *dlopen-init-gc* #t))
+   (extern (include "bglssl.h")
+           (include "bglssl_bigloo.h"))
+   (include "native.scm"
+            "condition.scm"
+            "certificate.scm"
+            "options.scm"
+            "client.scm"
+            "server.scm"
+            "connection.scm"
+            "random.scm"))
