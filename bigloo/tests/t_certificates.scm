@@ -1,0 +1,143 @@
+;; t_certificates.scm: certificates and keys.
+(module t_certificates
+   (library ssl)
+   (include "harness.scm")
+   (main run-cases))
+
+(define-case "a certificate is read from a PEM file"
+   (check "its class" (isa? (test-certificate "good") certificate)))
+
+(define-case "a private key is read from a PEM file"
+   (check "its class" (isa? (test-key "good") private-key)))
+
+(define-case "a missing certificate file is named in a file-not-found error"
+   (let ((e (check-raises "reading" &io-file-not-found-error
+               (lambda () (read-certificate (pki "no such file"))))))
+      (check-equal "proc" (condition-proc e) 'read-certificate)
+      (check-equal "obj" (condition-object e) (pki "no such file"))))
+
+(define-case "a missing key file is named in a file-not-found error"
+   (let ((e (check-raises "reading" &io-file-not-found-error
+               (lambda () (read-private-key (pki "no such file"))))))
+      (check-equal "proc" (condition-proc e) 'read-private-key)))
+
+(define-case "a missing PEM file is named in a file-not-found error"
+   (let ((e (check-raises "reading" &io-file-not-found-error
+               (lambda () (read-pem-file (pki "no such file"))))))
+      (check-equal "proc" (condition-proc e) 'read-pem-file)))
+
+(define-case "a file without a certificate is an ssl error that names the file"
+   (let ((e (check-raises "reading" &io-ssl-error
+               (lambda () (read-certificate (pki "words.pem"))))))
+      (check "an io-error" (isa? e &io-error))
+      (check-equal "obj" (condition-object e) (pki "words.pem"))
+      (check "a sentence" (>fx (string-length (condition-message e)) 10))))
+
+(define-case "a certificate is no private key"
+   (check-raises "reading" &io-ssl-error
+      (lambda () (read-private-key (pki "root.pem")))))
+
+(define-case "a PEM file's certificates come in the file's order"
+   (check-equal "names" (map certificate-subject (read-pem-file (pki "three.pem")))
+      '("good" "intermediate" "root")))
+
+(define-case "the common names of subject and issuer"
+   (let ((c (test-certificate "good")))
+      (check-equal "subject" (certificate-subject c) "good")
+      (check-equal "issuer" (certificate-issuer c) "root")))
+
+(define-case "a common name keeps its NUL and what follows"
+   (let ((name (certificate-subject (test-certificate "cn-nul"))))
+      (check "a NUL in it" (string-index name #a000))
+      (check "something behind" (<fx (string-index name #a000) (-fx (string-length name) 1)))))
+
+(define-case "a long common name is not cut"
+   (check "its length" (>fx (string-length (certificate-subject (test-certificate "cn-long"))) 255)))
+
+(define-case "the distinguished names"
+   (let ((c (test-certificate "good")))
+      (check "subject" (contains? (certificate-subject-name c) "CN=good"))
+      (check "organization" (contains? (certificate-subject-name c) "O=bglssl"))
+      (check "issuer" (contains? (certificate-issuer-name c) "CN=root"))))
+
+(define-case "the alternative names"
+   (check-equal "names" (certificate-alt-names (test-certificate "many-names"))
+      '("DNS:localhost" "IP:192.0.2.1" "IP:2001:db8::1" "EMAIL:who@example.test"
+        "URI:https://example.test/x")))
+
+(define-case "a certificate without alternative names has none"
+   (check-equal "names" (certificate-alt-names (test-certificate "root")) '()))
+
+(define-case "the dates"
+   (let ((c (test-certificate "expired")))
+      (check "dates" (and (date? (certificate-not-before c)) (date? (certificate-not-after c))))
+      (check-equal "year" (date-year (certificate-not-before c)) 2020)
+      (check "in the past" (<elong (date->seconds (certificate-not-after c)) (current-seconds)))))
+
+(define-case "the serial number is hexadecimal"
+   (check "digits" (pregexp-match "^[0-9A-F]+$" (certificate-serial (test-certificate "good")))))
+
+(define-case "the fingerprint is SHA-256 unless another digest is asked for"
+   (let ((c (test-certificate "good")))
+      (check-equal "length" (string-length (certificate-fingerprint c)) 95)
+      (check-equal "sha1" (string-length (certificate-fingerprint c "sha1")) 59)
+      (check-equal "a symbol" (certificate-fingerprint c 'SHA256) (certificate-fingerprint c))))
+
+(define-case "the fingerprint of an unknown digest is an error"
+   (check "raised" (isa? (raised (lambda () (certificate-fingerprint (test-certificate "good") "nonsense")))
+                      &error)))
+
+(define-case "a certificate as PEM is what the file holds"
+   (let ((file (call-with-input-file (pki "good.pem") read-string)))
+      (check-equal "text" (certificate->pem (test-certificate "good")) file)))
+
+(define-case "a DER certificate is recognized"
+   (check-equal "subject" (certificate-subject (read-certificate (pki "good.der"))) "good"))
+
+(define-case "a format may be asked for"
+   (check-equal "der" (certificate-subject (read-certificate (pki "good.der") :format 'der)) "good")
+   (check-raises "pem" &io-ssl-error (lambda () (read-certificate (pki "good.der") :format 'pem))))
+
+(define-case "an unknown format is an error"
+   (check-raises "format" &error (lambda () (read-certificate (pki "good.der") :format 'xml))))
+
+(define-case "an encrypted key wants its passphrase and never prompts"
+   (check-raises "none" &io-ssl-error (lambda () (read-private-key (pki "good-encrypted.key"))))
+   (check-raises "a wrong one" &io-ssl-error
+      (lambda () (read-private-key (pki "good-encrypted.key") :passphrase "wrong")))
+   (check "the right one" (isa? (read-private-key (pki "good-encrypted.key") :passphrase "secret")
+                             private-key)))
+
+(define-case "a PKCS#12 file gives its certificate and its key"
+   (check-equal "subject"
+      (certificate-subject (read-certificate (pki "good.p12") :format 'pkcs12 :passphrase "secret"))
+      "good")
+   (check "key" (isa? (read-private-key (pki "good.p12") :format 'pkcs12 :passphrase "secret")
+                   private-key)))
+
+(define-case "a file name with a NUL is an error"
+   (check-raises "reading" &error
+      (lambda () (read-certificate (string-append (pki "good.pem") (string #a000) "x")))))
+
+(define-case "a duplicate of a certificate outlives it"
+   (let ((copies (map (lambda (i)
+                         (let ((c (test-certificate "good")))
+                            (duplicate::certificate c)))
+                    (iota 200))))
+      (collect!) (collect!)
+      (for-each (lambda (c) (check-equal "subject" (certificate-subject c) "good")) copies)))
+
+(define-case "certificates survive collections and are collected"
+   (let loop ((i 0))
+      (when (<fx i 2000)
+         (let ((c (test-certificate "good")))
+            (when (=fx (remainderfx i 50) 0) (collect!))
+            (check-equal "subject" (certificate-subject c) "good")
+            (loop (+fx i 1)))))
+   (let ((before (memory)))
+      (let loop ((i 0))
+         (when (<fx i 5000)
+            (test-certificate "good")
+            (loop (+fx i 1))))
+      (collect!)
+      (check "bounded memory" (<fx (-fx (memory) before) 20000))))

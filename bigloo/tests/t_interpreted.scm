@@ -1,0 +1,42 @@
+;; t_interpreted.scm: the library in the interpreter. Run with `bigloo -i`, by way of
+;; library-load, in tests/run; any failure exits with a status that is not 0.
+(library-load 'ssl)
+
+(define (pki name)
+   (string-append (getenv "BGLSSL_TEST_PKI") "/" name))
+
+(define (check what ok)
+   (unless ok
+      (print "not so: " what)
+      (exit 1)))
+
+(check "version" (string? (ssl-version)))
+(check "random bytes" (=fx (string-length (ssl-rand-bytes 20)) 20))
+(check "certificate" (string=? (certificate-subject (read-certificate (pki "good.pem"))) "good"))
+(check "keyword arguments"
+   (isa? (read-private-key (pki "good-encrypted.key") :passphrase "secret") private-key))
+(check "file not found"
+   (with-handler
+      (lambda (e) (isa? e &io-file-not-found-error))
+      (read-certificate (pki "none"))
+      #f))
+(check "ssl error"
+   (with-handler
+      (lambda (e) (and (isa? e &io-ssl-error) (with-access::&io-ssl-error e (code) (<fx code 0))))
+      (read-certificate (pki "words.pem"))
+      #f))
+
+(define server (make-ssl-server-socket 0 :cert (pki "good.pem") :pkey (pki "good.key")))
+(check "a server" (ssl-socket? server))
+
+(define peer
+   (run-process "openssl" "s_client" "-quiet" "-connect"
+      (string-append "localhost:" (integer->string (socket-port-number server)))
+      :wait #f :input pipe: :output pipe: :error "/dev/null"))
+(define s (socket-accept server))
+(display "from the interpreter\n" (socket-output s))
+(flush-output-port (socket-output s))
+(check "a line" (string=? (read-line (process-output-port peer)) "from the interpreter"))
+(socket-close s)
+(process-kill peer)
+(exit 0)

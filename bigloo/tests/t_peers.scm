@@ -1,0 +1,110 @@
+;; t_peers.scm: the openssl and curl commands at the other end; without threads.
+(module t_peers
+   (library ssl)
+   (include "harness.scm")
+   (main run-cases))
+
+(define (need program)
+   (unless (=fx (system (string-append "command -v " program " >/dev/null 2>&1")) 0)
+      (skip "no " program " command")))
+
+(define (s_server port . options)
+   (need "openssl")
+   (apply start-program "ACCEPT" "openssl" "s_server" "-accept" (integer->string port)
+      "-cert" (pki "good.pem") "-key" (pki "good.key") options))
+
+(define (connect port . options)
+   (apply make-ssl-client-socket "localhost" port :timeout 10000000 options))
+
+(define-case "openssl s_server: a line each way, verified"
+   (let* ((port (free-port))
+          (server (s_server port "-rev" "-quiet"))
+          (c (connect port :CAs (CA) :verify #t)))
+      (display "abc\n" (socket-output c))
+      (flush-output-port (socket-output c))
+      (check-equal "reversed" (read-line (socket-input c)) "cba")
+      (socket-close c)
+      (stop-program server)))
+
+(define-case "openssl s_server: each version"
+   (for-each
+      (lambda (option name)
+         (let* ((port (free-port))
+                (server (s_server port "-rev" option))
+                (c (connect port)))
+            (check-equal "protocol" (ssl-socket-protocol c) name)
+            (socket-close c)
+            (stop-program server)))
+      '("-tls1_2" "-tls1_3") '("TLSv1.2" "TLSv1.3")))
+
+(define-case "openssl s_server: a client certificate that is demanded"
+   (let* ((port (free-port))
+          (server (s_server port "-rev" "-Verify" "1" "-verify_return_error" "-CAfile" (pki "root.pem")))
+          (c (connect port :cert (pki "client.pem") :pkey (pki "client.key"))))
+      (display "abc\n" (socket-output c))
+      (flush-output-port (socket-output c))
+      (check-equal "reversed" (read-line (socket-input c)) "cba")
+      (socket-close c)
+      (stop-program server)))
+
+(define-case "openssl s_server: a page over HTTP"
+   (let* ((port (free-port))
+          (server (s_server port "-www"))
+          (c (connect port)))
+      (display "GET / HTTP/1.0\r\n\r\n" (socket-output c))
+      (flush-output-port (socket-output c))
+      (check "status" (contains? (read-line (socket-input c)) "200"))
+      (check "the rest" (>fx (string-length (read-string (socket-input c))) 100))
+      (socket-close c)
+      (stop-program server)))
+
+(define (serve-page server)
+   (let* ((s (socket-accept server)) (in (socket-input s)))
+      (let loop ()
+         (let ((line (read-line in)))
+            (unless (or (eof-object? line) (string=? line "") (string=? line "\r")) (loop))))
+      (display "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nhello from Bigloo\n" (socket-output s))
+      (socket-close s)))
+
+(define (page-server . options)
+   (apply make-ssl-server-socket 0 :cert (pki "good.pem") :pkey (pki "good.key") options))
+
+(define (program-output p)
+   (let ((text (read-string (process-output-port p))))
+      (process-wait p)
+      text))
+
+(define-case "curl gets a page, and verifies us"
+   (need "curl")
+   (for-each
+      (lambda (option)
+         (let* ((server (page-server))
+                (p (run-process "curl" "-sS" "--max-time" "15" option "--cacert" (pki "root.pem")
+                      (string-append "https://localhost:" (integer->string (socket-port-number server)) "/")
+                      :wait #f :output pipe:)))
+            (serve-page server)
+            (check-equal "page" (program-output p) "hello from Bigloo\n")
+            (check-equal "status" (process-exit-status p) 0)))
+      '("--tlsv1.2" "--tlsv1.3")))
+
+(define-case "curl shows its certificate"
+   (need "curl")
+   (let* ((server (page-server :CAs (CA)))
+          (p (run-process "curl" "-sS" "--max-time" "15" "--cacert" (pki "root.pem")
+                "--cert" (pki "client.pem") "--key" (pki "client.key")
+                (string-append "https://localhost:" (integer->string (socket-port-number server)) "/")
+                :wait #f :output pipe:)))
+      (serve-page server)
+      (check-equal "page" (program-output p) "hello from Bigloo\n")))
+
+(define-case "openssl s_client reads all that we sent before closing"
+   (need "openssl")
+   (let* ((server (page-server))
+          (p (run-process "openssl" "s_client" "-quiet" "-no_ign_eof" "-connect"
+                (string-append "localhost:" (integer->string (socket-port-number server)))
+                "-CAfile" (pki "root.pem") "-verify_return_error"
+                :wait #f :output pipe: :input pipe: :error "/dev/null"))
+          (s (socket-accept server)))
+      (display (make-string 200000 #\z) (socket-output s))
+      (socket-close s)
+      (check-equal "length" (string-length (program-output p)) 200000)))

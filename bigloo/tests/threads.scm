@@ -1,0 +1,71 @@
+;; threads.scm: client and server in one process.
+
+(define (spawn thunk)
+   (thread-start-joinable! (instantiate::pthread (body thunk))))
+
+;; What `thunk` returned, or the condition that it raised.
+(define (join thread)
+   (thread-join! thread))
+
+(define (guarded thunk)
+   (lambda ()
+      (bind-exit (return)
+         (with-handler
+            (lambda (e) (return e))
+            (thunk)))))
+
+(define (check-fine what result)
+   (when (isa? result &exception)
+      (complain result)
+      (fail what " failed"))
+   result)
+
+(define (test-server . options)
+   (apply make-ssl-server-socket 0
+      (append options
+         (list :cert (test-certificate "good") :pkey (test-key "good")))))
+
+;; A thread that accepts one connection and hands it to `handler`.
+(define (accept-one server handler)
+   (spawn (guarded (lambda () (handler (socket-accept server))))))
+
+(define (connect-to server . options)
+   (apply make-ssl-client-socket "localhost" (socket-port-number server)
+      (append options (list :timeout 10000000))))
+
+;; Both ends of one connection: `server-side` in a thread, `client-side` here. Gives what the
+;; server's side returned.
+(define (with-connection server-options client-options server-side client-side)
+   (let* ((server (apply test-server server-options))
+          (thread (accept-one server server-side))
+          (client (apply connect-to server client-options)))
+      (client-side client)
+      (let ((result (check-fine "the server's side" (join thread))))
+         (socket-close client)
+         (socket-close server)
+         result)))
+
+(define (echo-lines socket)
+   (let ((in (socket-input socket)) (out (socket-output socket)))
+      (let loop ()
+         (let ((line (read-line in)))
+            (if (eof-object? line)
+                (socket-close socket)
+                (begin
+                   (display line out)
+                   (newline out)
+                   (flush-output-port out)
+                   (loop)))))))
+
+(define (ask socket line)
+   (display line (socket-output socket))
+   (newline (socket-output socket))
+   (flush-output-port (socket-output socket))
+   (read-line (socket-input socket)))
+
+;; A plain connection: both ends, ours connected and the one accepted.
+(define (plain-pair)
+   (let* ((server (make-server-socket 0))
+          (client (make-client-socket "localhost" (socket-port-number server)))
+          (accepted (socket-accept server)))
+      (values client accepted)))
