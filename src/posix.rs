@@ -213,6 +213,12 @@ pub fn shutdown(fd: BorrowedFd<'_>, both: bool) -> io::Result<()> {
     check(unsafe { libc::shutdown(fd.as_raw_fd(), how) })
 }
 
+/// Ends the reading half of a socket: whoever waits for bytes is woken.
+pub fn shutdown_read(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: plain integers on a live descriptor.
+    check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) })
+}
+
 fn socket_option(fd: BorrowedFd<'_>, level: libc::c_int, option: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut len = mem::size_of::<libc::c_int>() as libc::socklen_t;

@@ -94,6 +94,8 @@ pub struct Socket {
     reading: Turn,
     writing: Turn,
     handshaken: AtomicBool,
+    /// Whether the reading half has been shut down.
+    read_closed: AtomicBool,
     nonblocking: AtomicBool,
     limits: LiveLimits,
     /// The peer, for messages.
@@ -202,6 +204,7 @@ impl Socket {
             reading: Turn::default(),
             writing: Turn::default(),
             handshaken: AtomicBool::new(false),
+            read_closed: AtomicBool::new(false),
             nonblocking: AtomicBool::new(false),
             limits: LiveLimits {
                 handshake: AtomicU64::new(micros(limits.handshake)),
@@ -312,6 +315,10 @@ impl Socket {
             self.wait(Readiness::READ, deadline)?;
         }
         self.drive(wait, |tls| {
+            // The kernel's end of file is not the peer's, and must not reach OpenSSL.
+            if self.read_closed.load(SeqCst) {
+                return Ok(Step::Eof);
+            }
             let step = tls.ssl.read(buffer);
             if matches!(step, Ok(Step::WantRead)) {
                 tls.patience = PATIENCE;
@@ -379,6 +386,16 @@ impl Socket {
             self.send_fin();
         }
         Ok(step)
+    }
+
+    /// Ends the reading half, on this side only: reads return the end of the stream, also those under way. Writing goes
+    /// on.
+    pub fn shutdown_read(&self) -> Result<()> {
+        let fd = self.fd().ok_or_else(closed)?;
+        self.read_closed.store(true, SeqCst);
+        // Wakes who waits. Fails only if the connection is gone already, which wakes too.
+        let _ = posix::shutdown_read(fd.as_fd());
+        Ok(())
     }
 
     fn send_fin(&self) {

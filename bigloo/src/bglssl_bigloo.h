@@ -34,6 +34,10 @@
 #define BGLSSL_ROLE_CLIENT 0
 #define BGLSSL_ROLE_SERVER 1
 
+/* objects.c: runs `finalizer` some time after `object` is unreachable, in whichever thread
+ * allocates then; it must neither block nor touch Scheme. */
+void bglssl_finalize_with(void *object, void (*finalizer)(void *object, void *unused));
+
 /* objects.c: handles of the library inside objects of the collector */
 void *bglssl_box_certificate(void *handle);
 void *bglssl_box_private_key(void *handle);

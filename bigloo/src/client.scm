@@ -43,15 +43,6 @@
        (make-string 2)
        (get-port-buffer proc buffer *default-buffer-size*)))
 
-(define (output-buffer proc buffer)
-   (cond
-      ((or (not buffer) (and (fixnum? buffer) (<=fx buffer 1)))
-       (make-string 1))
-      ((and (string? buffer) (string-null? buffer))
-       (make-string 1))
-      (else
-       (get-port-buffer proc buffer *default-buffer-size*))))
-
 (define (address host port)
    (string-append host ":" (integer->string port)))
 
@@ -69,7 +60,7 @@
           (where (address (c-string proc "the host name" host) port))
           (family (domain->int proc domain '(inet inet6 unspec)))
           (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))
-          (outbuf (output-buffer proc (if (given? buffer) buffer outbuf)))
+          (outbuf (get-port-buffer proc (if (given? buffer) buffer outbuf) *default-buffer-size*))
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
                      timeout handshake-timeout #f))

@@ -2,6 +2,7 @@
 #include <bigloo.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,33 @@ extern void *bglssl_scheme_certificate_box(obj_t certificate);
 extern obj_t bglssl_scheme_condition(int kind, obj_t proc, obj_t where, int code, int verify_result,
                                      int alert, obj_t message, obj_t reason);
 extern obj_t bglssl_scheme_raise(obj_t condition);
+
+/* ---- finalizers ---------------------------------------------------------------------------- */
+
+/* Of the collector, which Bigloo's headers declare in part only. */
+extern void GC_set_finalizer_notifier(void (*notifier)(void));
+extern void (*GC_get_finalizer_notifier(void))(void);
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void (*next_notifier)(void);
+
+static void run_finalizers(void) {
+  if (next_notifier) next_notifier();
+  GC_invoke_finalizers();
+}
+
+static void install_notifier(void) {
+  next_notifier = GC_get_finalizer_notifier();
+  GC_set_finalizer_notifier(run_finalizers);
+}
+
+/* Bigloo tells its collector to run finalizers on demand, and demands it hardly ever: a
+ * dropped socket would keep its descriptors. So they run as soon as a collection has
+ * found what they are for. */
+void bglssl_finalize_with(void *object, void (*finalizer)(void *object, void *unused)) {
+  pthread_once(&once, install_notifier);
+  GC_register_finalizer(object, finalizer, NULL, NULL, NULL);
+}
 
 /* ---- boxes ------------------------------------------------------------------------------- */
 
@@ -44,7 +72,7 @@ static void *make_box(void *handle, void (*release)(void *)) {
   box = (void *)GC_MALLOC_ATOMIC(sizeof(struct box));
   box->handle = handle;
   box->release = release;
-  GC_register_finalizer(box, finalize_box, NULL, NULL, NULL);
+  bglssl_finalize_with(box, finalize_box);
   return box;
 }
 

@@ -254,7 +254,7 @@ static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int 
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_cond_init(&link->writer_left, &attributes);
   pthread_condattr_destroy(&attributes);
-  GC_register_finalizer(link, finalize_link, NULL, NULL, NULL);
+  bglssl_finalize_with(link, finalize_link);
   return link;
 }
 

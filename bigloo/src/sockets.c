@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -105,6 +106,14 @@ obj_t bglssl_known_hostname(obj_t socket) {
   return STRINGP(name) && SOCKET(socket).family != AF_UNIX ? name : BFALSE;
 }
 
+/* TLS gathers records itself. Without this an answer would wait, some 40 ms, until the
+ * peer has acknowledged the handshake's last message. */
+static void send_at_once(obj_t socket) {
+  int on = 1;
+
+  setsockopt(SOCKET(socket).fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
 /* ---- new sockets -------------------------------------------------------------------------- */
 
 static obj_t allocate_socket(int fd, int port, obj_t hostname, obj_t hostip, int type) {
@@ -151,11 +160,11 @@ static long seek_output(void *stream, long offset, int whence) {
   return -1;
 }
 
-/* What is written to an unbuffered port goes out at once: a buffer of one byte, which
- * is never filled, and not the two bytes that the runtime takes for unbuffered. */
+/* What is written to an unbuffered port goes out at once: it has no room at all, and not
+ * the two bytes that the runtime takes for unbuffered. */
 static void set_buffering(obj_t port) {
   if (STRING_LENGTH(OUTPUT_PORT(port).buf) <= 2) {
-    bgl_output_port_buffer_set(port, make_string_sans_fill(1));
+    bgl_output_port_buffer_set(port, make_string_sans_fill(0));
     OUTPUT_PORT(port).bufmode = BGL_IONB;
   }
 }
@@ -258,9 +267,10 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
 
   for (;;) {
     obj_t where = bglssl_peer_name(socket), condition;
-    bgl_ssl_socket_t *handle =
-        bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
+    bgl_ssl_socket_t *handle;
 
+    send_at_once(socket);
+    handle = bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
     if (handle) {
       set_peer_address(socket);
       set_buffering(SOCKET(socket).output);
@@ -291,7 +301,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
     snprintf(where, sizeof(where), "%s:%d", host ? host : "*", port);
     return bglssl_raise(proc, string_to_bstring(where));
   }
-  GC_register_finalizer(owner, finalize_server, NULL, NULL, NULL);
+  bglssl_finalize_with(owner, finalize_server);
   server->tag = &tag;
   server->owner = owner;
   server->config = config;
@@ -328,6 +338,7 @@ int bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t w
   int fd = SOCKET(socket).fd;
   bgl_ssl_socket_t *handle;
 
+  send_at_once(socket);
   handle = role == BGLSSL_ROLE_SERVER
                ? bgl_ssl_upgrade_server_fd(bglssl_unbox(config), fd, buffered)
                : bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name, buffered);

@@ -18,7 +18,7 @@
 
 (define-case "openssl s_server: a line each way, verified"
    (let* ((port (free-port))
-          (server (s_server port "-rev" "-quiet"))
+          (server (s_server port "-rev"))
           (c (connect port :CAs (CA) :verify #t)))
       (display "abc\n" (socket-output c))
       (flush-output-port (socket-output c))

@@ -298,6 +298,19 @@ pub unsafe extern "C" fn bgl_ssl_socket_shutdown(socket: *const bgl_ssl_socket_t
     unsafe { step(socket, Socket::shutdown) }
 }
 
+/// Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, also those that other threads have
+/// under way. The peer is not told; writing goes on. A second call does nothing.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_STATE if the socket is closed; BGL_SSL_E_ARGUMENT for NULL. Any thread. Never blocks.
+/// See shutdown(2).
+///
+/// Precondition: socket is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socket_shutdown_read(socket: *const bgl_ssl_socket_t) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the handle.
+    guard::done(|| unsafe { handle::with(socket, Socket::shutdown_read) })
+}
+
 /// Closes the connection without losing what was written: sends what is left, close_notify and FIN, then takes and
 /// drops what the peer still sends until it has ended too, because bytes that nobody read (TLS 1.3 tickets, say) would
 /// turn the close into a reset. Then closes the descriptor. The handle remains, for questions, until it is freed.
