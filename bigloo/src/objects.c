@@ -65,11 +65,16 @@ static void finalize_box(void *object, void *unused) {
   bglssl_box_release(object);
 }
 
+/* The collector knows nothing of what a handle stands for, and would let thousands of
+ * them gather before it finds a collection worth while. So a box is as large as that,
+ * more or less. */
+#define BOX_WEIGHT 2048
+
 static void *make_box(void *handle, void (*release)(void *)) {
   struct box *box;
 
   if (!handle) return NULL;
-  box = (void *)GC_MALLOC_ATOMIC(sizeof(struct box));
+  box = (void *)GC_MALLOC_ATOMIC(sizeof(struct box) + BOX_WEIGHT);
   box->handle = handle;
   box->release = release;
   bglssl_finalize_with(box, finalize_box);

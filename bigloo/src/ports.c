@@ -32,6 +32,9 @@ extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
 /* How long the closing of a socket waits for a write that another thread has under way. */
 #define WRITER_PATIENCE_S 2
 
+/* What a connection takes outside the collector's heap, more or less: see objects.c. */
+#define LINK_WEIGHT (16 * 1024)
+
 #define INPUT_CLOSED 1
 #define OUTPUT_CLOSED 2
 #define SOCKET_CLOSED 4
@@ -231,7 +234,7 @@ static ssize_t tls_write(void *object, void *buffer, size_t size) {
 
 static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int output,
                                      const char *where) {
-  struct bglssl_link *link = (void *)GC_MALLOC_ATOMIC(sizeof(struct bglssl_link));
+  struct bglssl_link *link = (void *)GC_MALLOC_ATOMIC(sizeof(struct bglssl_link) + LINK_WEIGHT);
   pthread_condattr_t attributes;
 
   memset(link, 0, sizeof(*link));

@@ -22,6 +22,7 @@
 extern obj_t bgl_make_input_port(obj_t name, FILE *file, obj_t kind, obj_t buffer);
 extern obj_t bgl_close_input_port(obj_t port);
 extern void bgl_output_port_buffer_set(obj_t port, obj_t buffer);
+extern void bgl_input_port_buffer_set(obj_t port, obj_t buffer);
 extern long bgl_read(obj_t port, char *buffer, long size);
 extern ssize_t bgl_syswrite();
 extern obj_t make_string_sans_fill();
@@ -345,6 +346,8 @@ int bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t w
   bglssl_keep(config);
   if (!handle) {
     close_plain(socket);
+    /* Unsafe programs read what a closed port still has: let it have nothing. */
+    bgl_input_port_buffer_set(input, INPUT_PORT(input).buf);
     return -1;
   }
   set_buffering(SOCKET(socket).output);
