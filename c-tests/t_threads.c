@@ -211,6 +211,29 @@ TEST(close_wakes_a_reader_that_waits_without_a_deadline)
     free_ends(&ends);
 }
 
+TEST(shutdown_read_wakes_a_reader_and_leaves_the_writing_half)
+{
+    struct ends ends;
+    struct waiter reader;
+    char text[8];
+    blocking_ends(&ends);
+    open_waiter(&reader, ends.client);
+    pthread_t thread = start_thread(read_until_failure, &reader);
+    send_bytes(ends.server, "x", 1);
+    await_calls(&reader, 1); /* it has read once, and is about to wait or waits */
+    CHECK_OK(bgl_ssl_socket_shutdown_read(ends.client));
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_EOF, reader.status);
+    send_bytes(ends.client, "answer", 6);
+    receive_bytes(ends.server, text, 6);
+    CHECK(memcmp(text, "answer", 6) == 0);
+    CHECK_OK(bgl_ssl_socket_close(ends.client));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_shutdown_read(ends.client));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_shutdown_read(NULL));
+    close_waiter(&reader);
+    free_ends(&ends);
+}
+
 TEST(close_wakes_a_writer_that_waits_for_its_peer)
 {
     struct ends ends;
