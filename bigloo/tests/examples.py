@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Compiles and runs the programs of examples/, one case a call: examples.py BIGLOO LIBRARY CASE. `--list` names them."""
+import os
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+
+EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+PKI = pathlib.Path(os.environ.get("BGLSSL_TEST_PKI", "."))
+LIMIT = 30
+
+
+class Programs:
+    def __init__(self, bigloo, library, directory):
+        self.bigloo, self.library, self.directory = bigloo, library, directory
+        self.running = []
+
+    def compile(self, name):
+        program = self.directory / name
+        subprocess.run([self.bigloo, "-q", "-L", self.library, str(EXAMPLES / f"{name}.scm"), "-o", str(program)],
+                       check=True, cwd=self.directory, timeout=240, stdin=subprocess.DEVNULL)
+        return str(program)
+
+    def start(self, *command, **options):
+        """A server that says which port it listens on."""
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                                   **{"stdin": subprocess.DEVNULL, **options})
+        self.running.append(process)
+        return process, process.stdout.readline().split()[-1]
+
+    def stop(self):
+        for process in self.running:
+            process.kill()
+
+
+def output(*command, **options):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT,
+                          **({} if "input" in options else {"stdin": subprocess.DEVNULL}), **options).stdout
+
+
+def expect(text, part):
+    if part not in text:
+        sys.exit(f"{part!r} is not in {text!r}")
+
+
+def pki(name):
+    return str(PKI / name)
+
+
+def manual(programs):
+    server = programs.compile("manual-server")
+    client = programs.compile("manual-client")
+    _, port = programs.start(server, "0", pki("good.pem"), pki("good.key"))
+    expect(output(client, "localhost", port, pki("root.pem")), "string\nabc\n")
+
+
+def https(programs):
+    server = programs.compile("https-server")
+    client = programs.compile("https-get")
+    _, port = programs.start(server, "0", pki("good.pem"), pki("good.key"))
+    expect(output(client, "localhost", port, "/page", pki("root.pem")), "You asked: GET /page HTTP/1.1")
+    # A client that says nothing holds up nobody.
+    with socket.create_connection(("localhost", int(port))):
+        expect(output(client, "localhost", port, "/page", pki("root.pem")), "You asked: GET /page HTTP/1.1")
+    if shutil.which("curl"):
+        expect(output("curl", "-sS", "--cacert", pki("root.pem"), f"https://localhost:{port}/x"), "GET /x")
+    refused = subprocess.run([client, "localhost", port, "/", pki("root2.pem")], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL)
+    expect(refused.stderr, f"localhost:{port}: ")
+    if refused.returncode != 1:
+        sys.exit("an unknown CA was trusted")
+
+
+def chat(programs):
+    program = programs.compile("chat")
+    server, port = programs.start(program, "listen", "0", pki("good.pem"), pki("good.key"), stdin=subprocess.PIPE)
+    server.stdin.write("from the one\n")
+    server.stdin.flush()
+    client = subprocess.Popen([program, "connect", "localhost", port, pki("root.pem")], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    programs.running.append(client)
+    client.stdin.write("from the other\n")
+    client.stdin.flush()
+    expect(server.stdout.readline(), "from the other")
+    server.stdin.close()
+    client.stdin.close()
+    expect(client.stdout.read(), "from the one")
+    if client.wait(LIMIT) or server.wait(LIMIT):
+        sys.exit("the chat ended badly")
+
+
+def mail_server(listener, inject):
+    connection, _ = listener.accept()
+    connection.settimeout(LIMIT)
+    lines = connection.makefile("rw", newline="")
+
+    def talk(reply):
+        line = lines.readline()
+        lines.write(reply)
+        lines.flush()
+        return line
+
+    lines.write("220 ready\r\n")
+    lines.flush()
+    talk("250-here\r\n250 STARTTLS\r\n")
+    talk("220 go ahead\r\n" + ("250 injected\r\n" if inject else ""))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki("good.pem"), pki("good.key"))
+    try:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            lines = secure.makefile("rw", newline="")
+            talk("250-here\r\n250 AUTH PLAIN\r\n")
+            talk("221 bye\r\n")
+    except OSError:
+        pass
+
+
+def starttls(programs):
+    program = programs.compile("starttls-mail")
+    for inject in False, True:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=mail_server, args=(listener, inject), daemon=True).start()
+            result = subprocess.run([program, "localhost", str(listener.getsockname()[1]), pki("root.pem")],
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT,
+                                    stdin=subprocess.DEVNULL)
+            expect(result.stdout, "plaintext" if inject else "AUTH PLAIN")
+
+
+CASES = {"manual": manual, "https": https, "chat": chat, "starttls": starttls}
+
+
+def main():
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(CASES))
+        return
+    bigloo, library, case = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="bglssl-examples-") as directory:
+        programs = Programs(bigloo, library, pathlib.Path(directory))
+        try:
+            CASES[case](programs)
+        finally:
+            programs.stop()
+
+
+if __name__ == "__main__":
+    main()
