@@ -30,7 +30,12 @@ impl Hostname {
             )));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
-        if name.is_empty() || name.len() > 253 || name.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+        // To OpenSSL a dot in front means any host below.
+        if name.is_empty()
+            || name.starts_with('.')
+            || name.len() > 253
+            || name.bytes().any(|byte| byte <= b' ' || byte == 0x7f)
+        {
             return Err(Error::argument(format!("\"{}\" is no host name", text.escape_debug())));
         }
         let name = CString::new(name).map_err(|_| Error::argument("the host name holds a NUL"))?;
