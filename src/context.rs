@@ -65,8 +65,7 @@ impl Context {
         if context.key.identity.is_none() {
             context.prepare_to_verify()?;
         }
-        remember(&context);
-        Ok(context)
+        Ok(remember(context))
     }
 
     /// To be called before any connection that verifies its peer: reads the system's CAs, if they are the ones to trust
@@ -102,14 +101,24 @@ impl Key {
 }
 
 fn find(key: &Key) -> Option<Arc<Context>> {
-    let cache = CACHE.read().unwrap_or_else(PoisonError::into_inner);
-    cache.known.iter().filter_map(Weak::upgrade).find(|context| context.key == *key)
+    CACHE.read().unwrap_or_else(PoisonError::into_inner).find(key)
 }
 
-fn remember(context: &Arc<Context>) {
+impl Cache {
+    fn find(&self, key: &Key) -> Option<Arc<Context>> {
+        self.known.iter().filter_map(Weak::upgrade).find(|context| context.key == *key)
+    }
+}
+
+/// Puts a context in the cache, unless another thread was faster: then theirs it is.
+fn remember(context: Arc<Context>) -> Arc<Context> {
     let mut cache = CACHE.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(theirs) = cache.find(&context.key) {
+        drop(cache);
+        return theirs;
+    }
     cache.known.retain(|known| known.strong_count() > 0);
-    cache.known.push(Arc::downgrade(context));
+    cache.known.push(Arc::downgrade(&context));
     let mut dropped = None;
     if context.key.identity.is_none() {
         if cache.kept.len() == KEPT {
@@ -120,6 +129,7 @@ fn remember(context: &Arc<Context>) {
     // Freeing a context takes time: not under the lock.
     drop(cache);
     drop(dropped);
+    context
 }
 
 fn build(key: &Key) -> Result<Ctx> {
