@@ -105,6 +105,10 @@ impl Drop for Ssl {
         // SAFETY: the SSL is ours, and with it its BIO; the hooks came out of a Box and nothing has their address
         // once the SSL is gone.
         unsafe {
+            if !self.failed {
+                // Else OpenSSL takes a session that the user may hold for spoilt, because nobody said good-bye.
+                ffi::SSL_set_shutdown(self.ptr(), ffi::SSL_SENT_SHUTDOWN | ffi::SSL_RECEIVED_SHUTDOWN);
+            }
             ffi::SSL_free(self.ssl.as_ptr());
             drop(Box::from_raw(self.hooks.as_ptr()));
         }
