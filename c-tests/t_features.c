@@ -383,6 +383,26 @@ TEST_TABLE(a_session_is_resumed, versions)
     bgl_ssl_config_free(server);
 }
 
+TEST_TABLE(a_session_outlives_a_socket_that_was_freed_without_a_close, versions)
+{
+    struct service service;
+    bgl_ssl_config_t *client = resuming_client(row);
+    bgl_ssl_config_t *server = server_config("good");
+    start_service(&service, server, 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket =
+        MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    check_echo(socket, "first");
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    bgl_ssl_socket_free(socket);
+    socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+    CHECK(bgl_ssl_socket_session_reused(socket));
+    finish(socket);
+    bgl_ssl_session_free(session);
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
 TEST_TABLE(a_session_with_a_client_certificate_is_resumed, versions)
 {
     struct service service;
