@@ -15,6 +15,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo:rustc-cfg=ossl300");
     }
 
+    println!("cargo:rustc-check-cfg=cfg(npn)");
+    let left_out = env::var("DEP_OPENSSL_CONF").unwrap_or_default();
+    if !left_out.split(',').any(|what| what == "OPENSSL_NO_NEXTPROTONEG") {
+        println!("cargo:rustc-cfg=npn");
+    }
+
     // The header has the files of the door, and no others, in the order of its mod.rs.
     let door = fs::read_to_string("src/ffi/mod.rs")?;
     let nouns = door.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));

@@ -149,6 +149,57 @@
 #define BGL_SSL_NO_WAIT -1
 
 /**
+ * No event.
+ */
+#define BGL_SSL_EVENT_NONE 0
+
+/**
+ * A handshake has started.
+ */
+#define BGL_SSL_EVENT_HANDSHAKE_START 1
+
+/**
+ * A handshake is done.
+ */
+#define BGL_SSL_EVENT_HANDSHAKE_DONE 2
+
+/**
+ * A client asks for a name (bgl_ssl_connection_server_name), and the handshake waits for
+ * bgl_ssl_connection_answer_server_name or bgl_ssl_connection_refuse_server_name.
+ */
+#define BGL_SSL_EVENT_SERVER_NAME 3
+
+/**
+ * There is a new session (bgl_ssl_connection_event_id, bgl_ssl_connection_event_session).
+ */
+#define BGL_SSL_EVENT_NEW_SESSION 4
+
+/**
+ * A client wants to resume the session of an id (bgl_ssl_connection_event_id): load it, or not, before the next step.
+ */
+#define BGL_SSL_EVENT_SESSION_LOOKUP 5
+
+/**
+ * Keep events of handshakes' starts and ends.
+ */
+#define BGL_SSL_WANT_INFO_EVENTS 1
+
+/**
+ * Keep events of server names, and stop handshakes for the answer.
+ */
+#define BGL_SSL_WANT_SERVER_NAME_EVENTS 2
+
+/**
+ * Keep events of new sessions.
+ */
+#define BGL_SSL_WANT_NEW_SESSION_EVENTS 4
+
+/**
+ * Keep events of sessions that clients want to resume, and stop handshakes for them.
+ */
+#define BGL_SSL_WANT_SESSION_LOOKUP_EVENTS 8
+
+/**
  * A list of certificates, never changed.
  */
 typedef struct bgl_ssl_certificate_list_t bgl_ssl_certificate_list_t;
@@ -163,6 +214,21 @@ typedef struct bgl_ssl_certificate_t bgl_ssl_certificate_t;
  * config: from then on it is shared by all of them, and the functions that change it return BGL_SSL_E_STATE.
  */
 typedef struct bgl_ssl_config_t bgl_ssl_config_t;
+
+/**
+ * A TLS connection without a socket: ciphertext and plaintext go in and out through its functions, in pieces of any
+ * size. It never waits. One thread at a time may use it, the handle being `const` or not: a call that comes while another
+ * thread's is at work fails with BGL_SSL_E_STATE. Callbacks run between OpenSSL's calls, with no lock held: they may
+ * call anything, also on their own connection, close and free it. They must return, though: a language whose callbacks
+ * can raise or escape takes events instead (bgl_ssl_connection_next_event).
+ */
+typedef struct bgl_ssl_connection_t bgl_ssl_connection_t;
+
+/**
+ * A secure context: what connections without a socket share, such as keys and CAs. Set it up before connections are
+ * made from it: while other threads use such connections, only bgl_ssl_ctx_close and bgl_ssl_ctx_free may be called.
+ */
+typedef struct bgl_ssl_ctx_t bgl_ssl_ctx_t;
 
 /**
  * A private key: reference-counted, never changed.
@@ -232,6 +298,40 @@ typedef struct {
 } bgl_ssl_error_t;
 
 /**
+ * Tells that a handshake starts (what is 0) or is done (what is 1).
+ */
+typedef void (*bgl_ssl_info_callback_t)(bgl_ssl_connection_t *connection, int what, void *user);
+
+/**
+ * Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the connection
+ * takes a reference, or NULL for the connection's own, with no acknowledgement of the name. To refuse the client, call
+ * bgl_ssl_connection_refuse_server_name and return NULL. The name lives until the callback returns.
+ */
+typedef const bgl_ssl_ctx_t *(*bgl_ssl_sni_context_callback_t)(bgl_ssl_connection_t *connection,
+                                                               const char *name,
+                                                               void *user);
+
+/**
+ * Hands out a new session: its id, and the session serialized. On a client with TLS 1.3 this happens after the handshake,
+ * while bgl_ssl_connection_clear_out reads. Both live until the callback returns.
+ */
+typedef void (*bgl_ssl_newsession_callback_t)(bgl_ssl_connection_t *connection,
+                                              const void *id,
+                                              size_t id_len,
+                                              const void *session,
+                                              size_t session_len,
+                                              void *user);
+
+/**
+ * Asks for the session of an id that a client wants to resume: hand it over with bgl_ssl_connection_load_session, or
+ * return without.
+ */
+typedef void (*bgl_ssl_session_lookup_callback_t)(bgl_ssl_connection_t *connection,
+                                                  const void *id,
+                                                  size_t id_len,
+                                                  void *user);
+
+/**
  * Done.
  */
 #define BGL_SSL_OK 0
@@ -250,6 +350,11 @@ typedef struct {
  * The peer has ended its half of the stream, properly, with close_notify.
  */
 #define BGL_SSL_EOF 3
+
+/**
+ * Not yet (connections without a socket): look at the events, or answer, then call again.
+ */
+#define BGL_SSL_WANT_EVENT 4
 
 /**
  * An argument is unusable: NULL, out of range, not UTF-8, unknown.
@@ -669,6 +774,109 @@ bool bgl_ssl_certificate_equal(const bgl_ssl_certificate_t *a, const bgl_ssl_cer
  */
 bgl_ssl_status_t bgl_ssl_certificate_check_private_key(const bgl_ssl_certificate_t *certificate,
                                                        const bgl_ssl_private_key_t *private_key);
+
+/**
+ * Copies out the name of whom the certificate is for, a line for each part, such as "C=FR\nCN=example.org". Control
+ * characters and what is not ASCII are escaped with a backslash.
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_subject_lines(const bgl_ssl_certificate_t *certificate,
+                                         char *buf,
+                                         size_t size);
+
+/**
+ * Copies out the name of who signed the certificate, as bgl_ssl_certificate_subject_lines does.
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_issuer_lines(const bgl_ssl_certificate_t *certificate,
+                                        char *buf,
+                                        size_t size);
+
+/**
+ * Copies out the DNS names, addresses, e-mail addresses and URIs of the subjectAltName extension in one text, such as
+ * "DNS:example.org, IP Address:127.0.0.1". A value with characters by which it could pass for several names, or end the
+ * text, is quoted as JSON quotes strings (CVE-2021-44532).
+ *
+ * Returns the length of the whole text; 0 if there are none, or on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_alt_names(const bgl_ssl_certificate_t *certificate,
+                                     char *buf,
+                                     size_t size);
+
+/**
+ * Copies out the modulus of an RSA key, in upper-case hexadecimal without leading zeros.
+ *
+ * Returns the length of the whole text; 0 if the key is no RSA key, or on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_modulus(const bgl_ssl_certificate_t *certificate,
+                                   char *buf,
+                                   size_t size);
+
+/**
+ * Copies out the public exponent of an RSA key, in upper-case hexadecimal without leading zeros, such as "10001".
+ *
+ * Returns the length of the whole text; 0 if the key is no RSA key, or on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_exponent(const bgl_ssl_certificate_t *certificate,
+                                    char *buf,
+                                    size_t size);
+
+/**
+ * Copies out from when the certificate is valid, such as "Nov 23 16:49:18 2026 GMT".
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_valid_from(const bgl_ssl_certificate_t *certificate,
+                                      char *buf,
+                                      size_t size);
+
+/**
+ * Copies out until when the certificate is valid, such as "Nov 23 16:49:18 2026 GMT".
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_valid_to(const bgl_ssl_certificate_t *certificate,
+                                    char *buf,
+                                    size_t size);
+
+/**
+ * How many purposes the certificate's extended key usage has.
+ *
+ * Returns 0 if it has no such extension, or on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+size_t bgl_ssl_certificate_ext_key_usage_count(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * Copies out a purpose of the certificate's extended key usage: its OID, such as "1.3.6.1.5.5.7.3.1" (TLS servers).
+ *
+ * index: from 0 to the count less 1.
+ *
+ * Returns the length of the whole text; 0 beyond the end (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_ext_key_usage(const bgl_ssl_certificate_t *certificate,
+                                         size_t index,
+                                         char *buf,
+                                         size_t size);
 
 /**
  * The private key of a PEM file, if it is not encrypted. (Bigloo: read-private-key.)
@@ -1762,6 +1970,654 @@ size_t bgl_evp_get_hashes(char *buf,
  * Returns the bit. Never fails, never blocks; any thread.
  */
 uint64_t bgl_ssl_op_cipher_server_preference(void);
+
+/**
+ * Makes a secure context.
+ *
+ * method: "default" or a name of OpenSSL's: "SSLv23_method", "TLS_method" (TLS 1.2 and 1.3), "TLSv1_method" (any TLS
+ * that OpenSSL and the system's policy let through), "TLSv1_1_method", "TLSv1_2_method", "TLSv1_3_method" (that version
+ * alone), "SSLv3_method" (hardly any OpenSSL has it), "SSLv2_method" (none has), and each with "_server_method" or
+ * "_client_method" at its end for contexts that make only such connections.
+ *
+ * Returns a context, to be freed with bgl_ssl_ctx_free, or NULL: BGL_SSL_E_ARGUMENT for an unknown method,
+ * BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts nobody yet. Never blocks; any thread.
+ *
+ * Precondition: method is NULL or NUL-terminated.
+ */
+bgl_ssl_ctx_t *bgl_ssl_ctx_init(const char *method);
+
+/**
+ * Closes a context: nothing can be done with it any more. Connections made from it, or switched to it, live on.
+ *
+ * Returns BGL_SSL_OK, also a second time, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_close(const bgl_ssl_ctx_t *ctx);
+
+/**
+ * Frees a context; connections made from it live on. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: ctx is NULL or live, and the caller's.
+ */
+void bgl_ssl_ctx_free(bgl_ssl_ctx_t *ctx);
+
+/**
+ * Trusts the system's CAs: those of the environment's SSL_CERT_FILE and SSL_CERT_DIR, else OpenSSL's or the system's
+ * own. Each context has its own store of them.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if they cannot be read. Any thread. Blocks no
+ * longer than the disk.
+ *
+ * Precondition: ctx is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_add_root_certs(const bgl_ssl_ctx_t *ctx);
+
+/**
+ * Trusts a CA, and names it to clients that are asked for a certificate.
+ *
+ * pem: the first certificate of pem[off] to pem[off + len - 1] is taken; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no
+ * certificate. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_add_ca_cert(const bgl_ssl_ctx_t *ctx,
+                                         const void *pem,
+                                         size_t off,
+                                         size_t len);
+
+/**
+ * Adds certificate revocation lists, and demands from now on one for each certificate of a peer's chain.
+ *
+ * pem: all lists of pem[off] to pem[off + len - 1] are taken; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list.
+ * Whether CAs have been added before does not matter. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_add_crl(const bgl_ssl_ctx_t *ctx,
+                                     const void *pem,
+                                     size_t off,
+                                     size_t len);
+
+/**
+ * Proves possession of the certificate with a private key.
+ *
+ * pem: the first key of pem[off] to pem[off + len - 1] is taken; not kept.
+ * passphrase: for an encrypted key; NULL if there is none. Nobody is ever asked for one.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, the
+ * passphrase does not open it, or it does not belong to the certificate set before. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes; passphrase is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_key(const bgl_ssl_ctx_t *ctx,
+                                     const void *pem,
+                                     size_t off,
+                                     size_t len,
+                                     const char *passphrase);
+
+/**
+ * Presents a certificate, followed by the certificates that lead from it to a CA. A private key that was set before and
+ * does not belong to it is forgotten.
+ *
+ * pem: all certificates of pem[off] to pem[off + len - 1] are taken, the leaf first; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no
+ * certificate or a damaged one. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_cert(const bgl_ssl_ctx_t *ctx,
+                                      const void *pem,
+                                      size_t off,
+                                      size_t len);
+
+/**
+ * Names what a server's sessions are for: those of one name are not resumed under another. Without a name, connections
+ * that ask clients for a certificate do not resume sessions of those that do not.
+ *
+ * id: the bytes id[off] to id[off + len - 1], at most 32; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it is closed. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; id is NULL or readable for off + len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_session_id_context(const bgl_ssl_ctx_t *ctx,
+                                                    const void *id,
+                                                    size_t off,
+                                                    size_t len);
+
+/**
+ * Presents the certificate of a PKCS#12 text (RFC 7292) with its private key; the other certificates in it are trusted
+ * as CAs, named to clients, and sent where they lead from the certificate to a CA.
+ *
+ * pfx: len bytes, not kept.
+ * pass: its passphrase; NULL if there is none.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if that is no PKCS#12,
+ * lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not. Any thread.
+ * Blocks no longer than its own key derivation.
+ *
+ * Precondition: ctx is NULL or live; pfx is NULL or readable for len bytes; pass is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_load_pkcs12(const bgl_ssl_ctx_t *ctx,
+                                 const void *pfx,
+                                 size_t len,
+                                 const char *pass);
+
+/**
+ * Sets the ciphers.
+ *
+ * ciphers: names and rules for TLS 1.2 and before ("ECDHE+AESGCM:!aNULL", see openssl-ciphers(1)), suites of TLS 1.3
+ * ("TLS_AES_128_GCM_SHA256"), or both, separated by ":". Of the two kinds, one that is not mentioned stays as it is.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if no cipher is left, or
+ * a suite is unknown. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; ciphers is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_ciphers(const bgl_ssl_ctx_t *ctx,
+                                         const char *ciphers);
+
+/**
+ * Sets option bits beside those that are set already.
+ *
+ * options: OpenSSL's SSL_OP_ constants (see SSL_CTX_set_options(3)), such as bgl_ssl_op_cipher_server_preference().
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_UNSUPPORTED if OpenSSL does not
+ * take them. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_options(const bgl_ssl_ctx_t *ctx,
+                                         uint64_t options);
+
+/**
+ * Makes a connection.
+ *
+ * ctx: the secure context; it may be closed and freed while the connection lives.
+ * isserver: which end it is.
+ * request_cert: on servers, whether the client is asked for a certificate.
+ * server_name: on clients, the name to send as SNI; NULL or "" for none. Ignored on servers.
+ * reject_unauthorized: on servers that ask for a certificate, whether a client without one is refused.
+ *
+ * No handshake fails because of what is wrong with the peer's certificate: ask bgl_ssl_connection_verify_error after it.
+ *
+ * Returns a connection, to be freed with bgl_ssl_connection_free, or NULL: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if the
+ * context is closed, BGL_SSL_E_CONFIG if it is for the other end only, or has a certificate without its private key.
+ * Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; server_name is NULL or NUL-terminated.
+ */
+bgl_ssl_connection_t *bgl_ssl_connection_init(const bgl_ssl_ctx_t *ctx,
+                                              bool isserver,
+                                              bool request_cert,
+                                              const char *server_name,
+                                              bool reject_unauthorized);
+
+/**
+ * Sets what is called when a handshake starts and when it is done.
+ *
+ * callback: NULL for none.
+ * user: what it is called with.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_info_callback(const bgl_ssl_connection_t *connection,
+                                                      bgl_ssl_info_callback_t callback,
+                                                      void *user);
+
+/**
+ * Sets what is called on a server when the client asks for a name. The handshake waits for it.
+ *
+ * callback: NULL for none: then every name is acknowledged.
+ * user: what it is called with.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_sni_context_callback(const bgl_ssl_connection_t *connection,
+                                                             bgl_ssl_sni_context_callback_t callback,
+                                                             void *user);
+
+/**
+ * Sets what is called with each new session: on servers, to be found again by its id; on clients, to be resumed later.
+ *
+ * callback: NULL for none.
+ * user: what it is called with.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_newsession_callback(const bgl_ssl_connection_t *connection,
+                                                            bgl_ssl_newsession_callback_t callback,
+                                                            void *user);
+
+/**
+ * Sets what is called on a server when the client wants to resume a session by its id. The handshake waits for it. A
+ * client of TLS 1.3 may send an id that nobody ever gave it.
+ *
+ * callback: NULL for none.
+ * user: what it is called with.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_session_lookup_callback(const bgl_ssl_connection_t *connection,
+                                                                bgl_ssl_session_lookup_callback_t callback,
+                                                                void *user);
+
+/**
+ * Chooses which events are kept for bgl_ssl_connection_next_event: for callers without callbacks.
+ *
+ * kinds: the sum of BGL_SSL_WANT_..._EVENTS.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_want_events(const bgl_ssl_connection_t *connection,
+                                                int kinds);
+
+/**
+ * Takes the next event, in the order in which they happened. Take all of them after each of bgl_ssl_connection_start,
+ * bgl_ssl_connection_clear_in and bgl_ssl_connection_clear_out; then repeat the step if bgl_ssl_connection_status is
+ * BGL_SSL_WANT_EVENT.
+ *
+ * Returns BGL_SSL_EVENT_..., BGL_SSL_EVENT_NONE if there is none, also once the connection is closed, or a negative
+ * status on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+int bgl_ssl_connection_next_event(const bgl_ssl_connection_t *connection);
+
+/**
+ * Copies out the session id of the event that was taken last: as many bytes as fit.
+ *
+ * Returns the length of the whole id; 0 if the event has none, or on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_connection_event_id(const bgl_ssl_connection_t *connection,
+                                   void *buf,
+                                   size_t size);
+
+/**
+ * Copies out the serialized session of the event that was taken last: as many bytes as fit. It holds secrets.
+ *
+ * Returns the length of the whole session; 0 if the event has none, or on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_connection_event_session(const bgl_ssl_connection_t *connection,
+                                        void *buf,
+                                        size_t size);
+
+/**
+ * Answers an event BGL_SSL_EVENT_SERVER_NAME.
+ *
+ * ctx: the context to switch to, of which the connection takes a reference; NULL for the connection's own.
+ * acknowledge: for NULL, whether the client is told that its name was understood.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or connection or context is
+ * closed. Never blocks; any thread.
+ *
+ * Precondition: connection and ctx are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_answer_server_name(const bgl_ssl_connection_t *connection,
+                                                       const bgl_ssl_ctx_t *ctx,
+                                                       bool acknowledge);
+
+/**
+ * Answers an event BGL_SSL_EVENT_SERVER_NAME, or from inside the callback: the handshake fails, and the client hears that
+ * the name is unknown.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or the connection is closed.
+ * Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_refuse_server_name(const bgl_ssl_connection_t *connection);
+
+/**
+ * Copies out the server name: on clients the one that is sent, on servers the one that was received.
+ *
+ * Returns the length of the whole name; 0 if there is none, or on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_connection_server_name(const bgl_ssl_connection_t *connection,
+                                      char *buf,
+                                      size_t size);
+
+/**
+ * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH.
+ *
+ * name: a DNS name.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
+ * busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; name is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_hostname(const bgl_ssl_connection_t *connection,
+                                                 const char *name);
+
+/**
+ * Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and before
+ * where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol.
+ *
+ * names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
+ * busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; names is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_npn_protos(const bgl_ssl_connection_t *connection,
+                                                   const void *names,
+                                                   size_t len);
+
+/**
+ * Copies out the application protocol that ALPN, or NPN with a peer that still has only that, chose.
+ *
+ * Returns the length of the whole name; 0 if none was chosen, or on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_connection_get_negotiated_protocol(const bgl_ssl_connection_t *connection,
+                                                  char *buf,
+                                                  size_t size);
+
+/**
+ * Takes a step of the handshake: with what was put in by bgl_ssl_connection_write, producing what is taken out by
+ * bgl_ssl_connection_read.
+ *
+ * Returns 1 once the handshake is done, 0 if it was done before, and -1 if it is not done yet or has failed:
+ * bgl_ssl_connection_status tells. Runs callbacks. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+int bgl_ssl_connection_start(const bgl_ssl_connection_t *connection);
+
+/**
+ * Takes encrypted bytes out, to be sent to the peer.
+ *
+ * buf: receives up to len bytes from buf[off] on.
+ *
+ * Returns how many; -1 if there are none, or on failure (bgl_ssl_connection_enc_pending is 0 then). Never blocks; any
+ * thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
+ */
+long bgl_ssl_connection_read(const bgl_ssl_connection_t *connection,
+                             void *buf,
+                             size_t off,
+                             size_t len);
+
+/**
+ * Puts encrypted bytes in that came from the peer.
+ *
+ * buf: the bytes buf[off] to buf[off + len - 1]; not kept.
+ *
+ * Returns how many were taken: all, up to 2 GB at a time; -1 on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
+ */
+long bgl_ssl_connection_write(const bgl_ssl_connection_t *connection,
+                              const void *buf,
+                              size_t off,
+                              size_t len);
+
+/**
+ * Says that the peer's stream of encrypted bytes has ended: what is missing then is BGL_SSL_E_TRUNCATED rather than
+ * BGL_SSL_WANT_READ.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_write_eof(const bgl_ssl_connection_t *connection);
+
+/**
+ * Encrypts plaintext; before that, takes a step of the handshake if it is not done yet.
+ *
+ * buf: the bytes buf[off] to buf[off + len - 1]; not kept.
+ *
+ * Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status tells.
+ * Runs callbacks, during which buf is not read. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
+ */
+long bgl_ssl_connection_clear_in(const bgl_ssl_connection_t *connection,
+                                 const void *buf,
+                                 size_t off,
+                                 size_t len);
+
+/**
+ * Decrypts what the peer sent; before that, takes a step of the handshake if it is not done yet.
+ *
+ * buf: receives up to len bytes from buf[off] on.
+ *
+ * Returns how many; 0 if the peer has ended its half of the stream; -1 if there is nothing yet, or on failure:
+ * bgl_ssl_connection_status tells. Runs callbacks, during which buf is not written. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
+ */
+long bgl_ssl_connection_clear_out(const bgl_ssl_connection_t *connection,
+                                  void *buf,
+                                  size_t off,
+                                  size_t len);
+
+/**
+ * How many encrypted bytes wait to be taken out.
+ *
+ * Returns their number; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+size_t bgl_ssl_connection_enc_pending(const bgl_ssl_connection_t *connection);
+
+/**
+ * How many bytes that were put in have not been looked at yet.
+ *
+ * Returns their number; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+size_t bgl_ssl_connection_clear_pending(const bgl_ssl_connection_t *connection);
+
+/**
+ * Whether the handshake is done.
+ *
+ * Returns false also once the connection is closed, and on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bool bgl_ssl_connection_init_finishedp(const bgl_ssl_connection_t *connection);
+
+/**
+ * Sends close_notify (to be taken out by bgl_ssl_connection_read); called again, looks for the peer's.
+ *
+ * Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure:
+ * bgl_ssl_connection_status tells. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+int bgl_ssl_connection_shutdown(const bgl_ssl_connection_t *connection);
+
+/**
+ * Frees what the connection holds; without a word to the peer. What it said last (status, err, shutdown flags, events not
+ * taken aside) can still be asked.
+ *
+ * Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never blocks;
+ * any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_close(const bgl_ssl_connection_t *connection);
+
+/**
+ * Frees a connection. Takes NULL; returns nothing, never fails, never blocks. From inside a callback, the connection goes
+ * once the step has returned.
+ *
+ * Precondition: connection is NULL or live, and the caller's.
+ */
+void bgl_ssl_connection_free(bgl_ssl_connection_t *connection);
+
+/**
+ * How the last of bgl_ssl_connection_start, bgl_ssl_connection_clear_in, bgl_ssl_connection_clear_out and
+ * bgl_ssl_connection_shutdown went.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_EVENT, BGL_SSL_EOF, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, or
+ * another failure; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_status(const bgl_ssl_connection_t *connection);
+
+/**
+ * Copies out why that step failed, in one line; "ZERO_RETURN" after the peer's close_notify.
+ *
+ * Returns the length of the whole text; 0 if nothing is wrong. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_connection_err(const bgl_ssl_connection_t *connection, char *buf, size_t size);
+
+/**
+ * Whether the peer's close_notify has come, as far as it has been read.
+ *
+ * Returns false on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bool bgl_ssl_connection_received_shutdown(const bgl_ssl_connection_t *connection);
+
+/**
+ * Whether close_notify has been sent, as far as it has been taken out.
+ *
+ * Returns false on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bool bgl_ssl_connection_sent_shutdown(const bgl_ssl_connection_t *connection);
+
+/**
+ * Offers, on a client, to resume a session; the server may refuse.
+ *
+ * session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the handshake has begun, or
+ * the connection is closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; session is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_session(const bgl_ssl_connection_t *connection,
+                                                const void *session,
+                                                size_t len);
+
+/**
+ * Copies out the session, serialized (ASN.1, DER): as many bytes as fit. It holds secrets. With TLS 1.3 it can be
+ * resumed only once the server's ticket has come, which is when the new-session callback is called.
+ *
+ * Returns the length of the whole session; 0 if there is none yet, or on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_connection_get_session(const bgl_ssl_connection_t *connection,
+                                      void *buf,
+                                      size_t size);
+
+/**
+ * Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id.
+ *
+ * session: len bytes from the new-session callback; not kept. None at all takes the one handed before away.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed or
+ * busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; session is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_connection_load_session(const bgl_ssl_connection_t *connection,
+                                                 const void *session,
+                                                 size_t len);
+
+/**
+ * Whether the connection resumed a session.
+ *
+ * Returns false on failure, too. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bool bgl_ssl_connection_reused(const bgl_ssl_connection_t *connection);
+
+/**
+ * The name of the cipher in use.
+ *
+ * Returns a static text; NULL before there is one, and on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+const char *bgl_ssl_connection_get_current_cipher(const bgl_ssl_connection_t *connection);
+
+/**
+ * The lowest protocol version that has the cipher in use: not the negotiated one, which bgl_ssl_connection_protocol tells.
+ *
+ * Returns a static text, such as "TLSv1.2"; NULL before there is a cipher, and on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+const char *bgl_ssl_connection_get_current_cipher_version(const bgl_ssl_connection_t *connection);
+
+/**
+ * The negotiated protocol version.
+ *
+ * Returns a static text, such as "TLSv1.3"; NULL before there is one, and on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+const char *bgl_ssl_connection_protocol(const bgl_ssl_connection_t *connection);
+
+/**
+ * What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed.
+ *
+ * Returns NULL if it is fine, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
+ * "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "INVALID_CALL" if this could not be found
+ * out: the connection is NULL, closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+const char *bgl_ssl_connection_verify_error(const bgl_ssl_connection_t *connection);
+
+/**
+ * The peer's certificate: see bgl_ssl_certificate_subject_lines, bgl_ssl_certificate_alt_names and its other functions.
+ *
+ * Returns a certificate, to be freed with bgl_ssl_certificate_free, or NULL if the peer has sent none, and on failure:
+ * BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_certificate_t *bgl_ssl_connection_get_peer_certificate(const bgl_ssl_connection_t *connection);
+
+/**
+ * The certificates that the peer sent, its own first.
+ *
+ * Returns a list, maybe empty, to be freed with bgl_ssl_certificate_list_free, or NULL on failure: BGL_SSL_E_ARGUMENT,
+ * BGL_SSL_E_STATE. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_certificate_list_t *bgl_ssl_connection_peer_chain(const bgl_ssl_connection_t *connection);
 
 #ifdef __cplusplus
 }  // extern "C"

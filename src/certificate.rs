@@ -104,6 +104,20 @@ impl Certificate {
         self.x509.alt_names().iter().map(alt_name_text).collect()
     }
 
+    /// The further names in one text, such as "DNS:example.org, IP Address:127.0.0.1"; empty if there are none.
+    pub fn alt_names_text(&self) -> String {
+        let names = self.x509.alt_names();
+        let texts = names.iter().map(|name| {
+            let text = alt_name_text(name);
+            match text.split_once(':') {
+                Some(("IP", value)) => format!("IP Address:{value}"),
+                Some(("EMAIL", value)) => format!("email:{value}"),
+                _ => text,
+            }
+        });
+        texts.collect::<Vec<_>>().join(", ")
+    }
+
     /// Fails unless `key` belongs to this certificate.
     pub fn check_private_key(&self, key: &PrivateKey) -> Result<()> {
         if self.x509.matches(key.pkey()) {

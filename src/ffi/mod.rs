@@ -16,6 +16,8 @@ pub mod protocol;
 
 pub mod certificate;
 
+pub mod certificate_details;
+
 pub mod private_key;
 
 pub mod pkcs12;
@@ -31,3 +33,7 @@ pub mod foreign;
 pub mod random;
 
 pub mod lists;
+
+pub mod secure_context;
+
+pub mod connection;

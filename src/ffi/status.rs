@@ -13,6 +13,8 @@ pub const BGL_SSL_WANT_READ: bgl_ssl_status_t = 1;
 pub const BGL_SSL_WANT_WRITE: bgl_ssl_status_t = 2;
 /// The peer has ended its half of the stream, properly, with close_notify.
 pub const BGL_SSL_EOF: bgl_ssl_status_t = 3;
+/// Not yet (connections without a socket): look at the events, or answer, then call again.
+pub const BGL_SSL_WANT_EVENT: bgl_ssl_status_t = 4;
 /// An argument is unusable: NULL, out of range, not UTF-8, unknown.
 pub const BGL_SSL_E_ARGUMENT: bgl_ssl_status_t = -1;
 /// The thing is in no state to do this: closed, frozen, failed before.
@@ -69,6 +71,7 @@ pub extern "C" fn bgl_ssl_status_name(status: bgl_ssl_status_t) -> *const std::f
         BGL_SSL_WANT_READ => c"BGL_SSL_WANT_READ",
         BGL_SSL_WANT_WRITE => c"BGL_SSL_WANT_WRITE",
         BGL_SSL_EOF => c"BGL_SSL_EOF",
+        BGL_SSL_WANT_EVENT => c"BGL_SSL_WANT_EVENT",
         BGL_SSL_E_ARGUMENT => c"BGL_SSL_E_ARGUMENT",
         BGL_SSL_E_STATE => c"BGL_SSL_E_STATE",
         BGL_SSL_E_NO_MEMORY => c"BGL_SSL_E_NO_MEMORY",

@@ -8,7 +8,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::{pkey::Pkey, queue, ssl, sys, x509::X509};
+use super::{bio::MemReader, pkey::Pkey, queue, ssl, sys, x509::X509};
 
 /// A context. Its setters are called while it is being built; afterwards it is only read.
 pub struct Ctx(NonNull<ffi::SSL_CTX>);
@@ -33,14 +33,39 @@ const CA_FILES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// What the connections of a context may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// TLS, either end.
+    Tls,
+    /// TLS, the end that connects.
+    TlsClient,
+    /// TLS, the end that accepts.
+    TlsServer,
+    /// DTLS, either end.
+    Dtls,
+}
+
 impl Ctx {
-    /// A context for streams (TLS) or for datagrams (DTLS), either end.
-    pub fn new(datagram: bool) -> Result<Ctx> {
+    /// A context as OpenSSL makes it.
+    pub fn bare(method: Method) -> Result<Ctx> {
         super::init();
         queue::clear();
         // SAFETY: the methods are static.
-        let ctx = unsafe { ffi::SSL_CTX_new(if datagram { ffi::DTLS_method() } else { ffi::TLS_method() }) };
-        let ctx = Ctx(NonNull::new(ctx).ok_or_else(|| queue::error(Code::NoMemory, "cannot make an SSL_CTX"))?);
+        let ctx = unsafe {
+            ffi::SSL_CTX_new(match method {
+                Method::Tls => ffi::TLS_method(),
+                Method::TlsClient => ffi::TLS_client_method(),
+                Method::TlsServer => ffi::TLS_server_method(),
+                Method::Dtls => ffi::DTLS_method(),
+            })
+        };
+        NonNull::new(ctx).map(Ctx).ok_or_else(|| queue::error(Code::NoMemory, "cannot make an SSL_CTX"))
+    }
+
+    /// A context for sockets: streams (TLS) or datagrams (DTLS), either end.
+    pub fn new(datagram: bool) -> Result<Ctx> {
+        let ctx = Ctx::bare(if datagram { Method::Dtls } else { Method::Tls })?;
         // A write takes one record at a time, from wherever the caller has the rest; idle connections keep no
         // buffers; no call is repeated behind our back.
         let mode = ffi::SSL_MODE_ENABLE_PARTIAL_WRITE | ffi::SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
@@ -123,6 +148,12 @@ impl Ctx {
 
     /// Presents `leaf`, whose private key is `key`, followed by `intermediates`.
     pub fn use_certificate(&mut self, leaf: &X509, intermediates: &[X509], key: &Pkey) -> Result<()> {
+        self.use_chain(leaf, intermediates)?;
+        self.use_key(key)
+    }
+
+    /// Presents `leaf` followed by `intermediates`, once it has the key that belongs to it.
+    pub fn use_chain(&mut self, leaf: &X509, intermediates: &[X509]) -> Result<()> {
         queue::clear();
         // SAFETY: all are live; the context takes references of its own.
         let done = unsafe { ffi::SSL_CTX_use_certificate(self.as_ptr(), leaf.as_ptr()) };
@@ -132,7 +163,13 @@ impl Ctx {
             let done = unsafe { sys::add1_chain_cert(self.as_ptr(), certificate.as_ptr()) };
             queue::check(done as c_int, Code::Config, "a certificate of the chain cannot be used")?;
         }
-        // SAFETY: likewise.
+        Ok(())
+    }
+
+    /// Proves possession with `key`, which must belong to the certificate where there is one already.
+    pub fn use_key(&mut self, key: &Pkey) -> Result<()> {
+        queue::clear();
+        // SAFETY: both are live; the context takes a reference of its own.
         let done = unsafe { ffi::SSL_CTX_use_PrivateKey(self.as_ptr(), key.as_ptr()) };
         queue::check(done, Code::Config, "the private key cannot be used")
     }
@@ -188,6 +225,71 @@ impl Ctx {
             queue::check(done, Code::NoMemory, "a CA's name cannot be listed")?;
         }
         Ok(())
+    }
+
+    /// A further reference to the same context.
+    pub fn another(&self) -> Ctx {
+        // SAFETY: the context is live.
+        unsafe { ffi::SSL_CTX_up_ref(self.as_ptr()) };
+        Ctx(self.0)
+    }
+
+    /// Presents no intermediates any more.
+    pub fn clear_chain(&mut self) {
+        // SAFETY: the context is live; no certificates are given.
+        unsafe { ffi::SSL_CTX_ctrl(self.as_ptr(), sys::SSL_CTRL_CHAIN, 0, ptr::null_mut()) };
+    }
+
+    /// Whether it has a certificate to present, but no key that belongs to it.
+    pub fn lacks_key(&self) -> bool {
+        // SAFETY: the context is live; what it lends is only compared.
+        unsafe {
+            !ffi::SSL_CTX_get0_certificate(self.as_ptr()).is_null()
+                && ffi::SSL_CTX_get0_privatekey(self.as_ptr()).is_null()
+        }
+    }
+
+    /// Trusts a CA, which must be self-signed to end a chain, and names it to clients that are asked for a
+    /// certificate.
+    pub fn add_ca(&mut self, ca: &X509) -> Result<()> {
+        queue::clear();
+        // SAFETY: both are live; the store takes a reference of its own.
+        let done = unsafe { ffi::X509_STORE_add_cert(ffi::SSL_CTX_get_cert_store(self.as_ptr()), ca.as_ptr()) };
+        queue::check(done, Code::Config, "the CA certificate cannot be used")?;
+        self.name_cas_to_clients(std::slice::from_ref(ca))
+    }
+
+    /// Adds all revocation lists of a PEM text, and demands one for each certificate of a chain. Says how many.
+    pub fn add_crls(&mut self, pem: &MemReader<'_>) -> Result<usize> {
+        let mut count = 0;
+        queue::clear();
+        // SAFETY: the context is live and lends its store, which takes references of its own; the callback refuses
+        // to give a password rather than ask the terminal for one; each list is freed once.
+        unsafe {
+            let store = ffi::SSL_CTX_get_cert_store(self.as_ptr());
+            loop {
+                let ask = Some(super::pkey::no_passphrase as super::pkey::PassphraseCallback);
+                let crl = ffi::PEM_read_bio_X509_CRL(pem.as_ptr(), ptr::null_mut(), ask, ptr::null_mut());
+                if crl.is_null() {
+                    break;
+                }
+                let done = sys::X509_STORE_add_crl(store, crl);
+                ffi::X509_CRL_free(crl);
+                queue::check(done, Code::Config, "the CRL cannot be used")?;
+                count += 1;
+            }
+            if count > 0 {
+                ffi::X509_STORE_set_flags(store, sys::X509_V_FLAG_CRL_CHECK | sys::X509_V_FLAG_CRL_CHECK_ALL);
+            }
+        }
+        queue::clear();
+        Ok(count)
+    }
+
+    /// Sets option bits (`SSL_OP_*`) and says which are set now.
+    pub fn set_options(&mut self, options: u64) -> u64 {
+        // SAFETY: the context is live.
+        unsafe { ffi::SSL_CTX_set_options(self.as_ptr(), options) }
     }
 
     /// Sessions of one id context are not resumed in another. At most 32 bytes.

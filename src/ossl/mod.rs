@@ -3,6 +3,8 @@
 
 pub mod bio;
 pub mod ctx;
+pub mod engine;
+pub mod engine_hooks;
 pub mod fd_bio;
 pub mod lists;
 pub mod pkcs12;
@@ -13,6 +15,7 @@ pub mod session;
 pub mod ssl;
 pub mod sys;
 pub mod x509;
+pub mod x509_details;
 
 use openssl_sys as ffi;
 use std::{ffi::CStr, ptr, sync::OnceLock};

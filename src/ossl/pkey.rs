@@ -90,7 +90,8 @@ impl Pkey {
     }
 }
 
-type PassphraseCallback = unsafe extern "C" fn(*mut c_char, c_int, c_int, *mut c_void) -> c_int;
+/// What OpenSSL asks for a passphrase.
+pub type PassphraseCallback = unsafe extern "C" fn(*mut c_char, c_int, c_int, *mut c_void) -> c_int;
 
 fn read(
     passphrase: Option<&CStr>,

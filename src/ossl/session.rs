@@ -1,7 +1,13 @@
 //! A TLS session that a later connection may resume.
 
+use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
-use std::ptr::NonNull;
+use std::{
+    ffi::{c_int, c_long, c_uint},
+    ptr::{self, NonNull},
+};
+
+use super::queue;
 
 /// A session. OpenSSL never changes one that a connection has handed out.
 pub struct Session(NonNull<ffi::SSL_SESSION>);
@@ -18,6 +24,58 @@ impl Session {
     /// `session` is NULL or a live session, one reference of which becomes ours.
     pub unsafe fn from_owned(session: *mut ffi::SSL_SESSION) -> Option<Session> {
         NonNull::new(session).map(Session)
+    }
+
+    /// Reads what `der` wrote.
+    pub fn from_der(der: &[u8]) -> Result<Session> {
+        super::init();
+        queue::clear();
+        let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
+        let mut cursor = der.as_ptr();
+        // SAFETY: `cursor` points to `len` readable bytes; the session is new or NULL.
+        let session = unsafe { Session::from_owned(ffi::d2i_SSL_SESSION(ptr::null_mut(), &mut cursor, len)) };
+        match session {
+            Some(session) if cursor as usize == der.as_ptr() as usize + der.len() => Ok(session),
+            _ => Err(queue::error(Code::Argument, "no serialized session")),
+        }
+    }
+
+    /// The session in ASN.1, secrets included. Empty if there is nothing in it yet.
+    pub fn der(&self) -> Vec<u8> {
+        let mut der: *mut u8 = ptr::null_mut();
+        // SAFETY: the session is live; OpenSSL allocates the bytes.
+        let len = unsafe { ffi::i2d_SSL_SESSION(self.0.as_ptr(), &mut der) };
+        queue::clear();
+        // SAFETY: `der` is NULL or holds `len` bytes that are ours.
+        unsafe { super::take_bytes(der, len) }
+    }
+
+    /// The id by which a server knows it.
+    pub fn id(&self) -> Vec<u8> {
+        let mut len: c_uint = 0;
+        // SAFETY: the session is live and lends `len` bytes.
+        unsafe {
+            let id = ffi::SSL_SESSION_get_id(self.0.as_ptr(), &mut len);
+            super::bytes(id, c_int::try_from(len).unwrap_or(0)).to_vec()
+        }
+    }
+
+    /// Takes a further reference.
+    ///
+    /// # Safety
+    /// `session` is live.
+    pub unsafe fn from_borrowed(session: *mut ffi::SSL_SESSION) -> Option<Session> {
+        let session = NonNull::new(session)?;
+        // SAFETY: the caller vouches for it.
+        unsafe { ffi::SSL_SESSION_up_ref(session.as_ptr()) };
+        Some(Session(session))
+    }
+
+    /// Gives the reference away.
+    pub fn into_raw(self) -> *mut ffi::SSL_SESSION {
+        let session = self.0.as_ptr();
+        std::mem::forget(self);
+        session
     }
 
     /// For OpenSSL's functions.

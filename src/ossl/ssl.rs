@@ -365,22 +365,12 @@ impl Ssl {
         self.outcome(result, value)
     }
 
-    /// The one mapper from SSL_get_error.
     fn outcome<T>(&mut self, result: c_int, value: T) -> Result<Step<T>> {
-        if result > 0 {
-            return Ok(Step::Done(value));
-        }
         // SAFETY: the SSL is live, and the last call of this thread was on it.
-        let kind = unsafe { ffi::SSL_get_error(self.ptr(), result) };
-        match kind {
-            ffi::SSL_ERROR_WANT_READ => Ok(Step::WantRead),
-            ffi::SSL_ERROR_WANT_WRITE => Ok(Step::WantWrite),
-            ffi::SSL_ERROR_ZERO_RETURN => Ok(Step::Eof),
-            _ => {
-                self.failed = true;
-                Err(self.failure(kind))
-            }
-        }
+        unsafe { step_of(self.ptr(), result, value) }.map_err(|kind| {
+            self.failed = true;
+            self.failure(kind)
+        })
     }
 
     fn failure(&mut self, kind: c_int) -> Error {
@@ -515,6 +505,23 @@ fn no_certificate() -> Error {
     Error::new(Code::Verify, "the peer has shown no certificate")
 }
 
+/// The one mapper from SSL_get_error. What is neither done nor waiting is returned as SSL_get_error has it.
+///
+/// # Safety
+/// `ssl` is live, and the last OpenSSL call of this thread was on it and returned `result`.
+pub unsafe fn step_of<T>(ssl: *const ffi::SSL, result: c_int, value: T) -> std::result::Result<Step<T>, c_int> {
+    if result > 0 {
+        return Ok(Step::Done(value));
+    }
+    // SAFETY: the caller vouches for it.
+    match unsafe { ffi::SSL_get_error(ssl, result) } {
+        ffi::SSL_ERROR_WANT_READ => Ok(Step::WantRead),
+        ffi::SSL_ERROR_WANT_WRITE => Ok(Step::WantWrite),
+        ffi::SSL_ERROR_ZERO_RETURN => Ok(Step::Eof),
+        kind => Err(kind),
+    }
+}
+
 fn verify_mode(role: Role, policy: &PeerPolicy) -> c_int {
     match (role, policy.ask) {
         (Role::Client, _) if policy.chain || policy.accepted.is_some() => ffi::SSL_VERIFY_PEER,
@@ -622,7 +629,7 @@ pub unsafe extern "C" fn alpn_callback(
 }
 
 /// The names in a list of length-prefixed names.
-fn alpn_names(mut wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn alpn_names(mut wire: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (&len, rest) = wire.split_first()?;
         let (name, rest) = rest.split_at_checked(usize::from(len))?;
@@ -639,11 +646,21 @@ pub unsafe fn acknowledge_server_names(ctx: *mut ffi::SSL_CTX) {
     unsafe extern "C" fn acknowledge(_: *mut ffi::SSL, _: *mut c_int, _: *mut c_void) -> c_int {
         ffi::SSL_TLSEXT_ERR_OK
     }
+    // SAFETY: the caller vouches for the context.
+    unsafe { set_server_name_callback(ctx, acknowledge) }
+}
+
+/// What OpenSSL calls on servers once it has read the client's SNI, or that there is none.
+pub type ServerNameCallback = unsafe extern "C" fn(*mut ffi::SSL, *mut c_int, *mut c_void) -> c_int;
+
+/// SSL_CTX_set_tlsext_servername_callback, a macro in C.
+///
+/// # Safety
+/// `ctx` is live.
+pub unsafe fn set_server_name_callback(ctx: *mut ffi::SSL_CTX, callback: ServerNameCallback) {
     // SAFETY: the control wants a function of this type, passed as a pointer to a function of none.
     unsafe {
-        let callback: unsafe extern "C" fn() = std::mem::transmute(
-            acknowledge as unsafe extern "C" fn(*mut ffi::SSL, *mut c_int, *mut c_void) -> c_int,
-        );
+        let callback = std::mem::transmute::<ServerNameCallback, unsafe extern "C" fn()>(callback);
         sys::SSL_CTX_callback_ctrl(ctx, sys::SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, Some(callback));
     }
 }

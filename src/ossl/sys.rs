@@ -2,7 +2,7 @@
 
 use openssl_sys::{
     ASN1_STRING, ASN1_TIME, BIO, BIO_METHOD, EVP_MD, EVP_PKEY, GENERAL_NAME, PKCS12, SSL, SSL_CTX, SSL_SESSION,
-    X509, X509_NAME, X509_STORE_CTX,
+    X509, X509_CRL, X509_NAME, X509_STORE, X509_STORE_CTX,
 };
 use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
 
@@ -16,6 +16,8 @@ pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
 pub const SSL_MODE_RELEASE_BUFFERS: c_long = 0x10;
 pub const X509_V_FLAG_PARTIAL_CHAIN: c_ulong = 0x80000;
+pub const X509_V_FLAG_CRL_CHECK: c_ulong = 0x4;
+pub const X509_V_FLAG_CRL_CHECK_ALL: c_ulong = 0x8;
 pub const X509_V_ERR_HOSTNAME_MISMATCH: c_int = 62;
 pub const X509_V_ERR_IP_ADDRESS_MISMATCH: c_int = 64;
 pub const X509_V_ERR_CERT_REJECTED: c_int = 28;
@@ -25,13 +27,23 @@ pub const BIO_CTRL_WPENDING: c_int = 13;
 pub const BIO_CTRL_DUP: c_int = 12;
 pub const SSL_OP_NO_COMPRESSION: u64 = 1 << 17;
 pub const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
+pub const SSL_CTRL_CHAIN: c_int = 88;
 pub const SSL_CTRL_CHAIN_CERT: c_int = 89;
 pub const SSL_CTRL_SET_GROUPS_LIST: c_int = 92;
 pub const SSL_CTRL_SET_MIN_PROTO_VERSION: c_int = 123;
 pub const SSL_CTRL_SET_MAX_PROTO_VERSION: c_int = 124;
 pub const TLSEXT_NAMETYPE_HOST_NAME: c_int = 0;
+pub const TLSEXT_TYPE_SERVER_NAME: c_uint = 0;
+pub const TLSEXT_TYPE_PSK: c_uint = 41;
+pub const SSL_AD_UNRECOGNIZED_NAME: c_int = 112;
+pub const SSL_CB_HANDSHAKE_START: c_int = 0x10;
+pub const SSL_CB_HANDSHAKE_DONE: c_int = 0x20;
+pub const SSL_SESS_CACHE_NO_AUTO_CLEAR: c_long = 0x80;
+pub const BIO_C_SET_BUF_MEM_EOF_RETURN: c_int = 130;
 pub const OBJ_NAME_TYPE_MD_METH: c_int = 1;
 pub const OBJ_NAME_TYPE_CIPHER_METH: c_int = 2;
+pub const XN_FLAG_SEP_MULTILINE: c_ulong = 4 << 16;
+pub const ASN1_STRFLGS_ESC_CTRL: c_ulong = 2;
 pub const XN_FLAG_RFC2253: c_ulong = 0x0111_0317;
 pub const ASN1_STRFLGS_ESC_MSB: c_ulong = 4;
 pub const SSL3_VERSION: c_int = 0x300;
@@ -44,6 +56,10 @@ pub const DTLS1_2_VERSION: c_int = 0xfefd;
 pub type CertVerifyCallback = unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int;
 pub type AlpnCallback =
     unsafe extern "C" fn(*mut SSL, *mut *const c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;
+
+#[cfg(npn)]
+pub type NpnSelectCallback =
+    unsafe extern "C" fn(*mut SSL, *mut *mut c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;
 
 /// The part of OBJ_NAME that its iteration hands out.
 #[repr(C)]
@@ -96,6 +112,11 @@ unsafe extern "C" {
         user: *mut c_void,
     ) -> *mut EVP_PKEY;
     pub fn SSL_CTX_set_cert_verify_callback(ctx: *mut SSL_CTX, cb: Option<CertVerifyCallback>, arg: *mut c_void);
+    pub fn SSL_set_session_id_context(ssl: *mut SSL, id: *const c_uchar, len: c_uint) -> c_int;
+    pub fn SSL_set_info_callback(ssl: *mut SSL, cb: Option<unsafe extern "C" fn(*const SSL, c_int, c_int)>);
+    pub fn SSL_in_before(ssl: *const SSL) -> c_int;
+    pub fn BIO_ctrl_pending(bio: *mut BIO) -> usize;
+    pub fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;
     pub fn SSL_get_ex_data_X509_STORE_CTX_idx() -> c_int;
     pub fn SSL_get1_session(ssl: *mut SSL) -> *mut SSL_SESSION;
     pub fn SSL_has_pending(ssl: *const SSL) -> c_int;
@@ -118,6 +139,23 @@ unsafe extern "C" {
     pub fn OPENSSL_sk_value(stack: *const c_void, i: c_int) -> *mut c_void;
     pub fn OPENSSL_sk_free(stack: *mut c_void);
     pub fn OPENSSL_sk_pop(stack: *mut c_void) -> *mut c_void;
+}
+
+#[cfg(not(ossl300))]
+unsafe extern "C" {
+    pub fn EVP_PKEY_get0_RSA(key: *const EVP_PKEY) -> *const openssl_sys::RSA;
+}
+
+// Next protocol negotiation, the draft that ALPN replaced: TLS 1.2 and before, where OpenSSL was built with it.
+#[cfg(npn)]
+unsafe extern "C" {
+    pub fn SSL_CTX_set_next_protos_advertised_cb(
+        ctx: *mut SSL_CTX,
+        cb: Option<unsafe extern "C" fn(*mut SSL, *mut *const c_uchar, *mut c_uint, *mut c_void) -> c_int>,
+        arg: *mut c_void,
+    );
+    pub fn SSL_CTX_set_next_proto_select_cb(ctx: *mut SSL_CTX, cb: Option<NpnSelectCallback>, arg: *mut c_void);
+    pub fn SSL_get0_next_proto_negotiated(ssl: *const SSL, data: *mut *const c_uchar, len: *mut c_uint);
 }
 
 /// SSL_get1_peer_certificate: a new reference, or NULL.

@@ -1,0 +1,7 @@
+//! The engine: TLS without a socket, over two memory buffers, with the meanings of node 0.10's SecureContext and
+//! Connection.
+
+pub mod connection;
+pub mod method;
+pub mod secure_context;
+pub mod verify_error;

@@ -1,0 +1,176 @@
+//! What a certificate says, in the words of node 0.10.
+
+use crate::{
+    certificate::{Certificate, Party},
+    error::{Error, Result},
+};
+use std::ffi::c_char;
+
+use super::{certificate::bgl_ssl_certificate_t, convert, guard, handle};
+
+/// Copies out what `text` finds.
+///
+/// Precondition: certificate is NULL or live, buf NULL or writable for size bytes.
+unsafe fn copy(
+    certificate: *const bgl_ssl_certificate_t,
+    buf: *mut c_char,
+    size: usize,
+    text: impl FnOnce(&Certificate) -> Result<Vec<u8>>,
+) -> usize {
+    // SAFETY: the caller vouches for handle and buffer.
+    guard::or(0, || unsafe {
+        let text = handle::with(certificate, text)?;
+        convert::copy_text(&text, buf, size)
+    })
+}
+
+/// Copies out the name of whom the certificate is for, a line for each part, such as "C=FR\nCN=example.org". Control
+/// characters and what is not ASCII are escaped with a backslash.
+///
+/// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_subject_lines(
+    certificate: *const bgl_ssl_certificate_t,
+    buf: *mut c_char,
+    size: usize,
+) -> usize {
+    // SAFETY: the caller vouches for handle and buffer.
+    unsafe { copy(certificate, buf, size, |certificate| certificate.x509().name_lines(Party::Subject)) }
+}
+
+/// Copies out the name of who signed the certificate, as bgl_ssl_certificate_subject_lines does.
+///
+/// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_issuer_lines(
+    certificate: *const bgl_ssl_certificate_t,
+    buf: *mut c_char,
+    size: usize,
+) -> usize {
+    // SAFETY: the caller vouches for handle and buffer.
+    unsafe { copy(certificate, buf, size, |certificate| certificate.x509().name_lines(Party::Issuer)) }
+}
+
+/// Copies out the DNS names, addresses, e-mail addresses and URIs of the subjectAltName extension in one text, such as
+/// "DNS:example.org, IP Address:127.0.0.1". A value with characters by which it could pass for several names, or end the
+/// text, is quoted as JSON quotes strings (CVE-2021-44532).
+///
+/// Returns the length of the whole text; 0 if there are none, or on failure. Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_alt_names(
+    certificate: *const bgl_ssl_certificate_t,
+    buf: *mut c_char,
+    size: usize,
+) -> usize {
+    // SAFETY: the caller vouches for handle and buffer.
+    unsafe { copy(certificate, buf, size, |certificate| Ok(certificate.alt_names_text().into_bytes())) }
+}
+
+/// Copies out the modulus of an RSA key, in upper-case hexadecimal without leading zeros.
+///
+/// Returns the length of the whole text; 0 if the key is no RSA key, or on failure. Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_modulus(
+    certificate: *const bgl_ssl_certificate_t,
+    buf: *mut c_char,
+    size: usize,
+) -> usize {
+    let modulus = |certificate: &Certificate| certificate.x509().rsa().map(|(modulus, _)| modulus);
+    // SAFETY: the caller vouches for handle and buffer.
+    unsafe { copy(certificate, buf, size, |certificate| Ok(modulus(certificate).unwrap_or_default().into_bytes())) }
+}
+
+/// Copies out the public exponent of an RSA key, in upper-case hexadecimal without leading zeros, such as "10001".
+///
+/// Returns the length of the whole text; 0 if the key is no RSA key, or on failure. Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_exponent(
+    certificate: *const bgl_ssl_certificate_t,
+    buf: *mut c_char,
+    size: usize,
+) -> usize {
+    let exponent = |certificate: &Certificate| certificate.x509().rsa().map(|(_, exponent)| exponent);
+    // SAFETY: the caller vouches for handle and buffer.
+    unsafe {
+        copy(certificate, buf, size, |certificate| Ok(exponent(certificate).unwrap_or_default().into_bytes()))
+    }
+}
+
+/// Copies out from when the certificate is valid, such as "Nov 23 16:49:18 2026 GMT".
+///
+/// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_valid_from(
+    certificate: *const bgl_ssl_certificate_t,
+    buf: *mut c_char,
+    size: usize,
+) -> usize {
+    // SAFETY: the caller vouches for handle and buffer.
+    unsafe { copy(certificate, buf, size, |certificate| certificate.x509().valid_from()) }
+}
+
+/// Copies out until when the certificate is valid, such as "Nov 23 16:49:18 2026 GMT".
+///
+/// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_valid_to(
+    certificate: *const bgl_ssl_certificate_t,
+    buf: *mut c_char,
+    size: usize,
+) -> usize {
+    // SAFETY: the caller vouches for handle and buffer.
+    unsafe { copy(certificate, buf, size, |certificate| certificate.x509().valid_to()) }
+}
+
+/// How many purposes the certificate's extended key usage has.
+///
+/// Returns 0 if it has no such extension, or on failure. Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_ext_key_usage_count(
+    certificate: *const bgl_ssl_certificate_t,
+) -> usize {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(0, || unsafe {
+        handle::with(certificate, |certificate| Ok(certificate.x509().ext_key_usage().len()))
+    })
+}
+
+/// Copies out a purpose of the certificate's extended key usage: its OID, such as "1.3.6.1.5.5.7.3.1" (TLS servers).
+///
+/// index: from 0 to the count less 1.
+///
+/// Returns the length of the whole text; 0 beyond the end (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+///
+/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_ext_key_usage(
+    certificate: *const bgl_ssl_certificate_t,
+    index: usize,
+    buf: *mut c_char,
+    size: usize,
+) -> usize {
+    let oid = |certificate: &Certificate| {
+        let oids = certificate.x509().ext_key_usage();
+        oids.get(index).map(|oid| oid.clone().into_bytes()).ok_or_else(|| {
+            Error::argument(format!("the extended key usage has {} purposes, and none at {index}", oids.len()))
+        })
+    };
+    // SAFETY: the caller vouches for handle and buffer.
+    unsafe { copy(certificate, buf, size, oid) }
+}
