@@ -2,7 +2,7 @@
 """Our two ends against other libraries' tools, in both directions: OpenSSL's, curl, Python's ssl, GnuTLS's; with RSA,
 ECDSA and Ed25519 certificates, over TLS 1.2 and 1.3, with and without client certificates.
 
-  interop.py DIRECTORY    the directory of interop_client and interop_server; BGLSSL_TEST_PKI names the certificates
+  interop.py PREFIX    PREFIX_client and PREFIX_server are our ends, by their paths; BGLSSL_TEST_PKI names the certificates
 """
 
 import concurrent.futures
@@ -15,6 +15,7 @@ import sys
 import threading
 
 PROGRAMS = sys.argv[1]
+NAME = os.path.basename(PROGRAMS)
 PKI = os.environ["BGLSSL_TEST_PKI"]
 SECONDS = 30
 CA = f"{PKI}/root.pem"
@@ -148,7 +149,7 @@ def await_listener(port, process):
 
 def our_client(port, version, certificate="-", host="localhost", ca=CA):
     cert, key = pair(certificate) if certificate != "-" else ("-", "-")
-    return run(f"{PROGRAMS}/interop_client", host, str(port), VERSIONS[version], ca, cert, key)
+    return run(f"{PROGRAMS}_client", host, str(port), VERSIONS[version], ca, cert, key)
 
 
 def check_our_client(port, version, server_name, reply, certificate="-"):
@@ -229,7 +230,7 @@ def python_server(kind, version, client=None):
 
 def our_server(kind, version, client=None):
     cert, key = pair(KINDS[kind])
-    server = Running(f"{PROGRAMS}/interop_server", VERSIONS[version], CA if client else "-", cert, key)
+    server = Running(f"{PROGRAMS}_server", VERSIONS[version], CA if client else "-", cert, key)
     return server, server.await_text(r"port (\d+)")[1]
 
 
@@ -331,7 +332,8 @@ def curl_without_certificate(kind, version, client=None):
     with server:
         status, output = run(*command, f"https://localhost:{port}/")
         expect(status != 0, "curl got through", output)
-        expect(server.end() == 1 and "BGL_SSL_E_VERIFY" in server.output, "not refused", server.output)
+        reason = "BGL_SSL_E_VERIFY" if NAME == "interop" else "peer did not return a certificate"
+        expect(server.end() == 1 and reason in server.output, "not refused", server.output)
 
 
 def cases():
@@ -345,17 +347,41 @@ def cases():
     for peer in (openssl_server_of_a_stranger, openssl_server_of_another_name, curl_without_certificate):
         for version in VERSIONS:
             yield f"{peer.__name__}_tls_{version}_is_refused", peer, ("rsa", version)
+    for peer in (npn_server, npn_client) if NAME == "interop_engine" else ():
+        yield peer.__name__, peer, ("ecdsa", "1.2")
+
+
+# ---- NPN, which only connections without a socket have, for peers without ALPN ----
+
+
+def npn_server(kind, version):
+    cert, key = pair(KINDS[kind])
+    command = [tool("openssl"), "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-rev"]
+    with Running(*command, f"-tls{version.replace('.', '_')}", "-nextprotoneg", "spdy/3,http/1.1") as server:
+        port = server.await_text(r"ACCEPT \S+:(\d+)")[1]
+        status, output = our_client(port, version)
+        expect(status == 0 and "alpn http/1.1\n" in output, "no protocol", output)
+
+
+def npn_client(kind, version):
+    server, port = our_server(kind, version)
+    with server:
+        command = [tool("openssl"), "s_client", "-CAfile", CA, "-nextprotoneg", "spdy/3,http/1.1"]
+        command += [f"-tls{version.replace('.', '_')}", "-connect", f"127.0.0.1:{port}"]
+        status, output = run(*command, text="ping\n")
+        expect("Next protocol: (1) http/1.1" in output, "no protocol", output)
+        expect("alpn http/1.1\n" in server.await_text(r"(?s).*got ping")[0], "no protocol", server.output)
 
 
 def line_of(case):
     name, peer, arguments = case
     try:
         peer(*arguments)
-        return f"ok interop_{name}"
+        return f"ok {NAME}_{name}"
     except Missing as missing:
-        return f"skip interop_{name}: {missing}"
+        return f"skip {NAME}_{name}: {missing}"
     except (Failed, OSError, subprocess.TimeoutExpired) as failure:
-        return f"not ok interop_{name}: {' '.join(str(failure).split())}"
+        return f"not ok {NAME}_{name}: {' '.join(str(failure).split())}"
 
 
 def main():

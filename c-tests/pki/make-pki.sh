@@ -117,6 +117,21 @@ key self-signed
 issue self-signed - "$LEAF
 subjectAltName=$LOCAL"
 
+# One DNS name that reads as two, where nobody quotes it.
+key forged-names
+issue forged-names root "$LEAF
+subjectAltName=@names
+[names]
+DNS.1=\"good.example, DNS:evil.example\"
+DNS.2=localhost"
+
+# A revocation list of each CA; root has revoked one certificate.
+leaf revoked root "$LOCAL"
+quietly openssl ca -config openssl.cnf -keyfile root.key -cert root.pem -revoke revoked.pem
+for ca in root intermediate; do
+    quietly openssl ca -config openssl.cnf -keyfile $ca.key -cert $ca.pem -gencrl -crldays 3650 -out $ca.crl
+done
+
 purpose client root clientAuth
 purpose client2 root clientAuth
 purpose client-stranger root2 clientAuth

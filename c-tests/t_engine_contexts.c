@@ -1,0 +1,374 @@
+/* Secure contexts: methods, keys, certificates, CAs, revocation lists, ciphers, options. */
+#define _GNU_SOURCE
+#include "engine.h"
+
+/* ---- methods ---- */
+
+static const struct method {
+    const char *name;
+    const char *protocol; /* NULL: this OpenSSL may lack it */
+} methods[] = {
+    {"default", "TLSv1.3"},        {"SSLv23_method", "TLSv1.3"},  {"TLS_method", "TLSv1.3"},
+    {"TLSv1_method", "TLSv1.3"},   {"TLSv1_1_method", NULL},      {"TLSv1_2_method", "TLSv1.2"},
+    {"TLSv1_3_method", "TLSv1.3"}, {"SSLv3_method", NULL},
+};
+
+TEST_TABLE(method, methods)
+{
+    const struct method *it = row;
+    bgl_ssl_ctx_t *client = bgl_ssl_ctx_init(it->name);
+    if (!client && !it->protocol) {
+        CHECK_STATUS(BGL_SSL_E_UNSUPPORTED, last_error().code);
+        CHECK_MESSAGE("method not supported");
+        return;
+    }
+    CHECK(client);
+    bgl_ssl_ctx_t *server = server_ctx(it->name, "good-rsa");
+    struct pair pair = make_pair(client, server);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    if (it->protocol)
+        CHECK_STRING(it->protocol, bgl_ssl_connection_protocol(pair.client));
+    free_pair(&pair);
+    bgl_ssl_ctx_free(client);
+    bgl_ssl_ctx_free(server);
+}
+
+TEST(methods_of_one_end_make_only_such_connections)
+{
+    static const char *const families[] = {"SSLv23", "TLSv1", "TLS", "TLSv1_2", "TLSv1_3"};
+    for (size_t i = 0; i < COUNT(families); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s_client_method", families[i]);
+        bgl_ssl_ctx_t *client = new_ctx(name);
+        snprintf(name, sizeof name, "%s_server_method", families[i]);
+        bgl_ssl_ctx_t *server = server_ctx(name, "good");
+        CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(client, true, false, NULL, false));
+        CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(server, false, false, NULL, false));
+        struct pair pair = make_pair(client, server);
+        shake_hands(&pair);
+        check_shaken(&pair);
+        free_pair(&pair);
+        bgl_ssl_ctx_free(client);
+        bgl_ssl_ctx_free(server);
+    }
+}
+
+TEST(sslv2_is_unsupported)
+{
+    static const char *const names[] = {"SSLv2_method", "SSLv2_server_method", "SSLv2_client_method"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        CHECK_REFUSED(BGL_SSL_E_UNSUPPORTED, bgl_ssl_ctx_init(names[i]));
+        CHECK_MESSAGE("method not supported");
+    }
+}
+
+TEST(an_unknown_method_is_an_argument_error)
+{
+    static const char *const names[] = {"", "tls", "TLSv1", "TLSv9_method", "TLS_method ", "\xff"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_ctx_init(names[i]));
+}
+
+/* ---- life ---- */
+
+TEST(a_context_closes_twice_and_does_nothing_then)
+{
+    bgl_ssl_ctx_t *ctx = client_ctx("default");
+    CHECK_OK(bgl_ssl_ctx_close(ctx));
+    CHECK_OK(bgl_ssl_ctx_close(ctx));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_ctx_add_root_certs(ctx));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_ctx_set_ciphers(ctx, "HIGH"));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_ctx_set_options(ctx, 0));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_ctx_set_session_id_context(ctx, "x", 0, 1));
+    CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_connection_init(ctx, false, false, NULL, false));
+    bgl_ssl_ctx_free(ctx);
+}
+
+/* ---- who is trusted ---- */
+
+static const char *verdict_of(const bgl_ssl_ctx_t *client, const char *server_name)
+{
+    bgl_ssl_ctx_t *server = server_ctx("default", server_name);
+    struct pair pair = make_pair(client, server);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    const char *verdict = verify_error(pair.client);
+    free_pair(&pair);
+    bgl_ssl_ctx_free(server);
+    return verdict;
+}
+
+TEST(root_certs_are_those_of_ssl_cert_file)
+{
+    setenv("SSL_CERT_FILE", pki("root.pem"), 1);
+    bgl_ssl_ctx_t *client = new_ctx("default");
+    CHECK_OK(bgl_ssl_ctx_add_root_certs(client));
+    CHECK_STRING("fine", verdict_of(client, "good"));
+    CHECK_STRING("UNABLE_TO_VERIFY_LEAF_SIGNATURE", verdict_of(client, "stranger"));
+    bgl_ssl_ctx_free(client);
+}
+
+TEST(root_certs_are_each_contexts_own)
+{
+    setenv("SSL_CERT_FILE", pki("root.pem"), 1);
+    bgl_ssl_ctx_t *one = new_ctx("default"), *two = new_ctx("default");
+    CHECK_OK(bgl_ssl_ctx_add_root_certs(one));
+    CHECK_OK(bgl_ssl_ctx_add_root_certs(two));
+    trust(one, "root2.pem");
+    CHECK_STRING("fine", verdict_of(one, "stranger"));
+    CHECK_STRING("UNABLE_TO_VERIFY_LEAF_SIGNATURE", verdict_of(two, "stranger"));
+    bgl_ssl_ctx_free(one);
+    CHECK_STRING("fine", verdict_of(two, "good"));
+    bgl_ssl_ctx_free(two);
+}
+
+TEST(a_ca_in_the_middle_of_a_buffer_is_trusted)
+{
+    size_t length;
+    const char *pem = pki_text("root.pem", &length);
+    char *buffer = malloc(length + 20);
+    memset(buffer, '-', length + 20);
+    memcpy(buffer + 7, pem, length);
+    bgl_ssl_ctx_t *client = new_ctx("default");
+    CHECK_OK(bgl_ssl_ctx_add_ca_cert(client, buffer, 7, length));
+    CHECK_STRING("fine", verdict_of(client, "good"));
+    bgl_ssl_ctx_free(client);
+    free(buffer);
+}
+
+TEST(a_ca_added_twice_is_fine)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default");
+    trust(client, "root.pem");
+    CHECK_STRING("fine", verdict_of(client, "good"));
+    bgl_ssl_ctx_free(client);
+}
+
+static void add_crl(bgl_ssl_ctx_t *ctx, const char *file)
+{
+    size_t length;
+    const char *pem = pki_text(file, &length);
+    CHECK_OK(bgl_ssl_ctx_add_crl(ctx, pem, 0, length));
+}
+
+TEST(a_crl_may_come_before_any_ca)
+{
+    bgl_ssl_ctx_t *client = new_ctx("default");
+    add_crl(client, "root.crl");
+    trust(client, "root.pem");
+    CHECK_STRING("CERT_REVOKED", verdict_of(client, "revoked"));
+    CHECK_STRING("fine", verdict_of(client, "good"));
+    bgl_ssl_ctx_free(client);
+}
+
+TEST(without_a_crl_nothing_is_revoked)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default");
+    CHECK_STRING("fine", verdict_of(client, "revoked"));
+    bgl_ssl_ctx_free(client);
+}
+
+TEST(each_certificate_of_a_chain_needs_a_crl)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default");
+    add_crl(client, "root.crl");
+    CHECK_STRING("UNABLE_TO_GET_CRL", verdict_of(client, "chained"));
+    add_crl(client, "intermediate.crl");
+    CHECK_STRING("fine", verdict_of(client, "chained"));
+    bgl_ssl_ctx_free(client);
+}
+
+/* ---- what is presented ---- */
+
+TEST(a_chain_is_presented_whole)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default");
+    CHECK_STRING("fine", verdict_of(client, "chained"));
+    bgl_ssl_ctx_free(client);
+}
+
+TEST(an_encrypted_key_needs_its_passphrase)
+{
+    size_t length;
+    bgl_ssl_ctx_t *ctx = new_ctx("default");
+    const char *pem = pki_text("good.pem", &length);
+    CHECK_OK(bgl_ssl_ctx_set_cert(ctx, pem, 0, length));
+    pem = pki_text("good-encrypted.key", &length);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
+    CHECK_MESSAGE("passphrase");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, "wrong"));
+    CHECK_OK(bgl_ssl_ctx_set_key(ctx, pem, 0, length, "secret"));
+    pem = pki_text("good-rsa-encrypted-old.key", &length);
+    CHECK_OK(bgl_ssl_ctx_set_key(ctx, pem, 0, length, "secret"));
+    bgl_ssl_ctx_free(ctx);
+}
+
+TEST(a_key_of_another_certificate_is_refused)
+{
+    size_t length;
+    bgl_ssl_ctx_t *ctx = new_ctx("default");
+    const char *pem = pki_text("good.pem", &length);
+    CHECK_OK(bgl_ssl_ctx_set_cert(ctx, pem, 0, length));
+    pem = pki_text("stranger.key", &length);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
+    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(ctx, true, false, NULL, false));
+    bgl_ssl_ctx_free(ctx);
+}
+
+TEST(a_certificate_of_another_key_is_found_out)
+{
+    size_t length;
+    bgl_ssl_ctx_t *ctx = new_ctx("default");
+    const char *pem = pki_text("stranger.key", &length);
+    CHECK_OK(bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
+    pem = pki_text("good.pem", &length);
+    CHECK_OK(bgl_ssl_ctx_set_cert(ctx, pem, 0, length));
+    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(ctx, true, false, NULL, false));
+    bgl_ssl_ctx_free(ctx);
+}
+
+TEST(the_key_may_come_before_the_certificate)
+{
+    size_t length;
+    bgl_ssl_ctx_t *server = new_ctx("default"), *client = client_ctx("default");
+    const char *pem = pki_text("good.key", &length);
+    CHECK_OK(bgl_ssl_ctx_set_key(server, pem, 0, length, NULL));
+    pem = pki_text("good.pem", &length);
+    CHECK_OK(bgl_ssl_ctx_set_cert(server, pem, 0, length));
+    struct pair pair = make_pair(client, server);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    free_pair(&pair);
+    bgl_ssl_ctx_free(client);
+    bgl_ssl_ctx_free(server);
+}
+
+TEST(another_chain_replaces_the_first)
+{
+    bgl_ssl_ctx_t *server = server_ctx("default", "chained"), *client = client_ctx("default");
+    present(server, "good");
+    struct pair pair = make_pair(client, server);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    bgl_ssl_certificate_list_t *chain =
+        MADE(bgl_ssl_certificate_list_t, bgl_ssl_connection_peer_chain(pair.client));
+    CHECK_INT(1, bgl_ssl_certificate_list_length(chain));
+    bgl_ssl_certificate_list_free(chain);
+    free_pair(&pair);
+    bgl_ssl_ctx_free(client);
+    bgl_ssl_ctx_free(server);
+}
+
+TEST(pkcs12_brings_key_certificate_and_cas)
+{
+    size_t length;
+    bgl_ssl_ctx_t *server = new_ctx("default"), *client = client_ctx("default");
+    const char *pfx = pki_text("chained.p12", &length);
+    CHECK_OK(bgl_load_pkcs12(server, pfx, length, "secret"));
+    present(client, "client-chained");
+    struct pair pair = make_pair(client, server);
+    bgl_ssl_connection_free(pair.server);
+    pair.server = MADE(bgl_ssl_connection_t, bgl_ssl_connection_init(server, true, true, NULL, true));
+    shake_hands(&pair);
+    check_shaken(&pair);
+    CHECK_STRING("fine", verify_error(pair.client));
+    CHECK_STRING("fine", verify_error(pair.server));
+    free_pair(&pair);
+    bgl_ssl_ctx_free(client);
+    bgl_ssl_ctx_free(server);
+}
+
+TEST(bad_pkcs12_is_refused_with_a_reason)
+{
+    size_t length;
+    bgl_ssl_ctx_t *ctx = new_ctx("default");
+    const char *pfx = pki_text("good.p12", &length);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_load_pkcs12(ctx, pfx, length, "wrong"));
+    CHECK_MESSAGE("passphrase");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_load_pkcs12(ctx, pfx, length, NULL));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_load_pkcs12(ctx, pfx, length / 2, "secret"));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_load_pkcs12(ctx, "", 0, "secret"));
+    pfx = pki_text("certificates-only.p12", &length);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_load_pkcs12(ctx, pfx, length, "secret"));
+    pfx = pki_text("no-passphrase.p12", &length);
+    CHECK_OK(bgl_load_pkcs12(ctx, pfx, length, ""));
+    bgl_ssl_ctx_free(ctx);
+}
+
+TEST(what_is_no_pem_is_refused)
+{
+    size_t length;
+    bgl_ssl_ctx_t *ctx = new_ctx("default");
+    const char *words = pki_text("words.pem", &length);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_cert(ctx, words, 0, length));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, words, 0, length, NULL));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_add_ca_cert(ctx, words, 0, length));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_add_crl(ctx, words, 0, length));
+    CHECK_MESSAGE("CRL");
+    const char *half = pki_text("half.pem", &length);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_cert(ctx, half, 0, length));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_add_ca_cert(ctx, half, 0, length));
+    bgl_ssl_ctx_free(ctx);
+}
+
+/* ---- ciphers and options ---- */
+
+static const struct list {
+    const char *name;
+    const char *list;
+    bgl_ssl_status_t status;
+} lists[] = {
+    {"of_tls_1_2", "ECDHE-ECDSA-AES128-GCM-SHA256", BGL_SSL_OK},
+    {"of_tls_1_3", "TLS_AES_128_GCM_SHA256", BGL_SSL_OK},
+    {"of_both", "TLS_AES_128_GCM_SHA256:HIGH:!aNULL", BGL_SSL_OK},
+    {"unknown", "NO-SUCH-CIPHER", BGL_SSL_E_CONFIG},
+    {"unknown_suite", "TLS_NO_SUCH_SUITE", BGL_SSL_E_CONFIG},
+    {"empty", "", BGL_SSL_E_CONFIG},
+    {"only_separators", "::", BGL_SSL_E_CONFIG},
+};
+
+TEST_TABLE(cipher_list, lists)
+{
+    const struct list *it = row;
+    bgl_ssl_ctx_t *ctx = new_ctx("default");
+    CHECK_STATUS(it->status, bgl_ssl_ctx_set_ciphers(ctx, it->list));
+    bgl_ssl_ctx_free(ctx);
+}
+
+TEST(the_ciphers_set_are_the_ones_used)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
+    CHECK_OK(bgl_ssl_ctx_set_ciphers(client, "TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"));
+    struct pair pair = make_pair(client, server);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    CHECK_STRING("TLS_CHACHA20_POLY1305_SHA256", bgl_ssl_connection_get_current_cipher(pair.client));
+    free_pair(&pair);
+    bgl_ssl_ctx_free(client);
+    bgl_ssl_ctx_free(server);
+}
+
+TEST(an_option_works)
+{
+    const uint64_t no_tls_1_3 = UINT64_C(1) << 29;
+    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
+    CHECK_OK(bgl_ssl_ctx_set_options(server, no_tls_1_3));
+    struct pair pair = make_pair(client, server);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    CHECK_STRING("TLSv1.2", bgl_ssl_connection_protocol(pair.client));
+    free_pair(&pair);
+    bgl_ssl_ctx_free(client);
+    bgl_ssl_ctx_free(server);
+}
+
+TEST(a_session_id_context_has_at_most_32_bytes)
+{
+    bgl_ssl_ctx_t *ctx = new_ctx("default");
+    char id[33] = {0};
+    CHECK_OK(bgl_ssl_ctx_set_session_id_context(ctx, id, 1, 32));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_ctx_set_session_id_context(ctx, id, 0, 33));
+    CHECK_OK(bgl_ssl_ctx_set_session_id_context(ctx, NULL, 0, 0));
+    bgl_ssl_ctx_free(ctx);
+}
