@@ -25,6 +25,9 @@ enum { MAX_ROUNDS = 99, MAX_THREADS = 16, DEADLINE_SECONDS = 120 };
 
 typedef struct scenario scenario_t;
 
+/* Whose clients wait, before they close, until the server has said goodbye as well. bglssl's do by default. */
+typedef enum { BOTH_WAIT, NONE_WAITS, BGLSSL_WAITS } goodbye_t;
+
 struct scenario {
   const char *name, *unit;
   void (*server)(const scenario_t *, const side_t *, void *server, int result_fd);
@@ -35,6 +38,7 @@ struct scenario {
   size_t count; /* connections, messages */
   size_t size;  /* bytes of a message */
   bool client_certificates, resume;
+  goodbye_t goodbye;
 };
 
 _Noreturn void die(const char *what, const char *why) {
@@ -59,6 +63,16 @@ static void read_exactly(const side_t *side, void *connection, void *data, size_
     at += n;
     size -= n;
   }
+}
+
+static void end_client(const scenario_t *scenario, const side_t *side, void *connection) {
+  bool wait = scenario->goodbye == BOTH_WAIT || (scenario->goodbye == BGLSSL_WAITS && side == &side_bglssl);
+  side->close(connection, wait);
+}
+
+/* The client has said goodbye, so there is nothing to wait for. */
+static void end_server(const side_t *side, void *connection) {
+  side->close(connection, false);
 }
 
 /* ------------------------------------------------------------------------------------------------------ handshakes */
@@ -86,7 +100,7 @@ static void serve_one(const side_t *side, void *server) {
   read_exactly(side, connection, &byte, 1);
   side->write(connection, &byte, 1);
   if (side->read(connection, &byte, 1) != 0) die("server", "more data than expected");
-  side->close(connection);
+  end_server(side, connection);
 }
 
 static void *accept_share(void *argument) {
@@ -105,7 +119,7 @@ static void *connect_share(void *argument) {
     side->write(connection, &byte, 1);
     read_exactly(side, connection, &byte, 1);
     if (side->resumed(connection) != crowd->scenario->resume) die("client", "resumption is not as expected");
-    side->close(connection);
+    end_client(crowd->scenario, side, connection);
   }
   return NULL;
 }
@@ -123,7 +137,7 @@ static void handshake_client(const scenario_t *scenario, const side_t *side, voi
   side->write(first, &byte, 1);
   read_exactly(side, first, &byte, 1);
   if (scenario->resume) side->save_session(client, first);
-  side->close(first);
+  end_client(scenario, side, first);
 
   crowd_t crowd = {
     .scenario = scenario, .side = side, .handle = client, .port = port, .left = (long)scenario->count};
@@ -154,7 +168,7 @@ static void upload_server(const scenario_t *scenario, const side_t *side, void *
   void *connection = side->accept(server);
   receive_bulk(scenario, side, connection);
   side->write(connection, "k", 1);
-  side->close(connection);
+  end_server(side, connection);
 }
 
 static void upload_client(const scenario_t *scenario, const side_t *side, void *client, int port, int result_fd) {
@@ -164,7 +178,7 @@ static void upload_client(const scenario_t *scenario, const side_t *side, void *
   send_bulk(scenario, side, connection);
   read_exactly(side, connection, &byte, 1);
   put_result(result_fd, (double)(scenario->count * scenario->size) / 1e6 / (now() - start));
-  side->close(connection);
+  end_client(scenario, side, connection);
 }
 
 static void download_server(const scenario_t *scenario, const side_t *side, void *server, int result_fd) {
@@ -174,7 +188,7 @@ static void download_server(const scenario_t *scenario, const side_t *side, void
   read_exactly(side, connection, &byte, 1);
   send_bulk(scenario, side, connection);
   if (side->read(connection, &byte, 1) != 0) die("server", "more data than expected");
-  side->close(connection);
+  end_server(side, connection);
 }
 
 static void download_client(const scenario_t *scenario, const side_t *side, void *client, int port, int result_fd) {
@@ -183,7 +197,7 @@ static void download_client(const scenario_t *scenario, const side_t *side, void
   side->write(connection, "g", 1);
   receive_bulk(scenario, side, connection);
   put_result(result_fd, (double)(scenario->count * scenario->size) / 1e6 / (now() - start));
-  side->close(connection);
+  end_client(scenario, side, connection);
 }
 
 /* ----------------------------------------------------------------------------------------------------- round trips */
@@ -197,7 +211,7 @@ static void echo_server(const scenario_t *scenario, const side_t *side, void *se
     side->write(connection, data, scenario->size);
   }
   if (side->read(connection, data, 1) != 0) die("server", "more data than expected");
-  side->close(connection);
+  end_server(side, connection);
   free(data);
 }
 
@@ -210,7 +224,7 @@ static void echo_client(const scenario_t *scenario, const side_t *side, void *cl
     read_exactly(side, connection, data, scenario->size);
   }
   put_result(result_fd, (double)scenario->count / (now() - start));
-  side->close(connection);
+  end_client(scenario, side, connection);
   free(data);
 }
 
@@ -234,7 +248,7 @@ static void idle_server(const scenario_t *scenario, const side_t *side, void *se
     if (i == 0) before = heap_bytes();
   }
   put_result(result_fd, (heap_bytes() - before) / 1024 / (double)scenario->count);
-  for (size_t i = 0; i <= scenario->count; i++) side->close(connections[i]);
+  for (size_t i = 0; i <= scenario->count; i++) side->close(connections[i], false);
   free(connections);
 }
 
@@ -249,7 +263,7 @@ static void idle_client(const scenario_t *scenario, const side_t *side, void *cl
   }
   for (size_t i = 0; i <= scenario->count; i++) {
     if (side->read(connections[i], &byte, 1) != 0) die("client", "more data than expected");
-    side->close(connections[i]);
+    end_client(scenario, side, connections[i]);
   }
   free(connections);
 }
@@ -260,6 +274,9 @@ static void idle_client(const scenario_t *scenario, const side_t *side, void *cl
 
 static const scenario_t scenarios[] = {
   {.name = "handshakes full, 1 thread", HANDSHAKES, .threads = 1, .count = 600},
+  {.name = "handshakes full, 1 thread, no client waits", HANDSHAKES, .threads = 1, .count = 600, .goodbye = NONE_WAITS},
+  {.name = "handshakes full, 1 thread, only bglssl waits", HANDSHAKES, .threads = 1, .count = 600,
+   .goodbye = BGLSSL_WAITS},
   {.name = "handshakes full, 8 threads", HANDSHAKES, .threads = 8, .count = 800},
   {.name = "handshakes resumed, 1 thread", HANDSHAKES, .threads = 1, .count = 800, .resume = true},
   {.name = "handshakes resumed, 8 threads", HANDSHAKES, .threads = 8, .count = 1200, .resume = true},

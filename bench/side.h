@@ -32,7 +32,8 @@ typedef struct {
   /* Reads what there is, 0 at the end; writes all. */
   size_t (*read)(void *connection, void *data, size_t size);
   void (*write)(void *connection, const void *data, size_t size);
-  void (*close)(void *connection);
+  /* Says goodbye and closes; wait: not before the peer has said goodbye, too, so that nothing on its way is lost. */
+  void (*close)(void *connection, bool wait);
 } side_t;
 
 extern const side_t side_bglssl, side_openssl;

@@ -100,7 +100,8 @@ static void write_all(void *connection, const void *data, size_t size) {
   if (bgl_ssl_socket_write(connection, data, size, &n) != BGL_SSL_OK) die_ssl("bgl_ssl_socket_write");
 }
 
-static void close_connection(void *connection) {
+static void close_connection(void *connection, bool wait) {
+  if (!wait) bgl_ssl_socket_set_close_timeout(connection, 0);
   if (bgl_ssl_socket_close(connection) != BGL_SSL_OK) die_ssl("bgl_ssl_socket_close");
   bgl_ssl_socket_free(connection);
 }

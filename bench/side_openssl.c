@@ -152,9 +152,14 @@ static void write_all(void *connection, const void *data, size_t size) {
   if (SSL_write_ex(connection, data, size, &n) != 1) die_ssl("SSL_write_ex");
 }
 
-static void close_connection(void *connection) {
+static void close_connection(void *connection, bool wait) {
   int fd = SSL_get_fd(connection);
-  SSL_shutdown(connection);
+  if (SSL_shutdown(connection) == 0 && wait) {
+    char ignored[1024];
+    size_t n;
+    while (SSL_read_ex(connection, ignored, sizeof ignored, &n) == 1) continue;
+    SSL_shutdown(connection);
+  }
   SSL_free(connection);
   close(fd);
 }
