@@ -200,6 +200,86 @@
 #define BGL_SSL_WANT_SESSION_LOOKUP_EVENTS 8
 
 /**
+ * As the key says, which is PKCS#1 v1.5 for the usual RSA keys.
+ */
+#define BGL_SSL_PADDING_DEFAULT 0
+
+/**
+ * PKCS#1 v1.5 (RFC 8017, section 8.2).
+ */
+#define BGL_SSL_PADDING_PKCS1 1
+
+/**
+ * PSS (RFC 8017, section 8.1), with the same digest for its mask.
+ */
+#define BGL_SSL_PADDING_PSS 2
+
+/**
+ * A salt as long as the digest.
+ */
+#define BGL_SSL_SALT_DIGEST -1
+
+/**
+ * For signing: the longest salt that there is room for. For verifying: whatever length it has.
+ */
+#define BGL_SSL_SALT_AUTO -2
+
+/**
+ * How many more bytes than it takes a step of a cipher may give.
+ */
+#define BGL_SSL_CIPHER_SLACK 32
+
+/**
+ * Nothing is wrong.
+ */
+#define BGL_SSL_DH_FINE 0
+
+/**
+ * p is no prime.
+ */
+#define BGL_SSL_DH_P_NOT_PRIME 1
+
+/**
+ * p is a prime, but (p - 1) / 2 is none, and q is not known.
+ */
+#define BGL_SSL_DH_P_NOT_SAFE_PRIME 2
+
+/**
+ * g is 0, 1 or p - 1 or more, or its order is not q.
+ */
+#define BGL_SSL_DH_NOT_SUITABLE_GENERATOR 3
+
+/**
+ * q is no prime.
+ */
+#define BGL_SSL_DH_Q_NOT_PRIME 4
+
+/**
+ * q does not divide p - 1.
+ */
+#define BGL_SSL_DH_INVALID_Q 5
+
+/**
+ * The public key is 0 or 1.
+ */
+#define BGL_SSL_DH_PUBKEY_TOO_SMALL 1
+
+/**
+ * The public key is p - 1 or more.
+ */
+#define BGL_SSL_DH_PUBKEY_TOO_LARGE 2
+
+/**
+ * The public key is not in the group of order q.
+ */
+#define BGL_SSL_DH_PUBKEY_INVALID 3
+
+/**
+ * A whole number, not negative.
+ */
+typedef struct bgl_ssl_bignum_t bgl_ssl_bignum_t;
+
+/**
  * A list of certificates, never changed.
  */
 typedef struct bgl_ssl_certificate_list_t bgl_ssl_certificate_list_t;
@@ -208,6 +288,11 @@ typedef struct bgl_ssl_certificate_list_t bgl_ssl_certificate_list_t;
  * An X.509 certificate: reference-counted, never changed.
  */
 typedef struct bgl_ssl_certificate_t bgl_ssl_certificate_t;
+
+/**
+ * A text that is being encrypted or decrypted.
+ */
+typedef struct bgl_ssl_cipher_t bgl_ssl_cipher_t;
 
 /**
  * What a connection should be: plain settings with secure defaults. The first use by a socket or server freezes a
@@ -231,6 +316,27 @@ typedef struct bgl_ssl_connection_t bgl_ssl_connection_t;
 typedef struct bgl_ssl_ctx_t bgl_ssl_ctx_t;
 
 /**
+ * A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. All its numbers are its own: what is set is
+ * copied in, what is asked for is copied out.
+ */
+typedef struct bgl_ssl_dh_t bgl_ssl_dh_t;
+
+/**
+ * A private key on an elliptic curve, and its public part; never changed.
+ */
+typedef struct bgl_ssl_ecdh_t bgl_ssl_ecdh_t;
+
+/**
+ * A digest in the making.
+ */
+typedef struct bgl_ssl_hash_t bgl_ssl_hash_t;
+
+/**
+ * An HMAC in the making.
+ */
+typedef struct bgl_ssl_hmac_t bgl_ssl_hmac_t;
+
+/**
  * A private key: reference-counted, never changed.
  */
 typedef struct bgl_ssl_private_key_t bgl_ssl_private_key_t;
@@ -246,9 +352,19 @@ typedef struct bgl_ssl_server_t bgl_ssl_server_t;
 typedef struct bgl_ssl_session_t bgl_ssl_session_t;
 
 /**
+ * A text that is being signed.
+ */
+typedef struct bgl_ssl_sign_t bgl_ssl_sign_t;
+
+/**
  * A TLS connection over a stream socket. One thread may read while another writes and a third closes.
  */
 typedef struct bgl_ssl_socket_t bgl_ssl_socket_t;
+
+/**
+ * A text whose signature is being verified.
+ */
+typedef struct bgl_ssl_verify_t bgl_ssl_verify_t;
 
 /**
  * Whether and why a call failed: 0, progress (positive) or failure (negative). The numbers never change.
@@ -392,7 +508,7 @@ typedef void (*bgl_ssl_session_lookup_callback_t)(bgl_ssl_connection_t *connecti
 #define BGL_SSL_E_PROTOCOL -7
 
 /**
- * The peer's certificate was refused (see verify_result).
+ * The peer's certificate was refused (see verify_result), or a cipher's tag does not fit.
  */
 #define BGL_SSL_E_VERIFY -8
 
@@ -2618,6 +2734,958 @@ bgl_ssl_certificate_t *bgl_ssl_connection_get_peer_certificate(const bgl_ssl_con
  * Precondition: connection is NULL or live.
  */
 bgl_ssl_certificate_list_t *bgl_ssl_connection_peer_chain(const bgl_ssl_connection_t *connection);
+
+/**
+ * Begins a digest. (Bigloo: class ssl-hash.)
+ *
+ * type: OpenSSL's name of the algorithm, such as "sha256" or "RSA-SHA256": see bgl_evp_get_hashes.
+ *
+ * Returns a digest of no bytes yet, to be freed with bgl_ssl_hash_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
+ * know the name, BGL_SSL_E_UNSUPPORTED if it knows it but cannot use it (OpenSSL 3 without its legacy provider). Never
+ * blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated.
+ */
+bgl_ssl_hash_t *bgl_ssl_hash_init(const char *type);
+
+/**
+ * Takes more bytes into a digest. (Bigloo: ssl-hash-update!.)
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_ssl_hash_digest. Never blocks; any thread.
+ *
+ * Precondition: hash is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_hash_update(bgl_ssl_hash_t *hash,
+                                     const void *data,
+                                     size_t len);
+
+/**
+ * Ends a digest and copies it out. (Bigloo: ssl-hash-digest.)
+ *
+ * buf: room for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not end.
+ *
+ * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
+ * Never blocks; any thread.
+ *
+ * Precondition: hash is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hash_digest(bgl_ssl_hash_t *hash,
+                           void *buf,
+                           size_t size);
+
+/**
+ * Ends a digest by an extendable algorithm ("shake128", "shake256"), with as many bytes as one likes.
+ *
+ * buf: filled with len bytes.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the algorithm is not extendable; BGL_SSL_E_STATE if the digest has
+ * ended already. Never blocks; any thread. See EVP_DigestFinalXOF(3).
+ *
+ * Precondition: hash is NULL or live; buf is NULL or writable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_hash_digest_extendable(bgl_ssl_hash_t *hash,
+                                                void *buf,
+                                                size_t len);
+
+/**
+ * Frees a digest. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: hash is NULL or live, and the caller's.
+ */
+void bgl_ssl_hash_free(bgl_ssl_hash_t *hash);
+
+/**
+ * The digest of some bytes, at once.
+ *
+ * type: as for bgl_ssl_hash_init.
+ * data: len bytes, not kept.
+ * buf: room for the digest. If size is too small, and so for NULL and 0, nothing is copied.
+ *
+ * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_UNSUPPORTED. Never blocks; any
+ * thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; data is NULL or readable for len bytes; buf is NULL or writable for size
+ * bytes.
+ */
+size_t bgl_ssl_digest(const char *type,
+                      const void *data,
+                      size_t len,
+                      void *buf,
+                      size_t size);
+
+/**
+ * Begins an HMAC (RFC 2104). (Bigloo: ssl-hmac-init.)
+ *
+ * type: OpenSSL's name of the digest, as for bgl_ssl_hash_init.
+ * key: key_len bytes, any number, not kept beyond the HMAC; NULL and 0 for the empty key.
+ *
+ * Returns an HMAC of no bytes yet, to be freed with bgl_ssl_hmac_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
+ * know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it for this. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; key is NULL or readable for key_len bytes.
+ */
+bgl_ssl_hmac_t *bgl_ssl_hmac_init(const char *type,
+                                  const void *key,
+                                  size_t key_len);
+
+/**
+ * Takes more bytes into an HMAC. (Bigloo: ssl-hmac-update!.)
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_ssl_hmac_digest. Never blocks; any thread.
+ *
+ * Precondition: hmac is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_hmac_update(bgl_ssl_hmac_t *hmac,
+                                     const void *data,
+                                     size_t len);
+
+/**
+ * Ends an HMAC and copies it out. (Bigloo: ssl-hmac-digest.)
+ *
+ * buf: room for the HMAC. If size is too small, and so for NULL and 0, nothing is copied and the HMAC does not end.
+ *
+ * Returns how many bytes the HMAC has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
+ * Never blocks; any thread.
+ *
+ * Precondition: hmac is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hmac_digest(bgl_ssl_hmac_t *hmac,
+                           void *buf,
+                           size_t size);
+
+/**
+ * Frees an HMAC. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: hmac is NULL or live, and the caller's.
+ */
+void bgl_ssl_hmac_free(bgl_ssl_hmac_t *hmac);
+
+/**
+ * Begins a signature. (Bigloo: ssl-sign-init.)
+ *
+ * type: OpenSSL's name of the digest, such as "sha256" or "RSA-SHA256"; which algorithm signs is up to the key.
+ *
+ * Returns a signature of no text yet, to be freed with bgl_ssl_sign_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
+ * know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated.
+ */
+bgl_ssl_sign_t *bgl_ssl_sign_init(const char *type);
+
+/**
+ * Takes more of the text that is to be signed. (Bigloo: ssl-sign-update!.)
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Never blocks; any thread.
+ *
+ * Precondition: sign is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_sign_update(bgl_ssl_sign_t *sign,
+                                     const void *data,
+                                     size_t len);
+
+/**
+ * Chooses how an RSA key pads.
+ *
+ * padding: BGL_SSL_PADDING_...
+ * salt: for PSS, how many bytes, or BGL_SSL_SALT_...; ignored for others.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Whether the key can do it shows when it
+ * signs. Never blocks; any thread.
+ *
+ * Precondition: sign is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_sign_set_padding(bgl_ssl_sign_t *sign,
+                                          int32_t padding,
+                                          int32_t salt);
+
+/**
+ * Ends the text and copies its signature out. (Bigloo: ssl-sign-sign.)
+ *
+ * key_pem: key_len bytes of PEM with an RSA, EC or DSA key that is not encrypted; not kept. For other keys see
+ * bgl_ssl_sign_with_key, for Ed25519 bgl_ssl_sign_message.
+ * buf: room for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not end.
+ *
+ * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
+ * BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an encrypted
+ * one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED for
+ * Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
+ *
+ * Precondition: sign is NULL or live; key_pem is NULL or readable for key_len bytes; buf is NULL or writable for size
+ * bytes.
+ */
+size_t bgl_ssl_sign_sign(bgl_ssl_sign_t *sign,
+                         const void *key_pem,
+                         size_t key_len,
+                         void *buf,
+                         size_t size);
+
+/**
+ * The same as bgl_ssl_sign_sign with a key that was read before, and so may have been encrypted.
+ *
+ * Returns what bgl_ssl_sign_sign does. Never blocks; any thread.
+ *
+ * Precondition: Both handles are NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_sign_with_key(bgl_ssl_sign_t *sign,
+                             const bgl_ssl_private_key_t *private_key,
+                             void *buf,
+                             size_t size);
+
+/**
+ * Frees a signature. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: sign is NULL or live, and the caller's.
+ */
+void bgl_ssl_sign_free(bgl_ssl_sign_t *sign);
+
+/**
+ * Signs a whole text at once: the only way for Ed25519 and Ed448 (RFC 8032), which bring their own digest.
+ *
+ * type: the digest's name; NULL for Ed25519 and Ed448.
+ * private_key: the key.
+ * data: len bytes, not kept.
+ * buf: room for the signature. If size is too small, and so for NULL and 0, nothing is signed.
+ *
+ * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
+ * BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if key and digest do not suit one another. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; private_key is NULL or live; data is NULL or readable for len bytes; buf
+ * is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_sign_message(const char *type,
+                            const bgl_ssl_private_key_t *private_key,
+                            const void *data,
+                            size_t len,
+                            void *buf,
+                            size_t size);
+
+/**
+ * Begins to verify a signature. (Bigloo: ssl-verify-init.)
+ *
+ * type: OpenSSL's name of the digest, such as "sha256" or "RSA-SHA256"; which algorithm verifies is up to the key.
+ *
+ * Returns a verification of no text yet, to be freed with bgl_ssl_verify_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL
+ * does not know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated.
+ */
+bgl_ssl_verify_t *bgl_ssl_verify_init(const char *type);
+
+/**
+ * Takes more of the text that was signed. (Bigloo: ssl-verify-update!.)
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is verified. Never blocks; any thread.
+ *
+ * Precondition: verify is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_verify_update(bgl_ssl_verify_t *verify,
+                                       const void *data,
+                                       size_t len);
+
+/**
+ * Chooses how an RSA key has padded.
+ *
+ * padding: BGL_SSL_PADDING_...
+ * salt: for PSS, how many bytes, or BGL_SSL_SALT_...; ignored for others.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is verified. Never blocks; any thread.
+ *
+ * Precondition: verify is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_verify_set_padding(bgl_ssl_verify_t *verify,
+                                            int32_t padding,
+                                            int32_t salt);
+
+/**
+ * Ends the text and tells whether its signature is right. (Bigloo: ssl-verify-final.)
+ *
+ * key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not kept.
+ * signature: signature_len bytes of anything.
+ *
+ * Returns true if the signature is right; false if it is not, whatever it is; false too, with an account of the failure,
+ * where bgl_ssl_verify_signature fails, which tells the two apart. Never blocks; any thread.
+ *
+ * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths.
+ */
+bool bgl_ssl_verify_final(bgl_ssl_verify_t *verify,
+                          const void *key_pem,
+                          size_t key_len,
+                          const void *signature,
+                          size_t signature_len);
+
+/**
+ * The same as bgl_ssl_verify_final, with what failed told apart from what is not right.
+ *
+ * key_pem: as for bgl_ssl_verify_final.
+ * signature: signature_len bytes of anything.
+ * valid: set to whether the signature is right, and to false on failure.
+ *
+ * Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE
+ * if the text has ended already; BGL_SSL_E_CONFIG if there is no public key, or it does not suit digest and padding;
+ * BGL_SSL_E_UNSUPPORTED for Ed25519 (see bgl_ssl_verify_message). A key that fails leaves the text as it was. Never
+ * blocks; any thread.
+ *
+ * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths; valid is NULL or
+ * writable.
+ */
+bgl_ssl_status_t bgl_ssl_verify_signature(bgl_ssl_verify_t *verify,
+                                          const void *key_pem,
+                                          size_t key_len,
+                                          const void *signature,
+                                          size_t signature_len,
+                                          bool *valid);
+
+/**
+ * Frees a verification. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: verify is NULL or live, and the caller's.
+ */
+void bgl_ssl_verify_free(bgl_ssl_verify_t *verify);
+
+/**
+ * Tells whether the signature of a whole text is right, at once: the only way for Ed25519 and Ed448 (RFC 8032).
+ *
+ * type: the digest's name; NULL for Ed25519 and Ed448.
+ * key_pem: as for bgl_ssl_verify_final.
+ * data: len bytes, not kept.
+ * signature: signature_len bytes of anything.
+ * valid: set to whether the signature is right, and to false on failure.
+ *
+ * Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT;
+ * BGL_SSL_E_CONFIG if there is no public key, or key and digest do not suit one another. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; the bytes are NULL or readable for their lengths; valid is NULL or
+ * writable.
+ */
+bgl_ssl_status_t bgl_ssl_verify_message(const char *type,
+                                        const void *key_pem,
+                                        size_t key_len,
+                                        const void *data,
+                                        size_t len,
+                                        const void *signature,
+                                        size_t signature_len,
+                                        bool *valid);
+
+/**
+ * Begins to encrypt or decrypt, with key and initialisation vector made from a password by EVP_BytesToKey(3) with MD5,
+ * one round and no salt: weak, and the same each time; for what was encrypted so before. (Bigloo: ssl-cipher-init.)
+ *
+ * type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
+ * password: password_len bytes, not kept.
+ * encrypt: true to encrypt, false to decrypt.
+ *
+ * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the name,
+ * BGL_SSL_E_UNSUPPORTED if it cannot use it (OpenSSL 3 without its legacy provider) or it is made for something else.
+ * Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; password is NULL or readable for password_len bytes.
+ */
+bgl_ssl_cipher_t *bgl_ssl_cipher_init(const char *type,
+                                      const void *password,
+                                      size_t password_len,
+                                      bool encrypt);
+
+/**
+ * Begins to encrypt or decrypt. An AEAD cipher has a tag of 16 bytes. (Bigloo: ssl-cipher-initiv.)
+ *
+ * type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
+ * key: key_len bytes, as many as the cipher wants.
+ * iv: iv_len bytes of initialisation vector, as many as the cipher wants; NULL and 0 if it has none. Never the same twice
+ * with the same key.
+ * encrypt: true to encrypt, false to decrypt.
+ *
+ * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the name
+ * or a length is wrong, BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the cipher (OpenSSL 3 without its legacy provider) or
+ * it is made for something else, BGL_SSL_E_CONFIG if the key is refused. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; key and iv are NULL or readable for their lengths.
+ */
+bgl_ssl_cipher_t *bgl_ssl_cipher_initiv(const char *type,
+                                        const void *key,
+                                        size_t key_len,
+                                        const void *iv,
+                                        size_t iv_len,
+                                        bool encrypt);
+
+/**
+ * The same as bgl_ssl_cipher_initiv, with another length of the tag of an AEAD cipher (GCM, CCM, OCB,
+ * ChaCha20-Poly1305).
+ *
+ * tag_len: 4 to 16; what is decrypted must come with a tag of that length. Short tags can be forged. Ignored for ciphers
+ * without a tag.
+ *
+ * Returns what bgl_ssl_cipher_initiv does. Never blocks; any thread.
+ *
+ * Precondition: As for bgl_ssl_cipher_initiv.
+ */
+bgl_ssl_cipher_t *bgl_ssl_cipher_init_aead(const char *type,
+                                           const void *key,
+                                           size_t key_len,
+                                           const void *iv,
+                                           size_t iv_len,
+                                           size_t tag_len,
+                                           bool encrypt);
+
+/**
+ * Takes additional data in: data that an AEAD cipher protects with its tag but does not encrypt. Before the text; any
+ * number of times.
+ *
+ * data: len bytes, not kept beyond the cipher.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE once there was text, BGL_SSL_E_UNSUPPORTED if it is no AEAD
+ * cipher. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_cipher_add_aad(bgl_ssl_cipher_t *cipher,
+                                        const void *data,
+                                        size_t len);
+
+/**
+ * Takes a piece of text in, and gives as much of the other text as there is. CCM takes its text in one piece.
+ * (Bigloo: ssl-cipher-update!.)
+ *
+ * What an AEAD cipher decrypts must not be used before bgl_cipher_final has accepted the tag.
+ *
+ * data: len bytes, less than 2 GB, not kept; must not overlap buf.
+ * buf: room for at least len + BGL_SSL_CIPHER_SLACK bytes.
+ * written: set to how many bytes were given.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough room: then nothing was taken in; BGL_SSL_E_STATE
+ * after bgl_cipher_final, after CCM's one piece, and if CCM's tag was not given before; BGL_SSL_E_VERIFY if CCM's tag
+ * does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; data is NULL or readable for len bytes, buf NULL or writable for size bytes;
+ * written is NULL or writable.
+ */
+bgl_ssl_status_t bgl_cipher_update(bgl_ssl_cipher_t *cipher,
+                                   const void *data,
+                                   size_t len,
+                                   void *buf,
+                                   size_t size,
+                                   size_t *written);
+
+/**
+ * Sets whether the last block is padded (PKCS#7), which it is unless told otherwise. Without, a text that is no whole
+ * number of blocks fails. Nothing to ciphers without blocks. (Bigloo: ssl-cipher-set-auto-padding.)
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_cipher_final. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live.
+ */
+bgl_ssl_status_t bgl_cipher_set_auto_padding(bgl_ssl_cipher_t *cipher,
+                                             bool padding);
+
+/**
+ * Ends the text. (Bigloo: ssl-cipher-final.)
+ *
+ * buf: room for at least BGL_SSL_CIPHER_SLACK bytes.
+ * written: set to how many bytes were given.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough room; BGL_SSL_E_STATE if it has ended already, or
+ * an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag does
+ * not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these end it.
+ * Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; buf is NULL or writable for size bytes; written is NULL or writable.
+ */
+bgl_ssl_status_t bgl_cipher_final(bgl_ssl_cipher_t *cipher,
+                                  void *buf,
+                                  size_t size,
+                                  size_t *written);
+
+/**
+ * Copies out the tag of what an AEAD cipher has encrypted, after bgl_cipher_final.
+ *
+ * buf: as many bytes as fit are copied.
+ *
+ * Returns how many bytes the tag has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE before bgl_cipher_final and when
+ * decrypting, BGL_SSL_E_UNSUPPORTED if it is no AEAD cipher. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_cipher_tag(const bgl_ssl_cipher_t *cipher,
+                          void *buf,
+                          size_t size);
+
+/**
+ * Gives an AEAD cipher that decrypts the tag that the text came with: any time before bgl_cipher_final, but for CCM
+ * before the text.
+ *
+ * tag: tag_len bytes, as many as the cipher was begun with.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is no
+ * AEAD cipher. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; tag is NULL or readable for tag_len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_cipher_set_tag(bgl_ssl_cipher_t *cipher,
+                                        const void *tag,
+                                        size_t tag_len);
+
+/**
+ * Frees a cipher. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: cipher is NULL or live, and the caller's.
+ */
+void bgl_ssl_cipher_free(bgl_ssl_cipher_t *cipher);
+
+/**
+ * A new number, which is 0. (Bigloo: bn-new.)
+ *
+ * Returns a number, to be freed with bgl_bn_free, or NULL (BGL_SSL_E_NO_MEMORY). Never blocks; any thread.
+ */
+bgl_ssl_bignum_t *bgl_bn_new(void);
+
+/**
+ * The number that some bytes write, the most significant first. (Bigloo: bn-bin2bn.)
+ *
+ * data: len bytes; none for 0.
+ *
+ * Returns a number, to be freed with bgl_bn_free, or NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: data is NULL or readable for len bytes.
+ */
+bgl_ssl_bignum_t *bgl_bn_bin2bn(const void *data,
+                                size_t len);
+
+/**
+ * Copies out the bytes that write a number, the most significant first: as many as fit. (Bigloo: bn-bn2bin.)
+ *
+ * Returns how many bytes there are, which is 0 for the number 0; 0 on failure (BGL_SSL_E_ARGUMENT). Never blocks; any
+ * thread.
+ *
+ * Precondition: bn is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_bn_bn2bin(const bgl_ssl_bignum_t *bn,
+                     void *buf,
+                     size_t size);
+
+/**
+ * How many bytes write a number. (Bigloo: bn-num-bytes.)
+ *
+ * Returns that, 0 for the number 0; 0 on failure (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: bn is NULL or live.
+ */
+size_t bgl_bn_num_bytes(const bgl_ssl_bignum_t *bn);
+
+/**
+ * Makes a number another, small one. (Bigloo: bn-set-word.)
+ *
+ * word: not negative.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
+ *
+ * Precondition: bn is NULL or live.
+ */
+bgl_ssl_status_t bgl_bn_set_word(bgl_ssl_bignum_t *bn, int64_t word);
+
+/**
+ * Frees a number, which is overwritten first. Takes NULL; returns nothing, never fails, never blocks. (Bigloo: bn-free.)
+ *
+ * Precondition: bn is NULL or live, and the caller's.
+ */
+void bgl_bn_free(bgl_ssl_bignum_t *bn);
+
+/**
+ * A new Diffie-Hellman object without any numbers yet. (Bigloo: class dh.)
+ *
+ * Returns an object, to be freed with bgl_ssl_dh_free. Never fails, never blocks; any thread.
+ */
+bgl_ssl_dh_t *bgl_ssl_dh_new(void);
+
+/**
+ * Frees a Diffie-Hellman object; numbers got from it or set in it live on. Takes NULL; returns nothing, never fails,
+ * never blocks.
+ *
+ * Precondition: dh is NULL or live, and the caller's.
+ */
+void bgl_ssl_dh_free(bgl_ssl_dh_t *dh);
+
+/**
+ * How many bytes the prime p has, and so the shared secret. (Bigloo: dh-size.)
+ *
+ * Returns that; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if there is no p. Never blocks; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+size_t bgl_ssl_dh_size(const bgl_ssl_dh_t *dh);
+
+/**
+ * Makes a new group with a safe prime, and forgets all numbers that were there. For a group that others have checked see
+ * bgl_ssl_dh_set_group. (Bigloo: dh-generate-parameters-ex.)
+ *
+ * bits: 512 to 10000; less than 2048 is weak.
+ * generator: 2 or 5, usually.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Computes for minutes if bits are many; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_dh_generate_parameters(bgl_ssl_dh_t *dh,
+                                                int bits,
+                                                int generator);
+
+/**
+ * Takes a well-known group, and forgets all numbers that were there.
+ *
+ * name: "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144" or "ffdhe8192" (RFC 7919), or another that OpenSSL knows.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT if OpenSSL does not know it. Never blocks; any thread.
+ *
+ * Precondition: dh is NULL or live; name is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_dh_set_group(bgl_ssl_dh_t *dh,
+                                      const char *name);
+
+/**
+ * Makes one's own keys in the group; if a private key is set, keeps it and makes the public key that belongs to it.
+ * (Bigloo: dh-generate-key.)
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_STATE if p or g is not set; BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG if the numbers are
+ * unusable (a prime of less than 512 bits). Never blocks; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_dh_generate_key(bgl_ssl_dh_t *dh);
+
+/**
+ * Copies out the secret that is shared with the owner of a public key: as many bytes as p has, zeros on the left. The
+ * public key is checked first. A secret is no key yet: see bgl_ssl_hkdf. (Bigloo: dh-compute-key.)
+ *
+ * key: the peer's public key.
+ * buf: room for bgl_ssl_dh_size bytes. If size is too small, and so for NULL and 0, nothing is copied.
+ *
+ * Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p, g or the private key is not
+ * set, BGL_SSL_E_CONFIG if a key is unusable. Never blocks; any thread.
+ *
+ * Precondition: Both handles are NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_dh_compute_key(const bgl_ssl_dh_t *dh,
+                              const bgl_ssl_bignum_t *key,
+                              void *buf,
+                              size_t size);
+
+/**
+ * Checks the group. (Bigloo: dh-check.)
+ *
+ * Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_P_NOT_PRIME to BGL_SSL_DH_INVALID_Q; or a negative status if
+ * it could not be checked: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p or g is not set. Computes for up to a second, or
+ * longer if p has more than 4096 bits; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+int32_t bgl_dh_check(const bgl_ssl_dh_t *dh);
+
+/**
+ * Checks a peer's public key (SP 800-56A, section 5.6.2.3). (Bigloo: dh-check-pub-key.)
+ *
+ * Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_PUBKEY_...; or a negative status if it could not be checked:
+ * BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p is not set. Never blocks; any thread.
+ *
+ * Precondition: Both are NULL or live.
+ */
+int32_t bgl_dh_check_pub_key(const bgl_ssl_dh_t *dh,
+                             const bgl_ssl_bignum_t *key);
+
+/**
+ * The prime. (Bigloo: dh's field p.)
+ *
+ * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+bgl_ssl_bignum_t *bgl_dh_p(const bgl_ssl_dh_t *dh);
+
+/**
+ * The order of the generator. (Bigloo: dh's field q.)
+ *
+ * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+bgl_ssl_bignum_t *bgl_dh_q(const bgl_ssl_dh_t *dh);
+
+/**
+ * The generator. (Bigloo: dh's field g.)
+ *
+ * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+bgl_ssl_bignum_t *bgl_dh_g(const bgl_ssl_dh_t *dh);
+
+/**
+ * One's own private key. (Bigloo: dh's field private-key.)
+ *
+ * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+bgl_ssl_bignum_t *bgl_dh_private_key(const bgl_ssl_dh_t *dh);
+
+/**
+ * One's own public key. (Bigloo: dh's field public-key.)
+ *
+ * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: dh is NULL or live.
+ */
+bgl_ssl_bignum_t *bgl_dh_public_key(const bgl_ssl_dh_t *dh);
+
+/**
+ * Sets the prime, which is copied; the other numbers stay. (Bigloo: dh's field p.)
+ *
+ * p: NULL to forget it.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
+ *
+ * Precondition: Both are NULL or live.
+ */
+bgl_ssl_status_t bgl_dh_p_set(bgl_ssl_dh_t *dh, const bgl_ssl_bignum_t *p);
+
+/**
+ * Sets the order of the generator, which is copied; the other numbers stay. (Bigloo: dh's field q.)
+ *
+ * q: NULL to forget it.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
+ *
+ * Precondition: Both are NULL or live.
+ */
+bgl_ssl_status_t bgl_dh_q_set(bgl_ssl_dh_t *dh, const bgl_ssl_bignum_t *q);
+
+/**
+ * Sets the generator, which is copied; the other numbers stay. (Bigloo: dh's field g.)
+ *
+ * g: NULL to forget it.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
+ *
+ * Precondition: Both are NULL or live.
+ */
+bgl_ssl_status_t bgl_dh_g_set(bgl_ssl_dh_t *dh, const bgl_ssl_bignum_t *g);
+
+/**
+ * Sets one's own private key, which is copied; the other numbers stay. (Bigloo: dh's field private-key.)
+ *
+ * key: NULL to forget it.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
+ *
+ * Precondition: Both are NULL or live.
+ */
+bgl_ssl_status_t bgl_dh_private_key_set(bgl_ssl_dh_t *dh,
+                                        const bgl_ssl_bignum_t *key);
+
+/**
+ * Sets one's own public key, which is copied; the other numbers stay. (Bigloo: dh's field public-key.)
+ *
+ * key: NULL to forget it.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
+ *
+ * Precondition: Both are NULL or live.
+ */
+bgl_ssl_status_t bgl_dh_public_key_set(bgl_ssl_dh_t *dh,
+                                       const bgl_ssl_bignum_t *key);
+
+/**
+ * Sets the group, all or nothing; the numbers are copied.
+ *
+ * q: NULL if it is not known; p and g must be there.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
+ *
+ * Precondition: All are NULL or live.
+ */
+bgl_ssl_status_t bgl_dh_pqg_set(bgl_ssl_dh_t *dh,
+                                const bgl_ssl_bignum_t *p,
+                                const bgl_ssl_bignum_t *q,
+                                const bgl_ssl_bignum_t *g);
+
+/**
+ * Sets one's own keys, both or none; the numbers are copied.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
+ *
+ * Precondition: All are NULL or live.
+ */
+bgl_ssl_status_t bgl_dh_pub_priv_key_set(bgl_ssl_dh_t *dh,
+                                         const bgl_ssl_bignum_t *public_key,
+                                         const bgl_ssl_bignum_t *private_key);
+
+/**
+ * Makes a new key on a curve.
+ *
+ * curve: "P-256", "P-384", "P-521" (SP 800-186), "X25519" or "X448" (RFC 7748), letter case ignored.
+ *
+ * Returns a key, to be freed with bgl_ssl_ecdh_free, or NULL: BGL_SSL_E_ARGUMENT for another name, BGL_SSL_E_UNSUPPORTED
+ * if OpenSSL lacks the curve. Never blocks; any thread.
+ *
+ * Precondition: curve is NULL or NUL-terminated.
+ */
+bgl_ssl_ecdh_t *bgl_ssl_ecdh_new(const char *curve);
+
+/**
+ * The key of a private key's bytes.
+ *
+ * curve: as for bgl_ssl_ecdh_new.
+ * private_key: len bytes, as many as the curve wants (32, 48, 66; 32 for X25519, 56 for X448); the most significant first
+ * on the curves "P-...".
+ *
+ * Returns a key, to be freed with bgl_ssl_ecdh_free, or NULL: BGL_SSL_E_ARGUMENT for another name or length,
+ * BGL_SSL_E_CONFIG for a number that is no private key. Never blocks; any thread.
+ *
+ * Precondition: curve is NULL or NUL-terminated; private_key is NULL or readable for len bytes.
+ */
+bgl_ssl_ecdh_t *bgl_ssl_ecdh_from_private_key(const char *curve,
+                                              const void *private_key,
+                                              size_t len);
+
+/**
+ * Copies out the public part, as many bytes as fit: an uncompressed point (SEC 1: 4, x, y) on the curves "P-...", else
+ * the bytes of RFC 7748.
+ *
+ * Returns how many bytes there are; 0 on failure (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: ecdh is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_ecdh_public_key(const bgl_ssl_ecdh_t *ecdh,
+                               void *buf,
+                               size_t size);
+
+/**
+ * Copies out the secret that is shared with the owner of a public key, as many bytes as fit. The public key is checked
+ * first. A secret is no key yet: see bgl_ssl_hkdf.
+ *
+ * public_key: len bytes, as bgl_ssl_ecdh_public_key gives them on the same curve.
+ *
+ * Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if the public key is not on the
+ * curve, or forces a secret that everybody knows. Never blocks; any thread.
+ *
+ * Precondition: ecdh is NULL or live; public_key is NULL or readable for len bytes; buf is NULL or writable for size
+ * bytes.
+ */
+size_t bgl_ssl_ecdh_compute_key(const bgl_ssl_ecdh_t *ecdh,
+                                const void *public_key,
+                                size_t len,
+                                void *buf,
+                                size_t size);
+
+/**
+ * Frees a key. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: ecdh is NULL or live, and the caller's.
+ */
+void bgl_ssl_ecdh_free(bgl_ssl_ecdh_t *ecdh);
+
+/**
+ * Makes a key from a password by PBKDF2 (RFC 8018) with HMAC-SHA-1. (Bigloo: pkcs5-pbkdf2-hmac-sha1.)
+ *
+ * password, salt: bytes, not kept.
+ * iterations: at least 1; OWASP's advice of 2023 for SHA-1 is 1300000.
+ * key: filled with key_len bytes.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use SHA-1. Computes for as long as
+ * the iterations take; any thread.
+ *
+ * Precondition: password and salt are NULL or readable for their lengths, key is NULL or writable for key_len bytes.
+ */
+bgl_ssl_status_t bgl_pkcs5_pbkdf2_hmac_sha1(const void *password,
+                                            size_t password_len,
+                                            const void *salt,
+                                            size_t salt_len,
+                                            int iterations,
+                                            void *key,
+                                            size_t key_len);
+
+/**
+ * Makes a key from a password by PBKDF2 (RFC 8018) with HMAC and any digest.
+ *
+ * type: OpenSSL's name of the digest, as for bgl_ssl_hash_init.
+ * password, salt: bytes, not kept.
+ * iterations: at least 1; OWASP's advice of 2023 for SHA-256 is 600000.
+ * key: filled with key_len bytes.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the digest for this. Computes
+ * for as long as the iterations take; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; password and salt are NULL or readable for their lengths, key is NULL or
+ * writable for key_len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_pbkdf2_hmac(const char *type,
+                                     const void *password,
+                                     size_t password_len,
+                                     const void *salt,
+                                     size_t salt_len,
+                                     int iterations,
+                                     void *key,
+                                     size_t key_len);
+
+/**
+ * Makes a key from a secret by HKDF (RFC 5869): extract, then expand.
+ *
+ * type: OpenSSL's name of the digest, as for bgl_ssl_hash_init.
+ * secret: secret_len bytes, such as bgl_ssl_ecdh_compute_key gives them; a password is none: see bgl_ssl_scrypt.
+ * salt: salt_len bytes; NULL and 0 for none.
+ * info: info_len bytes that tell what the key is for; NULL and 0 for none.
+ * key: filled with key_len bytes, at most 255 times as many as the digest has.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the digest for this. Never
+ * blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; secret, salt and info are NULL or readable for their lengths, key is NULL
+ * or writable for key_len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_hkdf(const char *type,
+                              const void *secret,
+                              size_t secret_len,
+                              const void *salt,
+                              size_t salt_len,
+                              const void *info,
+                              size_t info_len,
+                              void *key,
+                              size_t key_len);
+
+/**
+ * Makes a key from a password by scrypt (RFC 7914).
+ *
+ * password, salt: bytes, not kept.
+ * n: the cost of processor and memory, a power of 2 and more than 1; r: the size of blocks; p: the parallelism. Memory is
+ * about 128 * n * r bytes. Usual: 131072, 8, 1.
+ * max_memory: in bytes; more is refused. 0 for OpenSSL's limit of 32 MB.
+ * key: filled with key_len bytes.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT, also if it would take more memory. Computes for as long as the cost is high;
+ * any thread.
+ *
+ * Precondition: password and salt are NULL or readable for their lengths, key is NULL or writable for key_len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_scrypt(const void *password,
+                                size_t password_len,
+                                const void *salt,
+                                size_t salt_len,
+                                uint64_t n,
+                                uint64_t r,
+                                uint64_t p,
+                                uint64_t max_memory,
+                                void *key,
+                                size_t key_len);
 
 #ifdef __cplusplus
 }  // extern "C"

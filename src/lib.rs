@@ -12,6 +12,7 @@ mod alpn;
 mod certificate;
 mod config;
 mod context;
+mod crypto;
 mod engine;
 mod file;
 mod hostname;

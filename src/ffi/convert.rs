@@ -201,3 +201,24 @@ pub fn port(port: c_int) -> Result<u16> {
 pub fn listen_port(port: c_int) -> Result<u16> {
     u16::try_from(port).map_err(|_| Error::argument(format!("the port {port} is not between 0 and 65535")))
 }
+
+/// Copies out what can be made once only: makes it if there is room for the `needed` bytes that it has at most, else
+/// just says how many these are.
+///
+/// # Safety
+/// `buffer` is NULL or writable for `size` bytes.
+pub unsafe fn copy_once(
+    needed: usize,
+    buffer: *mut c_void,
+    size: usize,
+    make: impl FnOnce() -> Result<Vec<u8>>,
+) -> Result<usize> {
+    if size < needed {
+        return Ok(needed);
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        bytes_mut(buffer, size, "buffer")?;
+        copy_bytes(&make()?, buffer, size)
+    }
+}

@@ -37,3 +37,21 @@ pub mod lists;
 pub mod secure_context;
 
 pub mod connection;
+
+pub mod hash;
+
+pub mod hmac;
+
+pub mod sign;
+
+pub mod verify;
+
+pub mod cipher;
+
+pub mod bignum;
+
+pub mod dh;
+
+pub mod ecdh;
+
+pub mod kdf;

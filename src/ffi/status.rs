@@ -29,7 +29,7 @@ pub const BGL_SSL_E_TIMEOUT: bgl_ssl_status_t = -5;
 pub const BGL_SSL_E_TRUNCATED: bgl_ssl_status_t = -6;
 /// TLS failed: no TLS peer, nothing in common, or an alert from the peer (see alert).
 pub const BGL_SSL_E_PROTOCOL: bgl_ssl_status_t = -7;
-/// The peer's certificate was refused (see verify_result).
+/// The peer's certificate was refused (see verify_result), or a cipher's tag does not fit.
 pub const BGL_SSL_E_VERIFY: bgl_ssl_status_t = -8;
 /// The peer's certificate is valid, but for another host.
 pub const BGL_SSL_E_NAME: bgl_ssl_status_t = -9;

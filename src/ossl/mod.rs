@@ -2,13 +2,27 @@
 //! the callbacks' trampolines. With `ffi` and `posix` it is the only room with `unsafe` in it.
 
 pub mod bio;
+pub mod bn;
+pub mod cipher;
 pub mod ctx;
+pub mod dh;
+#[cfg(not(ossl300))]
+mod dh_before_3;
+#[cfg(ossl300)]
+mod dh_evp;
+pub mod ecdh;
 pub mod engine;
 pub mod engine_hooks;
+mod evp_sys;
 pub mod fd_bio;
+pub mod hmac;
+pub mod kdf;
 pub mod lists;
+pub mod md;
 pub mod pkcs12;
 pub mod pkey;
+pub mod pkey_ctx;
+pub mod public_key;
 pub mod queue;
 pub mod rand;
 pub mod session;

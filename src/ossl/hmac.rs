@@ -1,0 +1,56 @@
+//! HMAC (RFC 2104), by EVP's keys: the one interface that all versions of OpenSSL have.
+
+use crate::error::{Code, Result};
+use openssl_sys as ffi;
+use std::ptr;
+
+use super::{
+    md::{Md, MdCtx},
+    pkey::Pkey,
+    queue,
+};
+
+/// A MAC in the making.
+pub struct Hmac(MdCtx);
+
+impl Hmac {
+    /// The MAC of no bytes yet. The key may be empty.
+    pub fn new(md: &Md, key: &[u8]) -> Result<Hmac> {
+        let ctx = MdCtx::empty()?;
+        // SAFETY: `key` is readable for its length; the result is a new key, or NULL.
+        let pkey = unsafe {
+            Pkey::from_owned(ffi::EVP_PKEY_new_raw_private_key(
+                ffi::EVP_PKEY_HMAC,
+                ptr::null_mut(),
+                key.as_ptr(),
+                key.len(),
+            ))
+        };
+        let pkey = pkey.ok_or_else(|| queue::error(Code::Internal, "cannot make a key for HMAC"))?;
+        // SAFETY: all are live; the context takes a reference of the key.
+        let done = unsafe {
+            ffi::EVP_DigestSignInit(ctx.as_ptr(), ptr::null_mut(), md.as_ptr(), ptr::null_mut(), pkey.as_ptr())
+        };
+        if done == 1 { Ok(Hmac(ctx)) } else { Err(md.unusable()) }
+    }
+
+    /// Takes in more bytes.
+    pub fn update(&mut self, data: &[u8]) -> Result<()> {
+        queue::clear();
+        // SAFETY: `data` is readable for its length.
+        let done = unsafe { ffi::EVP_DigestSignUpdate(self.0.as_ptr(), data.as_ptr().cast(), data.len()) };
+        queue::check(done, Code::Internal, "cannot compute an HMAC")
+    }
+
+    /// The MAC.
+    pub fn finish(self) -> Result<Vec<u8>> {
+        queue::clear();
+        let mut mac = vec![0; ffi::EVP_MAX_MD_SIZE as usize];
+        let mut len = mac.len();
+        // SAFETY: `mac` is writable for `len` bytes.
+        let done = unsafe { ffi::EVP_DigestSignFinal(self.0.as_ptr(), mac.as_mut_ptr(), &mut len) };
+        queue::check(done, Code::Internal, "cannot compute an HMAC")?;
+        mac.truncate(len);
+        Ok(mac)
+    }
+}
