@@ -16,7 +16,7 @@ enum { CASE_SECONDS = 30, EXIT_FAILED = 1, EXIT_SKIPPED = 77 };
 
 static struct test_case *first_test;
 static struct test_case **next_test = &first_test;
-static int why_fd = -1; /* a case tells the parent here why it failed or was skipped */
+static int why_fd = STDERR_FILENO; /* a case tells the parent here why it failed or was skipped */
 static pid_t case_process;
 static char case_directory[64];
 
@@ -263,10 +263,26 @@ static bool is_wanted(const char *name, int argc, char **argv)
     return argc < 2;
 }
 
+/* Under valgrind a program is slow the first time: what the cases do, their parent does once, and they inherit what
+ * valgrind and OpenSSL have learnt by that. */
+static void warm_up(void)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config("good");
+    connect_ends(&ends, client, server, "localhost");
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
 /* Arguments: parts of names; without any, every case runs. */
 int main(int argc, char **argv)
 {
     bool good = true;
+    const char *watcher = getenv("BGLSSL_TEST_MEMCHECK");
+    if (watcher && strcmp(watcher, "valgrind") == 0)
+        warm_up();
     for (const struct test_case *test = first_test; test; test = test->next)
         if (is_wanted(test->name, argc, argv))
             good = run_case(test) && good;

@@ -9,6 +9,14 @@ TEST(a_fresh_config_freezes)
     bgl_ssl_config_free(config);
 }
 
+TEST(the_cas_of_the_system_are_found)
+{
+    unsetenv("SSL_CERT_FILE");
+    bgl_ssl_config_t *config = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    CHECK_OK(bgl_ssl_config_freeze(config));
+    bgl_ssl_config_free(config);
+}
+
 /* Calls every setter with good arguments; each must answer `expected`. */
 static void check_setters(bgl_ssl_config_t *config, bgl_ssl_status_t expected)
 {

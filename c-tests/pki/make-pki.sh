@@ -77,7 +77,7 @@ purpose() { # NAME ISSUER PURPOSE
 extendedKeyUsage=$3"
 }
 
-for ca in root root2; do
+for ca in root root2 idle-root; do
     key $ca
     issue $ca - "$CA"
 done
