@@ -1926,6 +1926,124 @@ bgl_ssl_status_t bgl_ssl_server_close(const bgl_ssl_server_t *server);
 void bgl_ssl_server_free(bgl_ssl_server_t *server);
 
 /**
+ * Sets the MTU for datagrams (DTLS): the size of the largest IP packet that connections send, IP's and UDP's headers
+ * (28 bytes, with IPv6 48) included. It bounds the records, and so what one write can carry.
+ *
+ * bytes: 256 to 65535; 0 for what the system finds out about each path (the default), which is 1280 where it knows
+ * nothing.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * RFC 6347, section 4.1.1.1.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_mtu(bgl_ssl_config_t *config,
+                                        int bytes);
+
+/**
+ * Sets how long a DTLS handshake waits for an answer before it sends its last messages again. Each further time it
+ * waits twice as long, at most 60 s.
+ *
+ * microseconds: 1000 to 60000000. Default: 1 s (RFC 6347, section 4.2.4.1); on fast networks less is better.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_retransmission_timeout(bgl_ssl_config_t *config,
+                                                           int64_t microseconds);
+
+/**
+ * Sets how long a client of a DTLS server may be silent before its connection ends by itself: reads, and
+ * bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, now and ever after. Datagrams do not tell that a client
+ * has gone without close_notify, so without this a server's sockets would pile up.
+ *
+ * microseconds: 0 for no limit. Default: 15 minutes. It does not concern clients.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_idle_timeout(bgl_ssl_config_t *config,
+                                                 int64_t microseconds);
+
+/**
+ * Sets how many clients a DTLS server has at once; further ones are not answered until one has gone. Whatever this
+ * says, no more than 1024 handshakes go on at once, and no more than 256 of them with one host.
+ *
+ * peers: at least 1. Default: 10000. Each takes a descriptor.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_max_peers(bgl_ssl_config_t *config,
+                                              size_t peers);
+
+/**
+ * Whether a socket sends and receives datagrams (DTLS) rather than a stream.
+ *
+ * Returns false also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bool bgl_ssl_socket_is_datagram(const bgl_ssl_socket_t *socket);
+
+/**
+ * The most bytes that one bgl_ssl_socket_write can send over datagrams, as of now: it follows the path's MTU.
+ *
+ * Returns 0 for a stream, before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+size_t bgl_ssl_socket_max_datagram(const bgl_ssl_socket_t *socket);
+
+/**
+ * The MTU of a datagram socket's path, as of now: what was set, or what the system has found out.
+ *
+ * Returns the size of the largest IP packet, its headers included; 0 for a stream, and for NULL (BGL_SSL_E_ARGUMENT).
+ * Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+int bgl_ssl_socket_mtu(const bgl_ssl_socket_t *socket);
+
+/**
+ * Sets the MTU of a datagram socket; the config's until then.
+ *
+ * bytes: as for bgl_ssl_config_set_mtu.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE for a stream. Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_mtu(const bgl_ssl_socket_t *socket,
+                                        int bytes);
+
+/**
+ * How long it is until a datagram socket must do something by itself: send a handshake's messages again, or end a
+ * connection whose peer is silent for too long. For event loops: poll(2) no longer than that, then call
+ * bgl_ssl_socket_handle_timeout. Blocking calls, and bgl_ssl_server_accept, see to it themselves.
+ *
+ * Returns microseconds, 0 if it is due; -1 if nothing is ever due, for a stream, and for NULL (BGL_SSL_E_ARGUMENT).
+ * Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+int64_t bgl_ssl_socket_timeout(const bgl_ssl_socket_t *socket);
+
+/**
+ * Does what is due by bgl_ssl_socket_timeout, and nothing if nothing is.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if the peer has been silent for too long, or the handshake's messages were sent
+ * in vain too often: the connection has ended; BGL_SSL_E_STATE if the socket is closed; what ended the connection
+ * before; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_handle_timeout(const bgl_ssl_socket_t *socket);
+
+/**
  * Connects to a host and does the TLS handshake as the client, with Bigloo's defaults: **without CAs nothing is
  * verified**; with CAs the chain is, but not the host's name. Prefer bgl_ssl_connect, which verifies both. (Bigloo:
  * make-ssl-client-socket.)

@@ -6,7 +6,7 @@ use crate::{
     error::{Code, Error, Result},
     hostname::Hostname,
     net::deadline::Limit,
-    ossl::ssl::{Ask, PeerPolicy, Role},
+    ossl::ssl::{Ask, Medium, PeerPolicy, Role},
     private_key::PrivateKey,
     protocol::{Protocol, Versions},
 };
@@ -75,6 +75,19 @@ pub struct Limits {
     pub close: Duration,
 }
 
+/// What matters to datagrams only.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagrams {
+    /// The size of the largest IP packet; None for what the system finds out.
+    pub mtu: Option<usize>,
+    /// The time until the first retransmission of a handshake.
+    pub retransmission: Duration,
+    /// How long a server's peer may be silent.
+    pub idle: Limit,
+    /// How many peers a server has at most.
+    pub max_peers: usize,
+}
+
 /// The settings.
 #[derive(Clone)]
 pub struct Config {
@@ -106,6 +119,8 @@ pub struct Config {
     pub limits: Limits,
     /// Whether the handshake is left to the first read or write.
     pub lazy_handshake: bool,
+    /// For DTLS.
+    pub datagrams: Datagrams,
 }
 
 impl Default for Config {
@@ -131,6 +146,12 @@ impl Default for Config {
                 close: Duration::from_secs(2),
             },
             lazy_handshake: false,
+            datagrams: Datagrams {
+                mtu: None,
+                retransmission: Duration::from_secs(1),
+                idle: Some(Duration::from_secs(15 * 60)),
+                max_peers: 10_000,
+            },
         }
     }
 }
@@ -173,6 +194,13 @@ pub struct Frozen {
     pub config: Config,
     /// What OpenSSL made of them.
     pub context: Arc<Context>,
+}
+
+impl Frozen {
+    /// What connections of this config run over.
+    pub fn medium(&self) -> Medium {
+        if self.config.versions.protocol.is_datagram() { Medium::Datagrams } else { Medium::Stream }
+    }
 }
 
 /// A config as its user holds it.

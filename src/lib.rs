@@ -13,6 +13,7 @@ mod certificate;
 mod config;
 mod context;
 mod crypto;
+mod dtls;
 mod engine;
 mod file;
 mod hostname;

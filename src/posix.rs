@@ -9,6 +9,14 @@ use std::{
     time::Instant,
 };
 
+mod datagram;
+pub mod event;
+
+pub use datagram::{
+    connect_beside, connect_datagrams, listen_datagrams, local_end, path_mtu, recv_from, recv_with_destination,
+    send_from, unmapped,
+};
+
 /// What to wait for on a descriptor, or what happened on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
@@ -180,8 +188,8 @@ fn new_socket(address: &SocketAddr, kind: libc::c_int) -> io::Result<OwnedFd> {
 }
 
 /// A duplicate of somebody else's descriptor, closed on exec. Fails with EBADF for a closed one, with ENOTSOCK for
-/// what is no socket, with EPROTOTYPE for a socket that is no stream.
-pub fn duplicate_stream_socket(fd: RawFd) -> io::Result<OwnedFd> {
+/// what is no socket, with EPROTOTYPE for a socket that is no stream, or has no datagrams where those are wanted.
+pub fn duplicate_socket(fd: RawFd, datagrams: bool) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
@@ -190,15 +198,22 @@ pub fn duplicate_stream_socket(fd: RawFd) -> io::Result<OwnedFd> {
     check(copy)?;
     // SAFETY: fcntl has just made this descriptor, and nobody else knows it.
     let copy = unsafe { OwnedFd::from_raw_fd(copy) };
-    match socket_option(copy.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE)? {
-        libc::SOCK_STREAM => Ok(copy),
-        _ => Err(io::Error::from_raw_os_error(libc::EPROTOTYPE)),
+    let wanted = if datagrams { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
+    if socket_option(copy.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE)? == wanted {
+        Ok(copy)
+    } else {
+        Err(io::Error::from_raw_os_error(libc::EPROTOTYPE))
     }
 }
 
 /// Fails with ENOTCONN for a socket that has no peer, or with what ended its connection.
 pub fn check_connected(fd: BorrowedFd<'_>) -> io::Result<()> {
     peer_address(fd).or_else(|not_connected| connect_result(fd).and(Err(not_connected))).map(|_| ())
+}
+
+/// What system calls say of a descriptor that is closed.
+pub fn bad_descriptor() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADF)
 }
 
 /// Sends small records at once instead of waiting for more (TCP_NODELAY).

@@ -87,6 +87,15 @@ impl Protocol {
             Sslv2 | Sslv23 | Dtlsv1 => None,
         }
     }
+
+    /// OpenSSL's number for the version of DTLS that was made from it.
+    fn datagram_version(self) -> Option<c_int> {
+        match self {
+            Tlsv1_1 => Some(sys::DTLS1_VERSION),
+            Tlsv1_2 => Some(sys::DTLS1_2_VERSION),
+            _ => None,
+        }
+    }
 }
 
 /// The versions that a connection may speak.
@@ -122,11 +131,8 @@ impl Versions {
                 Bounds { min: version, max: version }
             }
         };
-        let bounds = Bounds { min: bound(self.min, own.min)?, max: bound(self.max, own.max)? };
-        if self.protocol.is_datagram() && (self.min.is_some() || self.max.is_some()) {
-            return Err(Error::new(Code::Config, "DTLS takes no minimum or maximum among the TLS versions"));
-        }
-        if bounds.max != 0 && bounds.min > bounds.max {
+        let bounds = Bounds { min: self.bound(self.min, own.min)?, max: self.bound(self.max, own.max)? };
+        if bounds.max != 0 && self.is_older(bounds.max, bounds.min) {
             return Err(Error::new(Code::Config, "the minimum protocol version is above the maximum"));
         }
         Ok(bounds)
@@ -134,8 +140,23 @@ impl Versions {
 
     /// Whether only versions are left that OpenSSL refuses above security level 0, for their SHA-1 and MD5.
     pub fn is_legacy_only(&self) -> bool {
-        self.bounds().is_ok_and(|bounds| bounds.max != 0 && (bounds.max as u32) < sys::TLS1_2_VERSION as u32)
-            && !self.protocol.is_datagram()
+        let first_modern = if self.protocol.is_datagram() { sys::DTLS1_2_VERSION } else { sys::TLS1_2_VERSION };
+        self.bounds().is_ok_and(|bounds| bounds.max != 0 && self.is_older(bounds.max, first_modern))
+    }
+
+    /// The numbers of DTLS count downwards.
+    fn is_older(&self, a: c_int, b: c_int) -> bool {
+        if self.protocol.is_datagram() { a > b } else { a < b }
+    }
+
+    fn bound(&self, given: Option<Protocol>, own: c_int) -> Result<c_int> {
+        let Some(given) = given else {
+            return Ok(own);
+        };
+        let version = if self.protocol.is_datagram() { given.datagram_version() } else { given.version() };
+        version.ok_or_else(|| {
+            Error::argument(format!("{} is no version that can bound {}", given.name(), self.protocol.name()))
+        })
     }
 
     /// The error for what this OpenSSL does not speak.
@@ -146,14 +167,5 @@ impl Versions {
         };
         let version = crate::ossl::version().to_string_lossy();
         Error::new(Code::Unsupported, format!("{version} does not speak {}", names.join(" to ")))
-    }
-}
-
-fn bound(given: Option<Protocol>, own: c_int) -> Result<c_int> {
-    match given {
-        None => Ok(own),
-        Some(protocol) => protocol
-            .version()
-            .ok_or_else(|| Error::argument(format!("{} is no version that can bound others", protocol.name()))),
     }
 }

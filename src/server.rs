@@ -2,8 +2,10 @@
 
 use crate::{
     config::Frozen,
+    dtls::server::DatagramServer,
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
+    ossl::ssl::Medium,
     posix,
     socket::{Socket, Step},
 };
@@ -16,8 +18,14 @@ use std::{
 /// A listening socket. Any number of threads may accept on it.
 pub struct Server {
     /// None once closed. Whoever waits holds a reference, so the number is not reused under it.
-    fd: Mutex<Option<Arc<OwnedFd>>>,
+    listener: Mutex<Option<Listener>>,
     frozen: Arc<Frozen>,
+}
+
+#[derive(Clone)]
+enum Listener {
+    Stream(Arc<OwnedFd>),
+    Datagrams(Arc<DatagramServer>),
 }
 
 impl Server {
@@ -29,15 +37,25 @@ impl Server {
         backlog: i32,
         family: Family,
     ) -> Result<Server> {
-        let deadline = Deadline::after(frozen.config.limits.connect);
-        let fd = listen::listen(name, port, backlog, family, deadline)?;
-        Ok(Server { fd: Mutex::new(Some(Arc::new(fd))), frozen: frozen.clone() })
+        let listener = match frozen.medium() {
+            Medium::Stream => {
+                let deadline = Deadline::after(frozen.config.limits.connect);
+                Listener::Stream(Arc::new(listen::listen(name, port, backlog, family, deadline)?))
+            }
+            Medium::Datagrams => Listener::Datagrams(Arc::new(DatagramServer::listen(frozen, name, port, family)?)),
+        };
+        Ok(Server { listener: Mutex::new(Some(listener)), frozen: frozen.clone() })
     }
 
     /// Accepts one client, and does its handshake unless the config leaves that to the socket's first use.
     /// WANT_READ if none came in time.
     pub fn accept(&self, deadline: Deadline) -> Result<Step<Socket>> {
-        let fd = self.fd().ok_or_else(closed)?;
+        let fd = match self.listener().ok_or_else(closed)? {
+            Listener::Stream(fd) => fd,
+            Listener::Datagrams(server) => {
+                return Ok(server.accept(deadline)?.map_or(Step::WantRead, Step::Done));
+            }
+        };
         let client = listen::accept(fd.as_fd(), deadline).map_err(|error| self.accept_failure(&error))?;
         match client {
             None => Ok(Step::WantRead),
@@ -46,7 +64,7 @@ impl Server {
     }
 
     fn accept_failure(&self, error: &std::io::Error) -> Error {
-        match self.fd() {
+        match self.listener() {
             // close() makes accept fail with EINVAL.
             None => closed(),
             Some(_) => Error::io(error).during(Phase::Accept, "accept a connection"),
@@ -55,28 +73,35 @@ impl Server {
 
     /// Stops listening, and wakes whoever waits.
     pub fn close(&self) {
-        let fd = self.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(fd) = fd {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match listener {
             // On a listening socket this wakes poll(2); it cannot fail otherwise.
-            let _ = posix::shutdown(fd.as_fd(), true);
+            Some(Listener::Stream(fd)) => drop(posix::shutdown(fd.as_fd(), true)),
+            Some(Listener::Datagrams(server)) => server.close(),
+            None => {}
         }
     }
 
-    fn fd(&self) -> Option<Arc<OwnedFd>> {
-        self.fd.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn listener(&self) -> Option<Listener> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The descriptor's number, for poll(2). None once closed.
     pub fn raw_fd(&self) -> Option<i32> {
-        self.fd().map(|fd| fd.as_raw_fd())
+        self.listener().map(|listener| match listener {
+            Listener::Stream(fd) => fd.as_raw_fd(),
+            Listener::Datagrams(server) => server.raw_fd(),
+        })
     }
 
     /// Where it listens.
     pub fn local_address(&self) -> Result<SocketAddr> {
-        let fd = self.fd().ok_or_else(closed)?;
-        posix::local_address(fd.as_fd())
-            .map_err(|error| Error::io(&error))?
-            .ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address"))
+        match self.listener().ok_or_else(closed)? {
+            Listener::Stream(fd) => posix::local_address(fd.as_fd())
+                .map_err(|error| Error::io(&error))?
+                .ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address")),
+            Listener::Datagrams(server) => Ok(server.address()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! TLS over a connected stream socket: handshake, read, write, close. Any number of threads may use one.
+//! TLS over a connected socket, of a stream or of datagrams: handshake, read, write, close. Any number of threads may use one.
 //!
 //! Waiting happens in one place, `wait`, and never under the lock on the TLS state, so one thread can read while
 //! another writes and a third closes.
@@ -13,7 +13,7 @@ use crate::{
         deadline::{Deadline, Limit},
         resolve::Family,
     },
-    ossl::ssl::{Ask, Role, Ssl},
+    ossl::ssl::{Ask, Medium, Role, Ssl},
     posix::{self, Readiness},
     session::Session,
     turn::{Turn, Wait},
@@ -31,6 +31,8 @@ use std::{
 };
 
 pub use crate::ossl::ssl::Step;
+
+mod datagram;
 
 /// How far a socket has come on its way out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,8 @@ struct Tls {
     write_closed: bool,
     /// How many more reads wait before they look.
     patience: u8,
+    /// What a connection over datagrams has beside that.
+    datagrams: Option<datagram::State>,
 }
 
 /// What `patience` is set to when a read has looked in vain. Where messages go back and forth, every read comes before
@@ -124,6 +128,9 @@ impl Socket {
         if session.is_some_and(|session| !session.is_for(&frozen.context, Some(&hostname))) {
             return Err(Error::argument("the session is from another config or for another host"));
         }
+        if frozen.medium() == Medium::Datagrams {
+            return Socket::connect_datagrams(frozen, host, port, family, &hostname, session);
+        }
         let fd = connect::connect(host, port, family, deadline)?;
         // Worth having, but no reason to fail.
         let _ = posix::set_no_delay(fd.as_fd());
@@ -141,14 +148,14 @@ impl Socket {
             (None, Some(host)) => Some(Hostname::parse(host)?),
             (None, None) => None,
         };
-        let (fd, peer) = duplicate(fd)?;
+        let (fd, peer) = duplicate(fd, frozen.medium())?;
         let peer = host.map_or(peer, str::to_string);
         Socket::over(frozen, fd, Role::Client, hostname, peer)?.start(Deadline::NEVER)
     }
 
     /// Begins TLS as the server on a duplicate of an open descriptor.
     pub fn upgrade_server(frozen: &Arc<Frozen>, fd: i32) -> Result<Socket> {
-        let (fd, peer) = duplicate(fd)?;
+        let (fd, peer) = duplicate(fd, frozen.medium())?;
         Socket::over(frozen, fd, Role::Server, None, peer)?.start(Deadline::NEVER)
     }
 
@@ -170,14 +177,12 @@ impl Socket {
         if role == Role::Server && config.identity.is_none() {
             return Err(Error::new(Code::Config, "a server needs a certificate and its private key, and has none"));
         }
-        if config.versions.protocol.is_datagram() {
-            return Err(Error::new(Code::Unsupported, "DTLS does not run over a stream socket"));
-        }
         let policy = config.peer_policy(role);
         if role == Role::Client || policy.ask != Ask::No {
             frozen.context.prepare_to_verify()?;
         }
-        let mut ssl = Ssl::new(frozen.context.ctx(), fd.as_raw_fd(), role, policy, config.alpn.clone())?;
+        let medium = frozen.medium();
+        let mut ssl = Ssl::new(frozen.context.ctx(), fd.as_raw_fd(), medium, role, policy, config.alpn.clone())?;
         let mut sent_name = None;
         if role == Role::Client {
             sent_name = server_name(&config.server_name, hostname.as_ref());
@@ -188,17 +193,21 @@ impl Socket {
                 expect(&mut ssl, hostname.as_ref())?;
             }
         }
+        let datagrams = datagram::State::new(&mut ssl, config);
+        let mut tls = Tls {
+            ssl,
+            life: Life::Open,
+            taken: 0,
+            unsent: false,
+            failure: None,
+            write_closed: false,
+            patience: 0,
+            datagrams,
+        };
+        tls.set_up_datagrams(config)?;
         let limits = &config.limits;
         Ok(Socket {
-            tls: Mutex::new(Tls {
-                ssl,
-                life: Life::Open,
-                taken: 0,
-                unsent: false,
-                failure: None,
-                write_closed: false,
-                patience: 0,
-            }),
+            tls: Mutex::new(tls),
             fd: Mutex::new(Some(Arc::new(fd))),
             handshaking: Turn::default(),
             reading: Turn::default(),
@@ -237,7 +246,7 @@ impl Socket {
     /// Ends a connection whose handshake failed. Where that was our own verdict, the peer shall learn it from the alert
     /// and not from a reset; but the deadline holds for this, too.
     fn abandon(&self, code: Code, deadline: Deadline) {
-        if !matches!(code, Code::Verify | Code::Name | Code::Protocol) {
+        if !matches!(code, Code::Verify | Code::Name | Code::Protocol) || self.medium() == Medium::Datagrams {
             return self.finish_closing();
         }
         if let Some(left) = deadline.remaining() {
@@ -311,6 +320,11 @@ impl Socket {
         let deadline = self.deadline(LimitKind::Read);
         let wait = self.waits(deadline);
         let Some(_turn) = self.reading.take(wait)? else { return Ok(Step::WantRead) };
+        if self.medium() == Medium::Datagrams {
+            return self.drive(wait, |tls| {
+                if self.read_closed.load(SeqCst) { Ok(Step::Eof) } else { tls.read_record(buffer) }
+            });
+        }
         if matches!(wait, Wait::Until(_)) && self.lock().expects_to_wait() {
             self.wait(Readiness::READ, deadline)?;
         }
@@ -343,6 +357,9 @@ impl Socket {
         let wait = self.waits(self.deadline(LimitKind::Write));
         let all = matches!(wait, Wait::Until(_));
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
+        if self.medium() == Medium::Datagrams {
+            return self.drive(wait, |tls| tls.write_record(data, written));
+        }
         self.drive(wait, |tls| {
             let step = tls.write(data, written, all)?;
             if all {
@@ -361,7 +378,11 @@ impl Socket {
         if tls.life != Life::Open || tls.failure.is_some() || !self.handshaken.load(SeqCst) {
             return 0;
         }
-        if matches!(turn, Ok(Some(_))) { tls.ssl.pending() } else { tls.ssl.decrypted() }
+        match (turn, self.medium()) {
+            (Ok(Some(_)), Medium::Stream) => tls.ssl.pending(),
+            (Ok(Some(_)), Medium::Datagrams) => tls.ssl.pending_record(),
+            _ => tls.ssl.decrypted(),
+        }
     }
 
     /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.
@@ -398,7 +419,14 @@ impl Socket {
         Ok(())
     }
 
+    fn medium(&self) -> Medium {
+        self.frozen.medium()
+    }
+
     fn send_fin(&self) {
+        if self.medium() == Medium::Datagrams {
+            return;
+        }
         if let Some(fd) = self.fd() {
             // Fails only if the connection is gone already.
             let _ = posix::shutdown(fd.as_fd(), false);
@@ -408,13 +436,17 @@ impl Socket {
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
     fn drive<T>(&self, wait: Wait, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
         loop {
-            let (outcome, flushed) = {
+            let (outcome, flushed, timer) = {
                 let mut tls = self.lock();
                 tls.check_usable()?;
-                let outcome = step(&mut tls).map_err(|error| tls.fail(error))?;
+                let outcome = match self.medium() {
+                    Medium::Stream => step(&mut tls),
+                    Medium::Datagrams => self.step_datagrams(&mut tls, &mut step),
+                };
+                let outcome = outcome.map_err(|error| tls.fail(error))?;
                 // Reading may have left something to send: a key update, an alert.
                 let flushed = tls.flush().unwrap_or(true);
-                (outcome, flushed)
+                (outcome, flushed, tls.timer())
             };
             let mut want = match outcome {
                 Step::WantRead => Readiness::READ,
@@ -423,7 +455,10 @@ impl Socket {
             };
             let Wait::Until(deadline) = wait else { return Ok(outcome) };
             want.writable |= !flushed;
-            self.wait(want, deadline)?;
+            match self.wait(want, deadline.or_sooner(timer)) {
+                Err(error) if error.code == Code::Timeout && !deadline.has_passed() => {}
+                waited => waited?,
+            }
         }
     }
 
@@ -488,9 +523,10 @@ impl Socket {
         let mut tls = self.lock();
         tls.life = Life::Closed;
         tls.ssl.io().detach();
+        let shared = tls.leave();
         drop(tls);
         let fd = self.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(fd) = fd {
+        if let Some(fd) = fd.filter(|_| !shared) {
             // Fails only if the connection is gone already.
             let _ = posix::shutdown(fd.as_fd(), true);
         }
@@ -721,6 +757,9 @@ impl Tls {
 
     /// Takes and drops what the peer has sent. False once it will send no more.
     fn drain(&mut self) -> bool {
+        if self.datagrams.is_some() && (self.failure.is_some() || !self.ssl.is_handshaken() || self.is_refused()) {
+            return false;
+        }
         let mut scratch = [0u8; 16 * 1024];
         // Bounded, so that a peer that never stops cannot keep us in here; the deadline ends the rest.
         for _ in 0..64 {
@@ -774,11 +813,17 @@ fn expect(ssl: &mut Ssl, hostname: Option<&Hostname>) -> Result<()> {
     }
 }
 
-fn duplicate(fd: i32) -> Result<(OwnedFd, String)> {
-    let copy = posix::duplicate_stream_socket(fd)
+fn duplicate(fd: i32, medium: Medium) -> Result<(OwnedFd, String)> {
+    let copy = posix::duplicate_socket(fd, medium == Medium::Datagrams)
         // A socket that was never connected would look like one whose peer hung up.
         .and_then(|copy| posix::check_connected(copy.as_fd()).map(|()| copy))
-        .map_err(|error| Error::io(&error).context(format_args!("TLS cannot use descriptor {fd}")))?;
+        .map_err(|error| match (error.raw_os_error(), medium) {
+            (Some(libc::EPROTOTYPE), Medium::Datagrams) => Error::new(
+                Code::Unsupported,
+                format!("DTLS needs datagrams, and descriptor {fd} is no datagram socket"),
+            ),
+            _ => Error::io(&error).context(format_args!("TLS cannot use descriptor {fd}")),
+        })?;
     let peer = peer_text(&copy);
     Ok((copy, peer))
 }

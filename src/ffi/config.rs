@@ -92,7 +92,7 @@ pub unsafe extern "C" fn bgl_ssl_config_freeze(config: *const bgl_ssl_config_t) 
 /// Changes a config's settings, as long as it is not frozen.
 ///
 /// Precondition: config is NULL or live.
-unsafe fn change(
+pub unsafe fn change(
     config: *const bgl_ssl_config_t,
     change: impl FnOnce(&mut Config) -> Result<()>,
 ) -> bgl_ssl_status_t {

@@ -28,6 +28,8 @@ pub mod socket;
 
 pub mod server;
 
+pub mod datagram;
+
 pub mod foreign;
 
 pub mod random;

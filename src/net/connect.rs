@@ -20,9 +20,14 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the first address of `host` that answers.
 pub fn connect(host: &str, port: u16, family: Family, deadline: Deadline) -> Result<OwnedFd> {
-    let addresses = interleave(resolve::resolve(host, port, family, deadline)?);
+    let addresses = candidates(host, port, family, deadline)?;
     race(&addresses, deadline)
         .map_err(|error| error.during(Phase::Connect, format!("connect to {}", host_port(host, port))))
+}
+
+/// The addresses of `host` in the order in which to try them; at least one.
+pub fn candidates(host: &str, port: u16, family: Family, deadline: Deadline) -> Result<Vec<SocketAddr>> {
+    resolve::resolve(host, port, family, deadline).map(interleave)
 }
 
 /// "example.org:443", "[::1]:443".

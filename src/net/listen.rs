@@ -15,15 +15,26 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
-/// Listens on the first address of `name` (None: every interface) that can be had.
+/// Listens for streams on the first address of `name` (None: every interface) that can be had.
 pub fn listen(name: Option<&str>, port: u16, backlog: i32, family: Family, deadline: Deadline) -> Result<OwnedFd> {
+    listen_with(name, port, family, deadline, |address| posix::listen(address, backlog))
+}
+
+/// The same by way of `listen`.
+pub fn listen_with(
+    name: Option<&str>,
+    port: u16,
+    family: Family,
+    deadline: Deadline,
+    listen: impl Fn(&SocketAddr) -> io::Result<OwnedFd>,
+) -> Result<OwnedFd> {
     let addresses = match name {
         Some(name) => resolve::resolve(name, port, family, deadline)?,
         None => any(family).into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
     };
     let mut failure = None;
     for address in &addresses {
-        match posix::listen(address, backlog) {
+        match listen(address) {
             Ok(fd) => return Ok(fd),
             Err(error) => failure = failure.or(Some(error)),
         }

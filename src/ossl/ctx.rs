@@ -77,6 +77,9 @@ impl Ctx {
             sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(ssl::verify_callback), ptr::null_mut());
             sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(ssl::alpn_callback), ptr::null_mut());
             ssl::acknowledge_server_names(ctx.as_ptr());
+            if datagram {
+                sys::SSL_CTX_set_cookie_verify_cb(ctx.as_ptr(), Some(ssl::dtls::cookie_callback));
+            }
         }
         Ok(ctx)
     }

@@ -5,17 +5,19 @@
 //! that timed out leaves the TLS stream whole. The socket flushes `outgoing` before it gives OpenSSL more data, which
 //! bounds it to one record and the odd alert.
 
-use crate::{error::Code, error::Result, posix};
+use crate::{error::Result, posix};
 use openssl_sys as ffi;
 use std::{
-    ffi::{c_char, c_int, c_long, c_void},
+    ffi::{CStr, c_int, c_long},
     io,
-    os::fd::{BorrowedFd, RawFd},
-    ptr::NonNull,
+    os::fd::RawFd,
     sync::OnceLock,
 };
 
-use super::{queue, sys};
+use super::{
+    custom_bio::{CustomBio, Method, Transport, borrow},
+    sys,
+};
 
 /// What the BIO knows: the descriptor, bytes not yet sent, and how the last system calls went.
 pub struct State {
@@ -144,7 +146,8 @@ impl State {
         }
     }
 
-    fn write(&mut self, data: &[u8]) {
+    /// Sends what the kernel takes of `data`, and keeps the rest.
+    fn take(&mut self, data: &[u8]) {
         if self.send_errno != 0 {
             return;
         }
@@ -170,143 +173,35 @@ impl State {
     }
 }
 
-fn borrow(fd: Option<RawFd>) -> io::Result<BorrowedFd<'static>> {
-    match fd {
-        // SAFETY: the socket keeps the descriptor open until it has called `detach`.
-        Some(fd) => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
-        None => Err(io::Error::from_raw_os_error(libc::EBADF)),
-    }
+/// A BIO over `fd`, which must stay open until `State::detach` or until the BIO is freed.
+pub fn new(fd: RawFd) -> Result<CustomBio<State>> {
+    CustomBio::new(State::new(fd))
 }
 
-/// The BIO itself. OpenSSL's SSL object owns it after `into_raw`.
-pub struct FdBio(NonNull<ffi::BIO>);
+impl Transport for State {
+    const NAME: &'static CStr = c"bglssl descriptor";
 
-impl FdBio {
-    /// A BIO over `fd`, which must stay open until `State::detach` or until the BIO is freed.
-    pub fn new(fd: RawFd) -> Result<FdBio> {
-        super::init();
-        let method = method()?;
-        // SAFETY: `method` lives for ever.
-        let bio = unsafe { ffi::BIO_new(method) };
-        let Some(bio) = NonNull::new(bio) else {
-            return Err(queue::error(Code::NoMemory, "cannot make a BIO"));
-        };
-        let state = Box::into_raw(Box::new(State::new(fd)));
-        // SAFETY: the BIO is ours; it owns the state from here on, and `destroy` frees it.
-        unsafe {
-            ffi::BIO_set_data(bio.as_ptr(), state.cast());
-            ffi::BIO_set_init(bio.as_ptr(), 1);
-        }
-        Ok(FdBio(bio))
+    fn method() -> &'static OnceLock<Option<Method>> {
+        static METHOD: OnceLock<Option<Method>> = OnceLock::new();
+        &METHOD
     }
 
-    /// The BIO, and where its state lives as long as the BIO does.
-    pub fn into_raw(self) -> (*mut ffi::BIO, NonNull<State>) {
-        let bio = self.0.as_ptr();
-        std::mem::forget(self);
-        // SAFETY: `new` has stored a state.
-        let state = unsafe { NonNull::new_unchecked(ffi::BIO_get_data(bio).cast()) };
-        (bio, state)
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.recv(buffer)
     }
-}
 
-impl Drop for FdBio {
-    fn drop(&mut self) {
-        // SAFETY: the BIO is ours.
-        unsafe { ffi::BIO_free_all(self.0.as_ptr()) }
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.take(data);
+        Ok(data.len())
     }
-}
 
-struct Method(*const ffi::BIO_METHOD);
-// SAFETY: a BIO_METHOD is never changed after it was made.
-unsafe impl Send for Method {}
-// SAFETY: likewise.
-unsafe impl Sync for Method {}
-
-fn method() -> Result<*const ffi::BIO_METHOD> {
-    static METHOD: OnceLock<Option<Method>> = OnceLock::new();
-    match METHOD.get_or_init(make_method) {
-        Some(method) => Ok(method.0),
-        None => Err(queue::error(Code::NoMemory, "cannot make a BIO method")),
-    }
-}
-
-fn make_method() -> Option<Method> {
-    // SAFETY: the name is a static text; the callbacks have the types that OpenSSL asks for.
-    unsafe {
-        let kind = sys::BIO_get_new_index() | sys::BIO_TYPE_DESCRIPTOR_SOURCE_SINK;
-        let method = ffi::BIO_meth_new(kind, c"bglssl descriptor".as_ptr());
-        if method.is_null() {
-            return None;
-        }
-        sys::BIO_meth_set_write(method, Some(bio_write));
-        sys::BIO_meth_set_read(method, Some(bio_read));
-        sys::BIO_meth_set_ctrl(method, Some(bio_ctrl));
-        sys::BIO_meth_set_destroy(method, Some(bio_destroy));
-        Some(Method(method))
-    }
-}
-
-/// # Safety
-/// `bio` is one of ours.
-unsafe fn state<'a>(bio: *mut ffi::BIO) -> Option<&'a mut State> {
-    // SAFETY: the data of our BIOs is a State, or NULL before `new` has set it. OpenSSL calls back only while the
-    // SSL's owner, which has no other reference to the state then, is inside an OpenSSL call.
-    unsafe { ffi::BIO_get_data(bio).cast::<State>().as_mut() }
-}
-
-unsafe extern "C" fn bio_write(bio: *mut ffi::BIO, data: *const c_char, len: c_int) -> c_int {
-    // SAFETY: OpenSSL passes one of our BIOs and `len` readable bytes.
-    let (state, data) = unsafe { (state(bio), super::bytes(data.cast(), len)) };
-    // SAFETY: the BIO is live.
-    unsafe { ffi::BIO_clear_flags(bio, ffi::BIO_FLAGS_RWS | ffi::BIO_FLAGS_SHOULD_RETRY) };
-    match state {
-        Some(state) => {
-            state.write(data);
-            len
-        }
-        None => -1,
-    }
-}
-
-unsafe extern "C" fn bio_read(bio: *mut ffi::BIO, data: *mut c_char, len: c_int) -> c_int {
-    // SAFETY: OpenSSL passes one of our BIOs and `len` writable bytes.
-    let (state, data) = unsafe { (state(bio), super::bytes_mut(data.cast(), len)) };
-    // SAFETY: the BIO is live.
-    unsafe { ffi::BIO_clear_flags(bio, ffi::BIO_FLAGS_RWS | ffi::BIO_FLAGS_SHOULD_RETRY) };
-    match state.map(|state| state.recv(data)) {
-        Some(Ok(n)) => n as c_int,
-        Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-            // SAFETY: the BIO is live.
-            unsafe { ffi::BIO_set_retry_read(bio) };
-            -1
-        }
-        _ => -1,
-    }
-}
-
-unsafe extern "C" fn bio_ctrl(bio: *mut ffi::BIO, command: c_int, _: c_long, _: *mut c_void) -> c_long {
-    // SAFETY: OpenSSL passes one of our BIOs.
-    let state = unsafe { state(bio) };
-    match command {
-        ffi::BIO_CTRL_EOF => state.map_or(1, |state| c_long::from(state.eof)),
-        // The socket flushes; OpenSSL only has to believe it.
-        ffi::BIO_CTRL_FLUSH | sys::BIO_CTRL_DUP => 1,
-        sys::BIO_CTRL_WPENDING => {
-            state.map_or(0, |state| state.outgoing.len().saturating_sub(state.sent) as c_long)
-        }
-        _ => 0,
-    }
-}
-
-unsafe extern "C" fn bio_destroy(bio: *mut ffi::BIO) -> c_int {
-    // SAFETY: OpenSSL destroys a BIO once; the state came out of a Box in `new`.
-    unsafe {
-        let state = ffi::BIO_get_data(bio).cast::<State>();
-        ffi::BIO_set_data(bio, std::ptr::null_mut());
-        if !state.is_null() {
-            drop(Box::from_raw(state));
+    fn control(&mut self, command: c_int) -> c_long {
+        match command {
+            ffi::BIO_CTRL_EOF => c_long::from(self.eof),
+            // The socket flushes; OpenSSL only has to believe it.
+            ffi::BIO_CTRL_FLUSH | sys::BIO_CTRL_DUP => 1,
+            sys::BIO_CTRL_WPENDING => self.outgoing.len().saturating_sub(self.sent) as c_long,
+            _ => 0,
         }
     }
-    1
 }

@@ -5,6 +5,8 @@ pub mod bio;
 pub mod bn;
 pub mod cipher;
 pub mod ctx;
+pub mod custom_bio;
+pub mod datagram_bio;
 pub mod dh;
 #[cfg(not(ossl300))]
 mod dh_before_3;
@@ -16,6 +18,7 @@ pub mod engine_hooks;
 mod evp_sys;
 pub mod fd_bio;
 pub mod hmac;
+pub mod io;
 pub mod kdf;
 pub mod lists;
 pub mod md;

@@ -14,12 +14,15 @@ use std::{
 
 use super::{
     ctx::Ctx,
-    fd_bio::{self, FdBio},
+    datagram_bio, fd_bio,
+    io::{Io, IoPointer},
     queue,
     session::Session,
     sys,
     x509::{self, X509},
 };
+
+pub mod dtls;
 
 /// Which end of the connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,15 @@ pub enum Role {
     Client,
     /// The end that accepts.
     Server,
+}
+
+/// What is under TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// A stream.
+    Stream,
+    /// Datagrams.
+    Datagrams,
 }
 
 /// Whether the peer is asked for a certificate.
@@ -78,13 +90,14 @@ struct Hooks {
     alpn: Vec<u8>,
     refusal: Cell<Option<Refusal>>,
     panicked: Cell<bool>,
+    dtls: dtls::DtlsHooks,
 }
 
 /// One connection.
 pub struct Ssl {
     ssl: NonNull<ffi::SSL>,
     /// Owned by the BIO, which the SSL owns.
-    io: NonNull<fd_bio::State>,
+    io: IoPointer,
     /// Owned by us; the SSL's ex_data has its address.
     hooks: NonNull<Hooks>,
     role: Role,
@@ -118,16 +131,20 @@ impl Drop for Ssl {
 impl Ssl {
     /// A connection over `fd`, which must stay open until `io().detach()`. `alpn` is a list of length-prefixed names:
     /// what a client offers, or what a server prefers, best first; empty for none.
-    pub fn new(ctx: &Ctx, fd: i32, role: Role, policy: PeerPolicy, alpn: Vec<u8>) -> Result<Ssl> {
+    pub fn new(ctx: &Ctx, fd: i32, medium: Medium, role: Role, policy: PeerPolicy, alpn: Vec<u8>) -> Result<Ssl> {
         queue::clear();
-        let bio = FdBio::new(fd)?;
+        let (bio, io) = make_bio(fd, medium)?;
         // SAFETY: the context is live; the SSL takes a reference to it.
         let ssl = unsafe { ffi::SSL_new(ctx.as_ptr()) };
-        let ssl = NonNull::new(ssl).ok_or_else(|| queue::error(Code::NoMemory, "cannot make an SSL"))?;
+        let Some(ssl) = NonNull::new(ssl) else {
+            // SAFETY: nobody else has the BIO.
+            unsafe { ffi::BIO_free_all(bio) };
+            return Err(queue::error(Code::NoMemory, "cannot make an SSL"));
+        };
         let mode = verify_mode(role, &policy);
-        let hooks = Hooks { policy, alpn, refusal: Cell::new(None), panicked: Cell::new(false) };
+        let hooks =
+            Hooks { policy, alpn, refusal: Cell::new(None), panicked: Cell::new(false), dtls: Default::default() };
         let hooks = NonNull::from(Box::leak(Box::new(hooks)));
-        let (bio, io) = bio.into_raw();
         // SAFETY: the SSL is ours, and takes the BIO over; the hooks outlive the SSL.
         let stored = unsafe {
             sys::SSL_set_bio(ssl.as_ptr(), bio, bio);
@@ -167,9 +184,14 @@ impl Ssl {
     }
 
     /// The bytes under TLS.
-    pub fn io(&mut self) -> &mut fd_bio::State {
+    pub fn io(&mut self) -> Io<'_> {
         // SAFETY: lives as long as the SSL; OpenSSL uses it only inside calls that need `&mut self` too.
-        unsafe { self.io.as_mut() }
+        unsafe {
+            match &mut self.io {
+                IoPointer::Stream(state) => Io::Stream(state.as_mut()),
+                IoPointer::Datagram(state) => Io::Datagram(state.as_mut()),
+            }
+        }
     }
 
     /// Which end this is.
@@ -397,6 +419,9 @@ impl Ssl {
         if entry.as_ref().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)) {
             return no_certificate();
         }
+        if entry.as_ref().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_READ_TIMEOUT_EXPIRED)) {
+            return Error::timeout();
+        }
         if let Some(hint) = self.io().not_tls_hint() {
             return queue::error_from(entry, Code::Protocol, hint);
         }
@@ -520,6 +545,19 @@ pub unsafe fn step_of<T>(ssl: *const ffi::SSL, result: c_int, value: T) -> std::
         ffi::SSL_ERROR_ZERO_RETURN => Ok(Step::Eof),
         kind => Err(kind),
     }
+}
+
+fn make_bio(fd: i32, medium: Medium) -> Result<(*mut ffi::BIO, IoPointer)> {
+    Ok(match medium {
+        Medium::Stream => {
+            let (bio, state) = fd_bio::new(fd)?.into_raw();
+            (bio, IoPointer::Stream(state))
+        }
+        Medium::Datagrams => {
+            let (bio, state) = datagram_bio::new(fd)?.into_raw();
+            (bio, IoPointer::Datagram(state))
+        }
+    })
 }
 
 fn verify_mode(role: Role, policy: &PeerPolicy) -> c_int {

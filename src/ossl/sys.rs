@@ -11,6 +11,7 @@ pub const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
 pub const SSL_AD_REASON_OFFSET: c_int = 1000;
 pub const SSL_R_UNEXPECTED_EOF_WHILE_READING: c_int = 294;
 pub const SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: c_int = 199;
+pub const SSL_R_READ_TIMEOUT_EXPIRED: c_int = 312;
 pub const SSL_R_NO_PROTOCOLS_AVAILABLE: c_int = 191;
 pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
@@ -25,6 +26,12 @@ pub const X509_V_ERR_UNSPECIFIED: c_int = 1;
 pub const BIO_TYPE_DESCRIPTOR_SOURCE_SINK: c_int = 0x0100 | 0x0400;
 pub const BIO_CTRL_WPENDING: c_int = 13;
 pub const BIO_CTRL_DUP: c_int = 12;
+pub const BIO_CTRL_DGRAM_GET_FALLBACK_MTU: c_int = 47;
+pub const BIO_CTRL_DGRAM_GET_MTU_OVERHEAD: c_int = 49;
+pub const SSL_OP_NO_QUERY_MTU: Options = 1 << 12;
+pub const SSL_CTRL_SET_MTU: c_int = 17;
+pub const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
+pub const DTLS_CTRL_HANDLE_TIMEOUT: c_int = 74;
 pub const SSL_OP_NO_COMPRESSION: u64 = 1 << 17;
 pub const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
 pub const SSL_CTRL_CHAIN: c_int = 88;
@@ -51,15 +58,31 @@ pub const TLS1_VERSION: c_int = 0x301;
 pub const TLS1_1_VERSION: c_int = 0x302;
 pub const TLS1_2_VERSION: c_int = 0x303;
 pub const TLS1_3_VERSION: c_int = 0x304;
+pub const DTLS1_VERSION: c_int = 0xfeff;
 pub const DTLS1_2_VERSION: c_int = 0xfefd;
 
 pub type CertVerifyCallback = unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int;
+pub type CookieCallback = unsafe extern "C" fn(*mut SSL, *const c_uchar, c_uint) -> c_int;
+pub type TimerCallback = unsafe extern "C" fn(*mut SSL, c_uint) -> c_uint;
 pub type AlpnCallback =
     unsafe extern "C" fn(*mut SSL, *mut *const c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;
 
 #[cfg(npn)]
 pub type NpnSelectCallback =
     unsafe extern "C" fn(*mut SSL, *mut *mut c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;
+
+/// OpenSSL's BIO_ADDR.
+#[repr(C)]
+pub struct BioAddr {
+    _private: [u8; 0],
+}
+
+/// What options are made of.
+#[cfg(ossl300)]
+pub type Options = u64;
+/// What options are made of.
+#[cfg(not(ossl300))]
+pub type Options = c_ulong;
 
 /// The part of OBJ_NAME that its iteration hands out.
 #[repr(C)]
@@ -71,6 +94,14 @@ pub struct ObjName {
 }
 
 unsafe extern "C" {
+    pub fn BIO_ADDR_new() -> *mut BioAddr;
+    pub fn BIO_ADDR_free(address: *mut BioAddr);
+    pub fn DTLS_get_data_mtu(ssl: *const SSL) -> usize;
+    pub fn DTLS_set_timer_cb(ssl: *mut SSL, cb: Option<TimerCallback>);
+    pub fn DTLSv1_listen(ssl: *mut SSL, client: *mut BioAddr) -> c_int;
+    pub fn SSL_set_options(ssl: *mut SSL, options: Options) -> Options;
+    pub fn SSL_clear_options(ssl: *mut SSL, options: Options) -> Options;
+    pub fn SSL_CTX_set_cookie_verify_cb(ctx: *mut SSL_CTX, cb: Option<CookieCallback>);
     pub fn ASN1_STRING_length(s: *const ASN1_STRING) -> c_int;
     pub fn ASN1_TIME_to_tm(s: *const ASN1_TIME, tm: *mut libc::tm) -> c_int;
     pub fn BIO_meth_set_write(

@@ -1,0 +1,97 @@
+//! Cookies: what shows that a client receives what is sent to its address, without remembering that it was sent.
+//! Each is an HMAC of the address and the hello under a secret that is replaced every minute.
+
+use crate::{
+    error::{Code, Error, Result},
+    ossl::{
+        hmac::{self, Hmac},
+        md::Md,
+        rand,
+    },
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::hello::{COOKIE_LENGTH, Hello};
+
+/// How long a secret makes cookies. They are good for as long again.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+type Secret = [u8; 32];
+
+/// The secrets.
+pub struct Cookies(Mutex<Secrets>);
+
+struct Secrets {
+    current: Secret,
+    previous: Secret,
+    since: Instant,
+}
+
+impl Cookies {
+    /// With fresh secrets.
+    pub fn new() -> Result<Cookies> {
+        let secrets = Secrets { current: fresh()?, previous: fresh()?, since: Instant::now() };
+        Ok(Cookies(Mutex::new(secrets)))
+    }
+
+    /// The cookie for a hello from `from` to `to`.
+    pub fn bake(&self, hello: &Hello, from: &SocketAddr, to: &SocketAddr) -> Result<[u8; COOKIE_LENGTH]> {
+        let (current, _) = self.secrets()?;
+        cookie(&current, hello, from, to)
+    }
+
+    /// Whether the hello from `from` to `to` has the cookie that it was given.
+    pub fn verify(&self, hello: &Hello, from: &SocketAddr, to: &SocketAddr) -> Result<bool> {
+        if hello.cookie.len() != COOKIE_LENGTH {
+            return Ok(false);
+        }
+        let (current, previous) = self.secrets()?;
+        for secret in [current, previous] {
+            if hmac::equal(&cookie(&secret, hello, from, to)?, hello.cookie) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn secrets(&self) -> Result<(Secret, Secret)> {
+        let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = secrets.since.elapsed();
+        if age >= LIFETIME {
+            // After a pause of two lifetimes not even the latest one may count any more.
+            secrets.previous = if age >= 2 * LIFETIME { fresh()? } else { secrets.current };
+            secrets.current = fresh()?;
+            secrets.since = Instant::now();
+        }
+        Ok((secrets.current, secrets.previous))
+    }
+}
+
+fn fresh() -> Result<Secret> {
+    let mut secret = [0; 32];
+    rand::bytes(&mut secret)?;
+    Ok(secret)
+}
+
+fn cookie(secret: &Secret, hello: &Hello, from: &SocketAddr, to: &SocketAddr) -> Result<[u8; COOKIE_LENGTH]> {
+    let mut data = Vec::with_capacity(256);
+    for address in [from, to] {
+        let ip = match address.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        data.extend(ip.octets());
+        data.extend(address.port().to_be_bytes());
+    }
+    data.extend(hello.identity);
+    data.push(hello.session_id.len() as u8);
+    data.extend(hello.session_id);
+    data.extend(hello.parameters().unwrap_or_default());
+    let mut hmac = Hmac::new(&Md::by_name(c"SHA256")?, secret)?;
+    hmac.update(&data)?;
+    hmac.finish()?.try_into().map_err(|_| Error::new(Code::Internal, "an HMAC of the wrong length"))
+}

@@ -1,0 +1,172 @@
+//! Who is connected to a server over datagrams: each peer once, and not too many. What a peer's socket shares with its
+//! server, and the way back for a peer that begins anew.
+
+use crate::{
+    dtls::{cookie::Cookies, hello},
+    error::Result,
+    posix::{self, event},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::hello::Hello;
+
+/// How many peers that begin anew may wait for the server to accept.
+const RETURNING: usize = 1024;
+
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ends {
+    /// The client's.
+    pub peer: SocketAddr,
+    /// Ours.
+    pub local: SocketAddr,
+}
+
+/// A peer that has begun anew: its verified hello, and the socket that it came through.
+pub struct Returning {
+    /// A duplicate of the socket that its former connection had.
+    pub fd: OwnedFd,
+    /// Who.
+    pub ends: Ends,
+    /// The hello.
+    pub hello: Vec<u8>,
+}
+
+/// All peers of one server.
+pub struct Peers {
+    cookies: Cookies,
+    /// Wakes the server for `returning`, and at its end.
+    waker: OwnedFd,
+    most: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of each peer's latest connection.
+    connected: HashMap<Ends, u64>,
+    next: u64,
+    returning: VecDeque<Returning>,
+    closed: bool,
+}
+
+/// A peer's membership: it ends when this is dropped.
+pub struct Association {
+    peers: Arc<Peers>,
+    ends: Ends,
+    number: u64,
+    /// Of the hello that it began with.
+    identity: [u8; 34],
+}
+
+/// What to make of a hello that came over a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Nothing,
+    /// The peer has begun anew: this connection is over, and its socket another one's.
+    Superseded,
+}
+
+impl Peers {
+    /// At most `most`.
+    pub fn new(most: usize) -> Result<Arc<Peers>> {
+        let waker = event::waker().map_err(|error| crate::error::Error::io(&error))?;
+        Ok(Arc::new(Peers { cookies: Cookies::new()?, waker, most, state: Mutex::default() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The descriptor that is readable while there is something for the server to look at.
+    pub fn waker(&self) -> BorrowedFd<'_> {
+        self.waker.as_fd()
+    }
+
+    /// The answer to a hello without a good cookie; None if it has one.
+    pub fn challenge(&self, hello: &Hello, ends: &Ends) -> Result<Option<Vec<u8>>> {
+        if self.cookies.verify(hello, &ends.peer, &ends.local)? {
+            return Ok(None);
+        }
+        let cookie = self.cookies.bake(hello, &ends.peer, &ends.local)?;
+        Ok(Some(hello::verify_request(hello.sequence, &cookie)))
+    }
+
+    /// Whether there is room for a peer that is not there yet.
+    pub fn has_room_for(&self, ends: &Ends) -> bool {
+        let state = self.state();
+        !state.closed && state.connected.len() < self.most && !state.connected.contains_key(ends)
+    }
+
+    /// Enters a peer, in the place of its former self if there is one.
+    pub fn enter(self: &Arc<Peers>, ends: Ends, hello: &Hello) -> Association {
+        let mut state = self.state();
+        let number = state.next;
+        state.next += 1;
+        state.connected.insert(ends, number);
+        Association { peers: self.clone(), ends, number, identity: hello.identity }
+    }
+
+    /// A peer that has begun anew.
+    pub fn take_returning(&self) -> Option<Returning> {
+        let mut state = self.state();
+        let returning = state.returning.pop_front();
+        if state.returning.is_empty() && !state.closed {
+            event::settle(self.waker());
+        }
+        returning
+    }
+
+    /// The server has ended: wakes whoever waits for it, for good.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.returning.clear();
+        event::wake(self.waker());
+    }
+}
+
+impl Association {
+    /// Looks at a hello that came over this connection's socket `fd`: it begins a new connection if its cookie is
+    /// good (RFC 6347, section 4.2.8).
+    pub fn hello(&self, datagram: &[u8], fd: BorrowedFd<'_>) -> Result<Verdict> {
+        let Some(hello) = Hello::parse(datagram) else {
+            return Ok(Verdict::Nothing);
+        };
+        if let Some(challenge) = self.peers.challenge(&hello, &self.ends)? {
+            // Lost, if it cannot be sent at once: the client asks again.
+            let _ = posix::send(fd, &challenge);
+            return Ok(Verdict::Nothing);
+        }
+        if hello.identity == self.identity {
+            // The hello that this connection began with, once more.
+            return Ok(Verdict::Nothing);
+        }
+        let mut state = self.peers.state();
+        let newest = state.connected.get(&self.ends) == Some(&self.number);
+        if state.closed || !newest || state.returning.len() >= RETURNING {
+            return Ok(Verdict::Nothing);
+        }
+        let Ok(fd) = fd.try_clone_to_owned() else {
+            return Ok(Verdict::Nothing);
+        };
+        state.returning.push_back(Returning { fd, ends: self.ends, hello: datagram.to_vec() });
+        event::wake(self.peers.waker());
+        Ok(Verdict::Superseded)
+    }
+}
+
+impl Drop for Association {
+    fn drop(&mut self) {
+        let mut state = self.peers.state();
+        if state.connected.get(&self.ends) == Some(&self.number) {
+            state.connected.remove(&self.ends);
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! A server over datagrams: one socket takes the hellos of all clients; each client that has shown its address gets a
+//! socket of its own beside it, connected to it, and does its handshake while others do theirs.
+//!
+//! Whoever accepts does the work: any number of threads wait on one epoll descriptor, each for one event at a time.
+
+use crate::{
+    config::Frozen,
+    dtls::{
+        hello::Hello,
+        peers::{Association, Ends, Peers, Returning},
+    },
+    error::{Code, Error, Phase, Result},
+    net::{deadline::Deadline, listen, resolve::Family},
+    posix::{self, event, event::Events},
+    socket::{Socket, Step},
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Instant,
+};
+
+/// Longer hellos than this are not read.
+const HELLO_LENGTH: usize = 4096;
+
+/// How many handshakes go on at once.
+const HALF_OPEN: usize = 1024;
+
+/// How many of them with one host: a quarter leaves room for others.
+const HALF_OPEN_PER_HOST: usize = 256;
+
+/// How many events one accept that may not wait looks at.
+const EVENTS_WITHOUT_WAITING: usize = 256;
+
+const LISTENER: u64 = 0;
+const TIMER: u64 = 1;
+const WAKER: u64 = 2;
+const FIRST_PEER: u64 = 3;
+
+/// The server.
+pub struct DatagramServer {
+    fd: OwnedFd,
+    address: SocketAddr,
+    frozen: Arc<Frozen>,
+    events: Events,
+    timer: OwnedFd,
+    peers: Arc<Peers>,
+    half_open: Mutex<HalfOpenTable>,
+    /// Held while a peer's socket is bound beside the listener.
+    binding: Mutex<()>,
+    closed: AtomicBool,
+}
+
+/// A peer in its handshake.
+struct HalfOpen {
+    /// Taken out once the handshake is done.
+    socket: Mutex<Option<Socket>>,
+    host: IpAddr,
+    /// When the handshake has failed.
+    deadline: Deadline,
+}
+
+#[derive(Default)]
+struct HalfOpenTable {
+    entries: HashMap<u64, (Arc<HalfOpen>, Option<Instant>)>,
+    per_host: HashMap<IpAddr, usize>,
+    /// When which must be looked at without anything having come from it.
+    due: BTreeSet<(Instant, u64)>,
+    next: u64,
+}
+
+impl DatagramServer {
+    /// Takes datagrams on `name` (None: every interface), on `port` (0: any that is free).
+    pub fn listen(frozen: &Arc<Frozen>, name: Option<&str>, port: u16, family: Family) -> Result<DatagramServer> {
+        let deadline = Deadline::after(frozen.config.limits.connect);
+        let fd = listen::listen_with(name, port, family, deadline, posix::listen_datagrams)?;
+        let ready = || -> io::Result<_> {
+            let (events, timer) = (Events::new()?, event::timer()?);
+            events.watch(fd.as_fd(), LISTENER)?;
+            events.watch(timer.as_fd(), TIMER)?;
+            Ok((events, timer, posix::local_address(fd.as_fd())?))
+        };
+        let (events, timer, address) = ready().map_err(|error| Error::io(&error))?;
+        let address = address.ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address"))?;
+        let peers = Peers::new(frozen.config.datagrams.max_peers)?;
+        events.watch(peers.waker(), WAKER).map_err(|error| Error::io(&error))?;
+        Ok(DatagramServer {
+            fd,
+            address,
+            frozen: frozen.clone(),
+            events,
+            timer,
+            peers,
+            half_open: Mutex::new(HalfOpenTable { next: FIRST_PEER, ..HalfOpenTable::default() }),
+            binding: Mutex::new(()),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// For poll(2): readable when accept has something to do.
+    pub fn raw_fd(&self) -> i32 {
+        self.events.raw_fd()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it, and wakes whoever waits.
+    pub fn close(&self) {
+        self.closed.store(true, SeqCst);
+        self.peers.close();
+        let entries = std::mem::take(&mut self.half_open().entries);
+        drop(entries);
+    }
+
+    /// The next client whose handshake is done, or whose address is verified if the config leaves the handshake to
+    /// the socket's first use; None if there was none in time. The failure of one client's handshake fails this, too.
+    pub fn accept(&self, deadline: Deadline) -> Result<Option<Socket>> {
+        for looked in 0.. {
+            if self.closed.load(SeqCst) {
+                return Err(Error::new(Code::State, "the server is closed"));
+            }
+            if looked >= EVENTS_WITHOUT_WAITING && deadline.has_passed() {
+                return Ok(None);
+            }
+            let event = self.events.wait(deadline.0).map_err(|error| self.failure(&error))?;
+            let accepted = match event {
+                None => return Ok(None),
+                Some(LISTENER) => self.hear()?,
+                Some(TIMER) => self.look_at_due()?,
+                Some(WAKER) => self.take_back()?,
+                Some(token) => self.advance(token)?,
+            };
+            if accepted.is_some() {
+                return Ok(accepted);
+            }
+        }
+        Ok(None)
+    }
+
+    fn failure(&self, error: &io::Error) -> Error {
+        Error::io(error).during(Phase::Accept, "accept a connection")
+    }
+
+    /// Takes one datagram from the listening socket.
+    fn hear(&self) -> Result<Option<Socket>> {
+        let mut buffer = [0u8; HELLO_LENGTH];
+        let received = match posix::recv_with_destination(self.fd.as_fd(), &mut buffer) {
+            Ok(Some(received)) => received,
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            // The answer to a datagram that a client did not wait for.
+            Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => return Ok(None),
+            Err(error) => return Err(self.failure(&error)),
+        };
+        let datagram = buffer.get(..received.len).unwrap_or_default();
+        let local = posix::local_end(received.to, self.address.port(), received.interface);
+        self.look_at(datagram, Ends { peer: received.from, local })
+    }
+
+    /// Looks at a datagram that does not belong to any connection.
+    fn look_at(&self, datagram: &[u8], ends: Ends) -> Result<Option<Socket>> {
+        let Some(hello) = Hello::parse(datagram) else {
+            return Ok(None);
+        };
+        if ends.local.ip().is_multicast() || ends.peer.port() == 0 {
+            return Ok(None);
+        }
+        if let Some(challenge) = self.peers.challenge(&hello, &ends)? {
+            // Lost, if it cannot be sent at once: the client asks again.
+            let _ = posix::send_from(self.fd.as_fd(), &challenge, &ends.local, &ends.peer);
+            return Ok(None);
+        }
+        // What a connected peer still has here is the hello that it began with; a new one reaches its own socket.
+        if !self.peers.has_room_for(&ends) || !self.half_open().has_room_for(host(&ends.peer)) {
+            return Ok(None);
+        }
+        let fd = {
+            let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+            posix::connect_beside(self.fd.as_fd(), &ends.local, &ends.peer).map_err(|error| self.failure(&error))?
+        };
+        let association = self.peers.enter(ends, &hello);
+        let strays = strays(&fd, &ends);
+        let mut accepted = self.begin(fd, ends, association, datagram)?;
+        for (stray, ends) in strays {
+            // Each may bring a connection of its own only where handshakes are left to later, and one is returned
+            // at a time: that stray's client asks again.
+            if accepted.is_none() {
+                accepted = self.look_at(&stray, ends)?;
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Begins a handshake.
+    fn begin(&self, fd: OwnedFd, ends: Ends, association: Association, hello: &[u8]) -> Result<Option<Socket>> {
+        let Some(socket) = Socket::associated(&self.frozen, fd, &ends.peer, association, hello)? else {
+            return Ok(None);
+        };
+        if self.frozen.config.lazy_handshake {
+            return Ok(Some(socket));
+        }
+        socket.set_nonblocking(true);
+        let half_open = Arc::new(HalfOpen {
+            socket: Mutex::new(None),
+            host: host(&ends.peer),
+            deadline: Deadline::after(self.frozen.config.limits.handshake),
+        });
+        let token = self.half_open().insert(half_open.clone());
+        {
+            let mut slot = half_open.slot();
+            socket
+                .with_fd(|fd| self.events.watch_once(fd, token))
+                .unwrap_or_else(|| Err(posix::bad_descriptor()))
+                .map_err(|error| {
+                    self.half_open().remove(token);
+                    self.failure(&error)
+                })?;
+            *slot = Some(socket);
+        }
+        self.advance(token)
+    }
+
+    /// A peer has begun anew.
+    fn take_back(&self) -> Result<Option<Socket>> {
+        let Some(Returning { fd, ends, hello: datagram }) = self.peers.take_returning() else {
+            return Ok(None);
+        };
+        let Some(hello) = Hello::parse(&datagram) else {
+            return Ok(None);
+        };
+        if !self.half_open().has_room_for(host(&ends.peer)) {
+            return Ok(None);
+        }
+        let association = self.peers.enter(ends, &hello);
+        self.begin(fd, ends, association, &datagram)
+    }
+
+    /// Looks at the handshake that has waited longest for its time.
+    fn look_at_due(&self) -> Result<Option<Socket>> {
+        event::settle(self.timer.as_fd());
+        let token = self.half_open().take_due();
+        let result = match token {
+            Some(token) => self.advance(token),
+            None => Ok(None),
+        };
+        self.set_timer(&self.half_open())?;
+        result
+    }
+
+    /// Takes a handshake as far as it goes.
+    fn advance(&self, token: u64) -> Result<Option<Socket>> {
+        let Some(half_open) = self.half_open().get(token) else {
+            return Ok(None);
+        };
+        let mut slot = half_open.slot();
+        let Some(socket) = slot.as_ref() else {
+            return Ok(None);
+        };
+        let step = match socket.handshake() {
+            Ok(Step::Done(())) => Ok(true),
+            Ok(_) if half_open.deadline.has_passed() => Err(socket.handshake_timed_out()),
+            Ok(_) => Ok(false),
+            Err(error) => Err(error),
+        };
+        if matches!(step, Ok(false)) {
+            let due = half_open.deadline.or_sooner(Deadline::after(socket.time_to_timer()));
+            let mut table = self.half_open();
+            table.schedule(token, due.0);
+            self.set_timer(&table)?;
+            drop(table);
+            let again = socket.with_fd(|fd| self.events.watch_again(fd, token));
+            return match again {
+                Some(Err(error)) => Err(self.failure(&error)),
+                _ => Ok(None),
+            };
+        }
+        let socket = slot.take();
+        self.half_open().remove(token);
+        if let Some(socket) = &socket {
+            socket.with_fd(|fd| self.events.forget(fd));
+            socket.set_nonblocking(false);
+        }
+        match step {
+            Ok(_) => Ok(socket),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_timer(&self, table: &HalfOpenTable) -> Result<()> {
+        let soonest = table.due.first().map(|(at, _)| *at);
+        event::set_timer(self.timer.as_fd(), soonest).map_err(|error| self.failure(&error))
+    }
+
+    fn half_open(&self) -> MutexGuard<'_, HalfOpenTable> {
+        self.half_open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HalfOpen {
+    fn slot(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HalfOpenTable {
+    fn has_room_for(&self, host: IpAddr) -> bool {
+        self.entries.len() < HALF_OPEN && self.per_host.get(&host).is_none_or(|n| *n < HALF_OPEN_PER_HOST)
+    }
+
+    fn insert(&mut self, half_open: Arc<HalfOpen>) -> u64 {
+        let token = self.next;
+        self.next += 1;
+        *self.per_host.entry(half_open.host).or_default() += 1;
+        self.entries.insert(token, (half_open, None));
+        token
+    }
+
+    fn get(&self, token: u64) -> Option<Arc<HalfOpen>> {
+        self.entries.get(&token).map(|(half_open, _)| half_open.clone())
+    }
+
+    fn remove(&mut self, token: u64) {
+        self.schedule(token, None);
+        let Some((half_open, _)) = self.entries.remove(&token) else {
+            return;
+        };
+        if let Some(n) = self.per_host.get_mut(&half_open.host) {
+            *n -= 1;
+            if *n == 0 {
+                self.per_host.remove(&half_open.host);
+            }
+        }
+    }
+
+    fn schedule(&mut self, token: u64, at: Option<Instant>) {
+        let Some((_, due)) = self.entries.get_mut(&token) else {
+            return;
+        };
+        if let Some(before) = std::mem::replace(due, at) {
+            self.due.remove(&(before, token));
+        }
+        if let Some(at) = at {
+            self.due.insert((at, token));
+        }
+    }
+
+    /// The first whose time has come, which is then due no more.
+    fn take_due(&mut self) -> Option<u64> {
+        let (at, token) = *self.due.first()?;
+        if at > Instant::now() {
+            return None;
+        }
+        self.schedule(token, None);
+        Some(token)
+    }
+}
+
+/// Whom a peer's address belongs to: with IPv6 a host has a whole network of 64 bits.
+fn host(peer: &SocketAddr) -> IpAddr {
+    match peer.ip() {
+        IpAddr::V6(v6) => {
+            let network = u128::from(v6) >> 64 << 64;
+            IpAddr::from(network.to_be_bytes())
+        }
+        v4 => v4,
+    }
+}
+
+/// What came for others between the socket's bind and its connect, and so never reached the listener.
+fn strays(fd: &OwnedFd, ends: &Ends) -> Vec<(Vec<u8>, Ends)> {
+    let mut strays = Vec::new();
+    let mut buffer = [0u8; HELLO_LENGTH];
+    while let Ok((len, from)) = posix::recv_from(fd.as_fd(), &mut buffer) {
+        let Some(peer) = from.filter(|from| *from != ends.peer) else {
+            continue;
+        };
+        strays.push((buffer.get(..len).unwrap_or_default().to_vec(), Ends { peer, local: ends.local }));
+    }
+    strays
+}

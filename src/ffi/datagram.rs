@@ -1,0 +1,200 @@
+//! Datagrams (DTLS).
+
+use crate::{
+    config::Config,
+    error::{Error, Result},
+    socket::Socket,
+};
+use std::{ffi::c_int, time::Duration};
+
+use super::{
+    config::{bgl_ssl_config_t, change},
+    convert, guard, handle,
+    socket::bgl_ssl_socket_t,
+    status::bgl_ssl_status_t,
+};
+
+/// The smallest and the largest MTU that can be set.
+const MTU_RANGE: std::ops::RangeInclusive<c_int> = 256..=65535;
+
+fn mtu(bytes: c_int) -> Result<Option<usize>> {
+    match bytes {
+        0 => Ok(None),
+        _ if MTU_RANGE.contains(&bytes) => Ok(usize::try_from(bytes).ok()),
+        _ => Err(Error::argument(format!("an MTU of {bytes} is neither 0 nor between 256 and 65535"))),
+    }
+}
+
+/// Sets the MTU for datagrams (DTLS): the size of the largest IP packet that connections send, IP's and UDP's headers
+/// (28 bytes, with IPv6 48) included. It bounds the records, and so what one write can carry.
+///
+/// bytes: 256 to 65535; 0 for what the system finds out about each path (the default), which is 1280 where it knows
+/// nothing.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+/// RFC 6347, section 4.1.1.1.
+///
+/// Precondition: config is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_mtu(config: *mut bgl_ssl_config_t, bytes: c_int) -> bgl_ssl_status_t {
+    let set = |config: &mut Config| {
+        config.datagrams.mtu = mtu(bytes)?;
+        Ok(())
+    };
+    // SAFETY: the caller vouches for the handle.
+    unsafe { change(config, set) }
+}
+
+/// Sets how long a DTLS handshake waits for an answer before it sends its last messages again. Each further time it
+/// waits twice as long, at most 60 s.
+///
+/// microseconds: 1000 to 60000000. Default: 1 s (RFC 6347, section 4.2.4.1); on fast networks less is better.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+///
+/// Precondition: config is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_retransmission_timeout(
+    config: *mut bgl_ssl_config_t,
+    microseconds: i64,
+) -> bgl_ssl_status_t {
+    let set = |config: &mut Config| {
+        let micros = u64::try_from(microseconds).unwrap_or(0);
+        if !(1_000..=60_000_000).contains(&micros) {
+            let message =
+                format!("a retransmission timeout of {microseconds} microseconds is not between 1 ms and 60 s");
+            return Err(Error::argument(message));
+        }
+        config.datagrams.retransmission = Duration::from_micros(micros);
+        Ok(())
+    };
+    // SAFETY: the caller vouches for the handle.
+    unsafe { change(config, set) }
+}
+
+/// Sets how long a client of a DTLS server may be silent before its connection ends by itself: reads, and
+/// bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, now and ever after. Datagrams do not tell that a client
+/// has gone without close_notify, so without this a server's sockets would pile up.
+///
+/// microseconds: 0 for no limit. Default: 15 minutes. It does not concern clients.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+///
+/// Precondition: config is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_idle_timeout(
+    config: *mut bgl_ssl_config_t,
+    microseconds: i64,
+) -> bgl_ssl_status_t {
+    let set = |config: &mut Config| {
+        config.datagrams.idle = convert::limit(microseconds)?;
+        Ok(())
+    };
+    // SAFETY: the caller vouches for the handle.
+    unsafe { change(config, set) }
+}
+
+/// Sets how many clients a DTLS server has at once; further ones are not answered until one has gone. Whatever this
+/// says, no more than 1024 handshakes go on at once, and no more than 256 of them with one host.
+///
+/// peers: at least 1. Default: 10000. Each takes a descriptor.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+///
+/// Precondition: config is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_max_peers(
+    config: *mut bgl_ssl_config_t,
+    peers: usize,
+) -> bgl_ssl_status_t {
+    let set = |config: &mut Config| {
+        if peers == 0 {
+            return Err(Error::argument("a server needs room for at least one peer"));
+        }
+        config.datagrams.max_peers = peers;
+        Ok(())
+    };
+    // SAFETY: the caller vouches for the handle.
+    unsafe { change(config, set) }
+}
+
+/// Whether a socket sends and receives datagrams (DTLS) rather than a stream.
+///
+/// Returns false also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+///
+/// Precondition: socket is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socket_is_datagram(socket: *const bgl_ssl_socket_t) -> bool {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(false, || unsafe { handle::with(socket, |socket| Ok(socket.mtu().is_some())) })
+}
+
+/// The most bytes that one bgl_ssl_socket_write can send over datagrams, as of now: it follows the path's MTU.
+///
+/// Returns 0 for a stream, before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+///
+/// Precondition: socket is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socket_max_datagram(socket: *const bgl_ssl_socket_t) -> usize {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(0, || unsafe { handle::with(socket, |socket| Ok(socket.record_limit().unwrap_or(0))) })
+}
+
+/// The MTU of a datagram socket's path, as of now: what was set, or what the system has found out.
+///
+/// Returns the size of the largest IP packet, its headers included; 0 for a stream, and for NULL (BGL_SSL_E_ARGUMENT).
+/// Never blocks; any thread.
+///
+/// Precondition: socket is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socket_mtu(socket: *const bgl_ssl_socket_t) -> c_int {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(0, || unsafe {
+        handle::with(socket, |socket| Ok(socket.mtu().map_or(0, |mtu| c_int::try_from(mtu).unwrap_or(c_int::MAX))))
+    })
+}
+
+/// Sets the MTU of a datagram socket; the config's until then.
+///
+/// bytes: as for bgl_ssl_config_set_mtu.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE for a stream. Never blocks; any thread.
+///
+/// Precondition: socket is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socket_set_mtu(socket: *const bgl_ssl_socket_t, bytes: c_int) -> bgl_ssl_status_t {
+    let set = |socket: &Socket| socket.set_mtu(mtu(bytes)?);
+    // SAFETY: the caller vouches for the handle.
+    guard::done(|| unsafe { handle::with(socket, set) })
+}
+
+/// How long it is until a datagram socket must do something by itself: send a handshake's messages again, or end a
+/// connection whose peer is silent for too long. For event loops: poll(2) no longer than that, then call
+/// bgl_ssl_socket_handle_timeout. Blocking calls, and bgl_ssl_server_accept, see to it themselves.
+///
+/// Returns microseconds, 0 if it is due; -1 if nothing is ever due, for a stream, and for NULL (BGL_SSL_E_ARGUMENT).
+/// Never blocks; any thread.
+///
+/// Precondition: socket is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socket_timeout(socket: *const bgl_ssl_socket_t) -> i64 {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(-1, || unsafe {
+        handle::with(socket, |socket| {
+            Ok(socket.time_to_timer().map_or(-1, |left| i64::try_from(left.as_micros()).unwrap_or(i64::MAX)))
+        })
+    })
+}
+
+/// Does what is due by bgl_ssl_socket_timeout, and nothing if nothing is.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if the peer has been silent for too long, or the handshake's messages were sent
+/// in vain too often: the connection has ended; BGL_SSL_E_STATE if the socket is closed; what ended the connection
+/// before; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+///
+/// Precondition: socket is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socket_handle_timeout(socket: *const bgl_ssl_socket_t) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the handle.
+    guard::done(|| unsafe { handle::with(socket, Socket::handle_timer) })
+}

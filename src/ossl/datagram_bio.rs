@@ -1,0 +1,233 @@
+//! The datagram BIO: how OpenSSL sends and receives datagrams on a connected socket without ever waiting.
+//!
+//! There is no buffer: what the kernel does not take at once is tried again by OpenSSL, or lost, as datagrams are. Nor
+//! is any failure of the network fatal: ICMP is not authenticated, and the next datagram may come through. What went
+//! wrong is noted for the socket, which decides what to make of it.
+
+use crate::{error::Result, posix};
+use openssl_sys as ffi;
+use std::{
+    ffi::{CStr, c_int, c_long},
+    io,
+    net::SocketAddr,
+    os::fd::RawFd,
+    sync::OnceLock,
+    time::Instant,
+};
+
+use super::{
+    custom_bio::{CustomBio, Method, Transport, borrow},
+    sys,
+};
+
+/// What a path takes whose MTU is not known: all that carries IPv6 takes packets of this size (RFC 8200, section 5).
+const SAFE_MTU: usize = 1280;
+
+/// How many datagrams that are not for OpenSSL one read passes over before it lets others have their turn.
+const PASSED_OVER: usize = 32;
+
+/// What the BIO knows.
+pub struct State {
+    /// None once the socket is closed.
+    fd: Option<RawFd>,
+    /// The peer, where it has an internet address: what comes from others slipped in before the socket was connected.
+    peer: Option<SocketAddr>,
+    /// How many bytes of each packet IP and UDP take.
+    overhead: usize,
+    /// The MTU, if the user has set it.
+    fixed_mtu: Option<usize>,
+    /// Whether a datagram was larger than the path takes.
+    too_large: bool,
+    /// The errno of the latest send or receive that failed, until it has been told; or 0.
+    trouble: i32,
+    /// How many failed since the peer was last heard.
+    failures: u32,
+    /// When the peer was last heard.
+    heard: Instant,
+    /// A datagram to read before any of the socket's.
+    first: Option<Vec<u8>>,
+    /// Whether client hellos are kept from OpenSSL: those of a peer that is connected already begin a new connection.
+    divert_hellos: bool,
+    /// The latest of those.
+    hello: Option<Vec<u8>>,
+}
+
+/// A BIO over `fd`, which must stay open until `State::detach` or until the BIO is freed.
+pub fn new(fd: RawFd) -> Result<CustomBio<State>> {
+    CustomBio::new(State::new(fd))
+}
+
+impl State {
+    fn new(fd: RawFd) -> State {
+        let peer = borrow(Some(fd)).and_then(posix::peer_address).ok().flatten().map(posix::unmapped);
+        State {
+            fd: Some(fd),
+            peer,
+            overhead: match peer {
+                Some(SocketAddr::V4(_)) => 20 + 8,
+                Some(SocketAddr::V6(_)) => 40 + 8,
+                None => 0,
+            },
+            fixed_mtu: None,
+            too_large: false,
+            trouble: 0,
+            failures: 0,
+            heard: Instant::now(),
+            first: None,
+            divert_hellos: false,
+            hello: None,
+        }
+    }
+
+    /// Gives OpenSSL this datagram before any other.
+    pub fn read_first(&mut self, datagram: &[u8]) {
+        self.first = Some(datagram.to_vec());
+    }
+
+    /// From now on keeps client hellos from OpenSSL: see `take_hello`.
+    pub fn divert_hellos(&mut self) {
+        self.divert_hellos = true;
+    }
+
+    /// The latest client hello that came over this connection.
+    pub fn take_hello(&mut self) -> Option<Vec<u8>> {
+        self.hello.take()
+    }
+
+    /// The errno of the latest failure of the network, if there were `patience` of them since the peer was last heard;
+    /// else 0. Each failure counts once.
+    pub fn take_trouble(&mut self, patience: u32) -> i32 {
+        if self.failures < patience {
+            return 0;
+        }
+        self.failures = 0;
+        std::mem::take(&mut self.trouble)
+    }
+
+    /// When the peer was last heard.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Whether a datagram was refused, since the last call, for being larger than the path takes.
+    pub fn take_too_large(&mut self) -> bool {
+        std::mem::take(&mut self.too_large)
+    }
+
+    /// Fixes the MTU, the size of whole IP packets; None for what the system finds.
+    pub fn fix_mtu(&mut self, mtu: Option<usize>) {
+        self.fixed_mtu = mtu;
+    }
+
+    /// The largest IP packet that the path is believed to take.
+    pub fn mtu(&self) -> usize {
+        let known = || borrow(self.fd).and_then(|fd| posix::path_mtu(fd, self.peer.is_some_and(|p| p.is_ipv6())));
+        self.fixed_mtu.unwrap_or_else(|| known().unwrap_or(SAFE_MTU))
+    }
+
+    /// How many bytes of each packet IP and UDP take.
+    pub fn overhead(&self) -> usize {
+        self.overhead
+    }
+
+    /// Forgets the descriptor: it is being closed.
+    pub fn detach(&mut self) {
+        self.fd = None;
+    }
+
+    /// Receives one datagram of the peer's.
+    pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        for _ in 0..PASSED_OVER {
+            let (n, from) = match borrow(self.fd).and_then(|fd| posix::recv_from(fd, buffer)) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(error) => {
+                    // Such an error comes before the datagrams that are there.
+                    self.failed(&error);
+                    continue;
+                }
+            };
+            // Empty ones carry nothing, and are all that a socket has whose reading half is shut down.
+            if n == 0 || (self.peer.is_some() && from.is_some() && from != self.peer) {
+                continue;
+            }
+            self.heard = Instant::now();
+            self.failures = 0;
+            let datagram = buffer.get(..n).unwrap_or_default();
+            if self.divert_hellos && begins_with_client_hello(datagram) {
+                self.hello = Some(datagram.to_vec());
+                continue;
+            }
+            return Ok(n);
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn send(&mut self, data: &[u8]) -> io::Result<usize> {
+        let mut result = borrow(self.fd).and_then(|fd| posix::send(fd, data));
+        if result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ECONNREFUSED)) {
+            // That was the answer to an earlier datagram: this one has not been sent.
+            self.failed(&io::Error::from_raw_os_error(libc::ECONNREFUSED));
+            result = borrow(self.fd).and_then(|fd| posix::send(fd, data));
+        }
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            Err(error) => {
+                self.failed(&error);
+                Ok(data.len())
+            }
+            Ok(_) => Ok(data.len()),
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        match error.raw_os_error() {
+            Some(libc::EMSGSIZE) => self.too_large = true,
+            // The system's own queue is full: the datagram is lost as others are on their way.
+            Some(libc::ENOBUFS) => {}
+            errno => {
+                self.trouble = errno.unwrap_or(libc::EIO);
+                self.failures = self.failures.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// Whether a datagram begins with the plaintext record of a client hello.
+fn begins_with_client_hello(datagram: &[u8]) -> bool {
+    matches!(datagram, [22, 254, _, 0, 0, _, _, _, _, _, _, _, _, 1, ..])
+}
+
+impl Transport for State {
+    const NAME: &'static CStr = c"bglssl datagrams";
+
+    fn method() -> &'static OnceLock<Option<Method>> {
+        static METHOD: OnceLock<Option<Method>> = OnceLock::new();
+        &METHOD
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(first) = self.first.take() else {
+            return self.recv(buffer);
+        };
+        for (to, from) in buffer.iter_mut().zip(&first) {
+            *to = *from;
+        }
+        Ok(first.len().min(buffer.len()))
+    }
+
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.send(data)
+    }
+
+    fn control(&mut self, command: c_int) -> c_long {
+        let payload = |mtu: usize| mtu.saturating_sub(self.overhead) as c_long;
+        match command {
+            ffi::BIO_CTRL_FLUSH | sys::BIO_CTRL_DUP => 1,
+            ffi::BIO_CTRL_DGRAM_QUERY_MTU => payload(self.mtu()),
+            sys::BIO_CTRL_DGRAM_GET_FALLBACK_MTU => payload(SAFE_MTU.min(self.mtu())),
+            sys::BIO_CTRL_DGRAM_GET_MTU_OVERHEAD => self.overhead as c_long,
+            _ => 0,
+        }
+    }
+}

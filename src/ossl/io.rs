@@ -1,0 +1,87 @@
+//! What is under a connection's TLS: a stream or datagrams.
+
+use std::{io, ptr::NonNull};
+
+use super::{datagram_bio, fd_bio};
+
+/// Where it lives: in the BIO, which the SSL owns.
+pub enum IoPointer {
+    /// A stream.
+    Stream(NonNull<fd_bio::State>),
+    /// Datagrams.
+    Datagram(NonNull<datagram_bio::State>),
+}
+
+/// The same while nobody else uses it.
+pub enum Io<'a> {
+    /// A stream.
+    Stream(&'a mut fd_bio::State),
+    /// Datagrams.
+    Datagram(&'a mut datagram_bio::State),
+}
+
+impl Io<'_> {
+    /// Hands what is left to the kernel. Ok(true) if nothing is left.
+    pub fn flush(self) -> io::Result<bool> {
+        match self {
+            Io::Stream(stream) => stream.flush(),
+            Io::Datagram(_) => Ok(true),
+        }
+    }
+
+    /// The errno of the first receive that failed for good, or 0.
+    pub fn recv_errno(self) -> i32 {
+        match self {
+            Io::Stream(stream) => stream.recv_errno(),
+            Io::Datagram(_) => 0,
+        }
+    }
+
+    /// The errno of the first send that failed for good, or 0.
+    pub fn send_errno(self) -> i32 {
+        match self {
+            Io::Stream(stream) => stream.send_errno(),
+            Io::Datagram(_) => 0,
+        }
+    }
+
+    /// Whether the peer has ended its half of the stream.
+    pub fn eof(self) -> bool {
+        match self {
+            Io::Stream(stream) => stream.eof(),
+            Io::Datagram(_) => false,
+        }
+    }
+
+    /// Whether nothing but the peer's next bytes can be the answer to a read. Over datagrams timers can be, too.
+    pub fn is_quiet(&self) -> bool {
+        match self {
+            Io::Stream(stream) => stream.is_quiet(),
+            Io::Datagram(_) => false,
+        }
+    }
+
+    /// Reads past TLS, to drain what nobody wants any more.
+    pub fn recv(self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Io::Stream(stream) => stream.recv(buffer),
+            Io::Datagram(datagrams) => datagrams.recv(buffer),
+        }
+    }
+
+    /// What the peer seems to speak, if its first bytes are no TLS record.
+    pub fn not_tls_hint(self) -> Option<&'static str> {
+        match self {
+            Io::Stream(stream) => stream.not_tls_hint(),
+            Io::Datagram(_) => None,
+        }
+    }
+
+    /// Forgets the descriptor: it is being closed.
+    pub fn detach(self) {
+        match self {
+            Io::Stream(stream) => stream.detach(),
+            Io::Datagram(datagrams) => datagrams.detach(),
+        }
+    }
+}

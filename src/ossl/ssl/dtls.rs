@@ -1,0 +1,179 @@
+//! What DTLS has beside TLS: retransmission timers, the MTU, the verified first hello, records.
+
+use crate::{
+    error::{Code, Error, Result},
+    ossl::{
+        datagram_bio,
+        io::IoPointer,
+        queue,
+        ssl::{Ssl, Step, guarded, hooks},
+        sys,
+    },
+};
+use openssl_sys as ffi;
+use std::{
+    cell::Cell,
+    ffi::{c_int, c_long, c_uchar, c_uint},
+    ptr,
+    time::Duration,
+};
+
+/// The most that one record carries (RFC 6347, section 4.1).
+pub const MAX_RECORD: usize = 16 * 1024;
+
+/// The longest time between two retransmissions (RFC 6347, section 4.2.4.1).
+const LONGEST_TIMER: Duration = Duration::from_secs(60);
+
+/// What OpenSSL's callbacks need of a connection over datagrams.
+pub struct DtlsHooks {
+    /// Whether the cookie of the hello at hand has been verified.
+    cookie_verified: Cell<bool>,
+    /// The time until the first retransmission, in microseconds.
+    first_timer: Cell<c_uint>,
+}
+
+impl Default for DtlsHooks {
+    fn default() -> DtlsHooks {
+        DtlsHooks { cookie_verified: Cell::new(false), first_timer: Cell::new(1_000_000) }
+    }
+}
+
+impl Ssl {
+    /// The datagrams under TLS; None for a stream.
+    pub fn datagrams(&mut self) -> Option<&mut datagram_bio::State> {
+        match &mut self.io {
+            IoPointer::Stream(_) => None,
+            // SAFETY: lives as long as the SSL; OpenSSL uses it only inside calls that need `&mut self` too.
+            IoPointer::Datagram(state) => Some(unsafe { state.as_mut() }),
+        }
+    }
+
+    /// Begins the server's side with a client hello whose cookie has been verified. False if OpenSSL cannot read it.
+    pub fn begin_with_hello(&mut self, hello: &[u8]) -> Result<bool> {
+        let Some(datagrams) = self.datagrams() else {
+            return Err(Error::new(Code::Internal, "a verified hello for a stream"));
+        };
+        datagrams.read_first(hello);
+        self.hooks().dtls.cookie_verified.set(true);
+        queue::clear();
+        // SAFETY: the SSL is live and has our BIO; the address is ours. The hello is not empty, so OpenSSL reads it
+        // and nothing from the network, and sends nothing.
+        let begun = unsafe {
+            let address = sys::BIO_ADDR_new();
+            if address.is_null() {
+                return Err(queue::error(Code::NoMemory, "cannot make an address"));
+            }
+            let result = sys::DTLSv1_listen(self.ptr(), address);
+            sys::BIO_ADDR_free(address);
+            result == 1
+        };
+        queue::clear();
+        Ok(begun)
+    }
+
+    /// Sets the time until the first retransmission; each further one takes twice as long.
+    pub fn set_first_timer(&mut self, first: Duration) {
+        let micros = c_uint::try_from(first.as_micros()).unwrap_or(c_uint::MAX);
+        self.hooks().dtls.first_timer.set(micros.clamp(1, LONGEST_TIMER.as_micros() as c_uint));
+        // SAFETY: the SSL is live; the callback has the type that OpenSSL asks for.
+        unsafe { sys::DTLS_set_timer_cb(self.ptr(), Some(timer_callback)) }
+    }
+
+    /// How long it is until something must be sent again; None if nothing must.
+    pub fn retransmission(&self) -> Option<Duration> {
+        if self.failed {
+            return None;
+        }
+        let mut left = libc::timeval { tv_sec: 0, tv_usec: 0 };
+        // SAFETY: the SSL is live, `left` writable.
+        let running =
+            unsafe { ffi::SSL_ctrl(self.ptr(), sys::DTLS_CTRL_GET_TIMEOUT, 0, (&raw mut left).cast()) } == 1;
+        let seconds = Duration::from_secs(u64::try_from(left.tv_sec).unwrap_or(0));
+        running.then(|| seconds + Duration::from_micros(u64::try_from(left.tv_usec).unwrap_or(0)))
+    }
+
+    /// Sends again what is due. Fails once OpenSSL gives up.
+    pub fn retransmit(&mut self) -> Result<()> {
+        if self.failed || self.untold.is_some() {
+            return Ok(());
+        }
+        queue::clear();
+        // SAFETY: the SSL is live.
+        let result = unsafe { ffi::SSL_ctrl(self.ptr(), sys::DTLS_CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut()) };
+        if result >= 0 {
+            return Ok(());
+        }
+        match self.outcome(result as c_int, ()) {
+            // The kernel took nothing: what was to be sent is lost, and comes again.
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Limits what goes into one datagram to what the BIO believes that the path takes. A `fixed` MTU is never
+    /// changed by OpenSSL.
+    pub fn apply_mtu(&mut self, fixed: bool) {
+        let Some(datagrams) = self.datagrams() else {
+            return;
+        };
+        let payload = datagrams.mtu().saturating_sub(datagrams.overhead());
+        let payload = c_long::try_from(payload).unwrap_or(c_long::MAX);
+        // SAFETY: the SSL is live. OpenSSL refuses what is too small, and keeps what it had.
+        unsafe {
+            if fixed {
+                sys::SSL_set_options(self.ptr(), sys::SSL_OP_NO_QUERY_MTU);
+            } else {
+                sys::SSL_clear_options(self.ptr(), sys::SSL_OP_NO_QUERY_MTU);
+            }
+            ffi::SSL_ctrl(self.ptr(), sys::SSL_CTRL_SET_MTU, payload, ptr::null_mut());
+        }
+    }
+
+    /// The most that one record can carry over this path; 0 before the handshake.
+    pub fn record_limit(&self) -> usize {
+        // SAFETY: the SSL is live.
+        unsafe { sys::DTLS_get_data_mtu(self.ptr()) }.min(MAX_RECORD)
+    }
+
+    /// The length of a record that has arrived, and can be read without the network; 0 if there is none.
+    pub fn pending_record(&mut self) -> usize {
+        if self.pending() == 0 {
+            return 0;
+        }
+        match self.peek(&mut [0; MAX_RECORD]) {
+            Ok(Step::Done(n)) => n,
+            Ok(_) => 0,
+            Err(error) => {
+                self.untold = Some(error);
+                0
+            }
+        }
+    }
+
+    /// Reads the next record without taking it.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        self.call(|ssl| {
+            let mut n = 0;
+            // SAFETY: `buffer` is writable for its length.
+            let result = unsafe { sys::SSL_peek_ex(ssl.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
+            (result, n)
+        })
+    }
+}
+
+/// Whether the client's cookie is good: the listener has found out before.
+pub unsafe extern "C" fn cookie_callback(ssl: *mut ffi::SSL, _: *const c_uchar, _: c_uint) -> c_int {
+    // SAFETY: OpenSSL passes a live SSL.
+    let hooks = unsafe { hooks(ssl) };
+    hooks.map_or(0, |hooks| guarded(hooks, 0, || c_int::from(hooks.dtls.cookie_verified.get())))
+}
+
+/// The time until the next retransmission after one that took `previous` microseconds, or 0 for the first.
+unsafe extern "C" fn timer_callback(ssl: *mut ffi::SSL, previous: c_uint) -> c_uint {
+    // SAFETY: OpenSSL passes a live SSL.
+    let first = unsafe { hooks(ssl) }.map_or(1_000_000, |hooks| hooks.dtls.first_timer.get());
+    match previous {
+        0 => first,
+        _ => previous.saturating_mul(2).min(LONGEST_TIMER.as_micros() as c_uint),
+    }
+}

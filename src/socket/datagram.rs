@@ -1,0 +1,373 @@
+//! What a connection over datagrams (DTLS, RFC 6347) does otherwise than one over a stream: retransmission, whole
+//! records, the MTU, peers that begin anew, refusals that are not fatal, and silence.
+
+use crate::{
+    config::{Config, Frozen},
+    dtls::peers::{Association, Verdict},
+    error::{Code, Error, Phase, Result},
+    hostname::Hostname,
+    net::{
+        connect::{self, host_port},
+        deadline::{Deadline, Limit},
+        resolve::Family,
+    },
+    ossl::ssl::{Role, Ssl, dtls::MAX_RECORD},
+    posix,
+    session::Session,
+};
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+
+use super::{LimitKind, Socket, Step, Tls, closed};
+
+/// How many sends and receives may fail in a row before a handshake gives up: a single refusal may be forged, or come
+/// from a server that is about to start.
+const PATIENCE: u32 = 2;
+
+/// What the lock of a socket guards beside the TLS state.
+pub struct State {
+    /// On a server: the peer's membership.
+    association: Option<Association>,
+    /// How long the peer may be silent.
+    idle: Limit,
+    /// How many failures in a row end a handshake.
+    patience: u32,
+    /// Whether the user has set the MTU.
+    mtu_fixed: bool,
+    /// Whether the peer has shown that its handshake is complete, by sending data.
+    peer_is_done: bool,
+    /// Whether a new connection of the peer's has taken the descriptor over.
+    superseded: bool,
+}
+
+impl State {
+    /// The state of a new connection; None over a stream.
+    pub fn new(ssl: &mut Ssl, config: &Config) -> Option<State> {
+        ssl.datagrams()?;
+        let settings = &config.datagrams;
+        let state = State {
+            association: None,
+            idle: if ssl.role() == Role::Server { settings.idle } else { None },
+            patience: PATIENCE,
+            mtu_fixed: false,
+            peer_is_done: ssl.role() == Role::Client,
+            superseded: false,
+        };
+        Some(state)
+    }
+}
+
+impl Socket {
+    /// Connects to the first address of `host` that answers. Datagrams do not tell whether anybody listens, so all but
+    /// the last address get a share of the time and no patience.
+    pub(super) fn connect_datagrams(
+        frozen: &Arc<Frozen>,
+        host: &str,
+        port: u16,
+        family: Family,
+        hostname: &Hostname,
+        session: Option<&Session>,
+    ) -> Result<Socket> {
+        let deadline = Deadline::after(frozen.config.limits.connect);
+        let peer = host_port(host, port);
+        let addresses = connect::candidates(host, port, family, deadline)?;
+        let mut first_failure = None;
+        for (tried, address) in addresses.iter().enumerate() {
+            let others = addresses.len() - tried - 1;
+            let result = posix::connect_datagrams(address)
+                .map_err(|error| Error::io(&error).during(Phase::Connect, format_args!("connect to {peer}")))
+                .and_then(|fd| Socket::over(frozen, fd, Role::Client, Some(hostname.clone()), peer.clone()))
+                .and_then(|socket| socket.begin_datagrams(session, others, deadline));
+            match result {
+                Err(error) if others > 0 && matches!(error.code, Code::Io | Code::Timeout) => {
+                    first_failure.get_or_insert(error);
+                }
+                Err(error) if matches!(error.code, Code::Io | Code::Timeout) => {
+                    return Err(first_failure.unwrap_or(error));
+                }
+                done => return done,
+            }
+        }
+        Err(Error::new(Code::Resolve, "no address"))
+    }
+
+    fn begin_datagrams(self, session: Option<&Session>, others: usize, deadline: Deadline) -> Result<Socket> {
+        {
+            let mut tls = self.lock();
+            if let Some(session) = session {
+                tls.ssl.resume(&session.session)?;
+            }
+            if let Some(datagrams) = tls.datagrams.as_mut().filter(|_| others > 0) {
+                datagrams.patience = 1;
+            }
+        }
+        let limit = self.deadline(LimitKind::Handshake).or_sooner(deadline);
+        let share = limit.remaining().filter(|_| others > 0).map(|left| left / (others as u32 + 1));
+        self.start(deadline.or_sooner(Deadline::after(share)))
+    }
+
+    /// The server's end of a connection with a peer whose hello has been verified, with the handshake still to do.
+    /// None if OpenSSL cannot read the hello.
+    pub fn associated(
+        frozen: &Arc<Frozen>,
+        fd: OwnedFd,
+        peer: &SocketAddr,
+        association: Association,
+        hello: &[u8],
+    ) -> Result<Option<Socket>> {
+        let socket = Socket::over(frozen, fd, Role::Server, None, peer.to_string())?;
+        {
+            let mut tls = socket.lock();
+            if !tls.ssl.begin_with_hello(hello)? {
+                return Ok(None);
+            }
+            // OpenSSL has forgotten them.
+            tls.set_up_datagrams(&frozen.config)?;
+            if let Some(datagrams) = &mut tls.datagrams {
+                datagrams.association = Some(association);
+            }
+            if let Some(datagrams) = tls.ssl.datagrams() {
+                datagrams.divert_hellos();
+            }
+        }
+        Ok(Some(socket))
+    }
+
+    /// Runs `body` on the descriptor; None once closed.
+    pub fn with_fd<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        self.fd().map(|fd| body(fd.as_fd()))
+    }
+
+    /// The failure of a handshake that took too long.
+    pub fn handshake_timed_out(&self) -> Error {
+        Error::timeout().during(Phase::Handshake, format_args!("TLS handshake with {}", self.peer))
+    }
+
+    /// One step over datagrams: what is due before it, and what it brought to light.
+    pub(super) fn step_datagrams<T>(
+        &self,
+        tls: &mut Tls,
+        step: &mut impl FnMut(&mut Tls) -> Result<Step<T>>,
+    ) -> Result<Step<T>> {
+        tls.ssl.retransmit()?;
+        let outcome = step(tls);
+        if let Some(hello) = tls.ssl.datagrams().and_then(|datagrams| datagrams.take_hello()) {
+            self.look_at_hello(tls, &hello)?;
+        }
+        let outcome = outcome?;
+        tls.follow_mtu();
+        if matches!(outcome, Step::WantRead | Step::WantWrite) {
+            tls.tell_trouble()?;
+            tls.tell_silence()?;
+        }
+        Ok(outcome)
+    }
+
+    fn look_at_hello(&self, tls: &mut Tls, hello: &[u8]) -> Result<()> {
+        let fd = self.fd().ok_or_else(closed)?;
+        let Some(State { association: Some(association), superseded, .. }) = &mut tls.datagrams else {
+            return Ok(());
+        };
+        if association.hello(hello, fd.as_fd())? == Verdict::Nothing {
+            return Ok(());
+        }
+        *superseded = true;
+        let reset = Error::io(&io::Error::from_raw_os_error(libc::ECONNRESET));
+        let failure = reset.context("the peer has begun a new connection from the same address and port");
+        tls.failure = Some(failure.clone());
+        Err(failure)
+    }
+
+    /// How long it is until `handle_timer` has something to do; None if nothing is due ever.
+    pub fn time_to_timer(&self) -> Limit {
+        let mut tls = self.lock();
+        if tls.check_usable().is_err() { None } else { tls.timer().remaining() }
+    }
+
+    /// Does what is due by now: sends again what may have been lost, and ends a connection whose peer was silent for
+    /// too long.
+    pub fn handle_timer(&self) -> Result<()> {
+        let mut tls = self.lock();
+        tls.check_usable()?;
+        let result = tls.ssl.retransmit().and_then(|()| tls.tell_silence());
+        result
+            .map_err(|error| tls.fail(error).during(Phase::None, format_args!("the connection with {}", self.peer)))
+    }
+
+    /// The largest IP packet that the path takes, as far as is known; None over a stream.
+    pub fn mtu(&self) -> Option<usize> {
+        self.lock().ssl.datagrams().map(|datagrams| datagrams.mtu())
+    }
+
+    /// Sets it; None for what the system finds out.
+    pub fn set_mtu(&self, mtu: Option<usize>) -> Result<()> {
+        self.lock().set_mtu(mtu)
+    }
+
+    /// The most that one write can carry; None over a stream, 0 before the handshake.
+    pub fn record_limit(&self) -> Option<usize> {
+        let mut tls = self.lock();
+        tls.ssl.datagrams()?;
+        Some(if self.handshaken.load(SeqCst) { tls.ssl.record_limit() } else { 0 })
+    }
+}
+
+impl Tls {
+    /// Tells OpenSSL the settings for datagrams.
+    pub(super) fn set_up_datagrams(&mut self, config: &Config) -> Result<()> {
+        if self.datagrams.is_none() {
+            return Ok(());
+        }
+        self.ssl.set_first_timer(config.datagrams.retransmission);
+        self.set_mtu(config.datagrams.mtu)
+    }
+
+    fn set_mtu(&mut self, mtu: Option<usize>) -> Result<()> {
+        let (Some(datagrams), Some(state)) = (self.ssl.datagrams(), &mut self.datagrams) else {
+            return Err(Error::new(Code::State, "a stream has no MTU to set"));
+        };
+        datagrams.fix_mtu(mtu);
+        state.mtu_fixed = mtu.is_some();
+        self.ssl.apply_mtu(mtu.is_some());
+        Ok(())
+    }
+
+    /// When a connection over datagrams has something to do by itself.
+    pub(super) fn timer(&mut self) -> Deadline {
+        let Some(idle) = self.datagrams.as_ref().map(|datagrams| datagrams.idle) else {
+            return Deadline::NEVER;
+        };
+        let heard = self.ssl.datagrams().map(|datagrams| datagrams.heard());
+        let silence = Deadline(idle.and_then(|idle| heard.and_then(|heard| heard.checked_add(idle))));
+        match self.ssl.retransmission() {
+            Some(left) => Deadline::after(Some(left)).or_sooner(silence),
+            None => silence,
+        }
+    }
+
+    /// If a datagram was larger than the path takes, the next ones shall not be.
+    fn follow_mtu(&mut self) {
+        let fixed = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.mtu_fixed);
+        if self.ssl.datagrams().is_some_and(|datagrams| datagrams.take_too_large()) {
+            self.ssl.apply_mtu(fixed);
+        }
+    }
+
+    /// Fails, once, if the network has refused datagrams; the connection lives on. A handshake has some patience.
+    fn tell_trouble(&mut self) -> Result<()> {
+        let handshake = !self.ssl.is_handshaken();
+        let patience = self.datagrams.as_ref().map_or(1, |state| if handshake { state.patience } else { 1 });
+        match self.ssl.datagrams().map_or(0, |datagrams| datagrams.take_trouble(patience)) {
+            0 => Ok(()),
+            errno => Err(Error::io(&io::Error::from_raw_os_error(errno))),
+        }
+    }
+
+    /// Fails for good if the peer has been silent for longer than it may.
+    fn tell_silence(&mut self) -> Result<()> {
+        let Some(idle) = self.datagrams.as_ref().and_then(|datagrams| datagrams.idle) else {
+            return Ok(());
+        };
+        let silent = self.ssl.datagrams().map_or(Duration::ZERO, |datagrams| datagrams.heard().elapsed());
+        if silent < idle {
+            return Ok(());
+        }
+        let message =
+            format!("nothing has come from the peer for {} s, which ends the connection", silent.as_secs());
+        let failure = Error::new(Code::Timeout, message);
+        self.failure = Some(failure.clone());
+        Err(failure)
+    }
+
+    /// Whether the network says that the peer is not there.
+    pub(super) fn is_refused(&mut self) -> bool {
+        self.ssl.datagrams().is_some_and(|datagrams| datagrams.take_trouble(1) != 0)
+    }
+
+    /// Reads one record, or fails and leaves it there if the buffer is too small for it.
+    pub(super) fn read_record(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        if buffer.len() < MAX_RECORD {
+            match self.ssl.peek(&mut [0; MAX_RECORD])? {
+                Step::Done(len) if len > buffer.len() => return Err(too_small(len, buffer.len())),
+                Step::Done(_) => {}
+                step => return Ok(step),
+            }
+        }
+        let step = self.ssl.read(buffer)?;
+        if let (Step::Done(_), Some(datagrams)) = (&step, &mut self.datagrams) {
+            datagrams.peer_is_done = true;
+        }
+        Ok(step)
+    }
+
+    /// Sends `data` as one record, or fails and sends nothing if it is too large for one.
+    pub(super) fn write_record(&mut self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
+        if self.write_closed {
+            return Err(Error::new(Code::State, "the writing half has been shut down"));
+        }
+        self.tell_trouble()?;
+        self.help_peer_finish()?;
+        let limit = self.ssl.record_limit();
+        if data.len() > limit {
+            return Err(self.too_large(data.len(), limit));
+        }
+        if data.is_empty() {
+            return Ok(Step::Done(()));
+        }
+        match self.ssl.write(data)? {
+            Step::Done(n) => {
+                if self.ssl.datagrams().is_some_and(|datagrams| datagrams.take_too_large()) {
+                    let fixed = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.mtu_fixed);
+                    self.ssl.apply_mtu(fixed);
+                    return Err(self.too_large(data.len(), self.ssl.record_limit()));
+                }
+                *written = n;
+                Ok(Step::Done(()))
+            }
+            Step::WantRead => Ok(Step::WantRead),
+            Step::WantWrite => Ok(Step::WantWrite),
+            Step::Eof => Err(Error::new(Code::State, "the connection has been closed")),
+        }
+    }
+
+    /// If the last message of our handshake was lost, the peer repeats its own, and waits for ours: OpenSSL sees
+    /// that only while it reads, which a server that merely writes never does.
+    fn help_peer_finish(&mut self) -> Result<()> {
+        if self.datagrams.as_ref().is_none_or(|datagrams| datagrams.peer_is_done) {
+            return Ok(());
+        }
+        let step = self.ssl.peek(&mut [0])?;
+        if let (Step::Done(_), Some(datagrams)) = (step, &mut self.datagrams) {
+            datagrams.peer_is_done = true;
+        }
+        Ok(())
+    }
+
+    fn too_large(&mut self, len: usize, limit: usize) -> Error {
+        let mtu = self.ssl.datagrams().map_or(0, |datagrams| datagrams.mtu());
+        let message = format!(
+            "{len} bytes are too many for one datagram: the limit is {limit} bytes, where the path's MTU is {mtu}"
+        );
+        Error { sys_errno: libc::EMSGSIZE, ..Error::argument(message) }
+    }
+
+    /// Ends the membership of a server's peer. True if the descriptor lives on, as another connection's.
+    pub(super) fn leave(&mut self) -> bool {
+        let Some(datagrams) = &mut self.datagrams else {
+            return false;
+        };
+        datagrams.association = None;
+        datagrams.superseded
+    }
+}
+
+fn too_small(len: usize, room: usize) -> Error {
+    Error::argument(format!(
+        "the next datagram has {len} bytes, and the buffer only {room}: it is still to be read"
+    ))
+}
