@@ -4,7 +4,7 @@
 ;; handle: a duplicate shares the box, and the last one to go frees the handle.
 (directives
    (extern
-      (export certificate-box "bglssl_scheme_certificate_box")
+      (export %certificate-box "bglssl_scheme_certificate_box")
       (type $certificate void* "void *")
       (type $private-key void* "void *")
       (macro $tls-box-certificate::$certificate (::void*) "bglssl_box_certificate")
@@ -44,7 +44,7 @@
          ($native::$certificate read-only))
       (class private-key
          ($native::$private-key read-only))
-      (certificate-box::$certificate ::obj)
+      (%certificate-box::$certificate ::obj)
       (read-certificate::certificate ::bstring #!key (passphrase #f) (format 'auto))
       (read-private-key::private-key ::bstring #!key (passphrase #f) (format 'auto))
       (read-pem-file::pair-nil ::bstring)
@@ -60,12 +60,12 @@
       (certificate->pem::bstring ::certificate)))
 
 ;; For C, which is handed lists of certificates.
-(define (certificate-box certificate)
+(define (%certificate-box certificate)
    (with-access::certificate certificate ($native)
       $native))
 
 (define-macro (with-certificate certificate handle . body)
-   `(let* ((box (certificate-box ,certificate))
+   `(let* ((box (%certificate-box ,certificate))
            (,handle ($tls-unbox box))
            (result (begin ,@body)))
        ($tls-keep-box box)

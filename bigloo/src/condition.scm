@@ -1,8 +1,8 @@
 ;; condition.scm: errors of the library as conditions.
 (directives
    (extern
-      (export ssl-condition "bglssl_scheme_condition")
-      (export ssl-raise "bglssl_scheme_raise")
+      (export %ssl-condition "bglssl_scheme_condition")
+      (export %ssl-raise "bglssl_scheme_raise")
       (macro $tls-raise::obj (::obj ::obj) "bglssl_raise")
       (macro $tls-condition-timeout::int "BGLSSL_CONDITION_TIMEOUT")
       (macro $tls-condition-connection::int "BGLSSL_CONDITION_CONNECTION")
@@ -19,10 +19,10 @@
          (reason read-only (default ""))
          (verify-result read-only (default 0))
          (alert read-only (default #f)))
-      (ssl-condition::obj ::int ::obj ::obj ::int ::int ::int ::obj ::obj)
-      (ssl-raise::obj ::obj)))
+      (%ssl-condition::obj ::int ::obj ::obj ::int ::int ::int ::obj ::obj)
+      (%ssl-raise::obj ::obj)))
 
-(define (ssl-condition kind proc where code verify-result alert message reason)
+(define (%ssl-condition kind proc where code verify-result alert message reason)
    (cond
       ((=fx kind $tls-condition-timeout)
        (instantiate::&io-timeout-error (proc proc) (msg message) (obj where)))
@@ -41,5 +41,5 @@
           (verify-result verify-result)
           (alert (and (>=fx alert 0) alert))))))
 
-(define (ssl-raise condition)
+(define (%ssl-raise condition)
    (raise condition))

@@ -1,7 +1,7 @@
 ;; server.scm: sockets that listen, and the server's side of STARTTLS.
 (directives
    (extern
-      (export accept-failed "bglssl_scheme_accept_failed")
+      (export %accept-failed "bglssl_scheme_accept_failed")
       (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::obj ::obj)
              "bglssl_make_server_socket")
       (macro $tls-role-server::int "BGLSSL_ROLE_SERVER"))
@@ -16,7 +16,7 @@
          (verify #unspecified) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f)
          (handshake-timeout 10000000) (lazy-handshake #f))
-      (accept-failed::obj ::obj ::obj)))
+      (%accept-failed::obj ::obj ::obj)))
 
 (define (make-ssl-server-socket . arguments)
    (cond
@@ -54,7 +54,7 @@
 
 ;; What a connection that came to nothing does to the server; returning from here makes
 ;; socket-accept wait for the next one.
-(define (accept-failed policy condition)
+(define (%accept-failed policy condition)
    (cond
       ((procedure? policy) (policy condition))
       ((eq? policy 'raise) (raise condition))))

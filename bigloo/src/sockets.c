@@ -7,6 +7,8 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,6 +39,8 @@ struct server {
   void *config;
   obj_t accept_failure;
   obj_t close_hook;
+  /* Whether socket-accept-many has been seen at work. */
+  atomic_bool many;
 };
 
 /* Apart from the above, which refers to Scheme objects: finalizers want no cycles. */
@@ -227,8 +231,15 @@ static void close_plain(obj_t socket) {
   bgl_close_output_port(SOCKET(socket).output);
 }
 
+static void set_nonblocking(int fd, bool nonblocking) {
+  int flags = fcntl(fd, F_GETFL);
+  int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+
+  if (flags >= 0 && flags != wanted) fcntl(fd, F_SETFL, wanted);
+}
+
 /* Waits for one more connection on the server's descriptor, and makes a plain socket
- * with the buffers of one that failed. BFALSE: there is none, or none to be had. */
+ * with the buffers of one that failed. BFALSE: socket-accept-many has had them all. */
 static obj_t accept_another(obj_t server_socket, obj_t failed) {
   struct sockaddr_storage address;
   socklen_t size;
@@ -239,14 +250,16 @@ static obj_t accept_another(obj_t server_socket, obj_t failed) {
     size = sizeof(address);
     fd = accept(SOCKET(server_socket).fd, (struct sockaddr *)&address, &size);
   } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-  if (fd < 0) return BFALSE;
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  socket = allocate_socket(fd, 0, BUNSPEC, BUNSPEC, BGL_SOCKET_CLIENT);
-  if (make_ports(socket, INPUT_PORT(SOCKET(failed).input).buf,
-                 OUTPUT_PORT(SOCKET(failed).output).buf) == BFALSE) {
-    close(fd);
-    return BFALSE;
+  if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return BFALSE;
+  socket = fd < 0 ? BFALSE : allocate_socket(fd, 0, BUNSPEC, BUNSPEC, BGL_SOCKET_CLIENT);
+  if (fd < 0 || make_ports(socket, INPUT_PORT(SOCKET(failed).input).buf,
+                           OUTPUT_PORT(SOCKET(failed).output).buf) == BFALSE) {
+    int number = errno;
+
+    if (fd >= 0) close(fd);
+    fail(string_to_bstring("socket-accept"), "cannot accept a connection", number, server_socket);
   }
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
   set_address(socket, &address);
   SOCKET(socket).portnum = ntohs(address.ss_family == AF_INET6
                                      ? ((struct sockaddr_in6 *)&address)->sin6_port
@@ -254,18 +267,23 @@ static obj_t accept_another(obj_t server_socket, obj_t failed) {
   return socket;
 }
 
-/* A failure leaves socket-accept-many without the chance to make the descriptor
- * blocking again. */
-static void make_blocking(int fd) {
-  int flags = fcntl(fd, F_GETFL);
+/* socket-accept-many makes the descriptor non-blocking while it takes connections, and
+ * blocking when it has done. With two threads at it the first to be done would make the
+ * other one wait, with the connections that it holds, for a client that may never come.
+ * So where it is in use every connection sets the mode anew. */
+static void note_mode(struct server *server, int fd) {
+  if (fcntl(fd, F_GETFL) & O_NONBLOCK) atomic_store(&server->many, true);
+}
 
-  if (flags >= 0 && (flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+static void restore_mode(struct server *server, int fd) {
+  if (atomic_load(&server->many)) set_nonblocking(fd, true);
 }
 
 /* The accept hook: called in the accepting thread with each new plain socket. */
 static obj_t accept_connection(obj_t server_socket, obj_t socket) {
   struct server *server = SOCKET(server_socket).userdata;
 
+  note_mode(server, SOCKET(server_socket).fd);
   for (;;) {
     obj_t where = bglssl_peer_name(socket), condition;
     bgl_ssl_socket_t *handle;
@@ -276,13 +294,15 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
       set_peer_address(socket);
       set_buffering(SOCKET(socket).output);
       bglssl_link_attach(socket, handle, where, server->close_hook);
+      restore_mode(server, SOCKET(server_socket).fd);
       return socket;
     }
     condition = bglssl_last_condition(string_to_symbol("socket-accept"), where);
     close_plain(socket);
-    if (!PROCEDUREP(server->accept_failure) && server->accept_failure != BTRUE)
-      make_blocking(SOCKET(server_socket).fd);
+    /* A condition raised from here leaves socket-accept-many without the chance to do it. */
+    set_nonblocking(SOCKET(server_socket).fd, false);
     bglssl_scheme_accept_failed(server->accept_failure, condition);
+    restore_mode(server, SOCKET(server_socket).fd);
     socket = accept_another(server_socket, socket);
     if (socket == BFALSE) return BFALSE;
   }
@@ -311,7 +331,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   socket = allocate_socket(bgl_ssl_server_fd(owner->handle), bgl_ssl_server_port(owner->handle),
                            BUNSPEC, BFALSE, BGL_SOCKET_SERVER);
   /* Bigloo's own accept works on it. */
-  make_blocking(SOCKET(socket).fd);
+  set_nonblocking(SOCKET(socket).fd, false);
   SOCKET(socket).family = family;
   SOCKET(socket).userdata = server;
   SOCKET(socket).accept = (obj_t (*)(obj_t, obj_t))accept_connection;

@@ -58,6 +58,20 @@
       (socket-close c)
       (stop-program server)))
 
+(define-case "a connection that is reset is a connection error"
+   (let* ((port (free-port))
+          (server (s_server port "-rev"))
+          (c (connect port)))
+      ;; What the peer leaves unread turns its end into a reset.
+      (process-stop server)
+      (display (make-string 100000 #\r) (socket-output c))
+      (flush-output-port (socket-output c))
+      (process-kill server)
+      (process-continue server)
+      (process-wait server)
+      (check-raises "read" &io-connection-error (lambda () (read-char (socket-input c))))
+      (check-equal "closing raises nothing" (raised (lambda () (socket-close c))) #f)))
+
 (define (serve-page server)
    (let* ((s (socket-accept server)) (in (socket-input s)))
       (let loop ()
