@@ -79,7 +79,7 @@ static void close_stream(struct bglssl_link *link, FILE *file) {
 }
 
 static int close_input(void *stream) {
-  struct bglssl_link *link = bglssl_registry_take(bglssl_key_of_file(stream));
+  struct bglssl_link *link = bglssl_registry_take(bglssl_key_of_file(stream), NULL);
 
   if (!link) return 0;
   if (atomic_fetch_or(&link->closed, INPUT_CLOSED) & OUTPUT_CLOSED)
@@ -93,7 +93,7 @@ static int close_input(void *stream) {
 
 static int close_output(void *stream) {
   int fd = (int)(intptr_t)stream;
-  struct bglssl_link *link = bglssl_registry_take(bglssl_key_of_fd(fd));
+  struct bglssl_link *link = bglssl_registry_take(bglssl_key_of_fd(fd), NULL);
 
   if (!link) return 0;
   if (atomic_fetch_or(&link->closed, OUTPUT_CLOSED) & INPUT_CLOSED)
@@ -107,10 +107,10 @@ static int close_output(void *stream) {
 
 static void finalize_link(void *object, void *unused) {
   struct bglssl_link *link = object;
-  bool input_open = bglssl_registry_take(bglssl_key_of_file(link->input)) != NULL;
+  bool input_open = bglssl_registry_take(bglssl_key_of_file(link->input), link) != NULL;
 
   (void)unused;
-  if (bglssl_registry_take(bglssl_key_of_fd(link->output))) close(link->output);
+  if (bglssl_registry_take(bglssl_key_of_fd(link->output), link)) close(link->output);
 #ifdef __GLIBC__
   (void)input_open;
   fclose(link->input);
@@ -244,7 +244,7 @@ static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int 
     return NULL;
   }
   if (!bglssl_registry_put(bglssl_key_of_fd(output), link)) {
-    bglssl_registry_take(bglssl_key_of_file(input));
+    bglssl_registry_take(bglssl_key_of_file(input), link);
     free(link->where);
     return NULL;
   }

@@ -49,7 +49,7 @@ bool bglssl_registry_put(uintptr_t key, struct bglssl_link *link) {
   return true;
 }
 
-struct bglssl_link *bglssl_registry_take(uintptr_t key) {
+struct bglssl_link *bglssl_registry_take(uintptr_t key, const struct bglssl_link *owner) {
   struct entry **chain;
   struct stripe *stripe = stripe_of(key, &chain);
   struct bglssl_link *link = NULL;
@@ -57,7 +57,7 @@ struct bglssl_link *bglssl_registry_take(uintptr_t key) {
 
   pthread_mutex_lock(&stripe->lock);
   for (struct entry **at = chain; *at; at = &(*at)->next) {
-    if ((*at)->key == key) {
+    if ((*at)->key == key && (!owner || (*at)->link == owner)) {
       found = *at;
       *at = found->next;
       break;

@@ -19,7 +19,8 @@ static inline uintptr_t bglssl_key_of_fd(int fd) { return ((uintptr_t)fd << 1) |
 /* false when there is no memory for it. The registry does not keep the link alive. */
 bool bglssl_registry_put(uintptr_t key, struct bglssl_link *link);
 
-/* The link of `key`, which is forgotten; NULL when there is none. */
-struct bglssl_link *bglssl_registry_take(uintptr_t key);
+/* The link of `key`, which is forgotten; NULL when there is none. With an owner: only if it
+ * is that one, since descriptors are used again once they are closed. */
+struct bglssl_link *bglssl_registry_take(uintptr_t key, const struct bglssl_link *owner);
 
 #endif

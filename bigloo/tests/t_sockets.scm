@@ -999,6 +999,29 @@
             (loop (+fx i 1))))
       (check "descriptors" (<fx (descriptors) (+fx before 60)))))
 
+(define-case "collecting closed sockets does not touch those that have their descriptors now"
+   (let ((server (test-server :backlog 50)))
+      (define (one)
+         (let* ((t (accept-one server echo-lines)) (c (connect-to server)))
+            (cons c t)))
+      (define (close-all pairs)
+         (for-each (lambda (p) (socket-close (car p)) (check-fine "server" (join (cdr p)))) pairs))
+      (let loop ((i 0))
+         (when (<fx i 20)
+            (let* ((old (map (lambda (i) (one)) (iota 5)))
+                   (closed (close-all old))
+                   (pairs (map (lambda (i) (one)) (iota 5))))
+               (check "kept until now" (pair? old))
+               (set! old #f)
+               (collect!)
+               (make-vector 100000)
+               (collect!)
+               (let ((more (map (lambda (i) (one)) (iota 5))))
+                  (close-all pairs)
+                  (for-each (lambda (p) (check-equal "echo" (ask (car p) "x") "x")) more)
+                  (close-all more)))
+            (loop (+fx i 1))))))
+
 (define-case "a socket's ports outlive the socket"
    (with-connection '() '() echo-lines
       (lambda (c)
