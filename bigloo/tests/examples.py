@@ -22,7 +22,9 @@ class Programs:
 
     def compile(self, name):
         program = self.directory / name
-        subprocess.run([self.bigloo, "-q", "-L", self.library, str(EXAMPLES / f"{name}.scm"), "-o", str(program)],
+        # The compiler leaves what it makes beside the source.
+        shutil.copy(EXAMPLES / f"{name}.scm", self.directory)
+        subprocess.run([self.bigloo, "-q", "-L", self.library, f"{name}.scm", "-o", str(program)],
                        check=True, cwd=self.directory, timeout=240, stdin=subprocess.DEVNULL)
         return str(program)
 

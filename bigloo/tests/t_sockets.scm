@@ -36,6 +36,19 @@
       '(sslv23 ssl SSLv23 tlsv1_2 TLSv1_2 tlsv1_3 TLSV1_3)
       '(#f #f #f "TLSv1.2" "TLSv1.2" "TLSv1.3" "TLSv1.3")))
 
+(define-case "tlsv1 and tlsv1_1 are spoken, or refused with a reason"
+   (for-each
+      (lambda (protocol name)
+         (let ((e (raised
+                     (lambda ()
+                        (with-connection (list :protocol protocol) (list :protocol protocol) echo-lines
+                           (lambda (c)
+                              (check-equal "echo" (ask c "x") "x")
+                              (check-equal "protocol" (ssl-socket-protocol c) name)
+                              (socket-close c)))))))
+            (check "fine, or an io-error" (or (not e) (isa? e &io-error)))))
+      '(tlsv1 TLS tlsv1_1) '("TLSv1" "TLSv1" "TLSv1.1")))
+
 (define-case "tlsv1_3 accepts no older version"
    (let* ((server (test-server :protocol 'tlsv1_2))
           (t (accept-one server socket-close)))
@@ -928,7 +941,8 @@
       (socket-close c)
       (check-fine "server" (join t))))
 
-(define-case "8 threads talk at once"
+;; 8 clients, each with a server's thread of its own, exchange 300 lines.
+(define (eight-threads)
    (let* ((server (test-server :backlog 50))
           (acceptor (spawn (guarded
                               (lambda ()
@@ -951,6 +965,20 @@
                       (iota 8))))
       (for-each (lambda (c) (check-fine "client" (join c))) clients)
       (check-fine "server" (join acceptor))))
+
+(define-case "8 threads talk at once" (eight-threads))
+
+(define-case "8 threads talk while another collects"
+   (let* ((done #f)
+          (collector (spawn (guarded (lambda ()
+                                        (let loop ()
+                                           (unless done
+                                              (collect!)
+                                              (sleep 1000)
+                                              (loop))))))))
+      (eight-threads)
+      (set! done #t)
+      (check-fine "the collector" (join collector))))
 
 (define-case "1000 connections in a row: descriptors constant, memory bounded"
    (let* ((server (test-server :CAs (CA) :backlog 50))
