@@ -70,8 +70,8 @@ obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int po
                                 obj_t outbuf, obj_t close_hook);
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
                                 obj_t accept_failure, obj_t close_hook);
-int bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t where,
-                   obj_t close_hook);
+obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t proc, obj_t where,
+                     obj_t close_hook);
 obj_t bglssl_peer_name(obj_t socket);
 obj_t bglssl_known_hostname(obj_t socket);
 bool_t bglssl_ssl_socketp(obj_t object);

@@ -4,7 +4,7 @@
       (macro $tls-connect::void* (::void* ::string ::int ::int) "bgl_ssl_connect")
       (macro $tls-make-client-socket::obj (::void* ::obj ::obj ::int ::obj ::obj ::obj)
              "bglssl_make_client_socket")
-      (macro $tls-use-ssl::int (::obj ::void* ::int ::obj ::obj ::obj) "bglssl_use_ssl")
+      (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::obj ::obj ::obj) "bglssl_use_ssl")
       (macro $tls-role-client::int "BGLSSL_ROLE_CLIENT")
       (macro $tls-plain-client?::bool (::obj) "bglssl_plain_clientp")
       (macro $tls-port-time-limit::long (::obj) "bglssl_port_time_limit")
@@ -102,8 +102,9 @@
 ;; What the program wrote before the switch goes out before it, in the clear.
 (define (switch-socket! proc socket config role::int where)
    (flush-output-port (socket-output socket))
-   (let ((status ($tls-use-ssl socket config role ($tls-known-hostname socket) where socket-closing)))
+   (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) proc where
+                       socket-closing)))
       ($tls-box-release! config)
-      (if (<fx status 0)
-          ($tls-raise proc where)
+      (if condition
+          (raise condition)
           socket)))

@@ -349,10 +349,11 @@ bool_t bglssl_plain_clientp(obj_t object) {
          PORT(SOCKET(object).output).kindof == KINDOF_SOCKET && !bglssl_link_of_socket(object);
 }
 
-/* The handshake, over a socket that `bglssl_plain_clientp` accepts. The socket is closed
- * when it fails: nobody can tell what the peer makes of what it was sent. */
-int bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t where,
-                   obj_t close_hook) {
+/* The handshake, over a socket that `bglssl_plain_clientp` accepts. BFALSE, or what went
+ * wrong; then the socket is closed: nobody can tell what the peer makes of what it was
+ * sent. */
+obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t proc, obj_t where,
+                     obj_t close_hook) {
   obj_t input = SOCKET(socket).input;
   size_t buffered = (size_t)RGC_BUFFER_AVAILABLE(input);
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
@@ -365,14 +366,17 @@ int bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t w
                : bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name, buffered);
   bglssl_keep(config);
   if (!handle) {
+    /* First of all: close hooks may call the library too. */
+    obj_t condition = bglssl_last_condition(proc, where);
+
     close_plain(socket);
     /* Unsafe programs read what a closed port still has: let it have nothing. */
     bgl_input_port_buffer_set(input, INPUT_PORT(input).buf);
-    return -1;
+    return condition;
   }
   set_buffering(SOCKET(socket).output);
   bglssl_link_attach(socket, handle, where, close_hook);
-  return 0;
+  return BFALSE;
 }
 
 /* ---- questions ---------------------------------------------------------------------------- */
