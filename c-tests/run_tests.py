@@ -87,6 +87,9 @@ def main():
         for path in chosen.files:
             with open(path) as file:
                 lines += [line.rstrip("\n") for line in file if kind_of(line)]
+        for line in lines:
+            if line.startswith("not ok "):
+                print(line)
     else:
         with concurrent.futures.ThreadPoolExecutor(chosen.j) as pool:
             runs = pool.map(lambda program: run(program, chosen.arguments, chosen.wrap, chosen.timeout), chosen.files)
