@@ -320,3 +320,36 @@ TEST(frees_in_any_order_are_fine)
     CHECK(bgl_ssl_server_port(server) > 0);
     bgl_ssl_server_free(server);
 }
+
+/* How the default protocol fares against a server that speaks only this one, on a system with such an openssl.cnf. */
+static bgl_ssl_status_t default_meets(const char *policy, int version)
+{
+    static const char start[] = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n";
+    struct ends ends;
+    char text[300];
+    snprintf(text, sizeof text, "%s%s\n", start, policy);
+    setenv("OPENSSL_CONF", write_file("openssl.cnf", text, strlen(text)), 1);
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_protocol(server, version));
+    make_ends(&ends, client, server, "localhost");
+    step_handshakes(&ends);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+    return ends.client_status;
+}
+
+TEST(default_protocol_is_no_laxer_than_the_systems_minimum)
+{
+    CHECK(default_meets("MinProtocol = TLSv1.3", BGLSSL_TLSV1_2) < 0);
+}
+
+TEST(default_protocol_keeps_the_systems_maximum)
+{
+    CHECK(default_meets("MaxProtocol = TLSv1.2", BGLSSL_TLSV1_3) < 0);
+}
+
+TEST(default_protocol_is_no_laxer_than_tls_1_2)
+{
+    CHECK(default_meets("MinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0", BGLSSL_TLSV1_1) < 0);
+}

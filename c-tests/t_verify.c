@@ -2,6 +2,9 @@
  * lock-step and over TCP. */
 #include "harness.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 enum { CHAIN_AND_NAME, CHAIN_ONLY, NOTHING };
 
 /* Numbers of X509_V_ERR_*, which the library hands on. */
@@ -455,4 +458,43 @@ TEST_TABLE(server_over_tcp, client_cases)
         bgl_ssl_config_free(client);
         bgl_ssl_config_free(server);
     }
+}
+
+/* Whether a client with a config of its own, which trusts the system's CAs, verifies the server. */
+static bool system_vouches_for(const char *name)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new()), *server = server_config(name);
+    make_ends(&ends, client, server, "localhost");
+    step_handshakes(&ends);
+    bool verified = ends.client_status == BGL_SSL_OK;
+    if (!verified)
+        CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+    return verified;
+}
+
+/* The text of a PEM file, last changed then. */
+static void replace_system_cas(const char *pem, time_t changed)
+{
+    size_t length;
+    char *text = read_whole_file(pki(pem), &length);
+    const char *path = write_file("system.pem", text, length);
+    const struct timespec times[2] = {{changed, 0}, {changed, 0}};
+    CHECK_INT(0, utimensat(AT_FDCWD, path, times, 0));
+    free(text);
+    setenv("SSL_CERT_FILE", path, 1);
+}
+
+TEST(system_cas_are_read_again_when_their_file_has_changed)
+{
+    setenv("SSL_CERT_DIR", "/nonexistent", 1);
+    replace_system_cas("root2.pem", 1000000000);
+    CHECK(!system_vouches_for("good"));
+    replace_system_cas("root.pem", 1000000001);
+    CHECK(system_vouches_for("good"));
+    replace_system_cas("root2.pem", 1000000002);
+    CHECK(!system_vouches_for("good"));
 }

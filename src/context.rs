@@ -5,13 +5,13 @@ use crate::{
     config::{Config, Identity, Verify},
     error::Result,
     ossl::{
-        ctx::{self, Ctx},
+        ctx::{Ctx, SystemCas},
         x509::X509,
     },
     protocol::Versions,
 };
 use std::{
-    ffi::{CString, OsString},
+    ffi::CString,
     sync::{Arc, OnceLock, PoisonError, RwLock, Weak},
 };
 
@@ -31,7 +31,7 @@ struct Key {
     cipher_suites: Option<CString>,
     groups: Option<CString>,
     /// Where the system's CAs are looked for, if they are used.
-    system_cas: Option<[Option<OsString>; 2]>,
+    system_cas: Option<SystemCas>,
 }
 
 /// An SSL_CTX and what it was made from.
@@ -95,7 +95,7 @@ impl Key {
             cipher_list: config.cipher_list.clone(),
             cipher_suites: config.cipher_suites.clone(),
             groups: config.groups.clone(),
-            system_cas: config.cas.is_empty().then(ctx::system_ca_variables),
+            system_cas: config.cas.is_empty().then(SystemCas::now),
         }
     }
 }
@@ -140,7 +140,9 @@ fn build(key: &Key) -> Result<Ctx> {
         // Asked for by name; above level 0 OpenSSL would refuse every connection.
         ctx.set_security_level(0);
     }
-    if !ctx.set_versions(bounds.min, bounds.max) || !(datagram || ctx.can_begin_handshakes()) {
+    // A system that is stricter than our default stays so.
+    let min = if key.versions.is_default() { bounds.min.max(ctx.min_version()) } else { bounds.min };
+    if !ctx.set_versions(min, bounds.max) || !(datagram || ctx.can_begin_handshakes()) {
         return Err(key.versions.unsupported());
     }
     if let Some(list) = &key.cipher_list {

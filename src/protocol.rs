@@ -138,6 +138,11 @@ impl Versions {
         Ok(bounds)
     }
 
+    /// Whether no version was asked for.
+    pub fn is_default(&self) -> bool {
+        self.protocol == Sslv23 && self.min.is_none()
+    }
+
     /// Whether only versions are left that OpenSSL refuses above security level 0, for their SHA-1 and MD5.
     pub fn is_legacy_only(&self) -> bool {
         let first_modern = if self.protocol.is_datagram() { sys::DTLS1_2_VERSION } else { sys::TLS1_2_VERSION };

@@ -6,6 +6,7 @@ use std::{
     ffi::{CStr, OsString, c_int, c_long},
     path::{Path, PathBuf},
     ptr::{self, NonNull},
+    time::SystemTime,
 };
 
 use super::{bio::MemReader, pkey::Pkey, queue, ssl, sys, x509::X509};
@@ -89,12 +90,19 @@ impl Ctx {
         self.0.as_ptr()
     }
 
-    /// Limits the protocol versions, given as OpenSSL's numbers. False if this OpenSSL lacks them.
+    /// The lowest protocol version that the system's configuration allows (openssl.cnf), or 0 if it does not say.
+    pub fn min_version(&self) -> c_int {
+        // SAFETY: the context is live.
+        unsafe { sys::get_min_proto_version(self.as_ptr()) as c_int }
+    }
+
+    /// Limits the protocol versions, given as OpenSSL's numbers; 0 leaves what the system's configuration says. False if
+    /// this OpenSSL lacks them.
     pub fn set_versions(&mut self, min: c_int, max: c_int) -> bool {
         // SAFETY: the context is live.
         let done = unsafe {
-            sys::set_min_proto_version(self.as_ptr(), min) == 1
-                && sys::set_max_proto_version(self.as_ptr(), max) == 1
+            (min == 0 || sys::set_min_proto_version(self.as_ptr(), min) == 1)
+                && (max == 0 || sys::set_max_proto_version(self.as_ptr(), max) == 1)
         };
         queue::clear();
         done
@@ -306,8 +314,27 @@ impl Ctx {
     }
 }
 
+/// Where the system's CAs come from, and as of when: what was read from another state of it is out of date.
+#[derive(Clone, PartialEq)]
+pub struct SystemCas {
+    variables: [Option<OsString>; 2],
+    modified: Vec<Option<SystemTime>>,
+}
+
+impl SystemCas {
+    /// As it is now.
+    pub fn now() -> SystemCas {
+        let variables = system_ca_variables();
+        let [file, dir] = default_paths();
+        let places = variables.iter().flatten().map(PathBuf::from).chain([file, dir]);
+        let places = places.chain(CA_FILES.iter().map(PathBuf::from));
+        let modified = places.map(|path| path.metadata().and_then(|found| found.modified()).ok()).collect();
+        SystemCas { variables, modified }
+    }
+}
+
 /// SSL_CERT_FILE and SSL_CERT_DIR, by which users say where the system's CAs are.
-pub fn system_ca_variables() -> [Option<OsString>; 2] {
+fn system_ca_variables() -> [Option<OsString>; 2] {
     ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(std::env::var_os)
 }
 

@@ -39,6 +39,7 @@ pub const SSL_CTRL_CHAIN_CERT: c_int = 89;
 pub const SSL_CTRL_SET_GROUPS_LIST: c_int = 92;
 pub const SSL_CTRL_SET_MIN_PROTO_VERSION: c_int = 123;
 pub const SSL_CTRL_SET_MAX_PROTO_VERSION: c_int = 124;
+pub const SSL_CTRL_GET_MIN_PROTO_VERSION: c_int = 130;
 pub const TLSEXT_NAMETYPE_HOST_NAME: c_int = 0;
 pub const TLSEXT_TYPE_SERVER_NAME: c_uint = 0;
 pub const TLSEXT_TYPE_PSK: c_uint = 41;
@@ -232,6 +233,15 @@ pub unsafe fn set_min_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long
     let null = std::ptr::null_mut();
     // SAFETY: the caller vouches for it.
     unsafe { openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, c_long::from(version), null) }
+}
+
+/// SSL_CTX_get_min_proto_version, a macro in C.
+///
+/// # Safety
+/// `ctx` is live.
+pub unsafe fn get_min_proto_version(ctx: *mut SSL_CTX) -> c_long {
+    // SAFETY: the caller vouches for it.
+    unsafe { openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_GET_MIN_PROTO_VERSION, 0, std::ptr::null_mut()) }
 }
 
 /// SSL_CTX_set_max_proto_version, a macro in C.
