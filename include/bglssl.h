@@ -1544,7 +1544,7 @@ bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
 
 /**
  * Writes. Completes the handshake first. Blocking: returns once the kernel has everything. Non-blocking: returns once
- * it has something.
+ * it has something, which is one record (16 kB) at most.
  *
  * buf: len bytes; not kept.
  * n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.

@@ -375,7 +375,11 @@ impl Socket {
         // Looking may take bytes out of the kernel: from under a reader who waits for them it would be for ever.
         let turn = self.reading.take(Wait::No);
         let mut tls = self.lock();
-        if tls.life != Life::Open || tls.failure.is_some() || !self.handshaken.load(SeqCst) {
+        if tls.life != Life::Open
+            || tls.failure.is_some()
+            || !self.handshaken.load(SeqCst)
+            || self.read_closed.load(SeqCst)
+        {
             return 0;
         }
         match (turn, self.medium()) {
