@@ -7,6 +7,7 @@
 # went as told, 1 when anything did not, 77 when the openssl command is missing.
 set -u
 
+command -v timeout >/dev/null || { echo "demo: the timeout command of coreutils is needed"; exit 77; }
 programs=$(cd "${1:?usage: demo.sh DIRECTORY-OF-THE-PROGRAMS}" && pwd) || exit 1
 command -v openssl >/dev/null || { echo "demo: the openssl command is needed to make certificates"; exit 77; }
 
