@@ -79,7 +79,7 @@ static void close_stream(struct bglssl_link *link, FILE *file) {
 }
 
 static int close_input(void *stream) {
-  struct bglssl_link *link = bglssl_registry_take(bglssl_key_of_file(stream), NULL);
+  struct bglssl_link *link = bglssl_registry_take(stream, NULL);
 
   if (!link) return 0;
   if (atomic_fetch_or(&link->closed, INPUT_CLOSED) & OUTPUT_CLOSED)
@@ -91,26 +91,26 @@ static int close_input(void *stream) {
   return 0;
 }
 
-static int close_output(void *stream) {
-  int fd = (int)(intptr_t)stream;
-  struct bglssl_link *link = bglssl_registry_take(bglssl_key_of_fd(fd), NULL);
+static int close_output(void *channel) {
+  struct bglssl_link *link = channel;
+  int closed = atomic_fetch_or(&link->closed, OUTPUT_CLOSED);
 
-  if (!link) return 0;
-  if (atomic_fetch_or(&link->closed, OUTPUT_CLOSED) & INPUT_CLOSED)
+  if (closed & OUTPUT_CLOSED) return 0;
+  if (closed & INPUT_CLOSED)
     bgl_ssl_socket_close(link->handle);
   else
     bgl_ssl_socket_shutdown(link->handle);
-  close(fd);
+  close(link->output);
   bglssl_keep(link);
   return 0;
 }
 
 static void finalize_link(void *object, void *unused) {
   struct bglssl_link *link = object;
-  bool input_open = bglssl_registry_take(bglssl_key_of_file(link->input), link) != NULL;
+  bool input_open = bglssl_registry_take(link->input, link) != NULL;
 
   (void)unused;
-  if (bglssl_registry_take(bglssl_key_of_fd(link->output), link)) close(link->output);
+  if (!(atomic_load(&link->closed) & OUTPUT_CLOSED)) close(link->output);
 #ifdef __GLIBC__
   (void)input_open;
   fclose(link->input);
@@ -205,7 +205,7 @@ static void leave_writer(struct bglssl_link *link) {
 
 static ssize_t tls_write(void *object, void *buffer, size_t size) {
   obj_t port = object;
-  struct bglssl_link *link = (void *)PORT(port).userdata;
+  struct bglssl_link *link = PORT(port).stream.channel;
   long limit = write_limit(port, (const void *)tls_write);
   bool closer = enter_writer(link);
   size_t done = 0;
@@ -230,6 +230,13 @@ static ssize_t tls_write(void *object, void *buffer, size_t size) {
   return 0;
 }
 
+static long seek_output(void *channel, long offset, int whence) {
+  (void)channel;
+  (void)offset;
+  (void)whence;
+  return -1;
+}
+
 /* ---- from a plain socket to a link -------------------------------------------------------- */
 
 static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int output,
@@ -239,12 +246,7 @@ static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int 
 
   memset(link, 0, sizeof(*link));
   link->where = strdup(where);
-  if (!link->where || !bglssl_registry_put(bglssl_key_of_file(input), link)) {
-    free(link->where);
-    return NULL;
-  }
-  if (!bglssl_registry_put(bglssl_key_of_fd(output), link)) {
-    bglssl_registry_take(bglssl_key_of_file(input), link);
+  if (!link->where || !bglssl_registry_put(input, link)) {
     free(link->where);
     return NULL;
   }
@@ -272,12 +274,18 @@ static void attach_input(obj_t port, struct bglssl_link *link) {
   if (limit > 0) bgl_input_port_timeout_set(port, limit);
 }
 
+/* The stream is a channel, not a descriptor: what copies files straight to descriptors
+ * (send-file, send-chars) would send them in the clear. For a socket's port that is a
+ * channel the runtime looks in userdata for the descriptor to set time-outs on. */
 static void attach_output(obj_t port, struct bglssl_link *link) {
   long limit = write_limit(port, (const void *)bgl_syswrite);
 
   PORT(port).timeout = 0;
-  PORT(port).userdata = (void *)link;
+  PORT(port).userdata = (void *)(long)link->output;
+  PORT(port).stream.channel = link;
   PORT(port).sysclose = (int (*)(void *))close_output;
+  OUTPUT_PORT(port).stream_type = BGL_STREAM_TYPE_CHANNEL;
+  OUTPUT_PORT(port).sysseek = (long (*)(void *, long, int))seek_output;
   OUTPUT_PORT(port).syswrite = (ssize_t (*)(void *, void *, size_t))tls_write;
   if (limit > 0) bgl_output_port_timeout_set(port, limit);
 }

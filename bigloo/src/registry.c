@@ -2,13 +2,14 @@
 #include "registry.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #define STRIPES 64
 #define CHAINS 64
 
 struct entry {
-  uintptr_t key;
+  const FILE *file;
   struct bglssl_link *link;
   struct entry *next;
 };
@@ -25,8 +26,8 @@ static void init(void) {
   for (int i = 0; i < STRIPES; i++) pthread_mutex_init(&stripes[i].lock, NULL);
 }
 
-static struct stripe *stripe_of(uintptr_t key, struct entry ***chain) {
-  uint64_t hash = (uint64_t)key * UINT64_C(0x9E3779B97F4A7C15);
+static struct stripe *stripe_of(const FILE *file, struct entry ***chain) {
+  uint64_t hash = (uint64_t)(uintptr_t)file * UINT64_C(0x9E3779B97F4A7C15);
   struct stripe *stripe = &stripes[(hash >> 58) % STRIPES];
 
   pthread_once(&once, init);
@@ -34,13 +35,13 @@ static struct stripe *stripe_of(uintptr_t key, struct entry ***chain) {
   return stripe;
 }
 
-bool bglssl_registry_put(uintptr_t key, struct bglssl_link *link) {
+bool bglssl_registry_put(const FILE *file, struct bglssl_link *link) {
   struct entry **chain;
-  struct stripe *stripe = stripe_of(key, &chain);
+  struct stripe *stripe = stripe_of(file, &chain);
   struct entry *entry = malloc(sizeof(*entry));
 
   if (!entry) return false;
-  entry->key = key;
+  entry->file = file;
   entry->link = link;
   pthread_mutex_lock(&stripe->lock);
   entry->next = *chain;
@@ -49,15 +50,15 @@ bool bglssl_registry_put(uintptr_t key, struct bglssl_link *link) {
   return true;
 }
 
-struct bglssl_link *bglssl_registry_take(uintptr_t key, const struct bglssl_link *owner) {
+struct bglssl_link *bglssl_registry_take(const FILE *file, const struct bglssl_link *owner) {
   struct entry **chain;
-  struct stripe *stripe = stripe_of(key, &chain);
+  struct stripe *stripe = stripe_of(file, &chain);
   struct bglssl_link *link = NULL;
   struct entry *found = NULL;
 
   pthread_mutex_lock(&stripe->lock);
   for (struct entry **at = chain; *at; at = &(*at)->next) {
-    if ((*at)->key == key && (!owner || (*at)->link == owner)) {
+    if ((*at)->file == file && (!owner || (*at)->link == owner)) {
       found = *at;
       *at = found->next;
       break;

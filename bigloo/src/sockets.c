@@ -158,13 +158,6 @@ static void seek_input(void *object, long offset) {
   }
 }
 
-static long seek_output(void *stream, long offset, int whence) {
-  (void)stream;
-  (void)offset;
-  (void)whence;
-  return -1;
-}
-
 /* What is written to an unbuffered port goes out at once: it has no room at all, and not
  * the two bytes that the runtime takes for unbuffered. */
 static void set_buffering(obj_t port) {
@@ -191,8 +184,7 @@ static obj_t make_ports(obj_t socket, obj_t inbuf, obj_t outbuf) {
   INPUT_PORT(SOCKET(socket).input).sysseek = (void (*)(void *, long))seek_input;
   SOCKET(socket).output = bgl_make_output_port(
       SOCKET(socket).hostname, (bgl_stream_t)output, BGL_STREAM_TYPE_FD, KINDOF_SOCKET, outbuf,
-      (ssize_t (*)(void *, void *, size_t))bgl_syswrite, (long (*)(void *, long, int))seek_output,
-      NULL);
+      (ssize_t (*)(void *, void *, size_t))bgl_syswrite, NULL, NULL);
   return socket;
 }
 

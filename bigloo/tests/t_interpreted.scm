@@ -26,6 +26,12 @@
       (read-certificate (pki "words.pem"))
       #f))
 
+(check "connection error"
+   (with-handler
+      (lambda (e) (isa? e &io-connection-error))
+      (make-ssl-client-socket "localhost" 1 :timeout 5000000 :protocol 'tlsv1_2 :verify #t)
+      #f))
+
 (define server (make-ssl-server-socket 0 :cert (pki "good.pem") :pkey (pki "good.key")))
 (check "a server" (ssl-socket? server))
 

@@ -740,6 +740,29 @@
                (loop (+fx i 1)))))
       (check-equal "descriptors" (descriptors) before)))
 
+(define-case "send-file and send-chars send through TLS"
+   (let ((text (call-with-input-file (pki "good.pem") read-string)))
+      (define (sends what proc)
+         (check-equal what (with-connection '() '() receive-all proc) text))
+      (sends "send-file"
+         (lambda (c)
+            (send-file (pki "good.pem") (socket-output c) -1 0)
+            (socket-close c)))
+      (sends "send-chars"
+         (lambda (c)
+            (let ((file (open-input-file (pki "good.pem"))))
+               (send-chars file (socket-output c))
+               (close-input-port file)
+               (socket-close c))))
+      (sends "send-chars, after a read"
+         (lambda (c)
+            (let* ((file (open-input-file (pki "good.pem")))
+                   (first (read-char file)))
+               (write-char first (socket-output c))
+               (send-chars file (socket-output c))
+               (close-input-port file)
+               (socket-close c))))))
+
 (define-case "full duplex: one thread reads while another writes"
    (with-connection '() '()
       (lambda (s)
