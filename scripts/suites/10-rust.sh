@@ -24,6 +24,10 @@ header_is_fresh() {
         { echo "include/bglssl.h is stale: run make header"; return 1; }
 }
 try the_committed_header_is_what_cbindgen_makes header_is_fresh
+unsafe_stays_below() {
+    ! grep -rlE '\bunsafe\b' src | grep -vE '^src/(ffi|ossl|posix)[/.]'
+}
+try unsafe_is_only_in_the_door_and_the_cellars unsafe_stays_below
 rm -f "$log"
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

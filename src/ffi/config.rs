@@ -89,6 +89,18 @@ pub unsafe extern "C" fn bgl_ssl_config_freeze(config: *const bgl_ssl_config_t) 
     guard::done(|| unsafe { handle::with(config, |config| config.freeze().map(|_| ())) })
 }
 
+/// Sets something in a config, as long as it is not frozen.
+///
+/// Precondition: config is NULL or live.
+unsafe fn apply(config: *const bgl_ssl_config_t, set: impl FnOnce(&mut Config)) -> Result<()> {
+    let set = |config: &mut Config| {
+        set(config);
+        Ok(())
+    };
+    // SAFETY: the caller vouches for the handle.
+    unsafe { handle::with(config, |config| config.change(set)) }
+}
+
 /// Changes a config's settings, as long as it is not frozen.
 ///
 /// Precondition: config is NULL or live.
@@ -241,12 +253,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_certificates(
         // SAFETY: the caller vouches for the handles.
         unsafe {
             let cas = convert::clones(certificates, count, "CA certificates")?;
-            handle::with(config, |config| {
-                config.change(|config| {
-                    config.cas = cas;
-                    Ok(())
-                })
-            })
+            apply(config, |config| config.cas = cas)
         }
     })
 }
@@ -271,12 +278,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_certificates(
         unsafe {
             let list = convert::clones(certificates, count, "accepted certificates")?;
             let accepted = if certificates.is_null() { None } else { Some(list) };
-            handle::with(config, |config| {
-                config.change(|config| {
-                    config.accepted = accepted;
-                    Ok(())
-                })
-            })
+            apply(config, |config| config.accepted = accepted)
         }
     })
 }
@@ -289,12 +291,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_certificates(
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_config_verify_chain_and_name(config: *mut bgl_ssl_config_t) -> bgl_ssl_status_t {
-    let set = |config: &mut Config| {
-        config.verify = Verify::ChainAndName;
-        Ok(())
-    };
     // SAFETY: the caller vouches for the handle.
-    unsafe { change(config, set) }
+    guard::done(|| unsafe { apply(config, |config| config.verify = Verify::ChainAndName) })
 }
 
 /// Verifies the peer's chain but not whom the certificate is for: whoever holds any certificate of these CAs can pretend
@@ -307,12 +305,8 @@ pub unsafe extern "C" fn bgl_ssl_config_verify_chain_and_name(config: *mut bgl_s
 pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_chain_only(
     config: *mut bgl_ssl_config_t,
 ) -> bgl_ssl_status_t {
-    let set = |config: &mut Config| {
-        config.verify = Verify::ChainOnly;
-        Ok(())
-    };
     // SAFETY: the caller vouches for the handle.
-    unsafe { change(config, set) }
+    guard::done(|| unsafe { apply(config, |config| config.verify = Verify::ChainOnly) })
 }
 
 /// Verifies nothing: anybody can pretend to be the peer. The chain is still checked, and the result told by
@@ -323,12 +317,8 @@ pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_chain_only(
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_none(config: *mut bgl_ssl_config_t) -> bgl_ssl_status_t {
-    let set = |config: &mut Config| {
-        config.verify = Verify::None;
-        Ok(())
-    };
     // SAFETY: the caller vouches for the handle.
-    unsafe { change(config, set) }
+    guard::done(|| unsafe { apply(config, |config| config.verify = Verify::None) })
 }
 
 /// Sets whether a server asks its clients for a certificate.
@@ -374,12 +364,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_hostname(
         // SAFETY: the caller vouches for text and handle.
         unsafe {
             let hostname = convert::optional_text(hostname, "host name")?.map(Hostname::parse).transpose()?;
-            handle::with(config, |config| {
-                config.change(|config| {
-                    config.hostname = hostname;
-                    Ok(())
-                })
-            })
+            apply(config, |config| config.hostname = hostname)
         }
     })
 }
@@ -409,12 +394,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_server_name(
                     }
                 },
             };
-            handle::with(config, |config| {
-                config.change(|config| {
-                    config.server_name = choice;
-                    Ok(())
-                })
-            })
+            apply(config, |config| config.server_name = choice)
         }
     })
 }
@@ -439,12 +419,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_alpn(
             let names = convert::slice(names, count, "list of ALPN names")?;
             let names = names.iter().map(|name| convert::c_text(*name, "ALPN name").map(std::ffi::CStr::to_bytes));
             let wire = alpn::wire(names.collect::<Result<Vec<_>>>()?)?;
-            handle::with(config, |config| {
-                config.change(|config| {
-                    config.alpn = wire;
-                    Ok(())
-                })
-            })
+            apply(config, |config| config.alpn = wire)
         }
     })
 }
@@ -510,12 +485,7 @@ unsafe fn set_list(
         // SAFETY: the caller vouches for text and handle.
         unsafe {
             let list = convert::optional_c_string(list, "list")?;
-            handle::with(config, |config| {
-                config.change(|config| {
-                    *field(config) = list;
-                    Ok(())
-                })
-            })
+            apply(config, |config| *field(config) = list)
         }
     })
 }
@@ -617,12 +587,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_lazy_handshake(
     config: *mut bgl_ssl_config_t,
     lazy: bool,
 ) -> bgl_ssl_status_t {
-    let set = |config: &mut Config| {
-        config.lazy_handshake = lazy;
-        Ok(())
-    };
     // SAFETY: the caller vouches for the handle.
-    unsafe { change(config, set) }
+    guard::done(|| unsafe { apply(config, |config| config.lazy_handshake = lazy) })
 }
 
 /// Precondition: config is NULL or live.
