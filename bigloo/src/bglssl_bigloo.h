@@ -42,6 +42,8 @@ void bglssl_finalize_with(void *object, void (*finalizer)(void *object, void *un
 void *bglssl_box_certificate(void *handle);
 void *bglssl_box_private_key(void *handle);
 void *bglssl_box_config(void *handle);
+void *bglssl_box_ctx(void *handle);
+void *bglssl_box_connection(void *handle);
 void *bglssl_unbox(void *box);
 void bglssl_box_release(void *box);
 
@@ -50,6 +52,7 @@ int bglssl_config_set_chain(void *config, obj_t certificates, void *private_key)
 int bglssl_config_set_cas(void *config, obj_t certificates);
 int bglssl_config_set_accepted(void *config, obj_t certificates);
 int bglssl_config_set_alpn(void *config, obj_t names);
+int bglssl_last_code(void);
 obj_t bglssl_last_condition(obj_t proc, obj_t where);
 obj_t bglssl_raise(obj_t proc, obj_t where);
 

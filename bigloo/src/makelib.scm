@@ -4,4 +4,6 @@
    (eval (export-all)
          (class certificate)
          (class private-key)
+         (class secure-context)
+         (class ssl-connection)
          (class &io-ssl-error)))

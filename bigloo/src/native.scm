@@ -17,6 +17,12 @@
        (,fun ,@args text (+fx size 1))
        text))
 
+;; The bytes that a C function `size_t f(..., void *buffer, size_t size)` gives.
+(define-macro (c-bytes fun . args)
+   `(let ((bytes (make-string (,fun ,@args "" 0))))
+       (,fun ,@args bytes (string-length bytes))
+       bytes))
+
 ;; C sees a text up to its first NUL: a name that holds one would be taken for another.
 (define (c-string::bstring proc what str)
    (cond

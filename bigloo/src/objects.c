@@ -52,6 +52,9 @@ static void release_certificate(void *handle) { bgl_ssl_certificate_free(handle)
 static void release_private_key(void *handle) { bgl_ssl_private_key_free(handle); }
 static void release_config(void *handle) { bgl_ssl_config_free(handle); }
 
+static void release_ctx(void *handle) { bgl_ssl_ctx_free(handle); }
+static void release_connection(void *handle) { bgl_ssl_connection_free(handle); }
+
 void bglssl_box_release(void *object) {
   struct box *box = object;
   void *handle = box->handle;
@@ -84,6 +87,8 @@ static void *make_box(void *handle, void (*release)(void *)) {
 void *bglssl_box_certificate(void *handle) { return make_box(handle, release_certificate); }
 void *bglssl_box_private_key(void *handle) { return make_box(handle, release_private_key); }
 void *bglssl_box_config(void *handle) { return make_box(handle, release_config); }
+void *bglssl_box_ctx(void *handle) { return make_box(handle, release_ctx); }
+void *bglssl_box_connection(void *handle) { return make_box(handle, release_connection); }
 
 void *bglssl_unbox(void *box) { return ((struct box *)box)->handle; }
 
@@ -195,12 +200,20 @@ static int condition_of_error(const bgl_ssl_error_t *error) {
   }
 }
 
-obj_t bglssl_last_condition(obj_t proc, obj_t where) {
+static bgl_ssl_error_t last_error(void) {
   bgl_ssl_error_t error;
 
   memset(&error, 0, sizeof(error));
   error.size = sizeof(error);
   bgl_ssl_last_error(&error);
+  return error;
+}
+
+int bglssl_last_code(void) { return last_error().code; }
+
+obj_t bglssl_last_condition(obj_t proc, obj_t where) {
+  bgl_ssl_error_t error = last_error();
+
   return bglssl_scheme_condition(condition_of_error(&error), proc, where, error.code,
                                  error.verify_result, error.alert, string_to_bstring(error.message),
                                  string_to_bstring(error.reason));

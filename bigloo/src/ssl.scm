@@ -10,6 +10,7 @@
 ;;   client.scm        sockets that connect, and client-socket-use-ssl!
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
 ;;   connection.scm    what one may ask of an SSL socket
+;;   secure-context.scm, ssl-connection.scm   TLS without a socket
 ;;   random.scm        randomness, the library's version, lists of algorithms
 (module __ssl_ssl
    (option (set! *dlopen-init-gc* #t))
@@ -22,4 +23,6 @@
             "client.scm"
             "server.scm"
             "connection.scm"
+            "secure-context.scm"
+            "ssl-connection.scm"
             "random.scm"))

@@ -32,6 +32,16 @@
       (make-ssl-client-socket "localhost" 1 :timeout 5000000 :protocol 'tlsv1_2 :verify #t)
       #f))
 
+;; A connection without a socket greets.
+(define engine
+   (instantiate::ssl-connection
+      (ctx (instantiate::secure-context))
+      (isserver #f)
+      (reject-unauthorized #f)))
+(check "a step" (=fx (ssl-connection-start engine) -1))
+(check "a greeting" (>fx (ssl-connection-enc-pending engine) 100))
+(check "no error" (with-access::ssl-connection engine (err) (not err)))
+
 (define server (make-ssl-server-socket 0 :cert (pki "good.pem") :pkey (pki "good.key")))
 (check "a server" (ssl-socket? server))
 
