@@ -138,7 +138,7 @@
          (error proc "the connection is closed" ssl))))
 
 (define (check-callback proc callback arity::int)
-   (unless (correct-arity? callback arity)
+   (unless (and (procedure? callback) (correct-arity? callback arity))
       (error proc "wrong callback arity" callback)))
 
 (define-generic (ssl-connection-init ssl::ssl-connection)
