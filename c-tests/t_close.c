@@ -115,6 +115,67 @@ TEST_TABLE(fault_18_a_server_that_closes_after_its_last_write_loses_nothing, ver
     bgl_ssl_config_free(server);
 }
 
+/* A peer that answers while it reads, slowly. */
+static void serve_answers_while_gathering(bgl_ssl_socket_t *socket, void *data)
+{
+    struct harvest *harvest = data;
+    bgl_ssl_status_t status;
+    size_t n;
+    while ((status = bgl_ssl_socket_read(socket, harvest->data + harvest->length, 16384, &n)) == BGL_SSL_OK) {
+        harvest->length += n;
+        send_bytes(socket, "answer", 6);
+        usleep(500);
+    }
+    harvest->end = status;
+    harvest->error = last_error();
+}
+
+/* The kernel resets a connection whose reading half is shut down when the peer sends more after our FIN. */
+TEST_TABLE(close_after_the_reading_half_was_shut_down_loses_nothing, versions)
+{
+    struct service service;
+    struct harvest harvest = {malloc(MEGABYTE + 16384), 0, 0, {0}, 0};
+    char *data = megabyte();
+    bgl_ssl_config_t *client = versioned_client(row);
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_close_timeout(client, 10 * SECOND * slowness()));
+    start_service(&service, server, 1, serve_answers_while_gathering, &harvest);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    send_bytes(socket, data, MEGABYTE);
+    CHECK_OK(bgl_ssl_socket_shutdown_read(socket));
+    CHECK_OK(bgl_ssl_socket_close(socket));
+    bgl_ssl_socket_free(socket);
+    end_service(&service);
+    check_harvest(&harvest, data);
+    free(harvest.data);
+    free(data);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* Writing goes on, although nothing can be read: also where the handshake is still to come. */
+TEST_TABLE(a_lazy_socket_handshakes_after_its_reading_half_was_shut_down, versions)
+{
+    struct service service;
+    struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 0};
+    char *data = megabyte();
+    bgl_ssl_config_t *client = versioned_client(row);
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    start_service(&service, server, 1, serve_gather, &harvest);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    CHECK_OK(bgl_ssl_socket_shutdown_read(socket));
+    send_bytes(socket, data, MEGABYTE);
+    CHECK_OK(bgl_ssl_socket_close(socket));
+    bgl_ssl_socket_free(socket);
+    end_service(&service);
+    check_harvest(&harvest, data);
+    free(harvest.data);
+    free(data);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
 static void serve_unread_then_gather(bgl_ssl_socket_t *socket, void *data)
 {
     struct harvest *harvest = data;

@@ -228,6 +228,22 @@ pub fn shutdown(fd: BorrowedFd<'_>, both: bool) -> io::Result<()> {
     check(unsafe { libc::shutdown(fd.as_raw_fd(), how) })
 }
 
+/// Whether the peer has ended its half of a TCP connection, which recv does not tell once our own reading half is shut
+/// down: it calls every empty queue the end. For other streams recv is all there is.
+pub fn peer_has_ended(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: an all-zero tcp_info is a valid value.
+    let mut info: libc::tcp_info = unsafe { mem::zeroed() };
+    let mut len = mem::size_of_val(&info) as libc::socklen_t;
+    let info_at = (&raw mut info).cast();
+    // SAFETY: `info` is writable for `len` bytes.
+    let result = unsafe { libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info_at, &mut len) };
+    // tcp(7) has no names for the states; these are the kernel's, in which the peer may still send.
+    const ESTABLISHED: u8 = 1;
+    const FIN_WAIT1: u8 = 4;
+    const FIN_WAIT2: u8 = 5;
+    result != 0 || ![ESTABLISHED, FIN_WAIT1, FIN_WAIT2].contains(&info.tcpi_state)
+}
+
 /// Ends the reading half of a socket: whoever waits for bytes is woken.
 pub fn shutdown_read(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: plain integers on a live descriptor.

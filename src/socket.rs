@@ -68,6 +68,10 @@ struct Tls {
 /// always there, and it is the waiting that costs; so now and then a read looks first, to find out which it is.
 const PATIENCE: u8 = 16;
 
+/// How long a socket whose reading half is shut down waits before it looks whether the peer has sent something that
+/// TLS itself needs.
+const BLIND_WAIT: Duration = Duration::from_millis(5);
+
 /// The limits that can change while the socket is in use, in microseconds; 0 is none.
 struct LiveLimits {
     handshake: AtomicU64,
@@ -418,6 +422,7 @@ impl Socket {
     pub fn shutdown_read(&self) -> Result<()> {
         let fd = self.fd().ok_or_else(closed)?;
         self.read_closed.store(true, SeqCst);
+        self.lock().ssl.io().shut_reading();
         // Wakes who waits. Fails only if the connection is gone already, which wakes too.
         let _ = posix::shutdown_read(fd.as_fd());
         Ok(())
@@ -427,7 +432,12 @@ impl Socket {
         self.frozen.medium()
     }
 
+    /// Once our reading half is shut down, a FIN would turn the peer's next bytes into a reset, which destroys what is
+    /// still on its way to the peer: then close_notify must do until the descriptor is closed.
     fn send_fin(&self) {
+        if self.read_closed.load(SeqCst) {
+            return;
+        }
         if self.medium() == Medium::Datagrams {
             return;
         }
@@ -467,10 +477,16 @@ impl Socket {
     }
 
     /// The one place that waits for the network.
-    fn wait(&self, want: Readiness, deadline: Deadline) -> Result<()> {
+    fn wait(&self, mut want: Readiness, deadline: Deadline) -> Result<()> {
         let fd = self.fd().ok_or_else(closed)?;
-        let ready = posix::poll_one(fd.as_fd(), want, deadline.0).map_err(|error| Error::io(&error))?;
-        if ready == Readiness::default() { Err(Error::timeout()) } else { Ok(()) }
+        let mut until = deadline;
+        // The kernel calls such a socket readable always: look again every now and then.
+        if want.readable && self.read_closed.load(SeqCst) {
+            want.readable = false;
+            until = deadline.or_sooner(Deadline::after(Some(BLIND_WAIT)));
+        }
+        let ready = posix::poll_one(fd.as_fd(), want, until.0).map_err(|error| Error::io(&error))?;
+        if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }
     }
 
     /// Closes: flushes, sends close_notify and FIN, takes what the peer still sends until it ends too, and closes the

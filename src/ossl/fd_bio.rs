@@ -33,6 +33,8 @@ pub struct State {
     send_errno: i32,
     /// The peer has ended its half of the stream.
     eof: bool,
+    /// Our own reading half has been shut down: an empty queue is not the peer's end.
+    reading_shut: bool,
     /// The first bytes that the peer sent, which tell whether it speaks TLS at all.
     first: [u8; 8],
     received: usize,
@@ -47,6 +49,7 @@ impl State {
             recv_errno: 0,
             send_errno: 0,
             eof: false,
+            reading_shut: false,
             first: [0; 8],
             received: 0,
         }
@@ -105,6 +108,9 @@ impl State {
     /// Reads past TLS, to drain what nobody wants any more.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match borrow(self.fd).and_then(|fd| posix::recv(fd, buffer)) {
+            Ok(0) if self.reading_shut && borrow(self.fd).is_ok_and(|fd| !posix::peer_has_ended(fd)) => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
             Ok(0) if !buffer.is_empty() => {
                 self.eof = true;
                 Ok(0)
@@ -119,6 +125,11 @@ impl State {
                 Err(error)
             }
         }
+    }
+
+    /// Our own reading half is about to be shut down.
+    pub fn shut_reading(&mut self) {
+        self.reading_shut = true;
     }
 
     fn note_first(&mut self, got: &[u8]) {

@@ -69,6 +69,13 @@ impl Io<'_> {
         }
     }
 
+    /// Our own reading half is about to be shut down.
+    pub fn shut_reading(self) {
+        if let Io::Stream(stream) = self {
+            stream.shut_reading();
+        }
+    }
+
     /// What the peer seems to speak, if its first bytes are no TLS record.
     pub fn not_tls_hint(self) -> Option<&'static str> {
         match self {
