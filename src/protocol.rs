@@ -133,7 +133,10 @@ impl Versions {
         };
         let bounds = Bounds { min: self.bound(self.min, own.min)?, max: self.bound(self.max, own.max)? };
         if bounds.max != 0 && self.is_older(bounds.max, bounds.min) {
-            return Err(Error::new(Code::Config, "the minimum protocol version is above the maximum"));
+            return Err(Error::new(
+                Code::Config,
+                "the minimum protocol version (TLS 1.2 unless it is set) is above the maximum",
+            ));
         }
         Ok(bounds)
     }

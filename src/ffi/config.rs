@@ -283,8 +283,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_certificates(
     })
 }
 
-/// Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 9525; by OpenSSL's
-/// own functions; an IP address only by an address in the certificate). The default.
+/// Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): by its
+/// DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate. OpenSSL's own
+/// functions match. The default.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///

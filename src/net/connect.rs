@@ -103,7 +103,7 @@ fn first_connected(
     Ok(winner)
 }
 
-/// The first address is the one that the user most likely meant: its failure is told.
+/// The first failure is told: later ones are mostly those of addresses that were worth less.
 fn keep_first(failure: &mut Option<Error>, address: &SocketAddr, error: &std::io::Error) {
     failure.get_or_insert_with(|| Error::io(error).context(address.ip()));
 }

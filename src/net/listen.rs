@@ -58,12 +58,26 @@ pub fn accept(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Owned
         match posix::accept(fd) {
             Ok(client) => return Ok(Some(client)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // The client has gone again: that is no failure of the server's.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) if is_the_clients(&error) => continue,
             Err(error) => return Err(error),
         }
         if !posix::poll_one(fd, Readiness::READ, deadline.0)?.readable {
             return Ok(None);
         }
     }
+}
+
+/// Whether accept(2) tells the failure of a connection that has gone again, which is none of the server's.
+fn is_the_clients(error: &io::Error) -> bool {
+    const GONE: [i32; 8] = [
+        libc::ECONNABORTED,
+        libc::ENETDOWN,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::EHOSTDOWN,
+        libc::ENONET,
+        libc::EHOSTUNREACH,
+        libc::ENETUNREACH,
+    ];
+    error.raw_os_error().is_some_and(|errno| GONE.contains(&errno))
 }

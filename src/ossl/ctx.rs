@@ -68,7 +68,7 @@ impl Ctx {
     pub fn new(datagram: bool) -> Result<Ctx> {
         let ctx = Ctx::bare(if datagram { Method::Dtls } else { Method::Tls })?;
         // A write takes one record at a time, from wherever the caller has the rest; idle connections keep no
-        // buffers; no call is repeated behind our back.
+        // buffers.
         let mode = ffi::SSL_MODE_ENABLE_PARTIAL_WRITE | ffi::SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
         // SAFETY: the context is live; the callbacks have the types that OpenSSL asks for.
         unsafe {
