@@ -44,6 +44,7 @@ void *bglssl_box_private_key(void *handle);
 void *bglssl_box_config(void *handle);
 void *bglssl_box_ctx(void *handle);
 void *bglssl_box_connection(void *handle);
+void *bglssl_make_box(void *handle, void (*release)(void *));
 void *bglssl_unbox(void *box);
 void bglssl_box_release(void *box);
 
@@ -81,6 +82,26 @@ bool_t bglssl_ssl_socketp(obj_t object);
 bool_t bglssl_plain_clientp(obj_t object);
 void bglssl_socket_closing(obj_t socket);
 void *bglssl_socket_handle(obj_t object);
+
+/* crypto.c */
+void *bglssl_box_hash(void *handle);
+void *bglssl_box_hmac(void *handle);
+void *bglssl_box_sign(void *handle);
+void *bglssl_box_verify(void *handle);
+void *bglssl_box_cipher(void *handle);
+void *bglssl_box_dh(void *handle);
+void *bglssl_box_ecdh(void *handle);
+obj_t bglssl_bignum(void *handle);
+bool_t bglssl_bignump(obj_t object);
+long bglssl_cipher_update(void *cipher, const void *data, long len, void *buf, long size);
+long bglssl_cipher_final(void *cipher, void *buf, long size);
+int bglssl_verify_signature(void *verify, const void *key, long key_len, const void *signature,
+                            long signature_len);
+int bglssl_verify_message(const char *type, const char *key, long key_len, const char *data, long len,
+                          const char *signature, long signature_len);
+
+/* The bytes of a string from `offset` on. */
+static inline void *bglssl_at(char *text, long offset) { return text + offset; }
 
 /* Makes the compiler believe that `object` is used here. */
 static inline void bglssl_keep(const void *object) {

@@ -7,6 +7,7 @@
       (macro $tls-box-release!::void (::void*) "bglssl_box_release")
       (macro $tls-keep::void (::obj) "bglssl_keep")
       (macro $tls-keep-box::void (::void*) "bglssl_keep")
+      (macro $tls-at::void* (::string ::long) "bglssl_at")
       (macro $tls-bytes->bstring::bstring (::void* ::long) "string_to_bstring_len")))
 
 ;; The text that a C function `size_t f(..., char *buffer, size_t size)` gives: asked for
@@ -31,3 +32,35 @@
       ((string-index str #a000)
        (error proc (string-append what " must not hold a NUL character") str))
       (else str)))
+
+;; The bytes that a C function `size_t f(..., void *buffer, size_t size)` gives, which tells
+;; how many there are at most if there is too little room; #f if it gives none.
+(define-macro (c-bytes-once fun . args)
+   `(let* ((most (,fun ,@args "" 0))
+           (bytes (make-string most))
+           (size (if (=fx most 0) 0 (,fun ,@args bytes most))))
+       (cond
+          ((=fx size 0) #f)
+          ((=fx size most) bytes)
+          (else (substring bytes 0 size)))))
+
+;; A part of a string, for C, which is told no more bytes than there are.
+(define (string-part::void* proc str::bstring offset::long len::long)
+   (if (and (>=fx offset 0) (>=fx len 0) (<=fx len (-fx (string-length str) offset)))
+       ($tls-at str offset)
+       (error proc "the string has no such part" (list (string-length str) offset len))))
+
+;; Runs `body` with the handle in the box that the field $native of `object` holds.
+(define-macro (with-native class proc object handle . body)
+   `(let ((field (,(symbol-append 'with-access:: class) ,object ($native) $native)))
+       (if field
+           (let* ((box::void* field)
+                  (,(symbol-append handle '::void*) ($tls-unbox box))
+                  (result (begin ,@body)))
+              ($tls-keep-box box)
+              result)
+           (error ,proc "not initialised yet" ,object))))
+
+;; The value, unless it is #f: then the library's error is raised.
+(define (succeed proc where value)
+   (or value ($tls-raise proc where)))

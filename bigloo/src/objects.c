@@ -73,7 +73,7 @@ static void finalize_box(void *object, void *unused) {
  * more or less. */
 #define BOX_WEIGHT 2048
 
-static void *make_box(void *handle, void (*release)(void *)) {
+void *bglssl_make_box(void *handle, void (*release)(void *)) {
   struct box *box;
 
   if (!handle) return NULL;
@@ -84,11 +84,11 @@ static void *make_box(void *handle, void (*release)(void *)) {
   return box;
 }
 
-void *bglssl_box_certificate(void *handle) { return make_box(handle, release_certificate); }
-void *bglssl_box_private_key(void *handle) { return make_box(handle, release_private_key); }
-void *bglssl_box_config(void *handle) { return make_box(handle, release_config); }
-void *bglssl_box_ctx(void *handle) { return make_box(handle, release_ctx); }
-void *bglssl_box_connection(void *handle) { return make_box(handle, release_connection); }
+void *bglssl_box_certificate(void *handle) { return bglssl_make_box(handle, release_certificate); }
+void *bglssl_box_private_key(void *handle) { return bglssl_make_box(handle, release_private_key); }
+void *bglssl_box_config(void *handle) { return bglssl_make_box(handle, release_config); }
+void *bglssl_box_ctx(void *handle) { return bglssl_make_box(handle, release_ctx); }
+void *bglssl_box_connection(void *handle) { return bglssl_make_box(handle, release_connection); }
 
 void *bglssl_unbox(void *box) { return ((struct box *)box)->handle; }
 

@@ -11,6 +11,11 @@
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
 ;;   connection.scm    what one may ask of an SSL socket
 ;;   secure-context.scm, ssl-connection.scm   TLS without a socket
+;;   digest.scm        digests and HMAC
+;;   signature.scm     signatures, made and verified
+;;   cipher.scm        encryption and decryption
+;;   agreement.scm     numbers, Diffie-Hellman, key agreement on curves
+;;   kdf.scm           keys from passwords and from other secrets
 ;;   random.scm        randomness, the library's version, lists of algorithms
 (module __ssl_ssl
    (option (set! *dlopen-init-gc* #t))
@@ -25,4 +30,9 @@
             "connection.scm"
             "secure-context.scm"
             "ssl-connection.scm"
-            "random.scm"))
+            "random.scm"
+            "digest.scm"
+            "signature.scm"
+            "cipher.scm"
+            "agreement.scm"
+            "kdf.scm"))

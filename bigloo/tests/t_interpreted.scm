@@ -42,6 +42,16 @@
 (check "a greeting" (>fx (ssl-connection-enc-pending engine) 100))
 (check "no error" (with-access::ssl-connection engine (err) (not err)))
 
+(define sha256 (instantiate::ssl-hash (type "sha256")))
+(ssl-hash-update! sha256 "abc" 0 3)
+(check "digest" (string=? (ssl-hash-digest sha256) (ssl-digest "sha256" "abc")))
+(define dh-of-one (dh-set-group! (instantiate::dh) "ffdhe2048"))
+(check "key agreement" (dh-generate-key dh-of-one))
+(with-access::dh dh-of-one (p public-key)
+   (check "fields" (=fx (bn-num-bytes p) 256))
+   (check "secret" (=fx (string-length (dh-compute-key dh-of-one public-key)) 256)))
+(check "scrypt" (=fx (string-length (ssl-scrypt "password" "salt" 16 1 1 20 :max-memory 1000000)) 20))
+
 (define server (make-ssl-server-socket 0 :cert (pki "good.pem") :pkey (pki "good.key")))
 (check "a server" (ssl-socket? server))
 
