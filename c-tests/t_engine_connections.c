@@ -521,3 +521,33 @@ TEST(no_lock_is_held_while_a_callback_runs)
         close(stall.go_on[i]);
     }
 }
+
+static void *use_for_a_while(void *connection)
+{
+    char buffer[64];
+    for (int i = 0; i < 2000; i++) {
+        bgl_ssl_clear_error();
+        long n = bgl_ssl_connection_clear_out(connection, buffer, 0, sizeof buffer);
+        if (n == 0 || (n < 0 && last_error().code != 0 && last_error().code != BGL_SSL_E_STATE))
+            FAIL("clear_out gave %ld: %s", n, last_error().message);
+        bgl_ssl_connection_clear_in(connection, "ping", 0, 4);
+        bgl_ssl_connection_read(connection, buffer, 0, sizeof buffer);
+    }
+    return NULL;
+}
+
+TEST(threads_that_use_one_connection_are_refused_rather_than_mixed_up)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
+    struct pair pair = make_pair(client, server);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    pthread_t one = start_thread(use_for_a_while, pair.client), two = start_thread(use_for_a_while, pair.client);
+    join_thread(one);
+    join_thread(two);
+    CHECK_INT(-1, bgl_ssl_connection_clear_out(pair.client, (char[8]){0}, 0, 8));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
+    free_pair(&pair);
+    bgl_ssl_ctx_free(client);
+    bgl_ssl_ctx_free(server);
+}
