@@ -180,6 +180,17 @@ impl Ctx {
     /// Proves possession with `key`, which must belong to the certificate where there is one already.
     pub fn use_key(&mut self, key: &Pkey) -> Result<()> {
         queue::clear();
+        // SAFETY: the context and the key are live; the certificate is lent for the check.
+        unsafe {
+            let certificate = ffi::SSL_CTX_get0_certificate(self.as_ptr());
+            // OpenSSL finds out by itself, but 1.1.1 forgets the certificate then.
+            if !certificate.is_null() && sys::X509_check_private_key(certificate, key.as_ptr()) != 1 {
+                let entry = queue::take();
+                if entry.as_ref().is_some_and(queue::Entry::is_key_mismatch) {
+                    return Err(queue::error_from(entry, Code::Config, "the private key cannot be used"));
+                }
+            }
+        }
         // SAFETY: both are live; the context takes a reference of its own.
         let done = unsafe { ffi::SSL_CTX_use_PrivateKey(self.as_ptr(), key.as_ptr()) };
         queue::check(done, Code::Config, "the private key cannot be used")

@@ -20,6 +20,12 @@ impl Entry {
         ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_SSL && ffi::ERR_GET_REASON(self.code) == reason
     }
 
+    /// Whether a private key is of the certificate's kind, but not its own.
+    pub fn is_key_mismatch(&self) -> bool {
+        ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_X509
+            && ffi::ERR_GET_REASON(self.code) == sys::X509_R_KEY_VALUES_MISMATCH
+    }
+
     /// The TLS alert that the peer sent, if that is what the entry tells.
     pub fn alert(&self) -> Option<i32> {
         let reason = ffi::ERR_GET_REASON(self.code);

@@ -7,6 +7,8 @@ use openssl_sys::{
 use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
 
 pub const ERR_LIB_SSL: c_int = 20;
+pub const ERR_LIB_X509: c_int = 11;
+pub const X509_R_KEY_VALUES_MISMATCH: c_int = 116;
 pub const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
 pub const SSL_AD_REASON_OFFSET: c_int = 1000;
 pub const SSL_R_UNEXPECTED_EOF_WHILE_READING: c_int = 294;
