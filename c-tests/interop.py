@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Our two ends against other libraries' tools, in both directions: OpenSSL's, curl, Python's ssl, GnuTLS's; with RSA,
-ECDSA and Ed25519 certificates, over TLS 1.2 and 1.3, with and without client certificates.
+ECDSA and Ed25519 certificates, over TLS 1.2 and 1.3 and DTLS 1.2, with and without
+client certificates.
 
   interop.py PREFIX    PREFIX_client and PREFIX_server are our ends, by their paths; BGLSSL_TEST_PKI names the certificates
 """
@@ -22,6 +23,7 @@ CA = f"{PKI}/root.pem"
 KINDS = {"rsa": "good-rsa", "ecdsa": "good", "ed25519": "good-ed25519"}
 CLIENTS = {"rsa": "client-rsa", "ecdsa": "client", "ed25519": "client-ed25519"}
 VERSIONS = {"1.2": "tlsv1_2", "1.3": "tlsv1_3"}
+PROTOCOLS = {**VERSIONS, "DTLS 1.2": "dtls"}
 GNUTLS_PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS{}"
 
 
@@ -128,13 +130,13 @@ def free_port():
         return s.getsockname()[1]
 
 
-def await_listener(port, process):
+def await_listener(port, process, transport="tcp", state="0A"):
     """Waits until somebody listens there, without a connection that a one-shot server would take for its client."""
     wanted = f":{port:04X} "
     for _ in range(SECONDS * 20):
-        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for table in (f"/proc/net/{transport}", f"/proc/net/{transport}6"):
             with open(table) as lines:
-                if any(wanted in line.split(None, 2)[1] + " " and line.split()[3] == "0A" for line in lines):
+                if any(wanted in line.split(None, 2)[1] + " " and line.split()[3] == state for line in lines):
                     return
         expect(process.process.poll() is None, "ended early", process.output)
         try:
@@ -149,13 +151,17 @@ def await_listener(port, process):
 
 def our_client(port, version, certificate="-", host="localhost", ca=CA):
     cert, key = pair(certificate) if certificate != "-" else ("-", "-")
-    return run(f"{PROGRAMS}_client", host, str(port), VERSIONS[version], ca, cert, key)
+    return run(f"{PROGRAMS}_client", host, str(port), PROTOCOLS[version], ca, cert, key)
+
+
+def name_of(version):
+    return "DTLSv1.2" if version == "DTLS 1.2" else f"TLSv{version}"
 
 
 def check_our_client(port, version, server_name, reply, certificate="-"):
     status, output = our_client(port, version, certificate)
     expect(status == 0, "our client failed", output)
-    expect(f"protocol TLSv{version}\n" in output, "wrong version", output)
+    expect(f"protocol {name_of(version)}\n" in output, "wrong version", output)
     expect(f"peer {server_name}\n" in output, "wrong certificate", output)
     expect(re.search(reply, output), "wrong reply", output)
 
@@ -230,14 +236,14 @@ def python_server(kind, version, client=None):
 
 def our_server(kind, version, client=None):
     cert, key = pair(KINDS[kind])
-    server = Running(f"{PROGRAMS}_server", VERSIONS[version], CA if client else "-", cert, key)
+    server = Running(f"{PROGRAMS}_server", PROTOCOLS[version], CA if client else "-", cert, key)
     return server, server.await_text(r"port (\d+)")[1]
 
 
 def check_our_server(server, version, client, got):
     status = server.end()
     expect(status == 0, "our server failed", server.output)
-    expect(f"protocol TLSv{version}\n" in server.output, "wrong version", server.output)
+    expect(f"protocol {name_of(version)}\n" in server.output, "wrong version", server.output)
     expect(f"peer {client or '-'}\n" in server.output, "wrong client certificate", server.output)
     expect(got in server.output, "wrong text", server.output)
 
@@ -344,11 +350,72 @@ def cases():
                 yield f"{peer.__name__}_{kind}_tls_{version}", peer, (kind, version)
             for kind, client in CLIENTS.items():
                 yield f"{peer.__name__}_tls_{version}_with_{kind}_client_certificate", peer, ("ecdsa", version, client)
+    for peer in (dtls_openssl_server, dtls_gnutls_server, dtls_openssl_client, dtls_gnutls_client):
+        for kind in KINDS if NAME == "interop" else ():
+            if kind != "ed25519":  # OpenSSL has no Ed25519 servers in DTLS
+                yield f"{peer.__name__}_{kind}", peer, (kind,)
+            yield f"{peer.__name__}_with_{kind}_client_certificate", peer, ("ecdsa", CLIENTS[kind])
     for peer in (openssl_server_of_a_stranger, openssl_server_of_another_name, curl_without_certificate):
         for version in VERSIONS:
             yield f"{peer.__name__}_tls_{version}_is_refused", peer, ("rsa", version)
     for peer in (npn_server, npn_client) if NAME == "interop_engine" else ():
         yield peer.__name__, peer, ("ecdsa", "1.2")
+
+
+# ---- DTLS ----
+
+
+def dtls_openssl_server(kind, client=None):
+    cert, key = pair(KINDS[kind])
+    options = ["-Verify", "2", "-CAfile", CA, "-verify_return_error"] if client else []
+    command = [tool("openssl"), "s_server", "-dtls", "-listen", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key]
+    with Running(*command, *options, "-alpn", "http/1.1") as server:
+        port = server.await_text(r"ACCEPT \S+:(\d+)")[1]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            checked = pool.submit(check_our_client, port, "DTLS 1.2", KINDS[kind], "reply pong", client or "-")
+            server.await_text(r"(?m)^ping")
+            server.say("pong\n")
+            checked.result()
+        if client:
+            server.await_text(rf"CN ?= ?{client}\b")
+
+
+def dtls_gnutls_server(kind, client=None):
+    cert, key = pair(KINDS[kind])
+    port = free_port()
+    options = ["--require-client-cert", "--verify-client-cert", "--x509cafile", CA] if client else ["--disable-client-cert"]
+    command = [tool("gnutls-serv"), "--udp", "--echo", "--port", str(port), "--x509certfile", cert, "--x509keyfile", key]
+    with Running(*command, *options) as server:
+        await_listener(port, server, "udp", "07")
+        check_our_client(port, "DTLS 1.2", KINDS[kind], "reply ping", client or "-")
+
+
+def dtls_openssl_client(kind, client=None):
+    command = [tool("openssl"), "s_client", "-dtls", "-CAfile", CA, "-verify_return_error", "-verify_hostname", "localhost"]
+    if client:
+        cert, key = pair(client)
+        command += ["-cert", cert, "-key", key]
+    server, port = our_server(kind, "DTLS 1.2", client)
+    with server, Running(*command, "-quiet", "-connect", f"127.0.0.1:{port}") as peer:
+        peer.await_text("verify return:1")
+        peer.say("ping\n")
+        peer.await_text(r"(?m)^ping")
+        expect(peer.end() == 0, "s_client failed", peer.output)
+        check_our_server(server, "DTLS 1.2", client, "got ping")
+
+
+def dtls_gnutls_client(kind, client=None):
+    command = [tool("gnutls-cli"), "--udp", "--x509cafile", CA]
+    if client:
+        cert, key = pair(client)
+        command += ["--x509certfile", cert, "--x509keyfile", key]
+    server, port = our_server(kind, "DTLS 1.2", client)
+    with server, Running(*command, "--port", port, "localhost") as peer:
+        peer.await_text("Handshake was completed")
+        peer.say("ping\n")
+        peer.await_text(r"(?m)^ping")
+        check_our_server(server, "DTLS 1.2", client, "got ping")
+        peer.await_text("Peer has closed the GnuTLS connection")
 
 
 # ---- NPN, which only connections without a socket have, for peers without ALPN ----

@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use std::{
+    collections::{HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -20,7 +21,40 @@ use super::hello::{COOKIE_LENGTH, Hello};
 /// How long a secret makes cookies. They are good for as long again.
 const LIFETIME: Duration = Duration::from_secs(60);
 
+/// How many used cookies are remembered.
+const REMEMBERED: usize = 16 * 1024;
+
 type Secret = [u8; 32];
+
+/// Cookies that have begun a connection, as long as they are good: a second connection by the same one would be the
+/// work of a late duplicate, or of a replay.
+#[derive(Default)]
+pub struct UsedCookies {
+    set: HashSet<Vec<u8>>,
+    by_age: VecDeque<(Instant, Vec<u8>)>,
+}
+
+impl UsedCookies {
+    /// Whether this one has been used.
+    pub fn contains(&self, cookie: &[u8]) -> bool {
+        self.set.contains(cookie)
+    }
+
+    /// From now on it has.
+    pub fn insert(&mut self, cookie: &[u8]) {
+        let now = Instant::now();
+        while self.by_age.front().is_some_and(|(since, _)| {
+            self.by_age.len() >= REMEMBERED || now.saturating_duration_since(*since) >= 2 * LIFETIME
+        }) {
+            if let Some((_, old)) = self.by_age.pop_front() {
+                self.set.remove(&old);
+            }
+        }
+        if self.set.insert(cookie.to_vec()) {
+            self.by_age.push_back((now, cookie.to_vec()));
+        }
+    }
+}
 
 /// The secrets.
 pub struct Cookies(Mutex<Secrets>);

@@ -2,7 +2,10 @@
 //! server, and the way back for a peer that begins anew.
 
 use crate::{
-    dtls::{cookie::Cookies, hello},
+    dtls::{
+        cookie::{Cookies, UsedCookies},
+        hello::{self, Hello},
+    },
     error::Result,
     posix::{self, event},
 };
@@ -12,8 +15,6 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-use super::hello::Hello;
 
 /// How many peers that begin anew may wait for the server to accept.
 const RETURNING: usize = 1024;
@@ -51,6 +52,7 @@ struct State {
     /// The number of each peer's latest connection.
     connected: HashMap<Ends, u64>,
     next: u64,
+    used: UsedCookies,
     returning: VecDeque<Returning>,
     closed: bool,
 }
@@ -60,8 +62,6 @@ pub struct Association {
     peers: Arc<Peers>,
     ends: Ends,
     number: u64,
-    /// Of the hello that it began with.
-    identity: [u8; 34],
 }
 
 /// What to make of a hello that came over a connection.
@@ -98,10 +98,13 @@ impl Peers {
         Ok(Some(hello::verify_request(hello.sequence, &cookie)))
     }
 
-    /// Whether there is room for a peer that is not there yet.
-    pub fn has_room_for(&self, ends: &Ends) -> bool {
+    /// Whether a verified hello may begin a connection: it is no duplicate, and there is room for the peer.
+    pub fn has_room_for(&self, ends: &Ends, hello: &Hello) -> bool {
         let state = self.state();
-        !state.closed && state.connected.len() < self.most && !state.connected.contains_key(ends)
+        !state.closed
+            && state.connected.len() < self.most
+            && !state.connected.contains_key(ends)
+            && !state.used.contains(hello.cookie)
     }
 
     /// Enters a peer, in the place of its former self if there is one.
@@ -110,7 +113,8 @@ impl Peers {
         let number = state.next;
         state.next += 1;
         state.connected.insert(ends, number);
-        Association { peers: self.clone(), ends, number, identity: hello.identity }
+        state.used.insert(hello.cookie);
+        Association { peers: self.clone(), ends, number }
     }
 
     /// A peer that has begun anew.
@@ -144,13 +148,10 @@ impl Association {
             let _ = posix::send(fd, &challenge);
             return Ok(Verdict::Nothing);
         }
-        if hello.identity == self.identity {
-            // The hello that this connection began with, once more.
-            return Ok(Verdict::Nothing);
-        }
         let mut state = self.peers.state();
         let newest = state.connected.get(&self.ends) == Some(&self.number);
-        if state.closed || !newest || state.returning.len() >= RETURNING {
+        // Most hellos with a good cookie are the one that this connection began with, once more.
+        if state.closed || !newest || state.used.contains(hello.cookie) || state.returning.len() >= RETURNING {
             return Ok(Verdict::Nothing);
         }
         let Ok(fd) = fd.try_clone_to_owned() else {

@@ -180,7 +180,7 @@ impl DatagramServer {
             return Ok(None);
         }
         // What a connected peer still has here is the hello that it began with; a new one reaches its own socket.
-        if !self.peers.has_room_for(&ends) || !self.half_open().has_room_for(host(&ends.peer)) {
+        if !self.peers.has_room_for(&ends, &hello) || !self.half_open().has_room_for(host(&ends.peer)) {
             return Ok(None);
         }
         let fd = {

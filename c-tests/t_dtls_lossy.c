@@ -1,0 +1,302 @@
+/* DTLS through a proxy that drops, doubles, reorders and delays datagrams by a seeded plan: the handshake survives, and
+ * no plan hangs or crashes either end. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+
+/* ---- the proxy ---- */
+
+/* In percent of the datagrams. */
+struct plan {
+    const char *name;
+    int drop;
+    int doubled;
+    int delayed;
+    int longest_delay_ms;
+};
+
+struct held {
+    int64_t due;
+    bool to_server;
+    ssize_t length;
+    char data[2048];
+    struct held *next;
+};
+
+struct proxy {
+    const struct plan *plan;
+    uint64_t seed;
+    int front;
+    int back;
+    int port;
+    int stop[2];
+    struct sockaddr_in client;
+    bool client_known;
+    struct held *held;
+    int passed;
+    pthread_t thread;
+};
+
+static bool happens(struct proxy *proxy, int percent)
+{
+    proxy->seed ^= proxy->seed << 13;
+    proxy->seed ^= proxy->seed >> 7;
+    proxy->seed ^= proxy->seed << 17;
+    return (int)(proxy->seed % 100) < percent;
+}
+
+static void pass_on(struct proxy *proxy, bool to_server, const void *data, size_t length)
+{
+    proxy->passed++;
+    if (to_server)
+        send(proxy->back, data, length, MSG_NOSIGNAL);
+    else if (proxy->client_known)
+        sendto(proxy->front, data, length, MSG_NOSIGNAL, (struct sockaddr *)&proxy->client, sizeof proxy->client);
+}
+
+static void hold(struct proxy *proxy, bool to_server, const void *data, ssize_t length)
+{
+    struct held *held = calloc(1, sizeof *held);
+    happens(proxy, 0);
+    held->due = now_us() + (int64_t)(proxy->seed % (uint64_t)(proxy->plan->longest_delay_ms + 1)) * MS;
+    held->to_server = to_server;
+    held->length = length;
+    memcpy(held->data, data, (size_t)length);
+    held->next = proxy->held;
+    proxy->held = held;
+}
+
+static void meet(struct proxy *proxy, bool to_server, const void *data, ssize_t length)
+{
+    const struct plan *plan = proxy->plan;
+    int copies = happens(proxy, plan->drop) ? 0 : happens(proxy, plan->doubled) ? 2 : 1;
+    while (copies-- > 0) {
+        if (happens(proxy, plan->delayed))
+            hold(proxy, to_server, data, length);
+        else
+            pass_on(proxy, to_server, data, (size_t)length);
+    }
+}
+
+/* Passes on what is due; the time until the next, in milliseconds. */
+static int release(struct proxy *proxy)
+{
+    int64_t now = now_us(), soonest = now + SECOND;
+    for (struct held **at = &proxy->held; *at;) {
+        struct held *held = *at;
+        if (held->due <= now) {
+            pass_on(proxy, held->to_server, held->data, (size_t)held->length);
+            *at = held->next;
+            free(held);
+        } else {
+            soonest = held->due < soonest ? held->due : soonest;
+            at = &held->next;
+        }
+    }
+    return (int)((soonest - now) / MS) + 1;
+}
+
+static void *run_proxy(void *data)
+{
+    struct proxy *proxy = data;
+    for (;;) {
+        char datagram[2048];
+        socklen_t size = sizeof proxy->client;
+        struct pollfd wait[] = {{proxy->front, POLLIN, 0}, {proxy->back, POLLIN, 0}, {proxy->stop[0], POLLIN, 0}};
+        poll(wait, 3, release(proxy));
+        if (wait[2].revents)
+            break;
+        if (wait[0].revents) {
+            ssize_t n = recvfrom(proxy->front, datagram, sizeof datagram, MSG_DONTWAIT,
+                                 (struct sockaddr *)&proxy->client, &size);
+            proxy->client_known = true;
+            if (n > 0)
+                meet(proxy, true, datagram, n);
+        }
+        if (wait[1].revents) {
+            ssize_t n = recv(proxy->back, datagram, sizeof datagram, MSG_DONTWAIT);
+            if (n > 0)
+                meet(proxy, false, datagram, n);
+        }
+    }
+    while (proxy->held) {
+        struct held *held = proxy->held;
+        proxy->held = held->next;
+        free(held);
+    }
+    return NULL;
+}
+
+static void start_proxy(struct proxy *proxy, const struct plan *plan, uint64_t seed, int server_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    memset(proxy, 0, sizeof *proxy);
+    proxy->plan = plan;
+    proxy->seed = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    proxy->front = socket(AF_INET, SOCK_DGRAM, 0);
+    proxy->back = socket(AF_INET, SOCK_DGRAM, 0);
+    CHECK_INT(0, bind(proxy->front, (struct sockaddr *)&address, sizeof address));
+    CHECK_INT(0, getsockname(proxy->front, (struct sockaddr *)&address, &size));
+    proxy->port = ntohs(address.sin_port);
+    address.sin_port = htons((uint16_t)server_port);
+    CHECK_INT(0, connect(proxy->back, (struct sockaddr *)&address, sizeof address));
+    CHECK_INT(0, pipe(proxy->stop));
+    proxy->thread = start_thread(run_proxy, proxy);
+}
+
+static void end_proxy(struct proxy *proxy)
+{
+    CHECK_INT(1, write(proxy->stop[1], "", 1));
+    join_thread(proxy->thread);
+    close(proxy->front);
+    close(proxy->back);
+    close(proxy->stop[0]);
+    close(proxy->stop[1]);
+}
+
+/* ---- the two ends ---- */
+
+static bgl_ssl_config_t *for_a_bad_network(bgl_ssl_config_t *config)
+{
+    CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_DTLSV1));
+    CHECK_OK(bgl_ssl_config_set_retransmission_timeout(config, 10 * MS));
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(config, 20 * SECOND));
+    CHECK_OK(bgl_ssl_config_set_close_timeout(config, 20 * MS));
+    /* Flights of many datagrams. */
+    CHECK_OK(bgl_ssl_config_set_mtu(config, 500));
+    return config;
+}
+
+/* Echoes until the peer has gone or is silent. */
+static void serve_badly_connected(bgl_ssl_socket_t *socket, void *data)
+{
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 2 * SECOND));
+    serve_echo(socket, data);
+}
+
+/* Each message until its echo has come. */
+static void talk(const bgl_ssl_socket_t *socket)
+{
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * MS));
+    for (int message = 0; message < 5; message++) {
+        bool answered = false;
+        for (int tries = 0; tries < 500 && !answered; tries++) {
+            char back[64];
+            size_t n = 0;
+            send_bytes(socket, &message, sizeof message);
+            bgl_ssl_status_t status = bgl_ssl_socket_read(socket, back, sizeof back, &n);
+            if (status != BGL_SSL_OK && status != BGL_SSL_E_TIMEOUT)
+                FAIL("read: %s", last_error().message);
+            answered = status == BGL_SSL_OK && n == sizeof message && memcmp(back, &message, n) == 0;
+        }
+        CHECK(answered);
+    }
+}
+
+static const struct plan plans[] = {
+    {"nothing_lost", 0, 0, 0, 0},
+    {"thirty_percent_lost", 30, 0, 0, 0},
+    {"half_doubled", 0, 50, 0, 0},
+    {"half_out_of_order", 0, 0, 50, 15},
+    {"all_late", 0, 0, 100, 30},
+    {"everything_at_once", 20, 20, 30, 20},
+};
+
+TEST_TABLE(handshake_and_data_survive, plans)
+{
+    enum { SEEDS = 8 };
+    struct service service;
+    bgl_ssl_config_t *client = for_a_bad_network(client_config()), *server = for_a_bad_network(server_config("good"));
+    set_certificate(client, "client");
+    set_ca(server, "root.pem");
+    for (uint64_t seed = 1; seed <= (slowness() > 1 ? 2 : SEEDS); seed++) {
+        struct proxy proxy;
+        start_service(&service, server, 1, serve_badly_connected, NULL);
+        start_proxy(&proxy, row, seed, service.port);
+        bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", proxy.port, AF_INET);
+        if (!socket)
+            FAIL("seed %llu: %s", (unsigned long long)seed, last_error().message);
+        talk(socket);
+        finish(socket);
+        end_service(&service);
+        end_proxy(&proxy);
+    }
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+static const struct plan hopeless[] = {
+    {"everything_lost", 100, 0, 0, 0},
+    {"ninety_percent_lost", 90, 0, 0, 0},
+    {"all_much_too_late", 0, 0, 100, 3000},
+};
+
+/* Whether it connects is up to luck; that it ends is not. */
+TEST_TABLE(no_plan_hangs_with, hopeless)
+{
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        struct proxy proxy;
+        bgl_ssl_config_t *client = for_a_bad_network(client_config());
+        bgl_ssl_config_t *server = for_a_bad_network(server_config("good"));
+        CHECK_OK(bgl_ssl_config_set_handshake_timeout(client, 500 * MS));
+        CHECK_OK(bgl_ssl_config_set_handshake_timeout(server, 500 * MS));
+        bgl_ssl_server_t *listener = MADE(bgl_ssl_server_t, bgl_ssl_listen(server, "127.0.0.1", 0, 5, AF_INET));
+        start_proxy(&proxy, row, seed, bgl_ssl_server_port(listener));
+        int64_t began = now_us();
+        bgl_ssl_socket_t *accepted = NULL, *socket = bgl_ssl_connect(client, "127.0.0.1", proxy.port, AF_INET);
+        if (!socket)
+            CHECK_INT(BGL_SSL_E_TIMEOUT, last_error().code);
+        bgl_ssl_server_accept(listener, 100 * MS, &accepted);
+        CHECK(now_us() - began < 10 * SECOND * slowness());
+        bgl_ssl_socket_free(socket);
+        bgl_ssl_socket_free(accepted);
+        bgl_ssl_server_free(listener);
+        end_proxy(&proxy);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
+}
+
+static int lose_everything_at(int fd)
+{
+    char datagram[2048];
+    int lost = 0;
+    while (recv(fd, datagram, sizeof datagram, MSG_DONTWAIT) > 0)
+        lost++;
+    return lost;
+}
+
+/* The last flight of the server's handshake is lost, and the server does nothing but write. */
+TEST(a_server_that_only_writes_helps_its_client_to_finish)
+{
+    int fds[2];
+    size_t n;
+    char byte;
+    struct ends ends;
+    bgl_ssl_config_t *client = for_a_bad_network(client_config()), *server = for_a_bad_network(server_config("good"));
+    CHECK_INT(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
+    int clients = dup(fds[0]);
+    make_ends_over(&ends, client, server, "localhost", fds);
+    do {
+        CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(ends.client));
+        ends.server_status = bgl_ssl_socket_handshake(ends.server);
+    } while (ends.server_status == BGL_SSL_WANT_READ);
+    CHECK_OK(ends.server_status);
+    CHECK(lose_everything_at(clients) > 0);
+    for (int64_t began = now_us(); bgl_ssl_socket_handshake(ends.client) == BGL_SSL_WANT_READ;) {
+        CHECK(now_us() - began < 10 * SECOND);
+        CHECK_OK(bgl_ssl_socket_write(ends.server, "x", 1, &n));
+        struct pollfd wait = {clients, POLLIN, 0};
+        poll(&wait, 1, 5);
+    }
+    CHECK_OK(bgl_ssl_socket_handshake(ends.client));
+    CHECK_OK(bgl_ssl_socket_write(ends.server, "x", 1, &n));
+    CHECK_OK(bgl_ssl_socket_read(ends.client, &byte, 1, &n));
+    close(clients);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
