@@ -1991,6 +1991,15 @@ bgl_ssl_status_t bgl_ssl_config_set_max_peers(bgl_ssl_config_t *config,
 bool bgl_ssl_socket_is_datagram(const bgl_ssl_socket_t *socket);
 
 /**
+ * Whether a server takes datagrams (DTLS) rather than streams.
+ *
+ * Returns false also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: server is NULL or live.
+ */
+bool bgl_ssl_server_is_datagram(const bgl_ssl_server_t *server);
+
+/**
  * The most bytes that one bgl_ssl_socket_write can send over datagrams, as of now: it follows the path's MTU.
  *
  * Returns 0 for a stream, before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.

@@ -47,6 +47,11 @@ impl Server {
         Ok(Server { listener: Mutex::new(Some(listener)), frozen: frozen.clone() })
     }
 
+    /// What it runs over.
+    pub fn medium(&self) -> Medium {
+        self.frozen.medium()
+    }
+
     /// Accepts one client, and does its handshake unless the config leaves that to the socket's first use.
     /// WANT_READ if none came in time.
     pub fn accept(&self, deadline: Deadline) -> Result<Step<Socket>> {

@@ -3,6 +3,7 @@
 use crate::{
     config::Config,
     error::{Error, Result},
+    ossl::ssl::Medium,
     socket::Socket,
 };
 use std::{ffi::c_int, time::Duration};
@@ -10,6 +11,7 @@ use std::{ffi::c_int, time::Duration};
 use super::{
     config::{bgl_ssl_config_t, change},
     convert, guard, handle,
+    server::bgl_ssl_server_t,
     socket::bgl_ssl_socket_t,
     status::bgl_ssl_status_t,
 };
@@ -127,6 +129,17 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_peers(
 pub unsafe extern "C" fn bgl_ssl_socket_is_datagram(socket: *const bgl_ssl_socket_t) -> bool {
     // SAFETY: the caller vouches for the handle.
     guard::or(false, || unsafe { handle::with(socket, |socket| Ok(socket.mtu().is_some())) })
+}
+
+/// Whether a server takes datagrams (DTLS) rather than streams.
+///
+/// Returns false also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+///
+/// Precondition: server is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_is_datagram(server: *const bgl_ssl_server_t) -> bool {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(false, || unsafe { handle::with(server, |server| Ok(server.medium() == Medium::Datagrams)) })
 }
 
 /// The most bytes that one bgl_ssl_socket_write can send over datagrams, as of now: it follows the path's MTU.
