@@ -27,6 +27,8 @@ struct bglssl_acceptor {
   bgl_ssl_server_t *server;
   /* The thread, and the Bigloo socket. */
   atomic_int owners;
+  /* For accept(2); -1 once closed. */
+  atomic_int listener;
   struct sockaddr_un address;
   socklen_t address_size;
   pthread_mutex_t lock;
@@ -153,6 +155,7 @@ int bglssl_acceptor_start(bgl_ssl_server_t *server, int backlog, struct bglssl_a
   acceptor->server = server;
   acceptor->last = &acceptor->first;
   atomic_init(&acceptor->owners, 2);
+  atomic_init(&acceptor->listener, fd);
   pthread_mutex_init(&acceptor->lock, NULL);
   error = start_thread(acceptor);
   if (error) {
@@ -186,10 +189,16 @@ bool bglssl_acceptor_take(struct bglssl_acceptor *acceptor, int fd, bgl_ssl_sock
 }
 
 void bglssl_acceptor_close(struct bglssl_acceptor *acceptor) {
+  int fd = atomic_exchange(&acceptor->listener, -1);
+
   bgl_ssl_server_close(acceptor->server);
+  if (fd < 0) return;
+  /* Wakes who waits in accept(2), and our thread where the queue is full. */
+  shutdown(fd, SHUT_RDWR);
+  close(fd);
 }
 
 void bglssl_acceptor_release(struct bglssl_acceptor *acceptor) {
-  bgl_ssl_server_close(acceptor->server);
+  bglssl_acceptor_close(acceptor);
   give_up(acceptor);
 }

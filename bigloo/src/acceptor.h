@@ -14,8 +14,8 @@
 
 struct bglssl_acceptor;
 
-/* Starts accepting. Returns the descriptor for accept(2), which is the caller's, or -1 with
- * errno; only if it succeeds the server is the acceptor's. */
+/* Starts accepting. Returns the descriptor for accept(2), or -1 with errno; only if it succeeds
+ * the server is the acceptor's. */
 int bglssl_acceptor_start(bgl_ssl_server_t *server, int backlog, struct bglssl_acceptor **acceptor);
 
 /* What stands behind `fd`, which came from accept(2): a client, or NULL and the error of one

@@ -54,6 +54,7 @@ int bglssl_config_set_cas(void *config, obj_t certificates);
 int bglssl_config_set_accepted(void *config, obj_t certificates);
 int bglssl_config_set_alpn(void *config, obj_t names);
 int bglssl_last_code(void);
+obj_t bglssl_condition(const bgl_ssl_error_t *error, obj_t proc, obj_t where);
 obj_t bglssl_last_condition(obj_t proc, obj_t where);
 obj_t bglssl_raise(obj_t proc, obj_t where);
 

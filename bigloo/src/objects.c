@@ -211,12 +211,17 @@ static bgl_ssl_error_t last_error(void) {
 
 int bglssl_last_code(void) { return last_error().code; }
 
+obj_t bglssl_condition(const bgl_ssl_error_t *error, obj_t proc, obj_t where) {
+  return bglssl_scheme_condition(condition_of_error(error), proc, where, error->code,
+                                 error->verify_result, error->alert,
+                                 string_to_bstring((char *)error->message),
+                                 string_to_bstring((char *)error->reason));
+}
+
 obj_t bglssl_last_condition(obj_t proc, obj_t where) {
   bgl_ssl_error_t error = last_error();
 
-  return bglssl_scheme_condition(condition_of_error(&error), proc, where, error.code,
-                                 error.verify_result, error.alert, string_to_bstring(error.message),
-                                 string_to_bstring(error.reason));
+  return bglssl_condition(&error, proc, where);
 }
 
 obj_t bglssl_raise(obj_t proc, obj_t where) {

@@ -35,6 +35,9 @@ extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
 /* What a connection takes outside the collector's heap, more or less: see objects.c. */
 #define LINK_WEIGHT (16 * 1024)
 
+/* The most that one record of DTLS carries. */
+#define LARGEST_RECORD (16 * 1024)
+
 #define INPUT_CLOSED 1
 #define OUTPUT_CLOSED 2
 #define SOCKET_CLOSED 4
@@ -54,6 +57,9 @@ struct bglssl_link {
   int writers;
   bool closing;
   pthread_t closer;
+  /* Of datagrams: what of a record had no room in the port's buffer. */
+  char *rest;
+  size_t rest_length;
 };
 
 static const char tag;
@@ -121,6 +127,7 @@ static void finalize_link(void *object, void *unused) {
   pthread_mutex_destroy(&link->lock);
   pthread_cond_destroy(&link->writer_left);
   free(link->where);
+  free(link->rest);
 }
 
 /* ---- reading and writing ------------------------------------------------------------------ */
@@ -156,6 +163,54 @@ long bglssl_port_time_limit(obj_t socket) {
   return read_limit(SOCKET(socket).input, (const void *)bgl_read);
 }
 
+static size_t take_rest(struct bglssl_link *link, char *buffer, size_t size) {
+  size_t taken;
+
+  pthread_mutex_lock(&link->lock);
+  taken = link->rest_length < size ? link->rest_length : size;
+  if (taken > 0) {
+    memcpy(buffer, link->rest, taken);
+    link->rest_length -= taken;
+    memmove(link->rest, link->rest + taken, link->rest_length);
+  }
+  pthread_mutex_unlock(&link->lock);
+  return taken;
+}
+
+static bool keep_rest(struct bglssl_link *link, const char *data, size_t size) {
+  char *grown;
+
+  pthread_mutex_lock(&link->lock);
+  grown = realloc(link->rest, link->rest_length + size);
+  if (grown) {
+    link->rest = grown;
+    memcpy(grown + link->rest_length, data, size);
+    link->rest_length += size;
+  }
+  pthread_mutex_unlock(&link->lock);
+  return grown != NULL;
+}
+
+/* A port is a stream of bytes, whose buffer may have little room left; a record is read as a
+ * whole or not at all. What has no room waits for the next read. */
+static bgl_ssl_status_t read_bytes(struct bglssl_link *link, char *buffer, size_t size, size_t *got) {
+  char record[LARGEST_RECORD];
+  bgl_ssl_status_t status;
+
+  if (!bgl_ssl_socket_is_datagram(link->handle))
+    return bgl_ssl_socket_read(link->handle, buffer, size, got);
+  *got = take_rest(link, buffer, size);
+  if (*got > 0) return BGL_SSL_OK;
+  status = bgl_ssl_socket_read(link->handle, record, sizeof(record), got);
+  if (status != BGL_SSL_OK) return status;
+  if (*got > size) {
+    if (!keep_rest(link, record + size, *got - size)) return BGL_SSL_E_NO_MEMORY;
+    *got = size;
+  }
+  memcpy(buffer, record, *got);
+  return BGL_SSL_OK;
+}
+
 static long tls_read(void *object, char *buffer, long size) {
   obj_t port = object;
   struct bglssl_link *link = (void *)PORT(port).userdata;
@@ -170,7 +225,7 @@ static long tls_read(void *object, char *buffer, long size) {
   if (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED))
     status = BGL_SSL_EOF;
   else
-    status = bgl_ssl_socket_read(link->handle, buffer, (size_t)size, &got);
+    status = read_bytes(link, buffer, (size_t)size, &got);
   atomic_fetch_sub(&link->readers, 1);
 
   if (status == BGL_SSL_OK) {

@@ -1,4 +1,5 @@
 /* sockets.c: Bigloo sockets made from connections of the library, and plain ones switched to TLS. */
+#define _GNU_SOURCE
 #include <bigloo.h>
 
 #include <arpa/inet.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "acceptor.h"
 #include "bglssl_bigloo.h"
 
 #ifndef BGL_MAKE_HEADER
@@ -46,6 +48,8 @@ struct server {
 /* Apart from the above, which refers to Scheme objects: finalizers want no cycles. */
 struct server_handle {
   bgl_ssl_server_t *handle;
+  /* Of datagrams: then the handle is the acceptor's. */
+  struct bglssl_acceptor *acceptor;
 };
 
 static const char tag;
@@ -89,6 +93,22 @@ static void set_peer_address(obj_t socket) {
 
   if (getpeername(SOCKET(socket).fd, (struct sockaddr *)&address, &size) == 0)
     set_address(socket, &address);
+}
+
+static int port_of(const struct sockaddr_storage *address) {
+  return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                              : ((const struct sockaddr_in *)address)->sin_port);
+}
+
+/* Bigloo has taken these from the local connection that stands for the client's. */
+static void set_datagram_peer(obj_t socket) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof(address);
+
+  if (getpeername(SOCKET(socket).fd, (struct sockaddr *)&address, &size) == 0)
+    SOCKET(socket).portnum = port_of(&address);
+  SOCKET(socket).hostname = BUNSPEC;
+  SOCKET(socket).hostip = BUNSPEC;
 }
 
 obj_t bglssl_peer_name(obj_t socket) {
@@ -213,8 +233,13 @@ obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int po
 /* ---- servers ------------------------------------------------------------------------------ */
 
 static void finalize_server(void *object, void *unused) {
+  struct server_handle *owner = object;
+
   (void)unused;
-  bgl_ssl_server_free(((struct server_handle *)object)->handle);
+  if (owner->acceptor)
+    bglssl_acceptor_release(owner->acceptor);
+  else
+    bgl_ssl_server_free(owner->handle);
 }
 
 static void close_plain(obj_t socket) {
@@ -253,9 +278,7 @@ static obj_t accept_another(obj_t server_socket, obj_t failed) {
   }
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   set_address(socket, &address);
-  SOCKET(socket).portnum = ntohs(address.ss_family == AF_INET6
-                                     ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                     : ((struct sockaddr_in *)&address)->sin_port);
+  SOCKET(socket).portnum = port_of(&address);
   return socket;
 }
 
@@ -271,17 +294,47 @@ static void restore_mode(struct server *server, int fd) {
   if (atomic_load(&server->many)) set_nonblocking(fd, true);
 }
 
+/* The client behind a plain socket; NULL, and a condition that says why not, or BFALSE where
+ * nobody is there at all. */
+static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *where, obj_t *condition) {
+  obj_t proc = string_to_symbol("socket-accept");
+  bgl_ssl_error_t error;
+  bgl_ssl_socket_t *handle;
+
+  if (!server->owner->acceptor) {
+    *where = bglssl_peer_name(socket);
+    send_at_once(socket);
+    handle = bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
+    if (!handle) *condition = bglssl_last_condition(proc, *where);
+    return handle;
+  }
+  *condition = BFALSE;
+  *where = socket;
+  if (!bglssl_acceptor_take(server->owner->acceptor, SOCKET(socket).fd, &handle, &error)) return NULL;
+  if (!handle) {
+    *condition = bglssl_condition(&error, proc, string_to_bstring("a client"));
+    return NULL;
+  }
+  /* The descriptors of the local connection become the client's. */
+  if (dup3(bgl_ssl_socket_fd(handle), SOCKET(socket).fd, O_CLOEXEC) < 0 ||
+      dup3(bgl_ssl_socket_fd(handle), PORT_FD(SOCKET(socket).output), O_CLOEXEC) < 0) {
+    bgl_ssl_socket_free(handle);
+    return NULL;
+  }
+  set_datagram_peer(socket);
+  *where = bglssl_peer_name(socket);
+  return handle;
+}
+
 /* The accept hook: called in the accepting thread with each new plain socket. */
 static obj_t accept_connection(obj_t server_socket, obj_t socket) {
   struct server *server = SOCKET(server_socket).userdata;
 
   note_mode(server, SOCKET(server_socket).fd);
   for (;;) {
-    obj_t where = bglssl_peer_name(socket), condition;
-    bgl_ssl_socket_t *handle;
+    obj_t where, condition;
+    bgl_ssl_socket_t *handle = upgrade(server, socket, &where, &condition);
 
-    send_at_once(socket);
-    handle = bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
     if (handle) {
       set_peer_address(socket);
       set_buffering(SOCKET(socket).output);
@@ -289,11 +342,10 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
       restore_mode(server, SOCKET(server_socket).fd);
       return socket;
     }
-    condition = bglssl_last_condition(string_to_symbol("socket-accept"), where);
     close_plain(socket);
     /* A condition raised from here leaves socket-accept-many without the chance to do it. */
     set_nonblocking(SOCKET(server_socket).fd, false);
-    bglssl_scheme_accept_failed(server->accept_failure, condition);
+    if (condition != BFALSE) bglssl_scheme_accept_failed(server->accept_failure, condition);
     restore_mode(server, SOCKET(server_socket).fd);
     socket = accept_another(server_socket, socket);
     if (socket == BFALSE) return BFALSE;
@@ -306,7 +358,9 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   struct server_handle *owner = (void *)GC_MALLOC_ATOMIC(sizeof(*owner));
   struct server *server = (void *)GC_MALLOC(sizeof(*server));
   obj_t socket;
+  int fd;
 
+  owner->acceptor = NULL;
   owner->handle = bgl_ssl_listen(bglssl_unbox(config), host, port, backlog, family);
   if (!owner->handle) {
     char where[NI_MAXHOST + 16];
@@ -314,13 +368,23 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
     snprintf(where, sizeof(where), "%s:%d", host ? host : "*", port);
     return bglssl_raise(proc, string_to_bstring(where));
   }
+  fd = bgl_ssl_server_fd(owner->handle);
+  if (bgl_ssl_server_is_datagram(owner->handle)) {
+    fd = bglssl_acceptor_start(owner->handle, backlog, &owner->acceptor);
+    if (fd < 0) {
+      int number = errno;
+
+      bgl_ssl_server_free(owner->handle);
+      fail(proc, "cannot accept datagrams", number, string_to_bstring(host ? (char *)host : "*"));
+    }
+  }
   bglssl_finalize_with(owner, finalize_server);
   server->tag = &tag;
   server->owner = owner;
   server->config = config;
   server->accept_failure = accept_failure;
   server->close_hook = close_hook;
-  socket = allocate_socket(bgl_ssl_server_fd(owner->handle), bgl_ssl_server_port(owner->handle),
+  socket = allocate_socket(fd, bgl_ssl_server_port(owner->handle),
                            BUNSPEC, BFALSE, BGL_SOCKET_SERVER);
   /* Bigloo's own accept works on it. */
   set_nonblocking(SOCKET(socket).fd, false);
@@ -390,7 +454,10 @@ void bglssl_socket_closing(obj_t socket) {
   struct bglssl_link *link = bglssl_link_of_socket(socket);
 
   if (server) {
-    bgl_ssl_server_close(server->owner->handle);
+    if (server->owner->acceptor)
+      bglssl_acceptor_close(server->owner->acceptor);
+    else
+      bgl_ssl_server_close(server->owner->handle);
     bglssl_keep(server);
   } else if (link) {
     bglssl_link_closing(link, socket);
