@@ -357,7 +357,8 @@ typedef struct bgl_ssl_session_t bgl_ssl_session_t;
 typedef struct bgl_ssl_sign_t bgl_ssl_sign_t;
 
 /**
- * A TLS connection over a stream socket. One thread may read while another writes and a third closes.
+ * A TLS connection over a stream socket, or a DTLS connection over datagrams. One thread may read while another writes
+ * and a third closes.
  */
 typedef struct bgl_ssl_socket_t bgl_ssl_socket_t;
 
@@ -1477,7 +1478,8 @@ bgl_ssl_socket_t *bgl_ssl_connect_resume(const bgl_ssl_config_t *config,
  * Begins TLS as the client on an open stream socket (STARTTLS), and does the handshake unless the config says lazy.
  *
  * config: frozen by this.
- * fd: a connected stream socket. It stays the caller's: the library works on a duplicate, so the caller may close fd at
+ * fd: a connected stream socket; with BGLSSL_DTLSV1 a connected datagram socket. It stays the caller's: the library
+ * works on a duplicate, so the caller may close fd at
  * any time from now on, also before the handle. The connection itself ends with bgl_ssl_socket_close. If this fails,
  * fd is still open, but bytes may have been exchanged: close it.
  * hostname: whom to verify and to name as SNI; NULL if not known, which is an error unless the config has one or does
@@ -1526,6 +1528,8 @@ bgl_ssl_status_t bgl_ssl_socket_handshake(const bgl_ssl_socket_t *socket);
 
 /**
  * Reads what the peer sends: at least one byte, as many as are there, at most len. Completes the handshake first.
+ * Datagrams: reads one whole record; a buffer too small for it is BGL_SSL_E_ARGUMENT, and the record is still to be
+ * read. A peer that has gone is BGL_SSL_E_TIMEOUT, or BGL_SSL_E_IO (ECONNREFUSED), after which one may read again.
  *
  * buf: room for len bytes; len 0 reads nothing.
  * n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
@@ -1545,7 +1549,8 @@ bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
 
 /**
  * Writes. Completes the handshake first. Blocking: returns once the kernel has everything. Non-blocking: returns once
- * it has something, which is one record (16 kB) at most.
+ * it has something, which is one record (16 kB) at most. Datagrams: sends all of it as one record, or nothing;
+ * BGL_SSL_E_ARGUMENT (EMSGSIZE) if it is more than bgl_ssl_socket_max_datagram.
  *
  * buf: len bytes; not kept.
  * n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.

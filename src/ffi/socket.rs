@@ -22,7 +22,8 @@ use super::{
     status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
 };
 
-/// A TLS connection over a stream socket. One thread may read while another writes and a third closes.
+/// A TLS connection over a stream socket, or a DTLS connection over datagrams. One thread may read while another writes
+/// and a third closes.
 pub struct bgl_ssl_socket_t {
     _private: [u8; 0],
 }
@@ -101,7 +102,8 @@ pub unsafe extern "C" fn bgl_ssl_connect_resume(
 /// Begins TLS as the client on an open stream socket (STARTTLS), and does the handshake unless the config says lazy.
 ///
 /// config: frozen by this.
-/// fd: a connected stream socket. It stays the caller's: the library works on a duplicate, so the caller may close fd at
+/// fd: a connected stream socket; with BGLSSL_DTLSV1 a connected datagram socket. It stays the caller's: the library
+/// works on a duplicate, so the caller may close fd at
 /// any time from now on, also before the handle. The connection itself ends with bgl_ssl_socket_close. If this fails,
 /// fd is still open, but bytes may have been exchanged: close it.
 /// hostname: whom to verify and to name as SNI; NULL if not known, which is an error unless the config has one or does
@@ -198,6 +200,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_handshake(socket: *const bgl_ssl_socket_
 }
 
 /// Reads what the peer sends: at least one byte, as many as are there, at most len. Completes the handshake first.
+/// Datagrams: reads one whole record; a buffer too small for it is BGL_SSL_E_ARGUMENT, and the record is still to be
+/// read. A peer that has gone is BGL_SSL_E_TIMEOUT, or BGL_SSL_E_IO (ECONNREFUSED), after which one may read again.
 ///
 /// buf: room for len bytes; len 0 reads nothing.
 /// n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
@@ -236,7 +240,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_read(
 }
 
 /// Writes. Completes the handshake first. Blocking: returns once the kernel has everything. Non-blocking: returns once
-/// it has something, which is one record (16 kB) at most.
+/// it has something, which is one record (16 kB) at most. Datagrams: sends all of it as one record, or nothing;
+/// BGL_SSL_E_ARGUMENT (EMSGSIZE) if it is more than bgl_ssl_socket_max_datagram.
 ///
 /// buf: len bytes; not kept.
 /// n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.
