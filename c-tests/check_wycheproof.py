@@ -20,6 +20,7 @@ def load(path):
     size, handle, text, data = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p
     flag, status = ctypes.c_bool, ctypes.c_int32
     for name, result, arguments in [
+        ("bgl_evp_get_ciphers", size, [data, size]),
         ("bgl_ssl_hmac_init", handle, [text, data, size]),
         ("bgl_ssl_hmac_update", status, [handle, data, size]),
         ("bgl_ssl_hmac_digest", size, [handle, data, size]),
@@ -50,6 +51,10 @@ def load(path):
 
 class Rejected(Exception):
     pass
+
+
+class Missing(Exception):
+    """This OpenSSL was built without the algorithm."""
 
 
 def accepted(result):
@@ -83,13 +88,16 @@ def wrong(group, test, matches):
 class Suites:
     def __init__(self, library):
         self.c = library
+        names = ctypes.create_string_buffer(32768)
+        library.bgl_evp_get_ciphers(names, len(names))
+        self.ciphers = set(names.value.lower().split(b":"))
 
     def cipher(self, name, key, iv, tag_size, encrypt, aad, text, tag=None):
         """The other text and the tag."""
         c, written, out = self.c, ctypes.c_size_t(), ctypes.create_string_buffer(len(text) + SLACK)
         handle = c.bgl_ssl_cipher_init_aead(name, key, len(key), iv, len(iv), tag_size, encrypt)
         if not handle:
-            raise Rejected("init")
+            raise Rejected("init") if name in self.ciphers else Missing(name.decode())
         try:
             if aad:
                 accepted(c.bgl_ssl_cipher_add_aad(handle, aad, len(aad)))
@@ -245,7 +253,11 @@ def main():
             print(f"skip wycheproof_{name}: {path.name}")
             continue
         groups = json.loads(path.read_text())["testGroups"]
-        problems = [p for group in groups for test in group["tests"] if (p := wrong(group, test, matches))]
+        try:
+            problems = [p for group in groups for test in group["tests"] if (p := wrong(group, test, matches))]
+        except Missing as algorithm:
+            print(f"skip wycheproof_{name}: an OpenSSL with {algorithm}")
+            continue
         print(f"not ok wycheproof_{name}: {len(problems)} vectors, {problems[0]}" if problems else f"ok wycheproof_{name}")
 
 

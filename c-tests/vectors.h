@@ -4,6 +4,7 @@
 #define VECTORS_H
 
 #include <stdarg.h>
+#include <strings.h>
 
 #include "harness.h"
 
@@ -92,6 +93,19 @@ static inline char *pem_public_key(struct bytes der)
     }
     sprintf(to, "\n-----END PUBLIC KEY-----\n");
     return pem;
+}
+
+/* Whether a list of names, separated by colons, has this name, letter case ignored. Distributors build OpenSSL without
+ * some algorithms; those that it lists must work, or be refused as the other tests say. */
+static inline bool is_listed(size_t (*list)(char *, size_t), const char *name)
+{
+    static char names[32768];
+    CHECK(list(names, sizeof names) < sizeof names);
+    char *rest = names, *one;
+    while ((one = strsep(&rest, ":")) != NULL)
+        if (strcasecmp(one, name) == 0)
+            return true;
+    return false;
 }
 
 /* What a shell command prints, its final line end cut; in a buffer that the next call fills anew. */

@@ -16,6 +16,8 @@ use super::lock;
 
 /// The longest prime that is computed with: time grows with its third power.
 const MAX_BITS: usize = 10_000;
+/// The shortest prime of a group that is used: OpenSSL 3's limit.
+const MIN_BITS: usize = 512;
 
 /// Which of the numbers.
 #[derive(Clone, Copy)]
@@ -131,6 +133,15 @@ impl Dh {
         Ok(group)
     }
 
+    /// The group, if it is fit for use at all.
+    fn usable_group(&self) -> Result<Group> {
+        let group = self.group()?;
+        match group.p.bits() {
+            MIN_BITS.. => Ok(group),
+            bits => Err(Error::new(Code::Config, format!("the prime p has {bits} bits, less than {MIN_BITS}"))),
+        }
+    }
+
     fn prime(&self) -> Result<Bn> {
         let p = self.needed(Number::P, "prime p")?;
         match p.bits() {
@@ -147,8 +158,8 @@ impl Dh {
 
     /// Makes a new group, with a safe prime of so many bits.
     pub fn generate_parameters(&self, bits: c_int, generator: c_int) -> Result<()> {
-        if !usize::try_from(bits).is_ok_and(|bits| (512..=MAX_BITS).contains(&bits)) {
-            return Err(Error::argument(format!("a prime of {bits} bits: 512 to {MAX_BITS} are possible")));
+        if !usize::try_from(bits).is_ok_and(|bits| (MIN_BITS..=MAX_BITS).contains(&bits)) {
+            return Err(Error::argument(format!("a prime of {bits} bits: {MIN_BITS} to {MAX_BITS} are possible")));
         }
         if generator < 2 {
             return Err(Error::argument(format!("the generator {generator} is less than 2")));
@@ -170,7 +181,7 @@ impl Dh {
 
     /// Makes one's own keys; to a private key that is set, the public one.
     pub fn generate_key(&self) -> Result<()> {
-        let group = self.group()?;
+        let group = self.usable_group()?;
         let (public, private) = match self.get(Number::Private)? {
             None => dh::generate_key(&group)?,
             Some(private) => (public_key(&group, &private)?, private),
@@ -215,7 +226,7 @@ impl Dh {
 
     /// The secret shared with the owner of the public key `peer`: as many bytes as the prime has.
     pub fn compute_key(&self, peer: &Bn) -> Result<Vec<u8>> {
-        let group = self.group()?;
+        let group = self.usable_group()?;
         let private = self.needed(Number::Private, "private key")?;
         if let Some(fault) = self.check_public_key(peer)? {
             let what = match fault {

@@ -29,7 +29,7 @@ pub fn hkdf(name: &CStr, secret: &[u8], salt: &[u8], info: &[u8], key: &mut [u8]
     }
     let extracted = hmac(&md, salt, &[secret])?;
     let mut block = Vec::new();
-    for (piece, number) in key.chunks_mut(md.size()).zip(1u8..) {
+    for (piece, number) in key.chunks_mut(md.size()).zip(1..=u8::MAX) {
         block = hmac(&md, &extracted, &[&block, info, &[number]])?;
         for (to, from) in piece.iter_mut().zip(&block) {
             *to = *from;

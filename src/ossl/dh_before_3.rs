@@ -75,7 +75,13 @@ pub fn named_group(name: &CStr) -> Result<Option<Group>> {
     // SAFETY: the name is NUL-terminated; a new key or NULL.
     let dh = unsafe { evp_sys::DH_new_by_nid(evp_sys::OBJ_sn2nid(name.as_ptr())) };
     queue::clear();
-    if dh.is_null() { Ok(None) } else { Key::from_owned(dh)?.group().map(Some) }
+    if dh.is_null() {
+        return Ok(None);
+    }
+    // OpenSSL 1.1.1 knows groups with safe primes only, and does not tell the order.
+    let mut group = Key::from_owned(dh)?.group()?;
+    group.q = Some(group.p.less_one()?.half()?);
+    Ok(Some(group))
 }
 
 /// A new public and private key.
