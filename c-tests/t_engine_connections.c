@@ -24,10 +24,11 @@ TEST_TABLE(pieces, sizes)
     check_shaken(&pair);
     CHECK_STRING("fine", verify_error(pair.client));
     char data[20000];
+    size_t length = it->piece == 1 ? 1000 : sizeof data; /* a byte at a time is slow under valgrind */
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (char)(i * 7);
-    transfer(&pair, pair.client, pair.server, data, sizeof data);
-    transfer(&pair, pair.server, pair.client, data, sizeof data);
+    transfer(&pair, pair.client, pair.server, data, length);
+    transfer(&pair, pair.server, pair.client, data, length);
     free_pair(&pair);
     bgl_ssl_ctx_free(client);
     bgl_ssl_ctx_free(server);
