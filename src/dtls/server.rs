@@ -284,7 +284,11 @@ impl DatagramServer {
             };
         }
         let socket = slot.take();
-        self.half_open().remove(token);
+        {
+            let mut table = self.half_open();
+            table.remove(token);
+            self.set_timer(&table)?;
+        }
         if let Some(socket) = &socket {
             socket.with_fd(|fd| self.events.forget(fd));
             socket.set_nonblocking(false);

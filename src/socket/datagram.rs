@@ -239,9 +239,10 @@ impl Tls {
 
     /// When a connection over datagrams has something to do by itself.
     pub(super) fn timer(&mut self) -> Deadline {
-        let Some(idle) = self.datagrams.as_ref().map(|datagrams| datagrams.idle) else {
+        if self.datagrams.is_none() {
             return Deadline::NEVER;
-        };
+        }
+        let idle = self.idle_limit();
         let heard = self.ssl.datagrams().map(|datagrams| datagrams.heard());
         let silence = Deadline(idle.and_then(|idle| heard.and_then(|heard| heard.checked_add(idle))));
         match self.ssl.retransmission() {
@@ -268,9 +269,14 @@ impl Tls {
         }
     }
 
+    /// How long the peer may be silent; a handshake has a limit of its own.
+    fn idle_limit(&self) -> Limit {
+        self.datagrams.as_ref().and_then(|datagrams| datagrams.idle).filter(|_| self.ssl.is_handshaken())
+    }
+
     /// Fails for good if the peer has been silent for longer than it may.
     fn tell_silence(&mut self) -> Result<()> {
-        let Some(idle) = self.datagrams.as_ref().and_then(|datagrams| datagrams.idle) else {
+        let Some(idle) = self.idle_limit() else {
             return Ok(());
         };
         let silent = self.ssl.datagrams().map_or(Duration::ZERO, |datagrams| datagrams.heard().elapsed());
