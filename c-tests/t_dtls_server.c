@@ -10,7 +10,7 @@
 static bgl_ssl_config_t *over_datagrams(bgl_ssl_config_t *config)
 {
     CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_DTLSV1));
-    CHECK_OK(bgl_ssl_config_set_retransmission_timeout(config, 100 * MS));
+    CHECK_OK(bgl_ssl_config_set_retransmission_timeout(config, 100 * MS * slowness()));
     CHECK_OK(bgl_ssl_config_set_close_timeout(config, 100 * MS));
     return config;
 }
