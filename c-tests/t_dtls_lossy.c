@@ -173,7 +173,7 @@ static bgl_ssl_config_t *for_a_bad_network(bgl_ssl_config_t *config)
 /* Echoes until the peer has gone or is silent. */
 static void serve_badly_connected(bgl_ssl_socket_t *socket, void *data)
 {
-    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 2 * SECOND));
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, SECOND));
     serve_echo(socket, data);
 }
 
@@ -207,7 +207,7 @@ static const struct plan plans[] = {
 
 TEST_TABLE(handshake_and_data_survive, plans)
 {
-    enum { SEEDS = 8 };
+    enum { SEEDS = 6 };
     struct service service;
     bgl_ssl_config_t *client = for_a_bad_network(client_config()), *server = for_a_bad_network(server_config("good"));
     set_certificate(client, "client");
