@@ -324,20 +324,21 @@ impl Socket {
         let deadline = self.deadline(LimitKind::Read);
         let wait = self.waits(deadline);
         let Some(_turn) = self.reading.take(wait)? else { return Ok(Step::WantRead) };
-        if self.medium() == Medium::Datagrams {
-            return self.drive(wait, |tls| {
-                if self.read_closed.load(SeqCst) { Ok(Step::Eof) } else { tls.read_record(buffer) }
-            });
-        }
-        if matches!(wait, Wait::Until(_)) && self.lock().expects_to_wait() {
-            self.wait(Readiness::READ, deadline)?;
+        if matches!(wait, Wait::Until(_)) {
+            let timer = self.lock().expects_to_wait();
+            if let Some(timer) = timer {
+                self.wait_or_timer(Readiness::READ, deadline, timer)?;
+            }
         }
         self.drive(wait, |tls| {
             // The kernel's end of file is not the peer's, and must not reach OpenSSL.
             if self.read_closed.load(SeqCst) {
                 return Ok(Step::Eof);
             }
-            let step = tls.ssl.read(buffer);
+            let step = match self.medium() {
+                Medium::Stream => tls.ssl.read(buffer),
+                Medium::Datagrams => tls.read_record(buffer),
+            };
             if matches!(step, Ok(Step::WantRead)) {
                 tls.patience = PATIENCE;
             }
@@ -469,10 +470,15 @@ impl Socket {
             };
             let Wait::Until(deadline) = wait else { return Ok(outcome) };
             want.writable |= !flushed;
-            match self.wait(want, deadline.or_sooner(timer)) {
-                Err(error) if error.code == Code::Timeout && !deadline.has_passed() => {}
-                waited => waited?,
-            }
+            self.wait_or_timer(want, deadline, timer)?;
+        }
+    }
+
+    /// Waits, and no longer than until the connection has something to do by itself.
+    fn wait_or_timer(&self, want: Readiness, deadline: Deadline, timer: Deadline) -> Result<()> {
+        match self.wait(want, deadline.or_sooner(timer)) {
+            Err(error) if error.code == Code::Timeout && !deadline.has_passed() => Ok(()),
+            waited => waited,
         }
     }
 
@@ -683,16 +689,17 @@ impl Tls {
     }
 
     /// Whether a read had better wait for the peer before it looks: only where nothing else can be its answer.
-    fn expects_to_wait(&mut self) -> bool {
+    /// Then it says when the connection has something to do by itself.
+    fn expects_to_wait(&mut self) -> Option<Deadline> {
         if self.patience == 0
             || self.check_usable().is_err()
             || self.ssl.may_have_answer()
             || !self.ssl.io().is_quiet()
         {
-            return false;
+            return None;
         }
         self.patience -= 1;
-        true
+        Some(self.timer())
     }
 
     /// Keeps a failure that ended the connection for later calls.

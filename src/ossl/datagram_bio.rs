@@ -104,6 +104,11 @@ impl State {
         std::mem::take(&mut self.trouble)
     }
 
+    /// Whether nothing is to be told or read before the network has something new.
+    pub fn is_quiet(&self) -> bool {
+        self.trouble == 0 && self.hello.is_none() && self.first.is_none() && !self.too_large
+    }
+
     /// When the peer was last heard.
     pub fn heard(&self) -> Instant {
         self.heard

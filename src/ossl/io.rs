@@ -53,11 +53,11 @@ impl Io<'_> {
         }
     }
 
-    /// Whether nothing but the peer's next bytes can be the answer to a read. Over datagrams timers can be, too.
+    /// Whether nothing but the peer's next bytes, or a timer, can be the answer to a read.
     pub fn is_quiet(&self) -> bool {
         match self {
             Io::Stream(stream) => stream.is_quiet(),
-            Io::Datagram(_) => false,
+            Io::Datagram(datagrams) => datagrams.is_quiet(),
         }
     }
 
