@@ -263,6 +263,12 @@ static bool is_wanted(const char *name, int argc, char **argv)
     return argc < 2;
 }
 
+bool openssl_is_warm(void)
+{
+    const char *watcher = getenv("BGLSSL_TEST_MEMCHECK");
+    return watcher && strcmp(watcher, "valgrind") == 0;
+}
+
 /* Under valgrind a program is slow the first time: what the cases do, their parent does once, and they inherit what
  * valgrind and OpenSSL have learnt by that. */
 static void warm_up(void)
@@ -280,8 +286,7 @@ static void warm_up(void)
 int main(int argc, char **argv)
 {
     bool good = true;
-    const char *watcher = getenv("BGLSSL_TEST_MEMCHECK");
-    if (watcher && strcmp(watcher, "valgrind") == 0)
+    if (openssl_is_warm())
         warm_up();
     for (const struct test_case *test = first_test; test; test = test->next)
         if (is_wanted(test->name, argc, argv))

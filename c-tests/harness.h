@@ -104,6 +104,8 @@ bgl_ssl_error_t last_error(void);
 int64_t now_us(void);
 int slowness(void);
 bool memory_is_watched(void);
+/* Whether OpenSSL has been used before the case began, and read its configuration and environment by then. */
+bool openssl_is_warm(void);
 
 /* ---- files and certificates ---- */
 
