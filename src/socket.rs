@@ -27,7 +27,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub use crate::ossl::ssl::Step;
@@ -57,16 +57,16 @@ struct Tls {
     failure: Option<Error>,
     /// Whether the writing half has been shut down.
     write_closed: bool,
-    /// How many more reads wait before they look.
-    patience: u8,
+    /// Whether nothing was read since the last write: then the next read is for the peer's answer.
+    answer_due: bool,
     /// What a connection over datagrams has beside that.
     datagrams: Option<datagram::State>,
 }
 
-/// What `patience` is set to when a read has looked in vain. Where messages go back and forth, every read comes before
-/// its answer, and looking first costs a system call and OpenSSL's work for nothing. In a stream the data are nearly
-/// always there, and it is the waiting that costs; so now and then a read looks first, to find out which it is.
-const PATIENCE: u8 = 16;
+/// How long a read that follows a read looks again before it sleeps: about as long as it takes to fall asleep and be
+/// woken. Without it a reader that is a little faster than its peer sleeps once a record, and each of the peer's writes
+/// has to wake it.
+const MOMENT: Duration = Duration::from_micros(5);
 
 /// How long a socket whose reading half is shut down waits before it looks whether the peer has sent something that
 /// TLS itself needs.
@@ -205,7 +205,7 @@ impl Socket {
             unsent: false,
             failure: None,
             write_closed: false,
-            patience: 0,
+            answer_due: true,
             datagrams,
         };
         tls.set_up_datagrams(config)?;
@@ -339,8 +339,8 @@ impl Socket {
                 Medium::Stream => tls.ssl.read(buffer),
                 Medium::Datagrams => tls.read_record(buffer),
             };
-            if matches!(step, Ok(Step::WantRead)) {
-                tls.patience = PATIENCE;
+            if matches!(step, Ok(Step::Done(_))) {
+                tls.answer_due = false;
             }
             step
         })
@@ -362,10 +362,11 @@ impl Socket {
         let wait = self.waits(self.deadline(LimitKind::Write));
         let all = matches!(wait, Wait::Until(_));
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
-        if self.medium() == Medium::Datagrams {
-            return self.drive(wait, |tls| tls.write_record(data, written));
-        }
         self.drive(wait, |tls| {
+            tls.answer_due = true;
+            if self.medium() == Medium::Datagrams {
+                return tls.write_record(data, written);
+            }
             let step = tls.write(data, written, all)?;
             if all {
                 // What was taken will go out, whatever this call reports.
@@ -451,7 +452,7 @@ impl Socket {
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
     fn drive<T>(&self, wait: Wait, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
         loop {
-            let (outcome, flushed, timer) = {
+            let (outcome, flushed, timer, more_is_near) = {
                 let mut tls = self.lock();
                 tls.check_usable()?;
                 let outcome = match self.medium() {
@@ -461,7 +462,7 @@ impl Socket {
                 let outcome = outcome.map_err(|error| tls.fail(error))?;
                 // Reading may have left something to send: a key update, an alert.
                 let flushed = tls.flush().unwrap_or(true);
-                (outcome, flushed, tls.timer())
+                (outcome, flushed, tls.timer(), flushed && !tls.answer_due)
             };
             let mut want = match outcome {
                 Step::WantRead => Readiness::READ,
@@ -470,8 +471,30 @@ impl Socket {
             };
             let Wait::Until(deadline) = wait else { return Ok(outcome) };
             want.writable |= !flushed;
+            if more_is_near && want == Readiness::READ && self.is_readable_in_a_moment()? {
+                continue;
+            }
             self.wait_or_timer(want, deadline, timer)?;
         }
+    }
+
+    /// Whether the peer's next bytes come within MOMENT.
+    fn is_readable_in_a_moment(&self) -> Result<bool> {
+        let fd = self.fd().ok_or_else(closed)?;
+        let began = Instant::now();
+        // The kernel calls a socket whose reading half is shut down readable always.
+        while !self.read_closed.load(SeqCst) {
+            if posix::poll_one(fd.as_fd(), Readiness::READ, Some(began))
+                .map_err(|error| Error::io(&error))?
+                .readable
+            {
+                return Ok(true);
+            }
+            if began.elapsed() >= MOMENT {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     /// Waits, and no longer than until the connection has something to do by itself.
@@ -688,17 +711,17 @@ impl Tls {
         }
     }
 
-    /// Whether a read had better wait for the peer before it looks: only where nothing else can be its answer.
-    /// Then it says when the connection has something to do by itself.
+    /// Whether a read had better wait for the peer before it looks, which would cost a system call and OpenSSL's work
+    /// for nothing: only where nothing else can be its answer. Then it says when the connection has something to do by
+    /// itself.
     fn expects_to_wait(&mut self) -> Option<Deadline> {
-        if self.patience == 0
+        if !self.answer_due
             || self.check_usable().is_err()
             || self.ssl.may_have_answer()
             || !self.ssl.io().is_quiet()
         {
             return None;
         }
-        self.patience -= 1;
         Some(self.timer())
     }
 
