@@ -27,6 +27,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -71,6 +72,10 @@ const MOMENT: Duration = Duration::from_micros(5);
 /// How long a socket whose reading half is shut down waits before it looks whether the peer has sent something that
 /// TLS itself needs.
 const BLIND_WAIT: Duration = Duration::from_millis(5);
+
+/// How long a flooded reader lets the other threads have the lock. Just to let it go is not enough: they would have to
+/// be faster than the next bytes.
+const RESPITE: Duration = Duration::from_millis(1);
 
 /// The limits that can change while the socket is in use, in microseconds; 0 is none.
 struct LiveLimits {
@@ -452,7 +457,7 @@ impl Socket {
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
     fn drive<T>(&self, wait: Wait, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
         loop {
-            let (outcome, flushed, timer, more_is_near) = {
+            let (outcome, flushed, flooded, timer, more_is_near) = {
                 let mut tls = self.lock();
                 tls.check_usable()?;
                 let outcome = match self.medium() {
@@ -462,7 +467,7 @@ impl Socket {
                 let outcome = outcome.map_err(|error| tls.fail(error))?;
                 // Reading may have left something to send: a key update, an alert.
                 let flushed = tls.flush().unwrap_or(true);
-                (outcome, flushed, tls.timer(), flushed && !tls.answer_due)
+                (outcome, flushed, tls.ssl.io().is_exhausted(), tls.timer(), flushed && !tls.answer_due)
             };
             let mut want = match outcome {
                 Step::WantRead => Readiness::READ,
@@ -470,6 +475,13 @@ impl Socket {
                 done => return Ok(done),
             };
             let Wait::Until(deadline) = wait else { return Ok(outcome) };
+            // The peer may well send without end what is of no use.
+            if deadline.has_passed() {
+                return Err(Error::timeout());
+            }
+            if flooded {
+                thread::sleep(RESPITE);
+            }
             want.writable |= !flushed;
             if more_is_near && want == Readiness::READ && self.is_readable_in_a_moment()? {
                 continue;

@@ -21,10 +21,15 @@ pub trait Transport: Sized + 'static {
     const NAME: &'static CStr;
     /// Where the method table of this kind lives.
     fn method() -> &'static OnceLock<Option<Method>>;
-    /// Receives. WouldBlock makes OpenSSL try again later.
+    /// Receives. WouldBlock makes OpenSSL try again later: once there is something to read, or, if it `waits_to_send`,
+    /// once the kernel takes something.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     /// Sends. WouldBlock makes OpenSSL try again later.
     fn write(&mut self, data: &[u8]) -> io::Result<usize>;
+    /// Whether nothing is read until something has been sent.
+    fn waits_to_send(&self) -> bool {
+        false
+    }
     /// Answers a control.
     fn control(&mut self, command: c_int) -> c_long;
 }
@@ -132,14 +137,17 @@ unsafe extern "C" fn read<T: Transport>(bio: *mut ffi::BIO, data: *mut c_char, l
     let (transport, data) = unsafe { (transport::<T>(bio), super::bytes_mut(data.cast(), len)) };
     // SAFETY: the BIO is live.
     unsafe { ffi::BIO_clear_flags(bio, ffi::BIO_FLAGS_RWS | ffi::BIO_FLAGS_SHOULD_RETRY) };
-    match transport.map(|transport| transport.read(data)) {
-        Some(Ok(n)) => n as c_int,
-        Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-            // SAFETY: the BIO is live.
-            unsafe { ffi::BIO_set_retry_read(bio) };
+    let Some(transport) = transport else { return -1 };
+    match transport.read(data) {
+        Ok(n) => n as c_int,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            // SAFETY: the BIO is live. SSL_get_error tells a read that wants to write from one that wants to read.
+            unsafe {
+                if transport.waits_to_send() { ffi::BIO_set_retry_write(bio) } else { ffi::BIO_set_retry_read(bio) }
+            };
             -1
         }
-        _ => -1,
+        Err(_) => -1,
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! It never relies on O_NONBLOCK (hosts toggle that behind our back). What the kernel does not take at once stays in
 //! `outgoing`, and OpenSSL believes it sent: so a record is never half written as far as OpenSSL knows, and a write
-//! that timed out leaves the TLS stream whole. The socket flushes `outgoing` before it gives OpenSSL more data, which
-//! bounds it to one record and the odd alert.
+//! that timed out leaves the TLS stream whole. The socket flushes `outgoing` before it gives OpenSSL more data, and
+//! nothing is read while more than `BACKLOG` is left, which bounds it to that, or to one flight of a handshake.
 
 use crate::{error::Result, posix};
 use openssl_sys as ffi;
@@ -18,6 +18,13 @@ use super::{
     custom_bio::{CustomBio, Method, Transport, borrow},
     sys,
 };
+
+/// How much one call of OpenSSL's gets to read. A call that makes something of what it reads, or has a whole message of
+/// a handshake to collect, ends before; one that is flooded with key updates, say, would not, and keeps the lock.
+const ALLOWANCE: usize = 128 * 1024;
+
+/// How many of our answers may wait for a peer that reads nothing, but goes on asking, before it is not listened to.
+const BACKLOG: usize = 64 * 1024;
 
 /// What the BIO knows: the descriptor, bytes not yet sent, and how the last system calls went.
 pub struct State {
@@ -38,6 +45,8 @@ pub struct State {
     /// The first bytes that the peer sent, which tell whether it speaks TLS at all.
     first: [u8; 8],
     received: usize,
+    /// How much more OpenSSL gets to read in the call under way.
+    allowance: usize,
 }
 
 impl State {
@@ -52,6 +61,7 @@ impl State {
             reading_shut: false,
             first: [0; 8],
             received: 0,
+            allowance: ALLOWANCE,
         }
     }
 
@@ -73,6 +83,20 @@ impl State {
     /// Whether nothing is left to send, and nothing has ended.
     pub fn is_quiet(&self) -> bool {
         self.outgoing.is_empty() && !self.eof && self.recv_errno == 0 && self.send_errno == 0
+    }
+
+    /// A call of OpenSSL's begins.
+    pub fn begin_call(&mut self) {
+        self.allowance = ALLOWANCE;
+    }
+
+    /// Whether the latest call of OpenSSL's read so much that it was ended.
+    pub fn is_exhausted(&self) -> bool {
+        self.allowance == 0
+    }
+
+    fn unsent(&self) -> usize {
+        self.outgoing.len().saturating_sub(self.sent)
     }
 
     /// Hands as much of `outgoing` to the kernel as it takes. Ok(true) if nothing is left.
@@ -198,7 +222,20 @@ impl Transport for State {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.recv(buffer)
+        if self.unsent() > BACKLOG {
+            // How it failed is told by the socket's next flush.
+            let _ = self.flush();
+        }
+        if self.waits_to_send() || self.is_exhausted() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let n = self.recv(buffer)?;
+        self.allowance = self.allowance.saturating_sub(n);
+        Ok(n)
+    }
+
+    fn waits_to_send(&self) -> bool {
+        self.unsent() > BACKLOG
     }
 
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
@@ -211,7 +248,7 @@ impl Transport for State {
             ffi::BIO_CTRL_EOF => c_long::from(self.eof),
             // The socket flushes; OpenSSL only has to believe it.
             ffi::BIO_CTRL_FLUSH | sys::BIO_CTRL_DUP => 1,
-            sys::BIO_CTRL_WPENDING => self.outgoing.len().saturating_sub(self.sent) as c_long,
+            sys::BIO_CTRL_WPENDING => self.unsent() as c_long,
             _ => 0,
         }
     }

@@ -61,6 +61,21 @@ impl Io<'_> {
         }
     }
 
+    /// A call of OpenSSL's begins.
+    pub fn begin_call(self) {
+        if let Io::Stream(stream) = self {
+            stream.begin_call();
+        }
+    }
+
+    /// Whether the latest call of OpenSSL's read so much that it was ended.
+    pub fn is_exhausted(&self) -> bool {
+        match self {
+            Io::Stream(stream) => stream.is_exhausted(),
+            Io::Datagram(_) => false,
+        }
+    }
+
     /// Reads past TLS, to drain what nobody wants any more.
     pub fn recv(self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {

@@ -310,6 +310,7 @@ impl Ssl {
         let mut byte = 0u8;
         let mut n = 0;
         queue::clear();
+        self.io().begin_call();
         // SAFETY: `byte` is writable for one byte.
         let result = unsafe { sys::SSL_peek_ex(self.ptr(), (&raw mut byte).cast(), 1, &mut n) };
         self.untold = self.outcome(result, ()).err();
@@ -383,6 +384,7 @@ impl Ssl {
             return Err(Error::new(Code::State, "the connection has already failed"));
         }
         queue::clear();
+        self.io().begin_call();
         let (result, value) = call(self);
         self.outcome(result, value)
     }

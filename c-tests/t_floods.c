@@ -1,0 +1,232 @@
+/* Peers that send without end what is of no use to the reader: key updates of TLS 1.3, ten thousands at once. OpenSSL
+ * reads on and on for as long as there is one more, so deadlines and other threads must not depend on its stopping. */
+#include <dlfcn.h>
+#include <stdatomic.h>
+
+#include "harness.h"
+
+/* Our own library never floods, so the peer is OpenSSL's, without its header: what is built in may be another version. */
+struct openssl {
+    void *(*TLS_server_method)(void);
+    void *(*SSL_CTX_new)(void *);
+    int (*SSL_CTX_use_certificate_chain_file)(void *, const char *);
+    int (*SSL_CTX_use_PrivateKey_file)(void *, const char *, int);
+    void (*SSL_CTX_free)(void *);
+    void *(*SSL_new)(void *);
+    void (*SSL_free)(void *);
+    int (*SSL_set_fd)(void *, int);
+    int (*SSL_accept)(void *);
+    void (*SSL_set0_wbio)(void *, void *);
+    int (*SSL_key_update)(void *, int);
+    int (*SSL_do_handshake)(void *);
+    void *(*BIO_s_mem)(void);
+    void *(*BIO_new)(void *);
+    long (*BIO_ctrl)(void *, int, long, void *);
+};
+
+enum { FILETYPE_PEM = 1, NOT_REQUESTED = 0, REQUESTED = 1, CTRL_INFO = 3 };
+
+static void load(struct openssl *it)
+{
+    static const char *const names[] = {"libssl.so.4", "libssl.so.3", "libssl.so.1.1"};
+    void *library = NULL;
+    for (size_t i = 0; i < COUNT(names) && !library; i++)
+        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        skip_test("the system's libssl");
+#define LOAD(name) *(void **)&it->name = dlsym(library, #name)
+    LOAD(TLS_server_method);
+    LOAD(SSL_CTX_new);
+    LOAD(SSL_CTX_use_certificate_chain_file);
+    LOAD(SSL_CTX_use_PrivateKey_file);
+    LOAD(SSL_CTX_free);
+    LOAD(SSL_new);
+    LOAD(SSL_free);
+    LOAD(SSL_set_fd);
+    LOAD(SSL_accept);
+    LOAD(SSL_set0_wbio);
+    LOAD(SSL_key_update);
+    LOAD(SSL_do_handshake);
+    LOAD(BIO_s_mem);
+    LOAD(BIO_new);
+    LOAD(BIO_ctrl);
+    if (!it->BIO_ctrl || !it->SSL_key_update)
+        skip_test("a libssl of 1.1.1 or later");
+}
+
+struct flood {
+    int fd;
+    int updates;
+    int kind;
+    struct openssl openssl;
+    pthread_t thread;
+    /* How many bytes there are, once they are there, and how many of them have been sent. */
+    atomic_long total;
+    atomic_long sent;
+};
+
+/* Accepts, makes its key updates, and sends them as fast as the socket takes them. */
+static void *flood_peer(void *data)
+{
+    struct flood *it = data;
+    struct openssl *o = &it->openssl;
+    void *ctx = o->SSL_CTX_new(o->TLS_server_method());
+    CHECK(ctx && o->SSL_CTX_use_certificate_chain_file(ctx, pki("good.pem")) == 1);
+    CHECK(o->SSL_CTX_use_PrivateKey_file(ctx, pki("good.key"), FILETYPE_PEM) == 1);
+    void *ssl = o->SSL_new(ctx);
+    CHECK(ssl && o->SSL_set_fd(ssl, it->fd) == 1);
+    CHECK_INT(1, o->SSL_accept(ssl));
+    void *bio = o->BIO_new(o->BIO_s_mem());
+    o->SSL_set0_wbio(ssl, bio);
+    for (int i = 0; i < it->updates; i++)
+        CHECK(o->SSL_key_update(ssl, it->kind) == 1 && o->SSL_do_handshake(ssl) == 1);
+    char *bytes;
+    long left = o->BIO_ctrl(bio, CTRL_INFO, 0, &bytes);
+    CHECK(left > 0);
+    it->total = left;
+    while (left > 0) {
+        ssize_t n = send(it->fd, bytes, left < 4096 ? (size_t)left : 4096, MSG_NOSIGNAL);
+        if (n <= 0)
+            break; /* the test has seen enough */
+        bytes += n;
+        left -= n;
+        it->sent += n;
+    }
+    o->SSL_free(ssl);
+    o->SSL_CTX_free(ctx);
+    return NULL;
+}
+
+/* A client whose peer begins to flood it. */
+static bgl_ssl_socket_t *begin_flood(struct flood *it, int updates, int kind, int fds[2])
+{
+    memset(it, 0, sizeof *it);
+    load(&it->openssl);
+    it->fd = fds[1];
+    it->updates = updates;
+    it->kind = kind;
+    it->thread = start_thread(flood_peer, it);
+    bgl_ssl_config_t *config = client_config();
+    bgl_ssl_socket_t *client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(config, fds[0], "localhost", 0));
+    bgl_ssl_config_free(config);
+    close(fds[0]);
+    while (it->sent == 0)
+        usleep(1000);
+    return client;
+}
+
+/* The flood is not over: whoever came back did so because it was time, and not because there was nothing left. */
+static void check_still_flooding(const struct flood *it)
+{
+    if (it->sent >= it->total)
+        FAIL("all %ld bytes have been taken", (long)it->total);
+}
+
+static void end_flood(struct flood *it, bgl_ssl_socket_t *client)
+{
+    bgl_ssl_socket_free(client);
+    join_thread(it->thread);
+    close(it->fd);
+}
+
+TEST(a_flood_of_key_updates_does_not_move_the_read_deadline)
+{
+    struct flood flood;
+    char byte;
+    size_t n;
+    int fds[2];
+    local_pair(fds);
+    bgl_ssl_socket_t *client = begin_flood(&flood, 60000, NOT_REQUESTED, fds);
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(client, 10 * MS));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(client, &byte, 1, &n));
+    check_still_flooding(&flood);
+    end_flood(&flood, client);
+}
+
+TEST(a_flood_of_key_updates_does_not_keep_a_non_blocking_reader)
+{
+    struct flood flood;
+    char byte;
+    size_t n;
+    int fds[2];
+    local_pair(fds);
+    bgl_ssl_socket_t *client = begin_flood(&flood, 60000, NOT_REQUESTED, fds);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(client, true));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(client, &byte, 1, &n));
+    check_still_flooding(&flood);
+    CHECK_INT(0, (long long)bgl_ssl_socket_pending(client));
+    check_still_flooding(&flood);
+    end_flood(&flood, client);
+}
+
+struct reader {
+    const bgl_ssl_socket_t *socket;
+    atomic_bool begun;
+    bgl_ssl_status_t status;
+};
+
+static void *read_one(void *data)
+{
+    struct reader *it = data;
+    char byte;
+    size_t n;
+    it->begun = true;
+    it->status = bgl_ssl_socket_read(it->socket, &byte, 1, &n);
+    return NULL;
+}
+
+TEST(a_flooded_reader_lets_other_threads_write_and_close)
+{
+    struct flood flood;
+    size_t n;
+    int fds[2];
+    local_pair(fds);
+    struct reader reader = {.socket = begin_flood(&flood, 60000, NOT_REQUESTED, fds)};
+    bgl_ssl_socket_t *client = (bgl_ssl_socket_t *)reader.socket;
+    pthread_t thread = start_thread(read_one, &reader);
+    while (!reader.begun)
+        usleep(1000);
+    CHECK_OK(bgl_ssl_socket_write(client, "x", 1, &n));
+    check_still_flooding(&flood);
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(client, 0));
+    CHECK_OK(bgl_ssl_socket_close(client));
+    check_still_flooding(&flood);
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, reader.status);
+    end_flood(&flood, client);
+}
+
+/* Each of these updates asks for one in return. A peer that reads none of the answers must not fill our memory. */
+TEST(a_peer_that_asks_without_end_and_reads_nothing_is_not_listened_to_any_more)
+{
+    struct flood flood;
+    char byte, answers[4096];
+    size_t n;
+    int fds[2], rounds = 0;
+    local_pair(fds);
+    tiny_buffers(fds[0]);
+    bgl_ssl_socket_t *client = begin_flood(&flood, 20000, REQUESTED, fds);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(client, true));
+    bgl_ssl_status_t status;
+    while ((status = bgl_ssl_socket_read(client, &byte, 1, &n)) == BGL_SSL_WANT_READ) {
+        if (flood.sent == flood.total && ++rounds > 100)
+            FAIL("%ld bytes of requests have been taken", (long)flood.total);
+        usleep(1000);
+    }
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, status);
+    check_still_flooding(&flood);
+    /* A blocking read waits, rather than to turn in circles. */
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(client, false));
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(client, 50 * MS));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(client, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(client, true));
+    /* Once it reads again, it is listened to again. */
+    long before = flood.sent;
+    while (flood.sent < flood.total && flood.sent < before + 100000) {
+        while (recv(flood.fd, answers, sizeof answers, MSG_DONTWAIT) > 0)
+            continue;
+        status = bgl_ssl_socket_read(client, &byte, 1, &n);
+        CHECK(status == BGL_SSL_WANT_READ || status == BGL_SSL_WANT_WRITE);
+    }
+    end_flood(&flood, client);
+}
