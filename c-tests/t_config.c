@@ -310,6 +310,20 @@ TEST(unknown_client_certificate_modes_are_argument_errors)
     bgl_ssl_config_free(config);
 }
 
+/* A list that nobody is asked for would let everybody in. */
+TEST(an_accepted_list_that_no_client_is_asked_for_is_refused)
+{
+    bgl_ssl_config_t *config = server_config("good");
+    set_accepted(config, "client.pem");
+    CHECK_OK(bgl_ssl_config_set_client_certificate(config, BGL_SSL_CLIENT_CERTIFICATE_NONE));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(config));
+    CHECK_MESSAGE("accepted");
+    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_listen(config, "127.0.0.1", 0, 5, AF_INET));
+    CHECK_OK(bgl_ssl_config_set_client_certificate(config, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED));
+    CHECK_OK(bgl_ssl_config_freeze(config));
+    bgl_ssl_config_free(config);
+}
+
 TEST(frees_in_any_order_are_fine)
 {
     bgl_ssl_config_t *config = server_config("good");

@@ -129,7 +129,8 @@
 #define BGL_SSL_CLIENT_CERTIFICATE_AUTO 0
 
 /**
- * Clients are not asked for a certificate.
+ * Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config is
+ * frozen.
  */
 #define BGL_SSL_CLIENT_CERTIFICATE_NONE 1
 
@@ -1133,8 +1134,8 @@ void bgl_ssl_config_free(bgl_ssl_config_t *config);
 /**
  * Freezes a config now, so that what does not fit together is found before any connection is made.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_CONFIG or BGL_SSL_E_UNSUPPORTED if OpenSSL refuses a setting, and then the config is
- * not frozen; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the disk that holds the system's CA
+ * Returns BGL_SSL_OK; BGL_SSL_E_CONFIG or BGL_SSL_E_UNSUPPORTED if settings contradict one another or OpenSSL refuses
+ * one, and then the config is not frozen; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the disk that holds the system's CA
  * certificates.
  *
  * Precondition: config is NULL or live.
@@ -1226,7 +1227,7 @@ bgl_ssl_status_t bgl_ssl_config_set_ca_certificates(bgl_ssl_config_t *config,
 
 /**
  * Sets the list of certificates one of which the peer must present, beside what else is verified. A server with such a
- * list asks its clients for a certificate.
+ * list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is set.
  *
  * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references of
  * its own.
@@ -1844,7 +1845,7 @@ bool bgl_ssl_socketp(const void *handle);
 /**
  * Listens for TLS clients.
  *
- * config: needs a certificate by the time clients come; frozen by this.
+ * config: frozen by this. Without a certificate every handshake will fail.
  * name: the host name or address to listen on; NULL for every interface.
  * port: 1 to 65535, or 0 for any that is free (see bgl_ssl_server_port).
  * backlog: how many clients may wait, as for listen(2).
@@ -1872,7 +1873,7 @@ bgl_ssl_server_t *bgl_ssl_listen(const bgl_ssl_config_t *config,
  * Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
  * BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ...); and the failures of
  * the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
- * closed, and the server goes on. Any thread. Blocks no longer than timeout and then the config's handshake timeout,
+ * closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread. Blocks no longer than timeout and then the config's handshake timeout,
  * and after a failed handshake its close timeout. See accept(2).
  *
  * Precondition: server is NULL or live, out NULL or writable.

@@ -170,6 +170,18 @@ impl Config {
         Ok(())
     }
 
+    /// Fails for settings that contradict one another.
+    fn check(&self) -> Result<()> {
+        if self.accepted.is_some() && self.client_certificate == ClientCertificate::None {
+            return Err(Error::new(
+                Code::Config,
+                "a list of accepted certificates was set, and clients are not to be asked for any: it would accept \
+                 everybody",
+            ));
+        }
+        Ok(())
+    }
+
     /// What the peer's certificate must be for an end of this role.
     pub fn peer_policy(&self, role: Role) -> PeerPolicy {
         let listed = !self.cas.is_empty() || self.accepted.is_some();
@@ -243,6 +255,7 @@ impl ConfigHandle {
         if let Some(frozen) = self.frozen.get() {
             return Ok(frozen.clone());
         }
+        draft.check()?;
         let frozen = Arc::new(Frozen { config: draft.clone(), context: Context::shared(&draft)? });
         Ok(self.frozen.get_or_init(|| frozen).clone())
     }

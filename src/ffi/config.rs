@@ -38,7 +38,8 @@ impl Handle for bgl_ssl_config_t {
 /// Clients are required to present a certificate if CA certificates or accepted certificates are set; else they are not
 /// asked. The default.
 pub const BGL_SSL_CLIENT_CERTIFICATE_AUTO: i32 = 0;
-/// Clients are not asked for a certificate.
+/// Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config is
+/// frozen.
 pub const BGL_SSL_CLIENT_CERTIFICATE_NONE: i32 = 1;
 /// Clients are asked; one without a certificate is served all the same.
 pub const BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL: i32 = 2;
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn bgl_ssl_config_free(config: *mut bgl_ssl_config_t) {
 
 /// Freezes a config now, so that what does not fit together is found before any connection is made.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_CONFIG or BGL_SSL_E_UNSUPPORTED if OpenSSL refuses a setting, and then the config is
-/// not frozen; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the disk that holds the system's CA
+/// Returns BGL_SSL_OK; BGL_SSL_E_CONFIG or BGL_SSL_E_UNSUPPORTED if settings contradict one another or OpenSSL refuses
+/// one, and then the config is not frozen; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the disk that holds the system's CA
 /// certificates.
 ///
 /// Precondition: config is NULL or live.
@@ -259,7 +260,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_certificates(
 }
 
 /// Sets the list of certificates one of which the peer must present, beside what else is verified. A server with such a
-/// list asks its clients for a certificate.
+/// list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is set.
 ///
 /// certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references of
 /// its own.
