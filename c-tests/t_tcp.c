@@ -409,6 +409,10 @@ TEST(a_server_without_a_certificate_says_so_at_accept)
     CHECK_INT(1, service.refused);
     if (!strstr(service.last_refusal.message, "certificate"))
         FAIL("the message does not speak of a certificate: %s", service.last_refusal.message);
+    CHECK_INT(BGL_SSL_E_CONFIG, service.last_refusal.code);
+    CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, service.last_refusal.phase);
+    if (!strstr(service.last_refusal.message, "127.0.0.1:"))
+        FAIL("the message does not name the client: %s", service.last_refusal.message);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(config);
 }

@@ -172,7 +172,9 @@ impl Socket {
     pub fn accepted(frozen: &Arc<Frozen>, fd: OwnedFd) -> Result<Socket> {
         let _ = posix::set_no_delay(fd.as_fd());
         let peer = peer_text(&fd);
-        Socket::over(frozen, fd, Role::Server, None, peer)?.start(Deadline::NEVER)
+        Socket::over(frozen, fd, Role::Server, None, peer.clone())
+            .map_err(|error| error.during(Phase::Handshake, format_args!("TLS handshake with {peer}")))?
+            .start(Deadline::NEVER)
     }
 
     fn over(

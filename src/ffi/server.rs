@@ -31,7 +31,7 @@ pub const BGL_SSL_NO_WAIT: i64 = -1;
 
 /// Listens for TLS clients.
 ///
-/// config: needs a certificate by the time clients come; frozen by this.
+/// config: frozen by this. Without a certificate every handshake will fail.
 /// name: the host name or address to listen on; NULL for every interface.
 /// port: 1 to 65535, or 0 for any that is free (see bgl_ssl_server_port).
 /// backlog: how many clients may wait, as for listen(2).
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn bgl_ssl_listen(
 /// Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
 /// BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ...); and the failures of
 /// the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
-/// closed, and the server goes on. Any thread. Blocks no longer than timeout and then the config's handshake timeout,
+/// closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread. Blocks no longer than timeout and then the config's handshake timeout,
 /// and after a failed handshake its close timeout. See accept(2).
 ///
 /// Precondition: server is NULL or live, out NULL or writable.
