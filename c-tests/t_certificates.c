@@ -22,6 +22,16 @@ TEST(fault_9_pem_file_keeps_the_order_of_its_certificates)
     bgl_ssl_certificate_list_free(list);
 }
 
+TEST(fault_9_pem_file_misses_none_that_has_settings_of_trust)
+{
+    bgl_ssl_certificate_list_t *list = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("trusted-then-root.pem")));
+    CHECK_INT(2, (long long)bgl_ssl_certificate_list_length(list));
+    bgl_ssl_certificate_t *first = MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_list_get(list, 0));
+    CHECK_STRING("good", bgl_ssl_certificate_subject(first));
+    bgl_ssl_certificate_free(first);
+    bgl_ssl_certificate_list_free(list);
+}
+
 TEST(fault_9_certificates_of_a_list_outlive_it)
 {
     bgl_ssl_certificate_list_t *list = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("three.pem")));
@@ -254,6 +264,8 @@ static const struct source same_certificate[] = {
     {"crlf", "crlf.pem", BGL_SSL_FORMAT_PEM},
     {"key_first", "key-then-certificates.pem", BGL_SSL_FORMAT_PEM},
     {"others_after", "three.pem", BGL_SSL_FORMAT_AUTO},
+    {"byte_order_mark", "byte-order-mark.pem", BGL_SSL_FORMAT_AUTO},
+    {"with_settings_of_trust", "trusted.pem", BGL_SSL_FORMAT_AUTO},
 };
 
 TEST_TABLE(certificate_is_read_from_file_and_memory_in, same_certificate)
@@ -287,6 +299,7 @@ static const struct bad_source bad_certificates[] = {
     {"empty", "empty.pem", BGL_SSL_FORMAT_AUTO, "empty.pem"},
     {"words", "words.pem", BGL_SSL_FORMAT_AUTO, "words.pem"},
     {"key_where_a_certificate_is_expected", "good.key", BGL_SSL_FORMAT_AUTO, "key"},
+    {"request_where_a_certificate_is_expected", "request.pem", BGL_SSL_FORMAT_AUTO, "it holds: CERTIFICATE REQUEST"},
     {"der_as_pem", "good.der", BGL_SSL_FORMAT_PEM, "good.der"},
     {"pem_as_der", "good.pem", BGL_SSL_FORMAT_DER, "good.pem"},
 };
@@ -490,6 +503,8 @@ TEST(key_after_ec_parameters_is_found)
 
 static const struct key_source bad_keys[] = {
     {"certificate_where_a_key_is_expected", "good.pem", BGL_SSL_FORMAT_AUTO, NULL, "certificate"},
+    {"certificate_after_a_byte_order_mark", "byte-order-mark.pem", BGL_SSL_FORMAT_AUTO, NULL, "certificate"},
+    {"openssh_key", "openssh.key", BGL_SSL_FORMAT_AUTO, NULL, "it holds: OPENSSH PRIVATE KEY"},
     {"public_key", "good.pub", BGL_SSL_FORMAT_AUTO, NULL, "good.pub"},
     {"words", "words.pem", BGL_SSL_FORMAT_AUTO, NULL, "words.pem"},
     {"empty", "empty.pem", BGL_SSL_FORMAT_AUTO, NULL, "empty.pem"},

@@ -40,16 +40,24 @@ pub fn lacks(wanted: &str, data: &[u8]) -> Error {
     let holds = match labels.as_slice() {
         [] if data.is_empty() => "it is empty".to_string(),
         [] => "it holds no PEM".to_string(),
-        labels if labels.iter().any(|label| label.contains(&wanted.to_uppercase())) => "it is damaged".to_string(),
+        labels if labels.iter().any(|label| is_kind_of(label, wanted)) => "it is damaged".to_string(),
         labels => format!("it holds: {}", labels.join(", ")),
     };
     Error::new(Code::Config, format!("no {wanted} found: {holds}"))
 }
 
+/// Whether a label is that of what is wanted, such as "RSA PRIVATE KEY" of a private key. A "CERTIFICATE REQUEST" is no
+/// certificate, and OpenSSH's private keys are none of OpenSSL's.
+fn is_kind_of(label: &str, wanted: &str) -> bool {
+    label.ends_with(&wanted.to_uppercase()) && !label.starts_with("OPENSSH ")
+}
+
 /// The labels of the BEGIN lines, each once.
 fn labels(data: &[u8]) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
-    for line in data.split(|byte| *byte == b'\n') {
+    // Editors put a byte order mark in front, which OpenSSL passes over.
+    let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+    for line in data.split(|byte| matches!(byte, b'\n' | b'\r')) {
         let label = line.strip_prefix(b"-----BEGIN ").map(String::from_utf8_lossy);
         let label = label.as_deref().and_then(|label| label.trim_end().strip_suffix("-----"));
         if let Some(label) = label.filter(|label| !labels.iter().any(|known| known == label)) {

@@ -157,6 +157,11 @@ quietly openssl ecparam -name prime256v1 -genkey -out ec-parameters-first.key
 quietly openssl pkey -in good.key -outform DER -out good.key.der
 quietly openssl pkcs8 -topk8 -in good.key -v2 aes-256-cbc -passout pass:secret -outform DER -out good-encrypted.key.der
 quietly openssl pkey -in good.key -pubout -out good.pub
+cat >openssh.key <<'END'
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+-----END OPENSSH PRIVATE KEY-----
+END
 
 # Certificates in every dress.
 quietly openssl x509 -in good.pem -outform DER -out good.der
@@ -174,6 +179,13 @@ cat good.pem half.pem >good-then-half.pem
 printf '' >empty.pem
 printf 'no certificate at all\n' >words.pem
 cat good.pem intermediate.pem root.pem >three.pem
+quietly openssl x509 -in good.pem -trustout -addtrust serverAuth -out trusted.pem
+cat trusted.pem root.pem >trusted-then-root.pem
+quietly openssl req -new -key good.key -subj /CN=good -out request.pem
+{
+    printf '\357\273\277'
+    cat good.pem
+} >byte-order-mark.pem
 
 p12() { # NAME PASSPHRASE OPTIONS...
     name=$1 pass=$2

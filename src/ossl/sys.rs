@@ -160,6 +160,12 @@ unsafe extern "C" {
     pub fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
     pub fn SSL_set_bio(ssl: *mut SSL, rbio: *mut BIO, wbio: *mut BIO);
     pub fn SSL_is_init_finished(ssl: *const SSL) -> c_int;
+    pub fn PEM_read_bio_X509_AUX(
+        bio: *mut BIO,
+        x: *mut *mut X509,
+        callback: Option<super::pkey::PassphraseCallback>,
+        user: *mut c_void,
+    ) -> *mut X509;
     pub fn X509_NAME_print_ex(out: *mut BIO, name: *const X509_NAME, indent: c_int, flags: c_ulong) -> c_int;
     pub fn X509_STORE_CTX_get0_cert(ctx: *mut X509_STORE_CTX) -> *mut X509;
     pub fn X509_check_private_key(cert: *const X509, key: *const EVP_PKEY) -> c_int;

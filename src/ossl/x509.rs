@@ -119,12 +119,14 @@ impl X509 {
         }
     }
 
-    /// Reads the next certificate of a PEM text. None at its end.
+    /// Reads the next certificate of a PEM text, be it OpenSSL's kind with settings of trust behind it ("TRUSTED
+    /// CERTIFICATE"). None at its end.
     pub fn next_from_pem(pem: &MemReader<'_>) -> Result<Option<X509>> {
         queue::clear();
         // SAFETY: the BIO is live; the callback refuses to give a password rather than ask the terminal for one.
         let x509 = unsafe {
-            ffi::PEM_read_bio_X509(pem.as_ptr(), ptr::null_mut(), Some(super::pkey::no_passphrase), ptr::null_mut())
+            let ask = Some(super::pkey::no_passphrase as super::pkey::PassphraseCallback);
+            sys::PEM_read_bio_X509_AUX(pem.as_ptr(), ptr::null_mut(), ask, ptr::null_mut())
         };
         // SAFETY: a new certificate, or NULL.
         if let Some(x509) = unsafe { X509::from_owned(x509) } {
