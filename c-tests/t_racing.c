@@ -138,6 +138,30 @@ TEST(a_dead_ipv6_path_does_not_delay_ipv4_for_long)
     bgl_ssl_config_free(server);
 }
 
+/* The system has no way to a broadcast address, and says so at once: that takes none of the time of those behind it. */
+TEST(addresses_without_a_path_do_not_delay_the_others)
+{
+    static const char *several[33] = {"::1"};
+    struct service service;
+    struct silent_port silent;
+    check_ipv6();
+    for (size_t i = 1; i < COUNT(several) - 2; i++)
+        several[i] = "255.255.255.255";
+    several[COUNT(several) - 2] = "127.0.0.1";
+    bgl_ssl_config_t *server = server_config("good");
+    bgl_ssl_config_t *client = racing_client(60 * SECOND);
+    start_service(&service, server, 1, serve_echo, NULL);
+    open_silent_port(&silent, AF_INET6, service.port);
+    addresses = several;
+    int64_t began = now_us();
+    check_reached(client, service.port, AF_UNSPEC, "127.0.0.1");
+    CHECK(now_us() - began < 4 * SECOND);
+    end_service(&service);
+    close_silent_port(&silent);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
 TEST(a_dead_ipv4_path_does_not_delay_ipv6_for_long)
 {
     static const char *const both[] = {"127.0.0.1", "::1", NULL};

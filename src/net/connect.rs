@@ -56,21 +56,21 @@ fn race(addresses: &[SocketAddr], deadline: Deadline) -> Result<OwnedFd> {
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut failure = None;
     loop {
-        let mut more = false;
         if let Some(address) = waiting.next() {
             match posix::start_connect(address) {
                 Ok(fd) => attempts.push(Attempt { fd, address: *address }),
-                Err(error) => keep_first(&mut failure, address, &error),
+                Err(error) => {
+                    // The others need no time to show that they are better.
+                    keep_first(&mut failure, address, &error);
+                    continue;
+                }
             }
-            more = waiting.len() > 0;
-        }
-        if attempts.is_empty() && !more {
-            return Err(failure.unwrap_or_else(|| Error::new(Code::Resolve, "no address")));
         }
         if attempts.is_empty() {
-            continue;
+            return Err(failure.unwrap_or_else(|| Error::new(Code::Resolve, "no address")));
         }
-        let turn = if more { Deadline::after(Some(ATTEMPT_DELAY)).or_sooner(deadline) } else { deadline };
+        let turn =
+            if waiting.len() > 0 { Deadline::after(Some(ATTEMPT_DELAY)).or_sooner(deadline) } else { deadline };
         if let Some(winner) = first_connected(&mut attempts, &mut failure, turn)? {
             return Ok(winner);
         }
