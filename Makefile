@@ -116,6 +116,10 @@ clean: ## remove everything that was built
 
 # --- Bigloo ----------------------------------------------------------------------------------------------------
 
-bigloo install-bigloo check-bigloo: lib
+bigloo: lib ## build the Scheme library, for the bigloo of BIGLOO
+install-bigloo: lib ## install the Scheme library into that bigloo's directories
+uninstall-bigloo: ## remove what install-bigloo put there
+check-bigloo: lib ## run the tests of the Scheme library
+
 bigloo install-bigloo uninstall-bigloo bigloo-check-env check-bigloo:
 	$(MAKE) -C bigloo $@ BIGLOO=$(BIGLOO)
