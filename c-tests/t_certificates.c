@@ -596,7 +596,23 @@ TEST(pkcs12_gives_its_other_certificates)
     free(data);
     CHECK_STRING("chained-alone", bgl_ssl_certificate_subject(bag.cert));
     CHECK_INT(3, (long long)bgl_ssl_certificate_list_length(bag.chain));
+    static const char *const order[] = {"good", "intermediate", "root"};
+    for (size_t i = 0; i < COUNT(order); i++) {
+        bgl_ssl_certificate_t *other = MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_list_get(bag.chain, i));
+        CHECK_STRING(order[i], bgl_ssl_certificate_subject(other));
+        bgl_ssl_certificate_free(other);
+    }
     free_bag(&bag);
+}
+
+TEST(pkcs12_with_an_old_cipher_does_not_blame_the_passphrase)
+{
+    struct bag bag = {NULL, NULL, NULL};
+    if (bgl_ssl_pkcs12_from_file(pki("old-cipher.p12"), "secret", &bag.key, &bag.cert, &bag.chain) == BGL_SSL_OK)
+        skip_test("an OpenSSL without RC2");
+    CHECK_INT(BGL_SSL_E_CONFIG, last_error().code);
+    CHECK_MESSAGE("old cipher");
+    CHECK(!strstr(last_error().message, "passphrase"));
 }
 
 TEST(pkcs12_without_passphrase_takes_null_and_empty)

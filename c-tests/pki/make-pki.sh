@@ -196,6 +196,11 @@ p12 good secret -inkey good.key -in good.pem
 p12 chained secret -inkey chained.key -in chained-alone.pem -certfile three.pem
 p12 no-passphrase '' -inkey good.key -in good.pem
 p12 certificates-only secret -nokeys -in good.pem
+# RC2, as everybody wrote it before OpenSSL 3.
+case $(openssl version) in
+'OpenSSL 1.'*) p12 old-cipher secret -inkey good.key -in good.pem ;;
+*) p12 old-cipher secret -legacy -inkey good.key -in good.pem ;;
+esac
 
 python3 "$here/odd_names.py" good.der good.key root.key
 cp good.key nul-in-host-name.key

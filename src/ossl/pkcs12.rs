@@ -41,9 +41,20 @@ pub fn parse(der: &[u8], passphrase: Option<&CStr>) -> Result<Contents> {
     };
     // SAFETY: the stack is new or NULL.
     let chain = unsafe { owned_stack(chain.cast()) };
-    queue::check(done, Code::Config, "the PKCS#12 cannot be opened: is the passphrase right?")?;
+    if done != 1 {
+        return Err(unopened(queue::take()));
+    }
     queue::clear();
     Ok(Contents { key, certificate, chain })
+}
+
+/// The passphrase is to blame unless OpenSSL says better.
+fn unopened(entry: Option<queue::Entry>) -> Error {
+    let what = match &entry {
+        Some(entry) if entry.is_unsupported() => "the PKCS#12 uses an old cipher that this OpenSSL lacks",
+        _ => "the PKCS#12 cannot be opened: is the passphrase right?",
+    };
+    queue::error_from(entry, Code::Config, what)
 }
 
 /// # Safety
@@ -60,6 +71,9 @@ unsafe fn owned_stack(stack: *mut std::ffi::c_void) -> Vec<X509> {
         }
         sys::OPENSSL_sk_free(stack);
     }
-    all.reverse();
+    // OpenSSL 1.1.1 has them the other way round.
+    if cfg!(ossl300) {
+        all.reverse();
+    }
     all
 }

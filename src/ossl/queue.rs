@@ -20,6 +20,11 @@ impl Entry {
         ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_SSL && ffi::ERR_GET_REASON(self.code) == reason
     }
 
+    /// Whether it says that no provider has an algorithm.
+    pub fn is_unsupported(&self) -> bool {
+        ffi::ERR_GET_REASON(self.code) == sys::ERR_R_UNSUPPORTED
+    }
+
     /// Whether a private key is of the certificate's kind, but not its own.
     pub fn is_key_mismatch(&self) -> bool {
         ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_X509

@@ -8,6 +8,8 @@ use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
 
 pub const ERR_LIB_SSL: c_int = 20;
 pub const ERR_LIB_X509: c_int = 11;
+/// Of OpenSSL 3: a reason that all its libraries share.
+pub const ERR_R_UNSUPPORTED: c_int = (2 << 18) | 268;
 pub const X509_R_KEY_VALUES_MISMATCH: c_int = 116;
 pub const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
 pub const SSL_AD_REASON_OFFSET: c_int = 1000;
