@@ -55,7 +55,7 @@ impl Certificate {
         if !format.is_pem(data) {
             return X509::from_der(data).map(Certificate::new);
         }
-        let reader = MemReader::new(data)?;
+        let reader = MemReader::new(pem::without_mark(data))?;
         X509::next_from_pem(&reader)?.map(Certificate::new).ok_or_else(|| pem::lacks("certificate", data))
     }
 
@@ -67,7 +67,7 @@ impl Certificate {
 
     /// All certificates of a PEM text, in its order; at least one.
     pub fn all_from_pem(data: &[u8]) -> Result<Vec<Certificate>> {
-        let reader = MemReader::new(data)?;
+        let reader = MemReader::new(pem::without_mark(data))?;
         let mut all = Vec::new();
         while let Some(x509) = X509::next_from_pem(&reader)? {
             all.push(Certificate::new(x509));

@@ -34,6 +34,11 @@ impl Format {
     }
 }
 
+/// The text behind the byte order mark that some editors put in front, and that not every OpenSSL passes over.
+pub fn without_mark(data: &[u8]) -> &[u8] {
+    data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data)
+}
+
 /// The error for PEM data without what was wanted ("certificate"), which says what it holds instead.
 pub fn lacks(wanted: &str, data: &[u8]) -> Error {
     let labels = labels(data);
@@ -55,9 +60,7 @@ fn is_kind_of(label: &str, wanted: &str) -> bool {
 /// The labels of the BEGIN lines, each once.
 fn labels(data: &[u8]) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
-    // Editors put a byte order mark in front, which OpenSSL passes over.
-    let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
-    for line in data.split(|byte| matches!(byte, b'\n' | b'\r')) {
+    for line in without_mark(data).split(|byte| matches!(byte, b'\n' | b'\r')) {
         let label = line.strip_prefix(b"-----BEGIN ").map(String::from_utf8_lossy);
         let label = label.as_deref().and_then(|label| label.trim_end().strip_suffix("-----"));
         if let Some(label) = label.filter(|label| !labels.iter().any(|known| known == label)) {

@@ -34,7 +34,7 @@ impl PrivateKey {
         if !format.is_pem(data) {
             return Pkey::from_der(data, passphrase).map(PrivateKey);
         }
-        Pkey::from_pem(data, passphrase).map(PrivateKey).map_err(|error| better(error, data))
+        Pkey::from_pem(pem::without_mark(data), passphrase).map(PrivateKey).map_err(|error| better(error, data))
     }
 }
 
