@@ -310,6 +310,23 @@ TEST(unknown_client_certificate_modes_are_argument_errors)
     bgl_ssl_config_free(config);
 }
 
+TEST(ciphers_that_do_not_fit_the_version_are_found_before_any_connection)
+{
+    bgl_ssl_config_t *config = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_TLSV1_3));
+    CHECK_OK(bgl_ssl_config_set_cipher_suites(config, ""));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(config));
+    CHECK_MESSAGE("cipher");
+    CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_SSLV23)); /* servers have TLS 1.2 left */
+    CHECK_OK(bgl_ssl_config_freeze(config));
+    bgl_ssl_config_free(config);
+    config = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_TLSV1_1));
+    CHECK_OK(bgl_ssl_config_set_cipher_list(config, "ECDHE-RSA-AES128-GCM-SHA256"));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(config));
+    bgl_ssl_config_free(config);
+}
+
 /* A list that nobody is asked for would let everybody in. */
 TEST(an_accepted_list_that_no_client_is_asked_for_is_refused)
 {

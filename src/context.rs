@@ -3,7 +3,7 @@
 use crate::{
     certificate::Certificate,
     config::{Config, Identity, Verify},
-    error::Result,
+    error::{Code, Error, Result},
     ossl::{
         ctx::{Ctx, SystemCas},
         x509::X509,
@@ -150,6 +150,11 @@ fn build(key: &Key) -> Result<Ctx> {
     }
     if let Some(suites) = &key.cipher_suites {
         ctx.set_cipher_suites(suites)?;
+    }
+    let own_ciphers = key.cipher_list.is_some() || key.cipher_suites.is_some();
+    // With several versions it is clients only that OpenSSL wants to have a cipher for the highest.
+    if own_ciphers && bounds.min == bounds.max && !datagram && !ctx.has_fitting_ciphers() {
+        return Err(Error::new(Code::Config, "none of the ciphers is one for the protocol version"));
     }
     if let Some(groups) = &key.groups {
         ctx.set_groups(groups)?;

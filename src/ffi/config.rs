@@ -427,7 +427,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_alpn(
 }
 
 /// Sets the ciphers for TLS 1.2 and before, in OpenSSL's notation (openssl-ciphers(1)), such as "HIGH:!aNULL". A bad
-/// list is found when the config is frozen (BGL_SSL_E_CONFIG).
+/// list, or one without a cipher for the only protocol version, is found when the config is frozen (BGL_SSL_E_CONFIG).
 ///
 /// list: NULL for OpenSSL's default.
 ///

@@ -16,6 +16,7 @@ pub const SSL_AD_REASON_OFFSET: c_int = 1000;
 pub const SSL_R_UNEXPECTED_EOF_WHILE_READING: c_int = 294;
 pub const SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: c_int = 199;
 pub const SSL_R_READ_TIMEOUT_EXPIRED: c_int = 312;
+pub const SSL_R_NO_CIPHERS_AVAILABLE: c_int = 181;
 pub const SSL_R_NO_PROTOCOLS_AVAILABLE: c_int = 191;
 pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
