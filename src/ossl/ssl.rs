@@ -89,6 +89,8 @@ struct Hooks {
     policy: PeerPolicy,
     alpn: Vec<u8>,
     refusal: Cell<Option<Refusal>>,
+    /// The code by which OpenSSL says that the certificate is for somebody else, if it is.
+    wrong_name: Cell<Option<c_int>>,
     panicked: Cell<bool>,
     dtls: dtls::DtlsHooks,
 }
@@ -142,8 +144,14 @@ impl Ssl {
             return Err(queue::error(Code::NoMemory, "cannot make an SSL"));
         };
         let mode = verify_mode(role, &policy);
-        let hooks =
-            Hooks { policy, alpn, refusal: Cell::new(None), panicked: Cell::new(false), dtls: Default::default() };
+        let hooks = Hooks {
+            policy,
+            alpn,
+            refusal: Cell::new(None),
+            wrong_name: Cell::new(None),
+            panicked: Cell::new(false),
+            dtls: Default::default(),
+        };
         let hooks = NonNull::from(Box::leak(Box::new(hooks)));
         // SAFETY: the SSL is ours, and takes the BIO over; the hooks outlive the SSL.
         let stored = unsafe {
@@ -445,7 +453,7 @@ impl Ssl {
                 "the peer's certificate is not among the accepted ones".to_string(),
                 sys::X509_V_ERR_CERT_REJECTED,
             ),
-            Refusal::Chain(reason @ (sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH)) => {
+            Refusal::Chain(reason) if is_wrong_name(reason) => {
                 (Code::Name, format!("the peer's certificate is not for \"{}\"", self.expected), reason)
             }
             Refusal::Chain(reason) => {
@@ -597,29 +605,64 @@ fn guarded(hooks: &Hooks, failed: c_int, body: impl FnOnce() -> c_int) -> c_int 
     })
 }
 
-/// Decides about the peer's certificate. OpenSSL calls this once it has the peer's chain.
-pub unsafe extern "C" fn verify_callback(store: *mut ffi::X509_STORE_CTX, _: *mut c_void) -> c_int {
-    // SAFETY: OpenSSL passes a live store context, whose ex_data leads to its SSL.
-    let hooks = unsafe {
+/// The Hooks of the connection whose peer's certificate is being verified.
+///
+/// # Safety
+/// `store` is live, and OpenSSL's for an SSL.
+unsafe fn hooks_of_store<'a>(store: *mut ffi::X509_STORE_CTX) -> Option<&'a Hooks> {
+    // SAFETY: the caller vouches for the store context, whose ex_data leads to its SSL.
+    unsafe {
         let ssl = ffi::X509_STORE_CTX_get_ex_data(store, sys::SSL_get_ex_data_X509_STORE_CTX_idx());
         hooks(ssl.cast())
-    };
-    match hooks {
+    }
+}
+
+/// Decides about the peer's certificate. OpenSSL calls this once it has the peer's chain.
+pub unsafe extern "C" fn verify_callback(store: *mut ffi::X509_STORE_CTX, _: *mut c_void) -> c_int {
+    // SAFETY: OpenSSL passes a live store context.
+    match unsafe { hooks_of_store(store) } {
         // SAFETY: the store context is live.
         Some(hooks) => guarded(hooks, 0, || unsafe { judge(store, hooks) }),
         None => 0,
     }
 }
 
+/// Notes that a certificate is for somebody else, and lets OpenSSL go on: it looks at the names before it looks at times
+/// and signatures, and who hears of a wrong name shall know that the rest is right.
+unsafe extern "C" fn note_wrong_name(ok: c_int, store: *mut ffi::X509_STORE_CTX) -> c_int {
+    // SAFETY: OpenSSL passes a live store context.
+    let (reason, hooks) = unsafe { (ffi::X509_STORE_CTX_get_error(store), hooks_of_store(store)) };
+    match hooks {
+        Some(hooks) if ok == 0 && is_wrong_name(reason) => {
+            hooks.wrong_name.set(Some(reason));
+            1
+        }
+        _ => ok,
+    }
+}
+
+fn is_wrong_name(reason: c_int) -> bool {
+    matches!(reason, sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH)
+}
+
 /// # Safety
 /// `store` is live, and holds the peer's chain.
 unsafe fn judge(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
-    // SAFETY: the caller vouches for the store context.
-    let (trusted, reason) = unsafe {
+    hooks.wrong_name.set(None);
+    // SAFETY: the caller vouches for the store context; the callback has the type that OpenSSL asks for.
+    let reason = unsafe {
+        sys::X509_STORE_CTX_set_verify_cb(store, Some(note_wrong_name));
         let trusted = sys::X509_verify_cert(store) == 1;
-        (trusted, ffi::X509_STORE_CTX_get_error(store))
+        match hooks.wrong_name.get().filter(|_| trusted) {
+            Some(wrong_name) => {
+                ffi::X509_STORE_CTX_set_error(store, wrong_name);
+                Some(wrong_name)
+            }
+            None if trusted => None,
+            None => Some(ffi::X509_STORE_CTX_get_error(store)),
+        }
     };
-    if hooks.policy.chain && !trusted {
+    if let Some(reason) = reason.filter(|_| hooks.policy.chain) {
         let reason = if reason == 0 { sys::X509_V_ERR_UNSPECIFIED } else { reason };
         hooks.refusal.set(Some(Refusal::Chain(reason)));
         return 0;

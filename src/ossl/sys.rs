@@ -170,6 +170,10 @@ unsafe extern "C" {
         user: *mut c_void,
     ) -> *mut X509;
     pub fn X509_NAME_print_ex(out: *mut BIO, name: *const X509_NAME, indent: c_int, flags: c_ulong) -> c_int;
+    pub fn X509_STORE_CTX_set_verify_cb(
+        ctx: *mut X509_STORE_CTX,
+        cb: Option<unsafe extern "C" fn(c_int, *mut X509_STORE_CTX) -> c_int>,
+    );
     pub fn X509_STORE_CTX_get0_cert(ctx: *mut X509_STORE_CTX) -> *mut X509;
     pub fn X509_check_private_key(cert: *const X509, key: *const EVP_PKEY) -> c_int;
     pub fn X509_get_default_cert_dir() -> *const c_char;
