@@ -1,0 +1,28 @@
+/* What is measured: the scenarios, and what one is. */
+#ifndef BENCH_SCENARIO_H
+#define BENCH_SCENARIO_H
+
+#include "side.h"
+
+typedef struct scenario scenario_t;
+
+/* Whose clients wait, before they close, until the server has said goodbye as well. bglssl's do by default. */
+typedef enum { BOTH_WAIT, NONE_WAITS, BGLSSL_WAITS } goodbye_t;
+
+struct scenario {
+  const char *name, *unit;
+  void (*server)(const scenario_t *, const side_t *, void *server, int result_fd);
+  void (*client)(const scenario_t *, const side_t *, void *client, int port, int result_fd);
+  bool server_measures; /* which of the two writes the result */
+  bool less_is_better;
+  int threads;
+  size_t count; /* connections, messages */
+  size_t size;  /* bytes of a message */
+  bool client_certificates, resume;
+  goodbye_t goodbye;
+};
+
+extern const scenario_t scenarios[];
+extern const int scenarios_count;
+
+#endif
