@@ -45,7 +45,7 @@ static measure_t measure(const scenario_t *scenario, const side_t *side, const p
   pid_t server_pid = fork();
   if (server_pid == 0) {
     alarm(DEADLINE_SECONDS);
-    void *server = side->listen(pki, scenario->client_certificates);
+    void *server = side->listen(pki, &scenario->link);
     int port = side->port(server);
     if (write(port_pipe[1], &port, sizeof port) != sizeof port) die("port", strerror(errno));
     scenario->server(scenario, side, server, result_pipe[1]);
@@ -57,7 +57,7 @@ static measure_t measure(const scenario_t *scenario, const side_t *side, const p
     close(port_pipe[1]);
     int port;
     if (read(port_pipe[0], &port, sizeof port) != sizeof port) die("client", "the server did not start");
-    void *client = side->client(pki, scenario->client_certificates);
+    void *client = side->client(pki, &scenario->link);
     scenario->client(scenario, side, client, port, result_pipe[1]);
     _exit(0);
   }

@@ -18,7 +18,8 @@ struct scenario {
   int threads;
   size_t count; /* connections, messages */
   size_t size;  /* bytes of a message */
-  bool client_certificates, resume;
+  link_t link;
+  bool resume;
   goodbye_t goodbye;
 };
 

@@ -195,6 +195,45 @@ static void echo_client(const scenario_t *scenario, const side_t *side, void *cl
   free(data);
 }
 
+/* ------------------------------------------------------------------------------------------------------- datagrams */
+
+/* The receiver acknowledges every window, and the sender is two windows ahead at most: that much fits the buffer of a
+ * socket on loopback, so nothing is lost. Should it be, one of the two waits in vain and its time limit says so. */
+enum { WINDOW = 32 };
+
+static size_t windows(const scenario_t *scenario) {
+  return (scenario->count + WINDOW - 1) / WINDOW;
+}
+
+static void flow_server(const scenario_t *scenario, const side_t *side, void *server, int result_fd) {
+  (void)result_fd;
+  char *data = calloc(1, scenario->size);
+  void *connection = side->accept(server);
+  for (size_t window = 0; window < windows(scenario); window++) {
+    for (int i = 0; i < WINDOW; i++)
+      if (side->read(connection, data, scenario->size) != scenario->size) die("server", "half a datagram");
+    side->write(connection, "k", 1);
+  }
+  if (side->read(connection, data, scenario->size) != 0) die("server", "more data than expected");
+  end_server(side, connection);
+  free(data);
+}
+
+static void flow_client(const scenario_t *scenario, const side_t *side, void *client, int port, int result_fd) {
+  char *data = calloc(1, scenario->size);
+  void *connection = side->connect(client, port);
+  char byte;
+  double start = now();
+  for (size_t window = 0; window < windows(scenario); window++) {
+    for (int i = 0; i < WINDOW; i++) side->write(connection, data, scenario->size);
+    if (window > 0) read_exactly(side, connection, &byte, 1);
+  }
+  read_exactly(side, connection, &byte, 1);
+  put_result(result_fd, (double)(windows(scenario) * WINDOW) / (now() - start));
+  end_client(scenario, side, connection);
+  free(data);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- memory */
 
 static double heap_bytes(void) {
@@ -248,9 +287,9 @@ const scenario_t scenarios[] = {
   {.name = "handshakes resumed, 1 thread", HANDSHAKES, .threads = 1, .count = 800, .resume = true},
   {.name = "handshakes resumed, 8 threads", HANDSHAKES, .threads = 8, .count = 1200, .resume = true},
   {.name = "handshakes with client certificates, 1 thread", HANDSHAKES, .threads = 1, .count = 400,
-   .client_certificates = true},
+   .link.client_certificates = true},
   {.name = "handshakes with client certificates, 8 threads", HANDSHAKES, .threads = 8, .count = 600,
-   .client_certificates = true},
+   .link.client_certificates = true},
   {.name = "bulk to the server, 16 kB writes", .unit = "MB/s", .server = upload_server, .client = upload_client,
    .count = 16384, .size = 16384},
   {.name = "bulk to the server, 1 kB writes", .unit = "MB/s", .server = upload_server, .client = upload_client,
@@ -263,6 +302,13 @@ const scenario_t scenarios[] = {
    .count = 15000, .size = 64},
   {.name = "round trips of 16 kB", .unit = "/s", .server = echo_server, .client = echo_client,
    .count = 6000, .size = 16384},
+  {.name = "DTLS handshakes full, 1 thread", HANDSHAKES, .link.datagrams = true, .threads = 1, .count = 600},
+  {.name = "DTLS round trips of 64 bytes", .unit = "/s", .server = echo_server, .client = echo_client,
+   .link.datagrams = true, .count = 30000, .size = 64},
+  {.name = "DTLS round trips of 1 kB", .unit = "/s", .server = echo_server, .client = echo_client,
+   .link.datagrams = true, .count = 30000, .size = 1024},
+  {.name = "DTLS datagrams of 1 kB to the server", .unit = "/s", .server = flow_server, .client = flow_client,
+   .link.datagrams = true, .count = 100000, .size = 1024},
   {.name = "memory of an idle connection", .unit = "kB", .server = idle_server, .client = idle_client,
    .server_measures = true, .less_is_better = true, .count = 1000},
 };

@@ -13,17 +13,26 @@ typedef struct {
 
 pki_t make_pki(void);
 
+/* What both ends of a connection agree about. */
+typedef struct {
+  bool datagrams;           /* DTLS 1.2 over UDP, not TLS 1.3 over TCP: each write is a datagram, and so is each read */
+  bool client_certificates; /* clients must show one */
+} link_t;
+
+/* How long an end waits for a datagram, which may be lost. Then the measurement has failed. */
+enum { DATAGRAM_SECONDS = 20 };
+
 typedef struct {
   const char *name;
 
-  /* A listening socket on a free port of 127.0.0.1; client_certificates: clients must show one. */
-  void *(*listen)(const pki_t *pki, bool client_certificates);
+  /* A listening socket on a free port of 127.0.0.1. */
+  void *(*listen)(const pki_t *pki, const link_t *link);
   int (*port)(void *server);
-  /* The next client, its handshake done; blocks. Any number of threads at a time. */
+  /* The next client, its handshake done; blocks. Any number of threads at a time, but one over datagrams. */
   void *(*accept)(void *server);
 
   /* Clients verify the server's chain and name, against the CA. */
-  void *(*client)(const pki_t *pki, bool client_certificate);
+  void *(*client)(const pki_t *pki, const link_t *link);
   /* A connection to localhost, its handshake done; resumes the session saved last, if one was. */
   void *(*connect)(void *client, int port);
   void (*save_session)(void *client, void *connection);

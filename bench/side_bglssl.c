@@ -39,10 +39,19 @@ static void trust(bgl_ssl_config_t *config, const char *pem) {
   bgl_ssl_certificate_free(certificate);
 }
 
-static void *server_listen(const pki_t *pki, bool client_certificates) {
+static bgl_ssl_config_t *new_config(const link_t *link) {
   bgl_ssl_config_t *config = bgl_ssl_config_new();
+  if (link->datagrams) {
+    bgl_ssl_config_set_protocol(config, BGLSSL_DTLSV1);
+    bgl_ssl_config_set_read_timeout(config, DATAGRAM_SECONDS * 1000000LL);
+  }
+  return config;
+}
+
+static void *server_listen(const pki_t *pki, const link_t *link) {
+  bgl_ssl_config_t *config = new_config(link);
   use_certificate(config, pki->server, pki->server_key);
-  if (client_certificates) trust(config, pki->ca);
+  if (link->client_certificates) trust(config, pki->ca);
   bgl_ssl_server_t *server = bgl_ssl_listen(config, "127.0.0.1", 0, 1024, AF_INET);
   if (!server) die_ssl("bgl_ssl_listen");
   bgl_ssl_config_free(config);
@@ -59,12 +68,12 @@ static void *server_accept(void *server) {
   return socket;
 }
 
-static void *new_client(const pki_t *pki, bool client_certificate) {
+static void *new_client(const pki_t *pki, const link_t *link) {
   client_t *client = calloc(1, sizeof *client);
-  client->config = bgl_ssl_config_new();
+  client->config = new_config(link);
   trust(client->config, pki->ca);
   bgl_ssl_config_set_hostname(client->config, "localhost");
-  if (client_certificate) use_certificate(client->config, pki->client, pki->client_key);
+  if (link->client_certificates) use_certificate(client->config, pki->client, pki->client_key);
   return client;
 }
 

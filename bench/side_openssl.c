@@ -1,6 +1,8 @@
-/* Raw OpenSSL as its manual uses it: one SSL_CTX for all connections, SSL_set_fd, blocking sockets. */
+/* Raw OpenSSL as its manual uses it: one SSL_CTX for all connections, SSL_set_fd, blocking sockets. What datagrams have
+ * beside that is in side_openssl_datagrams.c. */
 
 #include "side.h"
+#include "side_openssl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,14 +20,16 @@
 typedef struct {
   SSL_CTX *context;
   int fd;
+  bool datagrams;
 } server_t;
 
 typedef struct {
   SSL_CTX *context;
   SSL_SESSION *session;
+  bool datagrams;
 } client_t;
 
-static _Noreturn void die_ssl(const char *what) {
+_Noreturn void die_ssl(const char *what) {
   die(what, ERR_reason_error_string(ERR_get_error()));
 }
 
@@ -54,13 +58,23 @@ static void trust(SSL_CTX *context, const char *pem) {
   X509_free(ca);
 }
 
-static void *server_listen(const pki_t *pki, bool client_certificates) {
+static int listen_stream(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1024) != 0)
+    die("listen", strerror(errno));
+  return fd;
+}
+
+static void *server_listen(const pki_t *pki, const link_t *link) {
   server_t *server = calloc(1, sizeof *server);
   signal(SIGPIPE, SIG_IGN);
 
-  server->context = SSL_CTX_new(TLS_server_method());
+  server->datagrams = link->datagrams;
+  server->context = SSL_CTX_new(link->datagrams ? DTLS_server_method() : TLS_server_method());
+  if (link->datagrams) use_cookies(server->context);
   use_certificate(server->context, pki->server, pki->server_key);
-  if (client_certificates) {
+  if (link->client_certificates) {
     X509 *ca = certificate_of(pki->ca);
     trust(server->context, pki->ca);
     SSL_CTX_add_client_CA(server->context, ca);
@@ -69,12 +83,7 @@ static void *server_listen(const pki_t *pki, bool client_certificates) {
     /* Without it, a server that verifies its clients refuses to resume their sessions. */
     SSL_CTX_set_session_id_context(server->context, (const unsigned char *)"bench", 5);
   }
-
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (server->fd < 0 || bind(server->fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-      listen(server->fd, 1024) != 0)
-    die("listen", strerror(errno));
+  server->fd = link->datagrams ? listen_datagrams() : listen_stream();
   return server;
 }
 
@@ -91,39 +100,49 @@ static void no_delay(int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-static void *server_accept(void *handle) {
-  server_t *server = handle;
-  int fd = accept(server->fd, NULL, NULL);
+static SSL *accept_stream(SSL_CTX *context, int listener) {
+  int fd = accept(listener, NULL, NULL);
   if (fd < 0) die("accept", strerror(errno));
   no_delay(fd);
-
-  SSL *ssl = SSL_new(server->context);
+  SSL *ssl = SSL_new(context);
   SSL_set_fd(ssl, fd);
+  return ssl;
+}
+
+static void *server_accept(void *handle) {
+  server_t *server = handle;
+  SSL *ssl = server->datagrams ? accept_datagrams(server->context, server->fd)
+                               : accept_stream(server->context, server->fd);
   if (SSL_accept(ssl) != 1) die_ssl("SSL_accept");
   return ssl;
 }
 
-static void *new_client(const pki_t *pki, bool client_certificate) {
+static void *new_client(const pki_t *pki, const link_t *link) {
   client_t *client = calloc(1, sizeof *client);
   signal(SIGPIPE, SIG_IGN);
 
-  client->context = SSL_CTX_new(TLS_client_method());
+  client->datagrams = link->datagrams;
+  client->context = SSL_CTX_new(link->datagrams ? DTLS_client_method() : TLS_client_method());
   trust(client->context, pki->ca);
   SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, NULL);
-  if (client_certificate) use_certificate(client->context, pki->client, pki->client_key);
+  if (link->client_certificates) use_certificate(client->context, pki->client, pki->client_key);
   return client;
 }
 
-static void *client_connect(void *handle, int port) {
-  client_t *client = handle;
+static SSL *connect_stream(SSL_CTX *context, int port) {
   struct sockaddr_in address = {
     .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) die("connect", strerror(errno));
   no_delay(fd);
-
-  SSL *ssl = SSL_new(client->context);
+  SSL *ssl = SSL_new(context);
   SSL_set_fd(ssl, fd);
+  return ssl;
+}
+
+static void *client_connect(void *handle, int port) {
+  client_t *client = handle;
+  SSL *ssl = client->datagrams ? connect_datagrams(client->context, port) : connect_stream(client->context, port);
   SSL_set_tlsext_host_name(ssl, "localhost");
   SSL_set1_host(ssl, "localhost");
   if (client->session) SSL_set_session(ssl, client->session);
@@ -143,8 +162,11 @@ static bool resumed(void *connection) {
 static size_t read_some(void *connection, void *data, size_t size) {
   size_t n;
   if (SSL_read_ex(connection, data, size, &n) == 1) return n;
-  if (SSL_get_error(connection, 0) != SSL_ERROR_ZERO_RETURN) die_ssl("SSL_read_ex");
-  return 0;
+  switch (SSL_get_error(connection, 0)) {
+    case SSL_ERROR_ZERO_RETURN: return 0;
+    case SSL_ERROR_WANT_READ: die("SSL_read_ex", "timed out"); /* only datagrams have a limit */
+    default: die_ssl("SSL_read_ex");
+  }
 }
 
 static void write_all(void *connection, const void *data, size_t size) {
