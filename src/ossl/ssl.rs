@@ -283,12 +283,14 @@ impl Ssl {
 
     /// Reads decrypted bytes.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        self.call(|ssl| {
-            let mut n = 0;
-            // SAFETY: `buffer` is writable for its length.
-            let result = unsafe { sys::SSL_read_ex(ssl.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
-            (result, n)
-        })
+        self.call(|ssl| ssl.raw_read(buffer))
+    }
+
+    fn raw_read(&mut self, buffer: &mut [u8]) -> (c_int, usize) {
+        let mut n = 0;
+        // SAFETY: `buffer` is writable for its length.
+        let result = unsafe { sys::SSL_read_ex(self.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
+        (result, n)
     }
 
     /// Encrypts bytes, one record at most, and says how many it took.

@@ -11,7 +11,7 @@ use crate::{
         deadline::{Deadline, Limit},
         resolve::Family,
     },
-    ossl::ssl::{Role, Ssl, dtls::MAX_RECORD},
+    ossl::ssl::{Role, Ssl},
     posix,
     session::Session,
 };
@@ -297,14 +297,12 @@ impl Tls {
 
     /// Reads one record, or fails and leaves it there if the buffer is too small for it.
     pub(super) fn read_record(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        if buffer.len() < MAX_RECORD {
-            match self.ssl.peek(&mut [0; MAX_RECORD])? {
-                Step::Done(len) if len > buffer.len() => return Err(too_small(len, buffer.len())),
-                Step::Done(_) => {}
-                step => return Ok(step),
+        let step = self.ssl.read_record(buffer)?;
+        if let Step::Done(len) = step {
+            if len > buffer.len() {
+                return Err(too_small(len, buffer.len()));
             }
         }
-        let step = self.ssl.read(buffer)?;
         if let (Step::Done(_), Some(datagrams)) = (&step, &mut self.datagrams) {
             datagrams.peer_is_done = true;
         }

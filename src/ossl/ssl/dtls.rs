@@ -150,14 +150,41 @@ impl Ssl {
         }
     }
 
+    /// Reads a record and returns its length. If that is more than `buffer` has, the record stays, still to be read.
+    pub fn read_record(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        // No record is as long as this.
+        const UNKNOWN: usize = usize::MAX;
+        let step = self.call(|ssl| {
+            if buffer.len() < MAX_RECORD {
+                let (result, _) = ssl.raw_peek(&mut [0]);
+                // That is this record, and others where some came before the handshake's end.
+                if result <= 0 || !(1..=buffer.len()).contains(&ssl.decrypted()) {
+                    return (result, UNKNOWN);
+                }
+            }
+            ssl.raw_read(buffer)
+        })?;
+        if step == Step::Done(UNKNOWN) { self.read_if_it_fits(buffer) } else { Ok(step) }
+    }
+
+    /// The same, where only all of the record tells how long it is.
+    fn read_if_it_fits(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        match self.peek(&mut [0; MAX_RECORD])? {
+            Step::Done(len) if len <= buffer.len() => self.read(buffer),
+            step => Ok(step),
+        }
+    }
+
     /// Reads the next record without taking it.
     pub fn peek(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        self.call(|ssl| {
-            let mut n = 0;
-            // SAFETY: `buffer` is writable for its length.
-            let result = unsafe { sys::SSL_peek_ex(ssl.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
-            (result, n)
-        })
+        self.call(|ssl| ssl.raw_peek(buffer))
+    }
+
+    fn raw_peek(&mut self, buffer: &mut [u8]) -> (c_int, usize) {
+        let mut n = 0;
+        // SAFETY: `buffer` is writable for its length.
+        let result = unsafe { sys::SSL_peek_ex(self.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
+        (result, n)
     }
 }
 
