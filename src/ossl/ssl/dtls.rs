@@ -94,7 +94,8 @@ impl Ssl {
 
     /// Sends again what is due. Fails once OpenSSL gives up.
     pub fn retransmit(&mut self) -> Result<()> {
-        if self.failed || self.untold.is_some() {
+        // To ask first costs less than to find out by trying.
+        if self.untold.is_some() || self.retransmission().is_none_or(|left| !left.is_zero()) {
             return Ok(());
         }
         queue::clear();
