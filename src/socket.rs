@@ -77,6 +77,17 @@ const BLIND_WAIT: Duration = Duration::from_millis(5);
 /// be faster than the next bytes.
 const RESPITE: Duration = Duration::from_millis(1);
 
+/// What a step that cannot go on waits for.
+struct Pause {
+    want: Readiness,
+    /// When the connection has something to do by itself.
+    timer: Deadline,
+    /// Whether the peer has sent a great deal that was of no use.
+    flooded: bool,
+    /// Whether what is wanted may well come at once.
+    more_is_near: bool,
+}
+
 /// The limits that can change while the socket is in use, in microseconds; 0 is none.
 struct LiveLimits {
     handshake: AtomicU64,
@@ -277,6 +288,9 @@ impl Socket {
 
     /// The same, for what comes after it, which finds out by itself whether the socket is closed.
     fn handshake_first(&self) -> Result<Step<()>> {
+        if self.handshaken.load(SeqCst) {
+            return Ok(Step::Done(()));
+        }
         self.handshake_until(self.deadline(LimitKind::Handshake))
     }
 
@@ -459,7 +473,7 @@ impl Socket {
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
     fn drive<T>(&self, wait: Wait, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
         loop {
-            let (outcome, flushed, flooded, timer, more_is_near) = {
+            let (outcome, pause) = {
                 let mut tls = self.lock();
                 tls.check_usable()?;
                 let outcome = match self.medium() {
@@ -469,27 +483,30 @@ impl Socket {
                 let outcome = outcome.map_err(|error| tls.fail(error))?;
                 // Reading may have left something to send: a key update, an alert.
                 let flushed = tls.flush().unwrap_or(true);
-                (outcome, flushed, tls.ssl.io().is_exhausted(), tls.timer(), flushed && !tls.answer_due)
-            };
-            let mut want = match outcome {
-                Step::WantRead => Readiness::READ,
-                Step::WantWrite => Readiness::WRITE,
-                done => return Ok(done),
+                let want = match outcome {
+                    Step::WantRead => Readiness { writable: !flushed, ..Readiness::READ },
+                    Step::WantWrite => Readiness::WRITE,
+                    done => return Ok(done),
+                };
+                (outcome, tls.pause(want))
             };
             let Wait::Until(deadline) = wait else { return Ok(outcome) };
-            // The peer may well send without end what is of no use.
-            if deadline.has_passed() {
-                return Err(Error::timeout());
-            }
-            if flooded {
-                thread::sleep(RESPITE);
-            }
-            want.writable |= !flushed;
-            if more_is_near && want == Readiness::READ && self.is_readable_in_a_moment()? {
-                continue;
-            }
-            self.wait_or_timer(want, deadline, timer)?;
+            self.pause(&pause, deadline)?;
         }
+    }
+
+    fn pause(&self, pause: &Pause, deadline: Deadline) -> Result<()> {
+        // The peer may well send without end what is of no use.
+        if deadline.has_passed() {
+            return Err(Error::timeout());
+        }
+        if pause.flooded {
+            thread::sleep(RESPITE);
+        }
+        if pause.more_is_near && self.is_readable_in_a_moment()? {
+            return Ok(());
+        }
+        self.wait_or_timer(pause.want, deadline, pause.timer)
     }
 
     /// Whether the peer's next bytes come within MOMENT.
@@ -737,6 +754,15 @@ impl Tls {
             return None;
         }
         Some(self.timer())
+    }
+
+    fn pause(&mut self, want: Readiness) -> Pause {
+        Pause {
+            want,
+            timer: self.timer(),
+            flooded: self.ssl.io().is_exhausted(),
+            more_is_near: want == Readiness::READ && !self.answer_due,
+        }
     }
 
     /// Keeps a failure that ended the connection for later calls.
