@@ -3,11 +3,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::{
-        hmac::{self, Hmac},
-        md::Md,
-        rand,
-    },
+    ossl::{hmac, md::Md, rand},
 };
 use std::{
     collections::{HashSet, VecDeque},
@@ -125,7 +121,6 @@ fn cookie(secret: &Secret, hello: &Hello, from: &SocketAddr, to: &SocketAddr) ->
     data.push(hello.session_id.len() as u8);
     data.extend(hello.session_id);
     data.extend(hello.parameters().unwrap_or_default());
-    let mut hmac = Hmac::new(&Md::by_name(c"SHA256")?, secret)?;
-    hmac.update(&data)?;
-    hmac.finish()?.try_into().map_err(|_| Error::new(Code::Internal, "an HMAC of the wrong length"))
+    let mac = hmac::at_once(&Md::by_name(c"SHA256")?, secret, &data)?;
+    mac.try_into().map_err(|_| Error::new(Code::Internal, "an HMAC of the wrong length"))
 }

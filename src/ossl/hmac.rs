@@ -1,13 +1,13 @@
-//! HMAC (RFC 2104), by EVP's keys: the one interface that all versions of OpenSSL have.
+//! HMAC (RFC 2104), by EVP's keys: the one interface for pieces that all versions of OpenSSL have.
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
-use std::ptr;
+use std::{ffi::c_int, ptr};
 
 use super::{
     md::{Md, MdCtx},
     pkey::Pkey,
-    queue,
+    queue, sys,
 };
 
 /// A MAC in the making.
@@ -53,6 +53,22 @@ impl Hmac {
         mac.truncate(len);
         Ok(mac)
     }
+}
+
+/// The MAC of what is there as a whole. It costs a quarter of a `Hmac`, which has a key made.
+pub fn at_once(md: &Md, key: &[u8], data: &[u8]) -> Result<Vec<u8>> {
+    let mut mac = vec![0; ffi::EVP_MAX_MD_SIZE as usize];
+    let mut len = 0;
+    let key_len = c_int::try_from(key.len()).map_err(|_| Error::argument("the key is too long"))?;
+    queue::clear();
+    // SAFETY: `key` and `data` are readable for their lengths, and no digest needs more than `mac` has.
+    let done = unsafe {
+        let key = key.as_ptr().cast();
+        !sys::HMAC(md.as_ptr(), key, key_len, data.as_ptr(), data.len(), mac.as_mut_ptr(), &mut len).is_null()
+    };
+    queue::check(c_int::from(done), Code::Internal, "cannot compute an HMAC")?;
+    mac.truncate(len as usize);
+    Ok(mac)
 }
 
 /// Whether two MACs are equal, in a time that does not tell where they differ.

@@ -125,6 +125,15 @@ unsafe extern "C" {
     pub fn BIO_meth_set_destroy(m: *mut BIO_METHOD, f: Option<unsafe extern "C" fn(*mut BIO) -> c_int>) -> c_int;
     pub fn BIO_get_new_index() -> c_int;
     pub fn EVP_get_digestbyname(name: *const c_char) -> *const EVP_MD;
+    pub fn HMAC(
+        md: *const EVP_MD,
+        key: *const c_void,
+        key_len: c_int,
+        data: *const c_uchar,
+        data_len: usize,
+        mac: *mut c_uchar,
+        mac_len: *mut c_uint,
+    ) -> *mut c_uchar;
     pub fn OBJ_NAME_do_all_sorted(
         kind: c_int,
         callback: unsafe extern "C" fn(*const ObjName, *mut c_void),
