@@ -326,16 +326,43 @@ TEST(fault_17_numbers_set_and_got_are_freed_in_any_order)
     bgl_bn_free(last);
 }
 
-TEST(a_changed_copy_leaves_the_group_alone)
+TEST(a_number_that_was_got_or_set_can_still_be_changed)
 {
-    bgl_ssl_dh_t *dh = small_group(23, 0, 5);
-    bgl_ssl_bignum_t *p = bgl_dh_p(dh);
-    CHECK_OK(bgl_bn_set_word(p, 25));
+    bgl_ssl_dh_t *dh = MADE(bgl_ssl_dh_t, bgl_ssl_dh_new());
+    bgl_ssl_bignum_t *p = small(23), *g = small(0), *lent;
+    CHECK_OK(bgl_dh_pqg_set(dh, p, NULL, g));
+    CHECK_INT(BGL_SSL_DH_NOT_SUITABLE_GENERATOR, bgl_dh_check(dh));
+    lent = bgl_dh_g(dh);
+    CHECK_OK(bgl_bn_set_word(lent, 5));
     CHECK_INT(BGL_SSL_DH_FINE, bgl_dh_check(dh));
-    CHECK_OK(bgl_dh_p_set(dh, p));
+    CHECK_INT(1, (long long)bgl_bn_num_bytes(g));
+    bgl_bn_free(lent);
+    CHECK_OK(bgl_bn_set_word(p, 25));
     CHECK_INT(BGL_SSL_DH_P_NOT_PRIME, bgl_dh_check(dh));
     bgl_bn_free(p);
+    bgl_bn_free(g);
+    CHECK_INT(BGL_SSL_DH_P_NOT_PRIME, bgl_dh_check(dh));
     bgl_ssl_dh_free(dh);
+}
+
+TEST(the_numbers_of_two_groups_go_separate_ways)
+{
+    bgl_ssl_dh_t *dh = group("ffdhe2048"), *other = MADE(bgl_ssl_dh_t, bgl_ssl_dh_new());
+    bgl_ssl_bignum_t *p = bgl_dh_p(dh), *g = bgl_dh_g(dh), *key;
+    CHECK_OK(bgl_dh_pqg_set(other, p, NULL, g));
+    bgl_bn_free(p);
+    bgl_bn_free(g);
+    CHECK_OK(bgl_ssl_dh_generate_key(dh));
+    key = bgl_dh_private_key(dh);
+    CHECK_OK(bgl_dh_private_key_set(other, key));
+    bgl_bn_free(key);
+    CHECK_OK(bgl_ssl_dh_set_group(dh, "ffdhe3072"));
+    CHECK_OK(bgl_ssl_dh_generate_key(other));
+    key = bgl_dh_public_key(other);
+    CHECK_INT(256, (long long)bgl_ssl_dh_compute_key(other, key, out, sizeof out));
+    bgl_bn_free(key);
+    bgl_ssl_dh_free(dh);
+    bgl_ssl_dh_free(other);
 }
 
 TEST(what_is_missing_is_an_error)

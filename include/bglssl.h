@@ -276,7 +276,7 @@
 #define BGL_SSL_DH_PUBKEY_INVALID 3
 
 /**
- * A whole number, not negative.
+ * A whole number, not negative. Several handles may be of one number: that a bgl_ssl_dh_t has, where it was set or got.
  */
 typedef struct bgl_ssl_bignum_t bgl_ssl_bignum_t;
 
@@ -317,8 +317,8 @@ typedef struct bgl_ssl_connection_t bgl_ssl_connection_t;
 typedef struct bgl_ssl_ctx_t bgl_ssl_ctx_t;
 
 /**
- * A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. All its numbers are its own: what is set is
- * copied in, what is asked for is copied out.
+ * A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. It shares its numbers with the handles by
+ * which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the handle only.
  */
 typedef struct bgl_ssl_dh_t bgl_ssl_dh_t;
 
@@ -3413,7 +3413,7 @@ size_t bgl_bn_bn2bin(const bgl_ssl_bignum_t *bn,
 size_t bgl_bn_num_bytes(const bgl_ssl_bignum_t *bn);
 
 /**
- * Makes a number another, small one. (Bigloo: bn-set-word.)
+ * Makes a number another, small one, for all handles of it, and in the bgl_ssl_dh_t that has it. (Bigloo: bn-set-word.)
  *
  * word: not negative.
  *
@@ -3421,10 +3421,12 @@ size_t bgl_bn_num_bytes(const bgl_ssl_bignum_t *bn);
  *
  * Precondition: bn is NULL or live.
  */
-bgl_ssl_status_t bgl_bn_set_word(bgl_ssl_bignum_t *bn, int64_t word);
+bgl_ssl_status_t bgl_bn_set_word(bgl_ssl_bignum_t *bn,
+                                 int64_t word);
 
 /**
- * Frees a number, which is overwritten first. Takes NULL; returns nothing, never fails, never blocks. (Bigloo: bn-free.)
+ * Frees a handle, and with the last one the number, which is overwritten first. Takes NULL; returns nothing, never fails,
+ * never blocks. (Bigloo: bn-free.)
  *
  * Precondition: bn is NULL or live, and the caller's.
  */
@@ -3534,7 +3536,7 @@ int32_t bgl_dh_check_pub_key(const bgl_ssl_dh_t *dh,
 /**
  * The prime. (Bigloo: dh's field p.)
  *
- * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
  * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
  * Precondition: dh is NULL or live.
@@ -3544,7 +3546,7 @@ bgl_ssl_bignum_t *bgl_dh_p(const bgl_ssl_dh_t *dh);
 /**
  * The order of the generator. (Bigloo: dh's field q.)
  *
- * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
  * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
  * Precondition: dh is NULL or live.
@@ -3554,7 +3556,7 @@ bgl_ssl_bignum_t *bgl_dh_q(const bgl_ssl_dh_t *dh);
 /**
  * The generator. (Bigloo: dh's field g.)
  *
- * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
  * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
  * Precondition: dh is NULL or live.
@@ -3564,7 +3566,7 @@ bgl_ssl_bignum_t *bgl_dh_g(const bgl_ssl_dh_t *dh);
 /**
  * One's own private key. (Bigloo: dh's field private-key.)
  *
- * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
  * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
  * Precondition: dh is NULL or live.
@@ -3574,7 +3576,7 @@ bgl_ssl_bignum_t *bgl_dh_private_key(const bgl_ssl_dh_t *dh);
 /**
  * One's own public key. (Bigloo: dh's field public-key.)
  *
- * Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+ * Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
  * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
  * Precondition: dh is NULL or live.
@@ -3582,7 +3584,7 @@ bgl_ssl_bignum_t *bgl_dh_private_key(const bgl_ssl_dh_t *dh);
 bgl_ssl_bignum_t *bgl_dh_public_key(const bgl_ssl_dh_t *dh);
 
 /**
- * Sets the prime, which is copied; the other numbers stay. (Bigloo: dh's field p.)
+ * Sets the prime, which is shared; the other numbers stay. (Bigloo: dh's field p.)
  *
  * p: NULL to forget it.
  *
@@ -3593,7 +3595,7 @@ bgl_ssl_bignum_t *bgl_dh_public_key(const bgl_ssl_dh_t *dh);
 bgl_ssl_status_t bgl_dh_p_set(bgl_ssl_dh_t *dh, const bgl_ssl_bignum_t *p);
 
 /**
- * Sets the order of the generator, which is copied; the other numbers stay. (Bigloo: dh's field q.)
+ * Sets the order of the generator, which is shared; the other numbers stay. (Bigloo: dh's field q.)
  *
  * q: NULL to forget it.
  *
@@ -3604,7 +3606,7 @@ bgl_ssl_status_t bgl_dh_p_set(bgl_ssl_dh_t *dh, const bgl_ssl_bignum_t *p);
 bgl_ssl_status_t bgl_dh_q_set(bgl_ssl_dh_t *dh, const bgl_ssl_bignum_t *q);
 
 /**
- * Sets the generator, which is copied; the other numbers stay. (Bigloo: dh's field g.)
+ * Sets the generator, which is shared; the other numbers stay. (Bigloo: dh's field g.)
  *
  * g: NULL to forget it.
  *
@@ -3615,7 +3617,7 @@ bgl_ssl_status_t bgl_dh_q_set(bgl_ssl_dh_t *dh, const bgl_ssl_bignum_t *q);
 bgl_ssl_status_t bgl_dh_g_set(bgl_ssl_dh_t *dh, const bgl_ssl_bignum_t *g);
 
 /**
- * Sets one's own private key, which is copied; the other numbers stay. (Bigloo: dh's field private-key.)
+ * Sets one's own private key, which is shared; the other numbers stay. (Bigloo: dh's field private-key.)
  *
  * key: NULL to forget it.
  *
@@ -3627,7 +3629,7 @@ bgl_ssl_status_t bgl_dh_private_key_set(bgl_ssl_dh_t *dh,
                                         const bgl_ssl_bignum_t *key);
 
 /**
- * Sets one's own public key, which is copied; the other numbers stay. (Bigloo: dh's field public-key.)
+ * Sets one's own public key, which is shared; the other numbers stay. (Bigloo: dh's field public-key.)
  *
  * key: NULL to forget it.
  *
@@ -3639,7 +3641,7 @@ bgl_ssl_status_t bgl_dh_public_key_set(bgl_ssl_dh_t *dh,
                                        const bgl_ssl_bignum_t *key);
 
 /**
- * Sets the group, all or nothing; the numbers are copied.
+ * Sets the group, all or nothing; the numbers are shared.
  *
  * q: NULL if it is not known; p and g must be there.
  *
@@ -3653,7 +3655,7 @@ bgl_ssl_status_t bgl_dh_pqg_set(bgl_ssl_dh_t *dh,
                                 const bgl_ssl_bignum_t *g);
 
 /**
- * Sets one's own keys, both or none; the numbers are copied.
+ * Sets one's own keys, both or none; the numbers are shared.
  *
  * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
  *

@@ -53,7 +53,8 @@
       (bn-set-word::bool ::obj ::int)
       (bn-free::obj ::obj)
 
-      ;; The fields hold numbers of bn-bin2bn, or #f: copies, in and out.
+      ;; The fields hold numbers of bn-bin2bn, or #f. They are shared: bn-set-word on what
+      ;; was set or got changes the field, bn-free does not.
       (class dh
          (dh-init)
          ($native (default #f))

@@ -437,6 +437,22 @@
          (set! q #f)
          (check-equal "forgotten" q #f))))
 
+;; As Hop does it.
+(define-case "a number can be changed after it was set in a field, or got from one"
+   (let ((o (instantiate::dh)))
+      (with-access::dh o (p g)
+         (set! p (bn-bin2bn (string #a023)))
+         (set! g (bn-new))
+         (check "set" (bn-set-word g 5))
+         (check-equal "g" (bn-bn2bin g) (string #a005))
+         (check-equal "checked" (dh-check o) #f)
+         (let ((bn (bn-new)))
+            (set! g bn)
+            (bn-set-word bn 1)
+            (check-equal "checked" (dh-check o) 'DH-NOT-SUITABLE-GENERATOR)
+            (bn-free bn)
+            (check-equal "g" (bn-bn2bin g) (string #a001))))))
+
 (define-case "dh-check answers with the fault's name"
    (check-equal "fine" (dh-check (small-dh 23 #f 5)) #f)
    (check-equal "composite" (dh-check (small-dh 25 #f 5)) 'DH-CHECK-P-NOT-PRIME)

@@ -1,4 +1,5 @@
-//! Diffie-Hellman over prime fields. All numbers are copies of its own: nothing is lent or taken over.
+//! Diffie-Hellman over prime fields. Its numbers are shared with whoever has set or got them: a change of one is seen by
+//! all, and it lives as long as any of them. What is computed with are copies, taken at the beginning.
 
 use crate::{
     error::{Code, Error, Result},
@@ -9,7 +10,7 @@ use crate::{
 };
 use std::{
     ffi::{CStr, c_int},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use super::lock;
@@ -62,17 +63,25 @@ pub enum KeyFault {
     Invalid = 3,
 }
 
+/// A number that several may hold, and change.
+pub type SharedBn = Arc<Mutex<Bn>>;
+
+/// Shares a number.
+pub fn share(number: Bn) -> SharedBn {
+    Arc::new(Mutex::new(number))
+}
+
 #[derive(Default)]
 struct Numbers {
-    p: Option<Bn>,
-    q: Option<Bn>,
-    g: Option<Bn>,
-    public: Option<Bn>,
-    private: Option<Bn>,
+    p: Option<SharedBn>,
+    q: Option<SharedBn>,
+    g: Option<SharedBn>,
+    public: Option<SharedBn>,
+    private: Option<SharedBn>,
 }
 
 impl Numbers {
-    fn get(&self, which: Number) -> &Option<Bn> {
+    fn get(&self, which: Number) -> &Option<SharedBn> {
         match which {
             Number::P => &self.p,
             Number::Q => &self.q,
@@ -82,7 +91,7 @@ impl Numbers {
         }
     }
 
-    fn get_mut(&mut self, which: Number) -> &mut Option<Bn> {
+    fn get_mut(&mut self, which: Number) -> &mut Option<SharedBn> {
         match which {
             Number::P => &mut self.p,
             Number::Q => &mut self.q,
@@ -98,35 +107,35 @@ impl Numbers {
 pub struct Dh(Mutex<Numbers>);
 
 impl Dh {
-    /// A copy of one of the numbers, if it is set.
-    pub fn get(&self, which: Number) -> Result<Option<Bn>> {
-        lock(&self.0).get(which).as_ref().map(Bn::try_clone).transpose()
+    /// One of the numbers, if it is set.
+    pub fn get(&self, which: Number) -> Option<SharedBn> {
+        lock(&self.0).get(which).clone()
     }
 
-    /// Sets some of the numbers, all or none.
-    pub fn set<const N: usize>(&self, numbers: [(Number, Option<&Bn>); N]) -> Result<()> {
-        let mut copies = Vec::new();
-        for (which, number) in numbers {
-            copies.push((which, number.map(Bn::try_clone).transpose()?));
-        }
+    fn copy(&self, which: Number) -> Result<Option<Bn>> {
+        self.get(which).map(|number| lock(&number).try_clone()).transpose()
+    }
+
+    /// Sets some of the numbers, all at once.
+    pub fn set<const N: usize>(&self, numbers: [(Number, Option<SharedBn>); N]) {
         let mut own = lock(&self.0);
-        for (which, copy) in copies {
-            *own.get_mut(which) = copy;
+        for (which, number) in numbers {
+            *own.get_mut(which) = number;
         }
-        Ok(())
     }
 
     fn set_group(&self, group: Group) {
-        *lock(&self.0) = Numbers { p: Some(group.p), q: group.q, g: Some(group.g), public: None, private: None };
+        let (p, q, g) = (Some(share(group.p)), group.q.map(share), Some(share(group.g)));
+        *lock(&self.0) = Numbers { p, q, g, public: None, private: None };
     }
 
     fn needed(&self, which: Number, name: &str) -> Result<Bn> {
-        self.get(which)?
+        self.copy(which)?
             .ok_or_else(|| Error::new(Code::State, format!("the Diffie-Hellman object has no {name} yet")))
     }
 
     fn group(&self) -> Result<Group> {
-        let group = Group { p: self.prime()?, q: self.get(Number::Q)?, g: self.needed(Number::G, "generator g")? };
+        let group = Group { p: self.prime()?, q: self.copy(Number::Q)?, g: self.needed(Number::G, "generator g")? };
         if group.q.as_ref().is_some_and(|q| q.bits() == 0) {
             return Err(Error::argument("the order q is 0"));
         }
@@ -182,11 +191,18 @@ impl Dh {
     /// Makes one's own keys; to a private key that is set, the public one.
     pub fn generate_key(&self) -> Result<()> {
         let group = self.usable_group()?;
-        let (public, private) = match self.get(Number::Private)? {
-            None => dh::generate_key(&group)?,
-            Some(private) => (public_key(&group, &private)?, private),
+        let (public, private) = match self.get(Number::Private) {
+            None => {
+                let (public, private) = dh::generate_key(&group)?;
+                (public, share(private))
+            }
+            Some(private) => {
+                let copy = lock(&private).try_clone()?;
+                (public_key(&group, &copy)?, private)
+            }
         };
-        self.set([(Number::Public, Some(&public)), (Number::Private, Some(&private))])
+        self.set([(Number::Public, Some(share(public))), (Number::Private, Some(private))]);
+        Ok(())
     }
 
     /// What is wrong with the group, if anything.
@@ -218,7 +234,7 @@ impl Dh {
         if *key >= p.less_one()? {
             return Ok(Some(KeyFault::TooLarge));
         }
-        match self.get(Number::Q)? {
+        match self.copy(Number::Q)? {
             Some(q) if !key.mod_exp(&q, &p)?.is_one() => Ok(Some(KeyFault::Invalid)),
             _ => Ok(None),
         }
@@ -236,7 +252,7 @@ impl Dh {
             };
             return Err(Error::new(Code::Config, format!("the peer's public key is {what}")));
         }
-        let public = match self.get(Number::Public)? {
+        let public = match self.copy(Number::Public)? {
             Some(public) => public,
             None => public_key(&group, &private)?,
         };

@@ -1,11 +1,14 @@
 //! Whole numbers of any size, for key agreement.
 
 use crate::{
-    crypto,
+    crypto::{
+        self,
+        dh::{SharedBn, share},
+    },
     error::{Error, Result},
     ossl::bn::Bn,
 };
-use std::{ffi::c_void, ptr, sync::Mutex};
+use std::{ffi::c_void, ptr};
 
 use super::{
     convert, guard,
@@ -13,30 +16,38 @@ use super::{
     status::bgl_ssl_status_t,
 };
 
-/// A whole number, not negative.
+/// A whole number, not negative. Several handles may be of one number: that a bgl_ssl_dh_t has, where it was set or got.
 pub struct bgl_ssl_bignum_t {
     _private: [u8; 0],
 }
 
 impl Handle for bgl_ssl_bignum_t {
-    type Rust = Mutex<Bn>;
+    type Rust = SharedBn;
     const TAG: u64 = 0x4247_4c53_4249_474e;
     const NOUN: &'static str = "number";
 }
 
-/// Gives C a number of its own.
-pub fn give(number: Bn) -> *mut bgl_ssl_bignum_t {
-    handle::give(Mutex::new(number))
+/// Gives C a handle of a number.
+pub fn give(number: SharedBn) -> *mut bgl_ssl_bignum_t {
+    handle::give(number)
 }
 
-/// A copy of the number behind a handle; None for NULL.
+/// The number behind a handle; None for NULL.
 ///
 /// # Safety
 /// `bn` is NULL or live.
-pub unsafe fn copy_optional(bn: *const bgl_ssl_bignum_t) -> Result<Option<Bn>> {
+pub unsafe fn shared_optional(bn: *const bgl_ssl_bignum_t) -> Result<Option<SharedBn>> {
     // SAFETY: the caller vouches for the handle.
-    let number = unsafe { handle::borrow_optional(bn)? };
-    number.map(|number| crypto::lock(number).try_clone()).transpose()
+    unsafe { handle::borrow_optional(bn).map(|number| number.cloned()) }
+}
+
+/// The number behind a handle, which must be there.
+///
+/// # Safety
+/// `bn` is NULL or live.
+pub unsafe fn shared(bn: *const bgl_ssl_bignum_t) -> Result<SharedBn> {
+    // SAFETY: the caller vouches for the handle.
+    unsafe { handle::borrow(bn).cloned() }
 }
 
 /// A copy of the number behind a handle, which must be there.
@@ -53,7 +64,7 @@ pub unsafe fn copy(bn: *const bgl_ssl_bignum_t) -> Result<Bn> {
 /// Returns a number, to be freed with bgl_bn_free, or NULL (BGL_SSL_E_NO_MEMORY). Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn bgl_bn_new() -> *mut bgl_ssl_bignum_t {
-    guard::or(ptr::null_mut(), || Bn::new().map(give))
+    guard::or(ptr::null_mut(), || Bn::new().map(share).map(give))
 }
 
 /// The number that some bytes write, the most significant first. (Bigloo: bn-bin2bn.)
@@ -67,7 +78,7 @@ pub extern "C" fn bgl_bn_new() -> *mut bgl_ssl_bignum_t {
 pub unsafe extern "C" fn bgl_bn_bin2bn(data: *const c_void, len: usize) -> *mut bgl_ssl_bignum_t {
     guard::or(ptr::null_mut(), || {
         // SAFETY: the caller vouches for the bytes.
-        Bn::from_bytes(unsafe { convert::bytes(data, len, "data")? }).map(give)
+        Bn::from_bytes(unsafe { convert::bytes(data, len, "data")? }).map(share).map(give)
     })
 }
 
@@ -97,7 +108,7 @@ pub unsafe extern "C" fn bgl_bn_num_bytes(bn: *const bgl_ssl_bignum_t) -> usize 
     guard::or(0, || unsafe { handle::with(bn, |number| Ok(crypto::lock(number).size())) })
 }
 
-/// Makes a number another, small one. (Bigloo: bn-set-word.)
+/// Makes a number another, small one, for all handles of it, and in the bgl_ssl_dh_t that has it. (Bigloo: bn-set-word.)
 ///
 /// word: not negative.
 ///
@@ -113,7 +124,8 @@ pub unsafe extern "C" fn bgl_bn_set_word(bn: *mut bgl_ssl_bignum_t, word: i64) -
     })
 }
 
-/// Frees a number, which is overwritten first. Takes NULL; returns nothing, never fails, never blocks. (Bigloo: bn-free.)
+/// Frees a handle, and with the last one the number, which is overwritten first. Takes NULL; returns nothing, never fails,
+/// never blocks. (Bigloo: bn-free.)
 ///
 /// Precondition: bn is NULL or live, and the caller's.
 #[unsafe(no_mangle)]

@@ -13,8 +13,8 @@ use super::{
     status::bgl_ssl_status_t,
 };
 
-/// A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. All its numbers are its own: what is set is
-/// copied in, what is asked for is copied out.
+/// A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. It shares its numbers with the handles by
+/// which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the handle only.
 pub struct bgl_ssl_dh_t {
     _private: [u8; 0],
 }
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn bgl_dh_check_pub_key(dh: *const bgl_ssl_dh_t, key: *con
 unsafe fn get(dh: *const bgl_ssl_dh_t, which: Number) -> *mut bgl_ssl_bignum_t {
     guard::or(ptr::null_mut(), || {
         // SAFETY: the caller vouches for the handle.
-        let number = unsafe { handle::with(dh, |dh| dh.get(which))? };
+        let number = unsafe { handle::with(dh, |dh| Ok(dh.get(which)))? };
         Ok(number.map_or(ptr::null_mut(), bignum::give))
     })
 }
@@ -205,14 +205,17 @@ unsafe fn get(dh: *const bgl_ssl_dh_t, which: Number) -> *mut bgl_ssl_bignum_t {
 unsafe fn set(dh: *const bgl_ssl_dh_t, which: Number, number: *const bgl_ssl_bignum_t) -> bgl_ssl_status_t {
     // SAFETY: the caller vouches for the handles.
     guard::done(|| unsafe {
-        let number = bignum::copy_optional(number)?;
-        handle::with(dh, |dh| dh.set([(which, number.as_ref())]))
+        let number = bignum::shared_optional(number)?;
+        handle::with(dh, |dh| {
+            dh.set([(which, number)]);
+            Ok(())
+        })
     })
 }
 
 /// The prime. (Bigloo: dh's field p.)
 ///
-/// Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+/// Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
 /// (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: dh is NULL or live.
@@ -224,7 +227,7 @@ pub unsafe extern "C" fn bgl_dh_p(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignu
 
 /// The order of the generator. (Bigloo: dh's field q.)
 ///
-/// Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+/// Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
 /// (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: dh is NULL or live.
@@ -236,7 +239,7 @@ pub unsafe extern "C" fn bgl_dh_q(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignu
 
 /// The generator. (Bigloo: dh's field g.)
 ///
-/// Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+/// Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
 /// (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: dh is NULL or live.
@@ -248,7 +251,7 @@ pub unsafe extern "C" fn bgl_dh_g(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignu
 
 /// One's own private key. (Bigloo: dh's field private-key.)
 ///
-/// Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+/// Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
 /// (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: dh is NULL or live.
@@ -260,7 +263,7 @@ pub unsafe extern "C" fn bgl_dh_private_key(dh: *const bgl_ssl_dh_t) -> *mut bgl
 
 /// One's own public key. (Bigloo: dh's field public-key.)
 ///
-/// Returns a copy, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
+/// Returns a handle of it, to be freed with bgl_bn_free; NULL if it is not set, which is no failure, and for NULL
 /// (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: dh is NULL or live.
@@ -270,7 +273,7 @@ pub unsafe extern "C" fn bgl_dh_public_key(dh: *const bgl_ssl_dh_t) -> *mut bgl_
     unsafe { get(dh, Number::Public) }
 }
 
-/// Sets the prime, which is copied; the other numbers stay. (Bigloo: dh's field p.)
+/// Sets the prime, which is shared; the other numbers stay. (Bigloo: dh's field p.)
 ///
 /// p: NULL to forget it.
 ///
@@ -283,7 +286,7 @@ pub unsafe extern "C" fn bgl_dh_p_set(dh: *mut bgl_ssl_dh_t, p: *const bgl_ssl_b
     unsafe { set(dh, Number::P, p) }
 }
 
-/// Sets the order of the generator, which is copied; the other numbers stay. (Bigloo: dh's field q.)
+/// Sets the order of the generator, which is shared; the other numbers stay. (Bigloo: dh's field q.)
 ///
 /// q: NULL to forget it.
 ///
@@ -296,7 +299,7 @@ pub unsafe extern "C" fn bgl_dh_q_set(dh: *mut bgl_ssl_dh_t, q: *const bgl_ssl_b
     unsafe { set(dh, Number::Q, q) }
 }
 
-/// Sets the generator, which is copied; the other numbers stay. (Bigloo: dh's field g.)
+/// Sets the generator, which is shared; the other numbers stay. (Bigloo: dh's field g.)
 ///
 /// g: NULL to forget it.
 ///
@@ -309,7 +312,7 @@ pub unsafe extern "C" fn bgl_dh_g_set(dh: *mut bgl_ssl_dh_t, g: *const bgl_ssl_b
     unsafe { set(dh, Number::G, g) }
 }
 
-/// Sets one's own private key, which is copied; the other numbers stay. (Bigloo: dh's field private-key.)
+/// Sets one's own private key, which is shared; the other numbers stay. (Bigloo: dh's field private-key.)
 ///
 /// key: NULL to forget it.
 ///
@@ -325,7 +328,7 @@ pub unsafe extern "C" fn bgl_dh_private_key_set(
     unsafe { set(dh, Number::Private, key) }
 }
 
-/// Sets one's own public key, which is copied; the other numbers stay. (Bigloo: dh's field public-key.)
+/// Sets one's own public key, which is shared; the other numbers stay. (Bigloo: dh's field public-key.)
 ///
 /// key: NULL to forget it.
 ///
@@ -341,7 +344,7 @@ pub unsafe extern "C" fn bgl_dh_public_key_set(
     unsafe { set(dh, Number::Public, key) }
 }
 
-/// Sets the group, all or nothing; the numbers are copied.
+/// Sets the group, all or nothing; the numbers are shared.
 ///
 /// q: NULL if it is not known; p and g must be there.
 ///
@@ -357,13 +360,15 @@ pub unsafe extern "C" fn bgl_dh_pqg_set(
 ) -> bgl_ssl_status_t {
     // SAFETY: the caller vouches for the handles.
     guard::done(|| unsafe {
-        let (p, q, g) = (bignum::copy(p)?, bignum::copy_optional(q)?, bignum::copy(g)?);
-        let numbers = [(Number::P, Some(&p)), (Number::Q, q.as_ref()), (Number::G, Some(&g))];
-        handle::with(dh, |dh| dh.set(numbers))
+        let (p, q, g) = (bignum::shared(p)?, bignum::shared_optional(q)?, bignum::shared(g)?);
+        handle::with(dh, |dh| {
+            dh.set([(Number::P, Some(p)), (Number::Q, q), (Number::G, Some(g))]);
+            Ok(())
+        })
     })
 }
 
-/// Sets one's own keys, both or none; the numbers are copied.
+/// Sets one's own keys, both or none; the numbers are shared.
 ///
 /// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Never blocks; any thread.
 ///
@@ -376,8 +381,10 @@ pub unsafe extern "C" fn bgl_dh_pub_priv_key_set(
 ) -> bgl_ssl_status_t {
     // SAFETY: the caller vouches for the handles.
     guard::done(|| unsafe {
-        let (public, private) = (bignum::copy(public_key)?, bignum::copy(private_key)?);
-        let numbers = [(Number::Public, Some(&public)), (Number::Private, Some(&private))];
-        handle::with(dh, |dh| dh.set(numbers))
+        let (public, private) = (bignum::shared(public_key)?, bignum::shared(private_key)?);
+        handle::with(dh, |dh| {
+            dh.set([(Number::Public, Some(public)), (Number::Private, Some(private))]);
+            Ok(())
+        })
     })
 }
