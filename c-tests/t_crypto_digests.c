@@ -121,6 +121,21 @@ TEST(an_unknown_digest_is_refused_by_name)
     CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
 }
 
+/* OpenSSL 3 has one of this name, whose digests are empty. */
+TEST(a_digest_that_digests_nothing_is_unknown)
+{
+    unsigned char out[128];
+    static const char *const names[] = {"NULL", "null"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        CHECK_INT(0, (long long)bgl_ssl_digest(names[i], "x", 1, out, sizeof out));
+        CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+        CHECK_MESSAGE(names[i]);
+        CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_hmac_init(names[i], "key", 3));
+        CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_hkdf(names[i], "s", 1, NULL, 0, NULL, 0, out, 16));
+        CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_pbkdf2_hmac(names[i], "p", 1, "s", 1, 1, out, 16));
+    }
+}
+
 TEST(every_digest_that_openssl_lists_works_or_is_refused_by_name)
 {
     static char names[16384];

@@ -3,7 +3,7 @@
 use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
-    ffi::{CStr, c_uint},
+    ffi::{CStr, c_int, c_uint},
     ptr::{self, NonNull},
 };
 
@@ -43,7 +43,11 @@ impl Md {
             let md = unsafe { ffi::EVP_MD_fetch(ptr::null_mut(), name.as_ptr(), ptr::null()) };
             queue::clear();
             if let Some(md) = NonNull::new(md) {
-                return Ok(Md { md, name: text, fetched: true });
+                let md = Md { md, name: text.clone(), fetched: true };
+                // The providers' "NULL" digests nothing.
+                if md.is_extendable() || md.stated_size() > 0 {
+                    return Ok(md);
+                }
             }
         }
         Err(Error::argument(format!("OpenSSL knows no digest \"{text}\"")))
@@ -59,12 +63,17 @@ impl Md {
         &self.name
     }
 
+    fn stated_size(&self) -> c_int {
+        // SAFETY: the digest is live.
+        unsafe { ffi::EVP_MD_size(self.as_ptr()) }
+    }
+
     /// The length of its digests in bytes. OpenSSL 3.4 and later leave that of the SHAKEs open: then it is half the
     /// capacity of the sponge, as it was before.
     pub fn size(&self) -> usize {
         // SAFETY: the digest is live.
-        let (size, block) = unsafe { (ffi::EVP_MD_size(self.as_ptr()), ffi::EVP_MD_block_size(self.as_ptr())) };
-        match usize::try_from(size) {
+        let block = unsafe { ffi::EVP_MD_block_size(self.as_ptr()) };
+        match usize::try_from(self.stated_size()) {
             Ok(size) if size > 0 => size,
             _ => usize::try_from((200 - block) / 2).unwrap_or(0),
         }
