@@ -361,6 +361,21 @@ TEST(ccm_takes_its_message_in_one_piece)
     bgl_ssl_cipher_free(handle);
 }
 
+/* OpenSSL would begin anew with the second piece, and nobody could tell. */
+TEST(xts_takes_its_text_in_one_piece)
+{
+    size_t written;
+    bgl_ssl_cipher_t *handle =
+        cipher("aes-128-xts", "0123456789abcdefghijklmnopqrstuv", "fedcba9876543210", true);
+    CHECK_OK(bgl_cipher_update(handle, NULL, 0, out, sizeof out, &written));
+    CHECK_OK(bgl_cipher_update(handle, "a text of some 32 bytes or more.", 32, out, sizeof out, &written));
+    CHECK_INT(32, (long long)written);
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_cipher_update(handle, "0123456789abcdef", 16, out, sizeof out, &written));
+    CHECK_MESSAGE("one piece");
+    CHECK_OK(bgl_cipher_final(handle, out, sizeof out, &written));
+    bgl_ssl_cipher_free(handle);
+}
+
 TEST(only_aead_ciphers_have_tags)
 {
     bgl_ssl_cipher_t *handle = cipher("aes-128-cbc", "0123456789abcdef", "fedcba9876543210", false);

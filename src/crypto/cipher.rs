@@ -157,14 +157,14 @@ fn check_sizes(cipher: &cipher::Cipher, key: &[u8], iv: &[u8], tag_size: usize) 
     if !cipher.takes_any_key_size() && key.len() != cipher.key_size() {
         return wrong("key", key.len(), cipher.key_size());
     }
-    let fixed_iv = kind == Kind::Plain || cipher.is_chacha20_poly1305();
+    let fixed_iv = !kind.is_aead() || cipher.is_chacha20_poly1305();
     if fixed_iv && iv.len() != cipher.iv_size() {
         return wrong("initialisation vector", iv.len(), cipher.iv_size());
     }
-    if iv.is_empty() && kind != Kind::Plain {
+    if iv.is_empty() && kind.is_aead() {
         return wrong("initialisation vector", 0, cipher.iv_size());
     }
-    if kind != Kind::Plain && !(4..=TAG_SIZE).contains(&tag_size) {
+    if kind.is_aead() && !(4..=TAG_SIZE).contains(&tag_size) {
         return Err(Error::argument(format!("a tag of {tag_size} bytes: 4 to {TAG_SIZE} are possible")));
     }
     Ok(())
@@ -180,7 +180,7 @@ impl State {
     }
 
     fn check_aead(&self) -> Result<()> {
-        if self.kind != Kind::Plain {
+        if self.kind.is_aead() {
             return Ok(());
         }
         let what = format!("the cipher \"{}\" has neither additional data nor a tag", self.name);
@@ -208,6 +208,9 @@ impl State {
         }
         if self.kind == Kind::AeadOneShot {
             return self.whole_message(data, out);
+        }
+        if self.kind == Kind::OneShot && self.phase == Phase::Text {
+            return Err(self.wrong_state("takes the text in one piece only"));
         }
         self.phase = Phase::Text;
         let what = format!("the cipher \"{}\" cannot take this text", self.name);
@@ -243,7 +246,7 @@ impl State {
 
     fn finish(&mut self, out: &mut [u8; SLACK]) -> Result<usize> {
         self.check_unfinished()?;
-        let decrypts_aead = self.kind != Kind::Plain && self.direction == Direction::Decrypt;
+        let decrypts_aead = self.kind.is_aead() && self.direction == Direction::Decrypt;
         let written = if self.kind == Kind::AeadOneShot {
             if self.phase == Phase::Start {
                 self.whole_message(&[], out)?;
@@ -259,7 +262,7 @@ impl State {
         };
         self.phase = Phase::Finished;
         let written = written?;
-        if self.kind != Kind::Plain && self.direction == Direction::Encrypt {
+        if self.kind.is_aead() && self.direction == Direction::Encrypt {
             self.tag = Some(self.ctx.tag(self.tag_size)?);
         }
         Ok(written)
@@ -276,7 +279,7 @@ impl State {
             (Direction::Encrypt, _) => {
                 (Code::Config, format!("the cipher \"{name}\" cannot end the text here: is it whole blocks?"))
             }
-            (Direction::Decrypt, Kind::Plain) => (
+            (Direction::Decrypt, Kind::Plain | Kind::OneShot) => (
                 Code::Config,
                 format!("the cipher \"{name}\" cannot end the text: another key, or the text is damaged"),
             ),

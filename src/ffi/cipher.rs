@@ -133,7 +133,7 @@ pub unsafe extern "C" fn bgl_ssl_cipher_add_aad(
     })
 }
 
-/// Takes a piece of text in, and gives as much of the other text as there is. CCM takes its text in one piece.
+/// Takes a piece of text in, and gives as much of the other text as there is. CCM and XTS take their text in one piece.
 /// (Bigloo: ssl-cipher-update!.)
 ///
 /// What an AEAD cipher decrypts must not be used before bgl_cipher_final has accepted the tag.
@@ -143,8 +143,8 @@ pub unsafe extern "C" fn bgl_ssl_cipher_add_aad(
 /// written: set to how many bytes were given.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough room: then nothing was taken in; BGL_SSL_E_STATE
-/// after bgl_cipher_final, after CCM's one piece, and if CCM's tag was not given before; BGL_SSL_E_VERIFY if CCM's tag
-/// does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any thread.
+/// after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before; BGL_SSL_E_VERIFY if
+/// CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any thread.
 ///
 /// Precondition: cipher is NULL or live; data is NULL or readable for len bytes, buf NULL or writable for size bytes;
 /// written is NULL or writable.

@@ -28,10 +28,19 @@ unsafe impl Sync for Cipher {}
 pub enum Kind {
     /// Key, initialisation vector, text.
     Plain,
+    /// The same, but the text in one piece: OpenSSL would begin anew with each (XTS).
+    OneShot,
     /// With additional data and a tag.
     Aead,
     /// The same, but for a message in one piece whose length must be known first (CCM).
     AeadOneShot,
+}
+
+impl Kind {
+    /// Whether there are additional data and a tag.
+    pub fn is_aead(self) -> bool {
+        matches!(self, Kind::Aead | Kind::AeadOneShot)
+    }
 }
 
 impl Cipher {
@@ -72,11 +81,11 @@ impl Cipher {
             | evp_sys::EVP_CIPH_CFB_MODE
             | evp_sys::EVP_CIPH_OFB_MODE
             | evp_sys::EVP_CIPH_CTR_MODE
-            | evp_sys::EVP_CIPH_XTS_MODE
                 if !aead =>
             {
                 Ok(Kind::Plain)
             }
+            evp_sys::EVP_CIPH_XTS_MODE if !aead => Ok(Kind::OneShot),
             _ => Err(Error::new(Code::Unsupported, format!("the cipher \"{}\" is not for general use", self.name))),
         }
     }
@@ -166,7 +175,7 @@ impl CipherCtx {
         }
         let what = format!("the key and the initialisation vector cannot be used with \"{}\"", cipher.name);
         let kind = cipher.kind()?;
-        if kind != Kind::Plain {
+        if kind.is_aead() {
             ctx.control(evp_sys::EVP_CTRL_AEAD_SET_IVLEN, iv.len(), ptr::null_mut(), &what)?;
         }
         if kind == Kind::AeadOneShot || cipher.is_ocb() {
