@@ -8,6 +8,7 @@
       (macro $tls-bn-set-word::int (::void* ::llong) "bgl_bn_set_word")
       (macro $tls-bignum::obj (::void*) "bglssl_bignum")
       (macro $tls-bignum?::bool (::obj) "bglssl_bignump")
+      (macro $tls-bignum-box::void* (::obj) "bglssl_bignum_box")
 
       (macro $tls-dh-new::void* () "bgl_ssl_dh_new")
       (macro $tls-box-dh::void* (::void*) "bglssl_box_dh")
@@ -50,7 +51,7 @@
       (bn-bn2bin::bstring ::obj)
       (bn-num-bytes::int ::obj)
       (bn-new::obj)
-      (bn-set-word::bool ::obj ::int)
+      (bn-set-word::bool ::obj ::long)
       (bn-free::obj ::obj)
 
       ;; The fields hold numbers of bn-bin2bn, or #f. They are shared: bn-set-word on what
@@ -68,8 +69,8 @@
       (generic dh-generate-parameters-ex ::dh ::int ::symbol)
       (generic dh-generate-key::bool ::dh)
       (generic dh-check ::dh)
-      (generic dh-check-pub-key ::dh ::obj)
-      (generic dh-compute-key ::dh ::obj)
+      (generic dh-check-pub-key ::dh ::foreign)
+      (generic dh-compute-key ::dh ::foreign)
       (dh-set-group!::dh ::dh ::bstring)
 
       (class ssl-ecdh
@@ -90,7 +91,7 @@
 
 (define (number-box::void* proc bn)
    (if ($tls-bignum? bn)
-       bn
+       ($tls-bignum-box bn)
        (error proc "not a number of bn-bin2bn" bn)))
 
 ;; The number of a handle; #f where there is none.

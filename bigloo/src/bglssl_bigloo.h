@@ -94,6 +94,7 @@ void *bglssl_box_dh(void *handle);
 void *bglssl_box_ecdh(void *handle);
 obj_t bglssl_bignum(void *handle);
 bool_t bglssl_bignump(obj_t object);
+void *bglssl_bignum_box(obj_t bignum);
 long bglssl_cipher_update(void *cipher, const void *data, long len, void *buf, long size);
 long bglssl_cipher_final(void *cipher, void *buf, long size);
 int bglssl_verify_signature(void *verify, const void *key, long key_len, const void *signature,

@@ -31,6 +31,8 @@ bool_t bglssl_bignump(obj_t object) {
   return FOREIGNP(object) && FOREIGN_ID(object) == bignum_id();
 }
 
+void *bglssl_bignum_box(obj_t bignum) { return FOREIGN_TO_COBJ(bignum); }
+
 long bglssl_cipher_update(void *cipher, const void *data, long len, void *buf, long size) {
   size_t written = 0;
   bgl_ssl_status_t status = bgl_cipher_update(cipher, data, len, buf, size, &written);

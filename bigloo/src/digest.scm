@@ -20,7 +20,7 @@
       (generic ssl-hash-init ::ssl-hash)
       (generic ssl-hash-update! ::ssl-hash ::bstring ::long ::long)
       (generic ssl-hash-digest ::ssl-hash)
-      (ssl-hash-digest-extendable::bstring ::ssl-hash ::int)
+      (ssl-hash-digest-extendable::bstring ::ssl-hash ::long)
       (ssl-digest::bstring ::bstring ::bstring)
 
       (class ssl-hmac

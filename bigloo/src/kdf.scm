@@ -12,21 +12,23 @@
              (::string ::long ::string ::long ::llong ::llong ::llong ::llong ::string ::long)
              "bgl_ssl_scrypt"))
    (export
-      (pkcs5-pbkdf2-hmac-sha1::bstring ::bstring ::bstring ::int ::int)
-      (ssl-pbkdf2-hmac::bstring ::bstring ::bstring ::bstring ::int ::int)
-      (ssl-hkdf::bstring ::bstring ::bstring ::bstring ::bstring ::int)
-      (ssl-scrypt::bstring ::bstring ::bstring ::long ::long ::long ::int
+      (pkcs5-pbkdf2-hmac-sha1::bstring ::bstring ::bstring ::long ::long)
+      (ssl-pbkdf2-hmac::bstring ::bstring ::bstring ::bstring ::long ::long)
+      (ssl-hkdf::bstring ::bstring ::bstring ::bstring ::bstring ::long)
+      (ssl-scrypt::bstring ::bstring ::bstring ::long ::long ::long ::long
          #!key (max-memory 0))))
 
 (define (pkcs5-pbkdf2-hmac-sha1 pass salt iter keylen)
-   (let ((key (byte-string 'pkcs5-pbkdf2-hmac-sha1 keylen)))
+   (let ((iter (c-int 'pkcs5-pbkdf2-hmac-sha1 "the number of iterations" iter))
+         (key (byte-string 'pkcs5-pbkdf2-hmac-sha1 keylen)))
       (check 'pkcs5-pbkdf2-hmac-sha1 iter
          ($tls-pbkdf2-sha1 pass (string-length pass) salt (string-length salt) iter key keylen))
       key))
 
 (define (ssl-pbkdf2-hmac type pass salt iter keylen)
    (c-string 'ssl-pbkdf2-hmac "the type" type)
-   (let ((key (byte-string 'ssl-pbkdf2-hmac keylen)))
+   (let ((iter (c-int 'ssl-pbkdf2-hmac "the number of iterations" iter))
+         (key (byte-string 'ssl-pbkdf2-hmac keylen)))
       (check 'ssl-pbkdf2-hmac type
          ($tls-pbkdf2 type pass (string-length pass) salt (string-length salt) iter key keylen))
       key))

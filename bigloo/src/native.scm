@@ -33,6 +33,12 @@
        (error proc (string-append what " must not hold a NUL character") str))
       (else str)))
 
+;; A C int is cut off where it has too many bits: that would be another number.
+(define (c-int::int proc what n::long)
+   (if (and (<fx n (bit-lsh 1 31)) (>=fx n (negfx (bit-lsh 1 31))))
+       n
+       (error proc (string-append what " is out of range") n)))
+
 ;; The bytes that a C function `size_t f(..., void *buffer, size_t size)` gives, which tells
 ;; how many there are at most if there is too little room; #f if it gives none.
 (define-macro (c-bytes-once fun . args)

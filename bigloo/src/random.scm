@@ -18,8 +18,8 @@
       (ssl-error-string::bstring)
       (ssl-rand-status::bool)
       (ssl-rand-poll::bool)
-      (ssl-rand-bytes::bstring ::int)
-      (ssl-rand-pseudo-bytes::bstring ::int)
+      (ssl-rand-bytes::bstring ::long)
+      (ssl-rand-pseudo-bytes::bstring ::long)
       (ssl-get-ciphers::vector)
       (evp-get-ciphers::pair-nil)
       (evp-get-hashes::pair-nil)
@@ -42,10 +42,11 @@
 (define (ssl-rand-poll)
    ($tls-rand-poll))
 
-(define (byte-string proc n::int)
+;; No string is longer than a C int says.
+(define (byte-string proc n::long)
    (if (<fx n 0)
        (error proc "the number of bytes must not be negative" n)
-       (make-string n)))
+       (make-string (c-int proc "the number of bytes" n))))
 
 (define (ssl-rand-bytes n)
    (let ((bytes (byte-string 'ssl-rand-bytes n)))

@@ -134,4 +134,8 @@
 (define-generic (secure-context-set-options! sc::secure-context options)
    (status->bool 'secure-context-set-options! sc
       (with-context sc handle
-         ($tls-ctx-set-options handle (fixnum->llong options)))))
+         ($tls-ctx-set-options handle (option-bits options)))))
+
+;; What has the bit 31 is a negative number in C, as in JavaScript.
+(define (option-bits::llong options::long)
+   (fixnum->llong (if (<fx options 0) (+fx options (bit-lsh 1 32)) options)))

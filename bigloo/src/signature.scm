@@ -83,7 +83,7 @@
    (cond
       ((eq? salt 'digest) $tls-salt-digest)
       ((eq? salt 'auto) $tls-salt-auto)
-      ((and (fixnum? salt) (>=fx salt 0)) salt)
+      ((and (fixnum? salt) (>=fx salt 0)) (c-int proc "the salt's length" salt))
       (else (error proc "the salt's length must be digest, auto or a number" salt))))
 
 (define (ssl-sign-set-padding! sign padding #!optional (salt 'digest))

@@ -2,6 +2,9 @@
 (module t_crypto
    (library ssl)
    (include "harness.scm")
+   (static (class watched-context::secure-context)
+           (class watched-dh::dh
+              (seen (default '()))))
    (main run-cases))
 
 ;; ---- published vectors -----------------------------------------------------------------------
@@ -473,6 +476,37 @@
       (check-equal "16" (answer 16) #f)
       (check-equal "no group" (dh-check-pub-key (instantiate::dh) (bn-new)) #t)))
 
+;; As programs for Bigloo's own library have them: the types of the formals must be its own.
+(define-method (secure-context-set-options! sc::watched-context options::int)
+   (and (=fx options 4) (call-next-method)))
+
+(define-method (dh-generate-parameters-ex o::watched-dh len::int generator::symbol)
+   (with-access::watched-dh o (seen)
+      (set! seen (cons (cons len generator) seen))
+      #t))
+
+(define-method (dh-check-pub-key o::watched-dh key::foreign)
+   (with-access::watched-dh o (seen)
+      (set! seen (cons key seen))
+      (call-next-method)))
+
+(define-method (dh-compute-key o::watched-dh key::foreign)
+   (with-access::watched-dh o (seen)
+      (set! seen (cons key seen))
+      (call-next-method)))
+
+(define-case "subclasses have methods of their own"
+   (let ((o (instantiate::watched-dh))
+         (key (bn-new)))
+      (check-equal "made" (dh-generate-parameters-ex o 512 'DH-GENERATOR-2) #t)
+      (check-equal "checked" (dh-check-pub-key o key) #t)
+      (check-equal "computed" (dh-compute-key o key) #f)
+      (with-access::watched-dh o (seen)
+         (check-equal "seen" seen (list key key (cons 512 'DH-GENERATOR-2)))))
+   (let ((sc (instantiate::watched-context)))
+      (check-equal "options" (secure-context-set-options! sc 4) #t)
+      (check-equal "options" (secure-context-set-options! sc 8) #f)))
+
 (define-case "two agree in a group of their own"
    (let ((alice (instantiate::dh))
          (bob (instantiate::dh)))
@@ -535,3 +569,24 @@
    (check-error "n" (lambda () (ssl-scrypt "p" "s" -16 1 1 10)))
    (check-error "memory" (lambda () (ssl-scrypt "p" "s" 1048576 8 1 10)))
    (check-equal "none" (pkcs5-pbkdf2-hmac-sha1 "p" "s" 1 0) ""))
+
+;; 2^32 + 1 iterations were one, and nobody was told.
+(define-case "numbers too large for C are errors, and not cut off"
+   (let ((over (bit-lsh 1 32)))
+      (check-error "iterations" (lambda () (pkcs5-pbkdf2-hmac-sha1 "p" "s" (+fx over 1) 10)))
+      (check-error "iterations" (lambda () (ssl-pbkdf2-hmac "sha256" "p" "s" (+fx over 1) 10)))
+      (check-error "length" (lambda () (pkcs5-pbkdf2-hmac-sha1 "p" "s" 1 (+fx over 10))))
+      (check-error "length" (lambda () (ssl-pbkdf2-hmac "sha256" "p" "s" 1 (+fx over 10))))
+      (check-error "length" (lambda () (ssl-hkdf "sha256" "s" "" "" (+fx over 10))))
+      (check-error "length" (lambda () (ssl-scrypt "p" "s" 16 1 1 (+fx over 10))))
+      (check-error "length" (lambda () (ssl-rand-bytes (+fx over 10))))
+      (check-error "length" (lambda () (ssl-rand-pseudo-bytes (+fx over 10))))
+      (check-error "length" (lambda ()
+                               (ssl-hash-digest-extendable (instantiate::ssl-hash (type "shake128"))
+                                  (+fx over 10))))
+      (check-error "salt" (lambda ()
+                             (ssl-sign-set-padding! (ssl-sign-init (instantiate::ssl-sign) "sha256")
+                                'pss (+fx over 32))))
+      (let ((bn (bn-new)))
+         (check "set" (bn-set-word bn (+fx over 2)))
+         (check-equal "bytes" (bn-bn2bin bn) (string #a001 #a000 #a000 #a000 #a002)))))

@@ -200,6 +200,19 @@
          (lambda () (secure-context-set-session-id-context! sc (make-string 33) 0 33)))
       (check-equal "id" (secure-context-set-session-id-context! sc (make-string 33) 1 32) #t)))
 
+;; SSL_OP_ALL has the bit 31; JavaScript makes a negative number of it.
+(define-case "options of 32 bits"
+   (let ((no-tls-1-2 #x8000000)
+         (bit-31 #x80000000))
+      (for-each
+         (lambda (options)
+            (let ((sctx (server-context "good")))
+               (check-equal "options" (secure-context-set-options! sctx options) #t)
+               (let ((c (client (client-context "TLSv1_2_method"))) (s (server sctx)))
+                  (shake-hands c s)
+                  (check-equal "TLS 1.2" (ssl-connection-init-finished? s) #f))))
+         (list no-tls-1-2 (bit-or bit-31 no-tls-1-2) (-fx (bit-or bit-31 no-tls-1-2) (bit-lsh 1 32))))))
+
 (define-case "encrypted keys"
    (let ((sc (instantiate::secure-context)) (key (file-text "good-encrypted.key")))
       (whole secure-context-set-cert! sc (file-text "good.pem"))
