@@ -121,6 +121,23 @@ TEST(shutdown_flags_follow_each_step)
     bgl_ssl_ctx_free(server);
 }
 
+/* Sessions come before the peer's close_notify where nobody has read yet. */
+TEST(a_shutdown_reads_past_sessions)
+{
+    bgl_ssl_ctx_t *client = client_ctx("TLSv1_3_method"), *server = server_ctx("default", "good");
+    struct pair pair = make_pair(client, server);
+    shake_hands(&pair);
+    CHECK_INT(0, bgl_ssl_connection_shutdown(pair.server));
+    while (carry(&pair, pair.server, pair.client)) {
+    }
+    CHECK(bgl_ssl_connection_clear_pending(pair.client) > 200);
+    CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_INT(1, bgl_ssl_connection_shutdown(pair.client));
+    free_pair(&pair);
+    bgl_ssl_ctx_free(client);
+    bgl_ssl_ctx_free(server);
+}
+
 TEST(writing_after_shutdown_fails_and_reading_goes_on)
 {
     bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");

@@ -201,6 +201,12 @@
 #define BGL_SSL_WANT_SESSION_LOOKUP_EVENTS 8
 
 /**
+ * Stop steps where there are events to look at, before any data is moved: for callers who may raise an exception then, and
+ * would not hear how much was. BGL_SSL_WANT_EVENT means to take the events and repeat the step.
+ */
+#define BGL_SSL_STOP_FOR_EVENTS 16
+
+/**
  * As the key says, which is PKCS#1 v1.5 for the usual RSA keys.
  */
 #define BGL_SSL_PADDING_DEFAULT 0
@@ -2469,7 +2475,7 @@ bgl_ssl_status_t bgl_ssl_connection_set_session_lookup_callback(const bgl_ssl_co
 /**
  * Chooses which events are kept for bgl_ssl_connection_next_event: for callers without callbacks.
  *
- * kinds: the sum of BGL_SSL_WANT_..._EVENTS.
+ * kinds: the sum of BGL_SSL_WANT_..._EVENTS, and maybe BGL_SSL_STOP_FOR_EVENTS.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
  *

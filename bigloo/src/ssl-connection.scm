@@ -65,6 +65,7 @@
       (macro $tls-want-server-name-events::int "BGL_SSL_WANT_SERVER_NAME_EVENTS")
       (macro $tls-want-new-session-events::int "BGL_SSL_WANT_NEW_SESSION_EVENTS")
       (macro $tls-want-session-lookup-events::int "BGL_SSL_WANT_SESSION_LOOKUP_EVENTS")
+      (macro $tls-stop-for-events::int "BGL_SSL_STOP_FOR_EVENTS")
       (macro $tls-event-none::int "BGL_SSL_EVENT_NONE")
       (macro $tls-event-handshake-start::int "BGL_SSL_EVENT_HANDSHAKE_START")
       (macro $tls-event-handshake-done::int "BGL_SSL_EVENT_HANDSHAKE_DONE")
@@ -200,7 +201,8 @@
             (+fx (if (procedure? info-callback) $tls-want-info-events 0)
                (+fx (if (procedure? sni-context-callback) $tls-want-server-name-events 0)
                   (+fx (if (eq? newsession-callback list) 0 $tls-want-new-session-events)
-                     (if (procedure? session-lookup-callback) $tls-want-session-lookup-events 0))))))))
+                     (+fx (if (procedure? session-lookup-callback) $tls-want-session-lookup-events 0)
+                        $tls-stop-for-events))))))))
 
 (define (note-state ssl::ssl-connection)
    (with-access::ssl-connection ssl (err received-shutdown sent-shutdown isserver server-name

@@ -536,6 +536,67 @@
             (talk c s)
             (fail "no session")))))
 
+;; Takes steps until there is an answer, whatever is raised meanwhile; the answer, and how
+;; often something was raised.
+(define (steps-despite-exceptions step)
+   (let loop ((raises 0))
+      (let ((n (bind-exit (end)
+                  (with-handler (lambda (e) (end #f)) (step)))))
+         (if n
+             (values n raises)
+             (loop (+fx raises 1))))))
+
+(define-case "text behind a session is not lost when the callback raises"
+   (let* ((c (instantiate::ssl-connection
+                (ctx (client-context "TLSv1_3_method")) (isserver #f) (reject-unauthorized #f)
+                (newsession-callback (lambda (id session) (raise 'session)))))
+          (s (server))
+          (buffer (make-string 10)))
+      (ssl-connection-start c)
+      (carry c s)
+      (ssl-connection-start s)
+      (carry s c)
+      (ssl-connection-start c)
+      (carry c s)
+      ;; The server's tickets and its text come together.
+      (check-equal "sent" (ssl-connection-clear-in s "pong" 0 4) 4)
+      (carry s c)
+      (multiple-value-bind (n raises)
+         (steps-despite-exceptions (lambda () (ssl-connection-clear-out c buffer 0 10)))
+         (check "raised" (>fx raises 0))
+         (check-equal "read" n 4)
+         (check-equal "text" (substring buffer 0 4) "pong"))))
+
+(define-case "text is neither lost nor sent twice when the info callback raises"
+   (let ((c (client))
+         (s (server-with-info (lambda (what) (when (=fx what 1) (raise 'done)))))
+         (buffer (make-string 10)))
+      (ssl-connection-start c)
+      (carry c s)
+      (ssl-connection-start s)
+      (carry s c)
+      (ssl-connection-clear-in c "ping" 0 4)
+      (carry c s)
+      (multiple-value-bind (n raises)
+         (steps-despite-exceptions (lambda () (ssl-connection-clear-out s buffer 0 10)))
+         (check-equal "raised" raises 1)
+         (check-equal "read" n 4)
+         (check-equal "text" (substring buffer 0 4) "ping"))
+      (set! c (client))
+      (set! s (server-with-info (lambda (what) (when (=fx what 1) (raise 'done)))))
+      (ssl-connection-start c)
+      (carry c s)
+      (ssl-connection-start s)
+      (carry s c)
+      (ssl-connection-start c)
+      (carry c s)
+      (multiple-value-bind (n raises)
+         (steps-despite-exceptions (lambda () (ssl-connection-clear-in s "pong" 0 4)))
+         (check-equal "raised" raises 1)
+         (check-equal "written" n 4))
+      (carry s c)
+      (check-equal "once" (ssl-connection-clear-out c buffer 0 10) 4)))
+
 (define-case "thousands of connections that nobody closes are collected"
    (let ((cctx (client-context)) (sctx (server-context "good")))
       (define (once)

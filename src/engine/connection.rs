@@ -185,7 +185,7 @@ impl Connection {
         self.with(|state| Ok(state.engine.as_mut().and_then(|engine| engine.next_event(if_wanted))))
     }
 
-    /// Whether a step would only stop again for an event that nobody has looked at.
+    /// Whether a step would only stop again, or the last one stopped, for an event that nobody has looked at.
     pub fn must_stop(&self) -> Result<bool> {
         self.with_engine(|engine| Ok(engine.must_stop()))
     }
@@ -346,6 +346,8 @@ fn after_handshake(
 ) -> Result<Step<usize>> {
     if !engine.is_handshaken() {
         match handshake(engine)? {
+            // Whoever is told of them may raise an exception, and would not hear what became of the data.
+            Step::Done(_) if engine.stop_for_events() => return Ok(Step::WantRead),
             Step::Done(_) => {}
             waiting => return Ok(waiting),
         }

@@ -140,6 +140,9 @@ pub const BGL_SSL_WANT_SERVER_NAME_EVENTS: c_int = 2;
 pub const BGL_SSL_WANT_NEW_SESSION_EVENTS: c_int = 4;
 /// Keep events of sessions that clients want to resume, and stop handshakes for them.
 pub const BGL_SSL_WANT_SESSION_LOOKUP_EVENTS: c_int = 8;
+/// Stop steps where there are events to look at, before any data is moved: for callers who may raise an exception then, and
+/// would not hear how much was. BGL_SSL_WANT_EVENT means to take the events and repeat the step.
+pub const BGL_SSL_STOP_FOR_EVENTS: c_int = 16;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -396,7 +399,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_session_lookup_callback(
 
 /// Chooses which events are kept for bgl_ssl_connection_next_event: for callers without callbacks.
 ///
-/// kinds: the sum of BGL_SSL_WANT_..._EVENTS.
+/// kinds: the sum of BGL_SSL_WANT_..._EVENTS, and maybe BGL_SSL_STOP_FOR_EVENTS.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
 ///
@@ -409,7 +412,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_want_events(
     // SAFETY: the caller vouches for the handle.
     unsafe {
         done(connection, |connection| {
-            if !(0..16).contains(&kinds) {
+            if !(0..32).contains(&kinds) {
                 return Err(Error::argument(format!("no kinds of events have the number {kinds}")));
             }
             connection.want(|wanted| {
@@ -418,6 +421,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_want_events(
                     server_name: kinds & BGL_SSL_WANT_SERVER_NAME_EVENTS != 0,
                     new_session: kinds & BGL_SSL_WANT_NEW_SESSION_EVENTS != 0,
                     session_lookup: kinds & BGL_SSL_WANT_SESSION_LOOKUP_EVENTS != 0,
+                    stops: kinds & BGL_SSL_STOP_FOR_EVENTS != 0,
                 }
             })
         })

@@ -158,10 +158,24 @@ impl Engine {
         self.stopped
     }
 
-    /// Whether the next step would stop again.
+    /// Whether the next step would stop again, or this one stopped for what nobody has taken yet.
     pub fn must_stop(&self) -> bool {
-        self.is_asking()
-            || self.hooks().events.borrow().iter().any(|event| matches!(event, Event::SessionLookup(_)))
+        let events = self.hooks().events.borrow();
+        self.is_asking() || events.iter().any(|event| self.stops() || matches!(event, Event::SessionLookup(_)))
+    }
+
+    fn stops(&self) -> bool {
+        self.hooks().wanted.get().stops
+    }
+
+    fn events(&self) -> usize {
+        self.hooks().events.borrow().len()
+    }
+
+    /// Makes the step that is under way stop here, if there are events that are to be looked at first.
+    pub fn stop_for_events(&mut self) -> bool {
+        self.stopped = self.stops() && self.events() > 0;
+        self.stopped
     }
 
     /// Whether the handshake waits for `answer`.
@@ -198,15 +212,23 @@ impl Engine {
         self.call(|engine| (unsafe { ffi::SSL_do_handshake(engine.ptr()) }, ()))
     }
 
-    /// Decrypts.
+    /// Decrypts. WantRead also when an event has to be looked at first: what followed it is still to be read then.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        self.call(|engine| {
-            let mut n = 0;
-            // SAFETY: `buffer` is writable for its length.
-            let result =
-                unsafe { sys::SSL_read_ex(engine.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
-            (result, n)
-        })
+        loop {
+            let (events, unread) = (self.events(), self.buffered().1);
+            let step = self.call(|engine| {
+                let mut n = 0;
+                // SAFETY: `buffer` is writable for its length.
+                let result =
+                    unsafe { sys::SSL_read_ex(engine.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
+                (result, n)
+            })?;
+            // OpenSSL returns after each message that is no text.
+            let has_more = matches!(step, Step::WantRead) && self.buffered().1 != unread;
+            if !has_more || (self.events() != events && self.stop_for_events()) {
+                return Ok(step);
+            }
+        }
     }
 
     /// Encrypts.
@@ -228,16 +250,21 @@ impl Engine {
         if let Some(failure) = &self.failure {
             return (-1, Some(failure.clone()));
         }
-        queue::clear();
-        // SAFETY: the SSL is live.
-        let result = unsafe { ffi::SSL_shutdown(self.ptr()) };
-        if result >= 0 {
-            return (result, None);
-        }
-        // SAFETY: the SSL is live, and that was the last call on it.
-        match unsafe { step_of(self.ptr(), result, ()) } {
-            Ok(_) => (result, None),
-            Err(_) => (result, Some(queue::error(Code::Protocol, "TLS cannot be shut down"))),
+        loop {
+            let unread = self.buffered().1;
+            queue::clear();
+            // SAFETY: the SSL is live.
+            let result = unsafe { ffi::SSL_shutdown(self.ptr()) };
+            if result >= 0 {
+                return (result, None);
+            }
+            // SAFETY: the SSL is live, and that was the last call on it.
+            match unsafe { step_of(self.ptr(), result, ()) } {
+                // OpenSSL returns after each message that is not the peer's close_notify.
+                Ok(_) if self.buffered().1 != unread => continue,
+                Ok(_) => return (result, None),
+                Err(_) => return (result, Some(queue::error(Code::Protocol, "TLS cannot be shut down"))),
+            }
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Wanted {
     pub new_session: bool,
     /// Session look-ups.
     pub session_lookup: bool,
+    /// Steps stop where there are events, before data is moved.
+    pub stops: bool,
 }
 
 /// Which context serves the name that a client asks for.
@@ -100,6 +102,8 @@ pub fn attach(ctx: &mut Ctx) {
             ctx,
             ffi::SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER as c_long | sys::SSL_MODE_RELEASE_BUFFERS,
         );
+        // Reading returns after a session, before the text behind it.
+        ffi::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_CLEAR_MODE, ffi::SSL_MODE_AUTO_RETRY, ptr::null_mut());
         ffi::SSL_CTX_set_options(ctx, sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
         ffi::SSL_CTX_set_session_cache_mode(ctx, cache);
         ffi::SSL_CTX_sess_set_new_cb(ctx, Some(new_session));
