@@ -211,8 +211,10 @@
          (set! err (text-or-false (c-text $tls-engine-err handle)))
          (set! received-shutdown ($tls-engine-received-shutdown? handle))
          (set! sent-shutdown ($tls-engine-sent-shutdown? handle))
-         (when (and isserver (not server-name))
-            (set! server-name (text-or-false (c-text $tls-engine-server-name handle))))
+         (when (and isserver (not (and server-name ($tls-engine-init-finished? handle))))
+            (let ((name (text-or-false (c-text $tls-engine-server-name handle))))
+               (when name
+                  (set! server-name name))))
          (when ($tls-engine-init-finished? handle)
             (let ((chosen (text-or-false (c-text $tls-engine-negotiated-protocol handle))))
                (when (or chosen (string? npn-protos))

@@ -420,6 +420,21 @@
       (check "certificate"
          (contains? (cdr (assq 'subject (ssl-connection-get-peer-certificate c))) "CN=good-rsa"))))
 
+(define-case "a server's name is what the client sends, whatever it was before"
+   (let* ((c (client))
+          (asked '())
+          (s (instantiate::ssl-connection
+                (ctx (server-context "good"))
+                (isserver #t)
+                (server-name "preset")
+                (reject-unauthorized #f)
+                (sni-context-callback (lambda (conn name) (set! asked (cons name asked)) #f)))))
+      (shake-hands c s)
+      (check-shaken c s)
+      (check-equal "asked" asked '("localhost"))
+      (with-access::ssl-connection s (server-name)
+         (check-equal "field" server-name "localhost"))))
+
 (define-case "#f keeps the connection's own context"
    (let ((c (client)) (s (server-with-sni (lambda (conn name) #f))))
       (shake-hands c s)
