@@ -12,7 +12,7 @@
       (macro $tls-peer-name::obj (::obj) "bglssl_peer_name")
       (macro $tls-socket-closing::void (::obj) "bglssl_socket_closing"))
    (export
-      (make-ssl-client-socket ::bstring ::int
+      (make-ssl-client-socket ::bstring ::long
          #!key
          (buffer #unspecified) (inbuf #t) (outbuf #t)
          (timeout 0) (protocol 'sslv23)
@@ -59,6 +59,7 @@
    (let* ((proc 'make-ssl-client-socket)
           (where (address (c-string proc "the host name" host) port))
           (family (domain->int proc domain '(inet inet6 unspec)))
+          (port (check-port proc where port 1))
           (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))
           (outbuf (get-port-buffer proc (if (given? buffer) buffer outbuf) *default-buffer-size*))
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs

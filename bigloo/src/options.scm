@@ -76,6 +76,14 @@
       ((eq? domain 'inet6) $tls-af-inet6)
       (else $tls-af-unspec)))
 
+;; Here and not in C, whose int would take a larger number for another one.
+(define (check-port::long proc where port::long least::long)
+   (if (and (>=fx port least) (<=fx port 65535))
+       port
+       (error proc
+          (format "the port ~a is not between ~a and 65535" port least)
+          where)))
+
 (define (microseconds proc what time)
    (if (and (fixnum? time) (>=fx time 0))
        (fixnum->llong time)

@@ -6,7 +6,7 @@
              "bglssl_make_server_socket")
       (macro $tls-role-server::int "BGLSSL_ROLE_SERVER"))
    (export
-      ;; The port comes first, or as :port.
+      ;; The port comes first, or as :port. Bigloo 4.4 says :ipv6 #t for :domain 'inet6.
       (make-ssl-server-socket . arguments)
       (server-socket-use-ssl! ::socket
          #!key
@@ -19,23 +19,25 @@
       (%accept-failed::obj ::obj ::obj)))
 
 (define (make-ssl-server-socket . arguments)
-   (cond
-      ((null? arguments)
-       (%make-ssl-server-socket))
-      ((keyword? (car arguments))
-       (apply %make-ssl-server-socket arguments))
-      (else
-       (apply %make-ssl-server-socket :port arguments))))
+   (if (or (null? arguments) (keyword? (car arguments)))
+       (apply listen arguments)
+       (apply listen :port arguments)))
 
-(define (%make-ssl-server-socket #!key (port 0) (name #f) (protocol 'sslv23)
+;; The kernel takes less than that.
+(define *most-backlog* 65535)
+
+(define (listen #!key (port 0) (name #f) (protocol 'sslv23)
            (cert #f) (pkey #f)
            (CAs '()) (accepted-certs #f)
-           (backlog 5) (domain 'inet)
+           (backlog 5) (domain 'inet) (ipv6 #f)
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
            (handshake-timeout 10000000) (lazy-handshake #f)
-           (accept-failure 'raise))
+           (accept-failure 'raise)
+           #!rest unknown)
    (let ((proc 'make-ssl-server-socket))
+      (when (pair? unknown)
+         (error proc "illegal keyword argument" (car unknown)))
       (unless (and (fixnum? port) (fixnum? backlog))
          (error proc "the port and the backlog must be integers" (list port backlog)))
       (unless (or (memq accept-failure '(raise skip))
@@ -44,11 +46,12 @@
             accept-failure))
       (let* ((host (and name (c-string proc "the name" name)))
              (where (address (or host "*") port))
-             (family (domain->int proc domain '(inet inet6)))
+             (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
              (config (make-config proc where #t protocol cert pkey CAs accepted-certs
                         verify #f alpn min-protocol max-protocol ciphers
                         #f handshake-timeout lazy-handshake)))
-         ($tls-make-server-socket config proc host port backlog family
+         (check-port proc where port 0)
+         ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family
             (if (eq? accept-failure 'skip) #t accept-failure)
             socket-closing))))
 
