@@ -66,7 +66,8 @@ void *bglssl_pkcs12_private_key(const char *file, const char *passphrase);
 struct bglssl_link;
 struct bglssl_link *bglssl_link_of_socket(obj_t socket);
 void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, obj_t close_hook);
-void bglssl_link_closing(struct bglssl_link *link, obj_t socket);
+void bglssl_link_flush(struct bglssl_link *link, obj_t socket);
+void bglssl_link_closing(struct bglssl_link *link);
 bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
 long bglssl_port_time_limit(obj_t socket);
 
@@ -81,7 +82,9 @@ obj_t bglssl_peer_name(obj_t socket);
 obj_t bglssl_known_hostname(obj_t socket);
 bool_t bglssl_ssl_socketp(obj_t object);
 bool_t bglssl_plain_clientp(obj_t object);
+void bglssl_socket_flush(obj_t socket);
 void bglssl_socket_closing(obj_t socket);
+void bglssl_socket_abandon(obj_t socket);
 void *bglssl_socket_handle(obj_t object);
 
 /* crypto.c */

@@ -10,7 +10,9 @@
       (macro $tls-port-time-limit::long (::obj) "bglssl_port_time_limit")
       (macro $tls-known-hostname::obj (::obj) "bglssl_known_hostname")
       (macro $tls-peer-name::obj (::obj) "bglssl_peer_name")
-      (macro $tls-socket-closing::void (::obj) "bglssl_socket_closing"))
+      (macro $tls-socket-flush::void (::obj) "bglssl_socket_flush")
+      (macro $tls-socket-closing::void (::obj) "bglssl_socket_closing")
+      (macro $tls-socket-abandon::void (::obj) "bglssl_socket_abandon"))
    (export
       (make-ssl-client-socket ::bstring ::long
          #!key
@@ -31,9 +33,18 @@
          (min-protocol #f) (max-protocol #f) (ciphers #f)
          (handshake-timeout #f))))
 
-;; The close hook of all sockets of this library.
+;; The close hook of all sockets of this library. A flush hook of the program's may raise or
+;; escape: the socket is closed all the same.
 (define (socket-closing socket)
-   ($tls-socket-closing socket)
+   (let ((flushed #f))
+      (unwind-protect
+         (begin
+            ($tls-socket-flush socket)
+            (set! flushed #t))
+         (begin
+            ($tls-socket-closing socket)
+            (unless flushed
+               ($tls-socket-abandon socket)))))
    #unspecified)
 
 (define *default-buffer-size* 8192)

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,8 @@ struct bglssl_link {
   const void *tag;
   bgl_ssl_socket_t *handle;
   FILE *input;
+  /* The input's descriptor, and one that is always ready: see show_pending. */
+  int input_fd, ready_fd;
   int output;
   char *where;
   atomic_int closed;
@@ -73,14 +76,31 @@ bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link) { return link->ha
  * descriptor goes now. Where the C library gives no way to do that, both go. */
 static void close_stream(struct bglssl_link *link, FILE *file) {
 #ifdef __GLIBC__
-  int fd = fileno(file);
-
+  pthread_mutex_lock(&link->lock);
   file->_fileno = -1;
-  close(fd);
-  (void)link;
+  pthread_mutex_unlock(&link->lock);
+  close(link->input_fd);
+  if (link->ready_fd >= 0) close(link->ready_fd);
 #else
   link->input = NULL;
   fclose(file);
+#endif
+}
+
+/* char-ready? polls the stream's descriptor, which tells nothing of what has been decrypted
+ * already. While there is any, the stream has another one. */
+static void show_pending(struct bglssl_link *link) {
+#ifdef __GLIBC__
+  pthread_mutex_lock(&link->lock);
+  if (link->input->_fileno >= 0) {
+    bool pending = link->rest_length > 0 || bgl_ssl_socket_pending(link->handle) > 0;
+
+    if (pending && link->ready_fd < 0) link->ready_fd = eventfd(1, EFD_CLOEXEC);
+    link->input->_fileno = pending && link->ready_fd >= 0 ? link->ready_fd : link->input_fd;
+  }
+  pthread_mutex_unlock(&link->lock);
+#else
+  (void)link;
 #endif
 }
 
@@ -118,7 +138,7 @@ static void finalize_link(void *object, void *unused) {
   (void)unused;
   if (!(atomic_load(&link->closed) & OUTPUT_CLOSED)) close(link->output);
 #ifdef __GLIBC__
-  (void)input_open;
+  if (input_open) close_stream(link, link->input);
   fclose(link->input);
 #else
   if (input_open) fclose(link->input);
@@ -228,6 +248,7 @@ static long tls_read(void *object, char *buffer, long size) {
     status = read_bytes(link, buffer, (size_t)size, &got);
   atomic_fetch_sub(&link->readers, 1);
 
+  show_pending(link);
   if (status == BGL_SSL_OK) {
     bglssl_keep(port);
     return (long)got;
@@ -308,6 +329,8 @@ static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int 
   link->tag = &tag;
   link->handle = handle;
   link->input = input;
+  link->input_fd = fileno(input);
+  link->ready_fd = -1;
   link->output = output;
   pthread_mutex_init(&link->lock, NULL);
   pthread_condattr_init(&attributes);
@@ -356,6 +379,7 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, obj
   }
   attach_input(input, link);
   attach_output(output, link);
+  show_pending(link);
   SOCKET(socket).userdata = link;
   SOCKET(socket).chook = close_hook;
 }
@@ -390,13 +414,18 @@ static bool wait_for_writers(struct bglssl_link *link) {
   return idle;
 }
 
-void bglssl_link_closing(struct bglssl_link *link, obj_t socket) {
+/* A flush hook of the program's may raise, or escape. */
+void bglssl_link_flush(struct bglssl_link *link, obj_t socket) {
   obj_t output = SOCKET(socket).output;
 
   if (!wait_for_writers(link))
     OUTPUT_PORT(output).err = BGL_IO_TIMEOUT_ERROR;
   else if (OUTPUT_PORT(output).err == 0 && PORT(output).kindof != KINDOF_CLOSED)
     bgl_flush_output_port(output);
+  bglssl_keep(link);
+}
+
+void bglssl_link_closing(struct bglssl_link *link) {
   atomic_fetch_or(&link->closed, SOCKET_CLOSED);
   bgl_ssl_socket_close(link->handle);
   bglssl_keep(link);

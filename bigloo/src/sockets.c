@@ -448,7 +448,13 @@ void *bglssl_socket_handle(obj_t object) {
   return link ? bglssl_link_handle(link) : NULL;
 }
 
-/* The close hook of every socket made here. */
+/* The close hook of every socket made here: these, one after the other. */
+void bglssl_socket_flush(obj_t socket) {
+  struct bglssl_link *link = bglssl_link_of_socket(socket);
+
+  if (link) bglssl_link_flush(link, socket);
+}
+
 void bglssl_socket_closing(obj_t socket) {
   struct server *server = server_of_socket(socket);
   struct bglssl_link *link = bglssl_link_of_socket(socket);
@@ -460,6 +466,13 @@ void bglssl_socket_closing(obj_t socket) {
       bgl_ssl_server_close(server->owner->handle);
     bglssl_keep(server);
   } else if (link) {
-    bglssl_link_closing(link, socket);
+    bglssl_link_closing(link);
   }
+}
+
+/* In place of socket-close, which an escape out of the close hook has left half done. What
+ * the output port still has goes nowhere. */
+void bglssl_socket_abandon(obj_t socket) {
+  OUTPUT_PORT(SOCKET(socket).output).err = BGL_IO_WRITE_ERROR;
+  close_plain(socket);
 }

@@ -129,6 +129,35 @@
          (check-equal "echo" (ask c "x") "x")
          (socket-close c))))
 
+;; How often in a row char-ready? finds a character, which is then read.
+(define (count-ready port)
+   (let loop ((n 0))
+      (if (char-ready? port)
+          (begin
+             (read-char port)
+             (loop (+fx n 1)))
+          n)))
+
+(define-case "char-ready? sees what has been decrypted, and what has only arrived"
+   (with-connection '() '(:inbuf 10)
+      (lambda (s)
+         (for-each (lambda (text)
+                      (display text (socket-output s))
+                      (flush-output-port (socket-output s)))
+            (list (make-string 3000 #\a) "b" "c"))
+         (read-char (socket-input s))
+         (display "." (socket-output s))
+         (socket-close s))
+      (lambda (c)
+         (let ((in (socket-input c)))
+            (check-equal "first" (read-char in) #\a)
+            ;; All of it has arrived by then.
+            (sleep 300000)
+            (check-equal "characters" (count-ready in) 3001)
+            (write-char #\newline (socket-output c))
+            (flush-output-port (socket-output c))
+            (check-equal "the next" (read-char in) #\.)))))
+
 ;; ---- verification ------------------------------------------------------------------------------
 
 (define-case "without CAs nothing is verified"
@@ -706,6 +735,34 @@
                        (output-port-flush-hook-set! port #unspecified)
                        (socket-close c))))))
       (check-equal "received" got "5:chunk")))
+
+;; Runs `close`, which the flush hook of the socket's output port interrupts by calling
+;; `interrupt`, and checks that all is closed nevertheless.
+(define (check-closed-by socket interrupt close)
+   (output-port-flush-hook-set! (socket-output socket) (lambda (port size) (interrupt)))
+   (display "lost" (socket-output socket))
+   (close)
+   (check "down" (socket-down? socket))
+   (check "input" (closed-input-port? (socket-input socket)))
+   (check "output" (closed-output-port? (socket-output socket))))
+
+(define-case "a flush hook that raises or escapes does not keep a socket from being closed"
+   (let ((server (test-server)))
+      (define (try check)
+         (let* ((t (accept-one server receive-all)) (c (connect-to server)))
+            (check c)
+            (check-equal "received" (check-fine "server" (join t)) "")))
+      (let ((before (descriptors)))
+         (try (lambda (c)
+                 (check-closed-by c (lambda () (error "hook" "raised" c))
+                    (lambda () (check-raises "close" &error (lambda () (socket-close c)))))))
+         (try (lambda (c)
+                 (bind-exit (escape)
+                    (check-closed-by c (lambda () (escape #f))
+                       (lambda () (socket-close c) (fail "no escape"))))
+                 (check "down" (socket-down? c))
+                 (check "output" (closed-output-port? (socket-output c)))))
+         (check-equal "descriptors" (descriptors) before))))
 
 (define-case "seek hooks of the input port are called, and seeking forward skips"
    (with-connection '() '()
