@@ -64,8 +64,8 @@
    (read-line (socket-input socket)))
 
 ;; A plain connection: both ends, ours connected and the one accepted.
-(define (plain-pair)
+(define (plain-pair #!key (inbuf #t))
    (let* ((server (make-server-socket 0))
           (client (make-client-socket "localhost" (socket-port-number server)))
-          (accepted (socket-accept server)))
+          (accepted (socket-accept server :inbuf inbuf)))
       (values client accepted)))
