@@ -339,6 +339,15 @@ TEST(hosts_that_are_no_hosts_are_refused)
     bgl_ssl_config_free(config);
 }
 
+TEST(patterns_are_no_names_to_verify)
+{
+    static const char *const patterns[] = {"*.example.test", "*", ".example.test", "www.*.test"};
+    bgl_ssl_config_t *config = client_config();
+    for (size_t i = 0; i < COUNT(patterns); i++)
+        CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_hostname(config, patterns[i]));
+    bgl_ssl_config_free(config);
+}
+
 /* ---- numbers ---- */
 
 TEST(ports_out_of_range_are_refused)

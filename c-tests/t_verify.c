@@ -101,7 +101,6 @@ static const struct server_case server_cases[] = {
      WRONG_HOST},
     {"wildcard_is_not_nothing", "wildcard", "root.pem", "example.test", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME,
      WRONG_HOST},
-    {"wildcard_as_host", "wildcard", "root.pem", "*.example.test", CHAIN_AND_NAME, NULL, ANY_RESULT, ANY_RESULT},
     {"common_name_with_nul", "nul-in-host-name", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME,
      WRONG_HOST},
     {"common_name_where_there_is_no_other", "cn-localhost", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK,
@@ -184,13 +183,11 @@ TEST_TABLE(client_in_lock_step, server_cases)
             CHECK_INT(it->verify_result, bgl_ssl_socket_verify_result(ends.client));
             char words[256];
             CHECK_INT(it->verify_result == FINE, bgl_ssl_socket_verify_error(ends.client, words, sizeof words) == 0);
-        } else if (it->expected != ANY_RESULT) {
+        } else {
             CHECK_INT(it->expected, ends.client_status);
             check_refusal(it, &ends.client_error);
             CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);
             CHECK(ends.server_error.alert > 0);
-        } else {
-            CHECK(ends.client_status <= BGL_SSL_OK);
         }
         free_ends(&ends);
         bgl_ssl_config_free(client);
@@ -202,8 +199,6 @@ TEST_TABLE(client_in_lock_step, server_cases)
 TEST_TABLE(client_over_the_loopback, server_cases)
 {
     const struct server_case *it = row;
-    if (it->expected == ANY_RESULT)
-        return;
     for (size_t i = 0; i < COUNT(versions) && is_possible(it->presents, versions[i]); i++) {
         struct service service;
         bgl_ssl_config_t *client = client_of(it, versions[i]);

@@ -30,9 +30,10 @@ impl Hostname {
             )));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
-        // To OpenSSL a dot in front means any host below.
+        // To OpenSSL a dot in front means any host below, and a star is, to some versions, a part of a name.
         if name.is_empty()
             || name.starts_with('.')
+            || name.contains('*')
             || name.len() > 253
             || name.bytes().any(|byte| byte <= b' ' || byte == 0x7f)
         {
