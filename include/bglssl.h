@@ -1141,8 +1141,8 @@ void bgl_ssl_config_free(bgl_ssl_config_t *config);
  * Freezes a config now, so that what does not fit together is found before any connection is made.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_CONFIG or BGL_SSL_E_UNSUPPORTED if settings contradict one another or OpenSSL refuses
- * one, and then the config is not frozen; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the disk that holds the system's CA
- * certificates.
+ * one, and then the config is not frozen; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the disk that
+ * holds the system's CA certificates.
  *
  * Precondition: config is NULL or live.
  */
@@ -1879,8 +1879,9 @@ bgl_ssl_server_t *bgl_ssl_listen(const bgl_ssl_config_t *config,
  * Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
  * BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ...); and the failures of
  * the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
- * closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread. Blocks no longer than timeout and then the config's handshake timeout,
- * and after a failed handshake its close timeout. See accept(2).
+ * closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread.
+ * Blocks no longer than timeout and then the config's handshake timeout, and after a failed handshake its close
+ * timeout. See accept(2).
  *
  * Precondition: server is NULL or live, out NULL or writable.
  */

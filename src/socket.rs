@@ -1,4 +1,5 @@
-//! TLS over a connected socket, of a stream or of datagrams: handshake, read, write, close. Any number of threads may use one.
+//! TLS over a connected socket, of a stream or of datagrams: handshake, read, write, close. Any number of threads may
+//! use one.
 //!
 //! Waiting happens in one place, `wait`, and never under the lock on the TLS state, so one thread can read while
 //! another writes and a third closes.

@@ -67,8 +67,9 @@ pub unsafe extern "C" fn bgl_ssl_listen(
 /// Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
 /// BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ...); and the failures of
 /// the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
-/// closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread. Blocks no longer than timeout and then the config's handshake timeout,
-/// and after a failed handshake its close timeout. See accept(2).
+/// closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread.
+/// Blocks no longer than timeout and then the config's handshake timeout, and after a failed handshake its close
+/// timeout. See accept(2).
 ///
 /// Precondition: server is NULL or live, out NULL or writable.
 #[unsafe(no_mangle)]
