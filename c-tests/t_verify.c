@@ -166,6 +166,33 @@ static void check_refusal(const struct server_case *it, const bgl_ssl_error_t *e
         CHECK_INT(it->verify_result, error->verify_result);
 }
 
+/* A peer that was refused has shown a certificate all the same, or none; why it was refused stays a fact of the socket. */
+static void check_refused_peer(const bgl_ssl_socket_t *socket, const char *shown, int verify_result)
+{
+    bgl_ssl_certificate_t *peer = bgl_ssl_socket_peer_certificate(socket);
+    bgl_ssl_certificate_list_t *chain = MADE(bgl_ssl_certificate_list_t, bgl_ssl_socket_peer_chain(socket));
+    if (shown) {
+        char file[64];
+        snprintf(file, sizeof file, "%s.pem", shown);
+        bgl_ssl_certificate_t *expected = certificate(file);
+        CHECK(peer && bgl_ssl_certificate_equal(expected, peer));
+        bgl_ssl_certificate_t *first = MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_list_get(chain, 0));
+        CHECK(bgl_ssl_certificate_equal(expected, first));
+        bgl_ssl_certificate_free(first);
+        bgl_ssl_certificate_free(expected);
+        CHECK(bgl_ssl_socket_verify_result(socket) > 0);
+        CHECK(bgl_ssl_socket_verify_error(socket, NULL, 0) > 0);
+        if (verify_result != ANY_RESULT)
+            CHECK_INT(verify_result, bgl_ssl_socket_verify_result(socket));
+    } else {
+        CHECK(!peer);
+        CHECK_INT(0, (long long)bgl_ssl_certificate_list_length(chain));
+        CHECK_INT(-1, bgl_ssl_socket_verify_result(socket));
+    }
+    bgl_ssl_certificate_free(peer);
+    bgl_ssl_certificate_list_free(chain);
+}
+
 TEST_TABLE(client_in_lock_step, server_cases)
 {
     const struct server_case *it = row;
@@ -186,6 +213,7 @@ TEST_TABLE(client_in_lock_step, server_cases)
         } else {
             CHECK_INT(it->expected, ends.client_status);
             check_refusal(it, &ends.client_error);
+            check_refused_peer(ends.client, it->presents, it->verify_result);
             CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);
             CHECK(ends.server_error.alert > 0);
         }
@@ -431,6 +459,7 @@ TEST_TABLE(server_in_lock_step, client_cases)
             CHECK(ends.server_error.message[0] != '\0');
             if (it->verify_result != ANY_RESULT)
                 CHECK_INT(it->verify_result, ends.server_error.verify_result);
+            check_refused_peer(ends.server, it->presents, it->verify_result);
             /* The client learns why, whether its own handshake was done already (TLS 1.3) or not. */
             char byte;
             size_t n;

@@ -1793,7 +1793,7 @@ size_t bgl_ssl_socket_verify_error(const bgl_ssl_socket_t *socket,
                                    size_t size);
 
 /**
- * The peer's certificate.
+ * The peer's certificate, also that of a peer that was refused.
  *
  * Returns a certificate, to be freed with bgl_ssl_certificate_free, which may outlive the socket; NULL if the peer has
  * shown none (which is no failure), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.

@@ -614,7 +614,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_verify_error(
     unsafe { copy(socket, buf, size, text) }
 }
 
-/// The peer's certificate.
+/// The peer's certificate, also that of a peer that was refused.
 ///
 /// Returns a certificate, to be freed with bgl_ssl_certificate_free, which may outlive the socket; NULL if the peer has
 /// shown none (which is no failure), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.

@@ -4,7 +4,7 @@
 use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     ffi::{CStr, CString, c_int, c_uchar, c_uint, c_void},
     net::IpAddr,
     panic::{self, AssertUnwindSafe},
@@ -89,6 +89,8 @@ struct Hooks {
     policy: PeerPolicy,
     alpn: Vec<u8>,
     refusal: Cell<Option<Refusal>>,
+    /// What a peer has shown that was refused: OpenSSL keeps only what was not.
+    refused: RefCell<Vec<X509>>,
     /// The code by which OpenSSL says that the certificate is for somebody else, if it is.
     wrong_name: Cell<Option<c_int>>,
     panicked: Cell<bool>,
@@ -148,6 +150,7 @@ impl Ssl {
             policy,
             alpn,
             refusal: Cell::new(None),
+            refused: RefCell::default(),
             wrong_name: Cell::new(None),
             panicked: Cell::new(false),
             dtls: Default::default(),
@@ -506,14 +509,19 @@ impl Ssl {
         unsafe { ffi::SSL_get_verify_result(self.ptr()) as c_int }
     }
 
-    /// The peer's certificate.
+    /// The peer's certificate, be it accepted or refused.
     pub fn peer_certificate(&self) -> Option<X509> {
         // SAFETY: the SSL is live; the reference is ours.
-        unsafe { X509::from_owned(sys::get1_peer_certificate(self.ptr())) }
+        let accepted = unsafe { X509::from_owned(sys::get1_peer_certificate(self.ptr())) };
+        accepted.or_else(|| self.hooks().refused.borrow().first().cloned())
     }
 
     /// The certificates that the peer sent, its own first.
     pub fn peer_chain(&self) -> Vec<X509> {
+        let refused = self.hooks().refused.borrow().clone();
+        if !refused.is_empty() {
+            return refused;
+        }
         // SAFETY: the SSL is live and lends the stack.
         let mut chain = unsafe { X509::from_borrowed_stack(ffi::SSL_get_peer_cert_chain(self.ptr())) };
         // A server's stack lacks the client's own certificate.
@@ -666,20 +674,32 @@ unsafe fn judge(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
     };
     if let Some(reason) = reason.filter(|_| hooks.policy.chain) {
         let reason = if reason == 0 { sys::X509_V_ERR_UNSPECIFIED } else { reason };
-        hooks.refusal.set(Some(Refusal::Chain(reason)));
-        return 0;
+        // SAFETY: the store context is live.
+        return unsafe { refuse(store, hooks, Refusal::Chain(reason)) };
     }
     if let Some(accepted) = &hooks.policy.accepted {
         // SAFETY: the store context lends the peer's certificate.
         let leaf = unsafe { X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(store)) };
         if !leaf.is_some_and(|leaf| accepted.contains(&leaf)) {
-            hooks.refusal.set(Some(Refusal::NotAccepted));
             // SAFETY: the store context is live.
-            unsafe { ffi::X509_STORE_CTX_set_error(store, sys::X509_V_ERR_CERT_REJECTED) };
-            return 0;
+            unsafe {
+                ffi::X509_STORE_CTX_set_error(store, sys::X509_V_ERR_CERT_REJECTED);
+                return refuse(store, hooks, Refusal::NotAccepted);
+            }
         }
     }
     1
+}
+
+/// Notes why the peer was refused, and what it has shown.
+///
+/// # Safety
+/// `store` is live, and holds the peer's chain.
+unsafe fn refuse(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks, refusal: Refusal) -> c_int {
+    hooks.refusal.set(Some(refusal));
+    // SAFETY: the caller vouches for the store context, which lends the certificates.
+    hooks.refused.replace(unsafe { X509::from_borrowed_stack(sys::X509_STORE_CTX_get0_untrusted(store)) });
+    0
 }
 
 /// Chooses, on a server, the first of its own protocols that the client offers (RFC 7301).

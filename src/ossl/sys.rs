@@ -2,7 +2,7 @@
 
 use openssl_sys::{
     ASN1_STRING, ASN1_TIME, BIO, BIO_METHOD, EVP_MD, EVP_PKEY, GENERAL_NAME, PKCS12, SSL, SSL_CTX, SSL_SESSION,
-    X509, X509_CRL, X509_NAME, X509_STORE, X509_STORE_CTX,
+    X509, X509_CRL, X509_NAME, X509_STORE, X509_STORE_CTX, stack_st_X509,
 };
 use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
 
@@ -180,6 +180,7 @@ unsafe extern "C" {
         user: *mut c_void,
     ) -> *mut X509;
     pub fn X509_NAME_print_ex(out: *mut BIO, name: *const X509_NAME, indent: c_int, flags: c_ulong) -> c_int;
+    pub fn X509_STORE_CTX_get0_untrusted(ctx: *mut X509_STORE_CTX) -> *const stack_st_X509;
     pub fn X509_STORE_CTX_set_verify_cb(
         ctx: *mut X509_STORE_CTX,
         cb: Option<unsafe extern "C" fn(c_int, *mut X509_STORE_CTX) -> c_int>,
