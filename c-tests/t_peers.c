@@ -17,6 +17,8 @@ struct speech {
 static const struct speech speeches[] = {
     {"http_request", SAYS("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), BGL_SSL_E_PROTOCOL, "HTTP"},
     {"http_post", SAYS("POST /form HTTP/1.0\r\nContent-Length: 0\r\n\r\n"), BGL_SSL_E_PROTOCOL, "HTTP"},
+    {"http_patch", SAYS("PATCH /form HTTP/1.1\r\nHost: localhost\r\n\r\n"), BGL_SSL_E_PROTOCOL, "HTTP"},
+    {"http_2", SAYS("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), BGL_SSL_E_PROTOCOL, "HTTP"},
     {"http_response", SAYS("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), BGL_SSL_E_PROTOCOL, "HTTP"},
     {"ssh_banner", SAYS("SSH-2.0-OpenSSH_9.2p1 Debian\r\n"), BGL_SSL_E_PROTOCOL, ""},
     {"smtp_greeting", SAYS("220 mail.example.test ESMTP ready\r\n"), BGL_SSL_E_PROTOCOL, ""},

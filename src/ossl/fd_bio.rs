@@ -26,6 +26,10 @@ const ALLOWANCE: usize = 128 * 1024;
 /// How many of our answers may wait for a peer that reads nothing, but goes on asking, before it is not listened to.
 const BACKLOG: usize = 64 * 1024;
 
+/// How messages of HTTP begin: answers, the requests of RFC 9110 and RFC 5789, and HTTP/2.
+const HTTP: [&str; 11] =
+    ["HTTP/", "GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE ", "PRI * "];
+
 /// What the BIO knows: the descriptor, bytes not yet sent, and how the last system calls went.
 pub struct State {
     /// None once the socket is closed.
@@ -170,9 +174,7 @@ impl State {
         let starts = |words: &[&str]| words.iter().any(|word| first.starts_with(word.as_bytes()));
         match first {
             [] | [20..=23, 3, ..] | [20..=23] => None,
-            _ if starts(&["HTTP/", "GET ", "POST ", "HEAD ", "PUT ", "OPTIONS", "CONNECT", "DELETE "]) => {
-                Some("the peer does not speak TLS: it looks like HTTP")
-            }
+            _ if starts(&HTTP) => Some("the peer does not speak TLS: it looks like HTTP"),
             _ if starts(&["220", "+OK", "* OK"]) => {
                 Some("the peer does not speak TLS yet: it looks like a mail or FTP server's greeting (STARTTLS?)")
             }
