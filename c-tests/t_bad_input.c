@@ -323,7 +323,9 @@ TEST(strings_that_are_not_utf8_are_refused)
 TEST(hosts_that_are_no_hosts_are_refused)
 {
     char endless[400];
-    static const char *const hosts[] = {"", " ", "local host", "localhost\n", "a/b", "..", "256.256.256.256", "[::1"};
+    static const char *const hosts[] = {"",    " ",  "local host",      "localhost\n",
+                                        "a/b", "..", "256.256.256.256", "[::1",
+                                        "127.0.0.1 a"};
     memset(endless, 'a', sizeof endless - 1);
     endless[sizeof endless - 1] = '\0';
     bgl_ssl_config_t *config = client_config();

@@ -274,6 +274,8 @@ struct sni {
 static const struct sni snis[] = {
     {"is_the_host_name", "localhost", NULL, NULL, "localhost"},
     {"is_the_configs_host_name", "localhost", "other.example", NULL, "other.example"},
+    {"is_nothing_for_an_address_in_an_old_form", "127.1", NULL, NULL, ""},
+    {"is_nothing_for_an_address_in_one_number", "0x7f000001", NULL, NULL, ""},
     {"is_the_configs_server_name", "localhost", NULL, "front.example", "front.example"},
     {"can_be_left_out", "localhost", NULL, "", ""},
     {"is_never_an_ipv4_address", "127.0.0.1", NULL, NULL, ""},

@@ -85,6 +85,7 @@ static const struct server_case server_cases[] = {
     {"good_ed25519", "good-ed25519", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
     {"name_in_upper_case", "good", "root.pem", "LocalHost", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
     {"ipv4_address", "good", "root.pem", "127.0.0.1", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
+    {"ipv4_address_in_an_old_form", "good", "root.pem", "127.1", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
     {"ipv6_address", "good", "root.pem", "::1", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
     {"ipv6_address_spelt_out", "good", "root.pem", "0:0:0:0:0:0:0:1", CHAIN_AND_NAME, NULL, BGL_SSL_OK, FINE},
     {"other_address", "good", "root.pem", "127.0.0.2", CHAIN_AND_NAME, NULL, BGL_SSL_E_NAME, WRONG_ADDRESS},

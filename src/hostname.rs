@@ -1,7 +1,10 @@
 //! What a host is called, and what follows from it: DNS names are verified and sent as SNI, addresses are verified
 //! as addresses and never sent (RFC 6066, section 3).
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    posix,
+};
 use std::{ffi::CString, net::IpAddr};
 
 /// A peer's identity.
@@ -14,7 +17,7 @@ pub enum Hostname {
 }
 
 impl Hostname {
-    /// Reads "example.org", "127.0.0.1", "::1", "[::1]" or "fe80::1%eth0".
+    /// Reads "example.org", "127.0.0.1", "127.1", "::1", "[::1]" or "fe80::1%eth0".
     pub fn parse(text: &str) -> Result<Hostname> {
         if text.is_empty() {
             return Err(Error::argument("the host name is empty"));
@@ -28,6 +31,10 @@ impl Hostname {
             return Err(Error::argument(format!(
                 "the host name \"{text}\" is not ASCII: give its A-label (xn--...), RFC 5890"
             )));
+        }
+        // getaddrinfo(3) takes these for addresses, so they are none of DNS.
+        if let Some(ip) = posix::inet_aton(text) {
+            return Ok(Hostname::Ip(ip.into()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         // To OpenSSL a dot in front means any host below, and a star is, to some versions, a part of a name.

@@ -2,7 +2,7 @@
 //! Beside `ossl` this is the only room below the door with `unsafe` in it.
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString, c_char},
     io, mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
@@ -333,6 +333,22 @@ fn from_sockaddr(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
         }
         _ => None,
     }
+}
+
+/// An IPv4 address in one of its older forms, such as "127.1" or "0x7f000001": see inet_aton(3).
+pub fn inet_aton(text: &str) -> Option<Ipv4Addr> {
+    // inet_aton stops at white space, whatever follows; getaddrinfo(3) does not.
+    let text = CString::new(text).ok().filter(|_| !text.contains(char::is_whitespace))?;
+    // SAFETY: all zeros is a valid address.
+    let mut address: libc::in_addr = unsafe { mem::zeroed() };
+    // SAFETY: the text is NUL-terminated, and `address` is live.
+    let found = unsafe { inet_aton_of_libc(text.as_ptr(), &mut address) };
+    (found != 0).then(|| Ipv4Addr::from(address.s_addr.to_ne_bytes()))
+}
+
+unsafe extern "C" {
+    #[link_name = "inet_aton"]
+    fn inet_aton_of_libc(text: *const c_char, address: *mut libc::in_addr) -> libc::c_int;
 }
 
 /// Runs `action` with every signal blocked, so that a thread it starts never runs the host's signal handlers.
