@@ -510,3 +510,20 @@ TEST(a_named_pipe_is_no_pem_file)
     CHECK_INT(0, mkfifo(path, 0600));
     check_no_pem(path);
 }
+
+/* To say what a file holds instead must not take a look at each label for each label. */
+TEST(a_file_of_three_hundred_thousand_labels_is_read_in_no_time)
+{
+    enum { LABELS = 340000, LENGTH = 50 };
+    char *text = malloc(LABELS * LENGTH);
+    size_t length = 0;
+    CHECK(text != NULL);
+    for (int i = 0; i < LABELS; i++)
+        length += (size_t)snprintf(text + length, LENGTH, "-----BEGIN %06d-----\nAAAA\n-----END %06d-----\n", i, i);
+    CHECK(length < 16 << 20);
+    const char *path = write_file("labels.pem", text, length);
+    free(text);
+    check_no_pem(path);
+    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_load_certificate(path));
+    CHECK_MESSAGE("it holds: 000000, 000001");
+}

@@ -1,6 +1,7 @@
 //! PEM or DER? And what a PEM text holds instead, where people mix files up.
 
 use crate::error::{Code, Error, Result};
+use std::borrow::Cow;
 
 /// How certificates and keys are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +40,30 @@ pub fn without_mark(data: &[u8]) -> &[u8] {
     data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data)
 }
 
+/// How many different labels a message names.
+const NAMED: usize = 8;
+
 /// The error for PEM data without what was wanted ("certificate"), which says what it holds instead.
 pub fn lacks(wanted: &str, data: &[u8]) -> Error {
-    let labels = labels(data);
-    let holds = match labels.as_slice() {
+    Error::new(Code::Config, format!("no {wanted} found: {}", what_it_is(wanted, data)))
+}
+
+fn what_it_is(wanted: &str, data: &[u8]) -> String {
+    let mut holds: Vec<String> = Vec::new();
+    for label in labels(data) {
+        if is_kind_of(&label, wanted) {
+            return "it is damaged".to_string();
+        }
+        // Files of odd sizes may hold hundreds of thousands.
+        if holds.len() < NAMED && !holds.iter().any(|known| *known == label) {
+            holds.push(label.into_owned());
+        }
+    }
+    match holds.as_slice() {
         [] if data.is_empty() => "it is empty".to_string(),
         [] => "it holds no PEM".to_string(),
-        labels if labels.iter().any(|label| is_kind_of(label, wanted)) => "it is damaged".to_string(),
         labels => format!("it holds: {}", labels.join(", ")),
-    };
-    Error::new(Code::Config, format!("no {wanted} found: {holds}"))
+    }
 }
 
 /// Whether a label is that of what is wanted, such as "RSA PRIVATE KEY" of a private key. A "CERTIFICATE REQUEST" is no
@@ -57,17 +72,12 @@ fn is_kind_of(label: &str, wanted: &str) -> bool {
     label.ends_with(&wanted.to_uppercase()) && !label.starts_with("OPENSSH ")
 }
 
-/// The labels of the BEGIN lines, each once.
-fn labels(data: &[u8]) -> Vec<String> {
-    let mut labels: Vec<String> = Vec::new();
-    for line in without_mark(data).split(|byte| matches!(byte, b'\n' | b'\r')) {
-        let label = line.strip_prefix(b"-----BEGIN ").map(String::from_utf8_lossy);
-        let label = label.as_deref().and_then(|label| label.trim_end().strip_suffix("-----"));
-        if let Some(label) = label.filter(|label| !labels.iter().any(|known| known == label)) {
-            labels.push(label.to_string());
-        }
-    }
-    labels
+/// The labels of the BEGIN lines.
+fn labels(data: &[u8]) -> impl Iterator<Item = Cow<'_, str>> {
+    without_mark(data).split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(|line| {
+        let label = line.strip_prefix(b"-----BEGIN ")?.trim_ascii_end().strip_suffix(b"-----")?;
+        Some(String::from_utf8_lossy(label))
+    })
 }
 
 fn contains(data: &[u8], words: &[u8]) -> bool {
