@@ -174,6 +174,23 @@ TEST(alt_name_beyond_the_last_is_an_argument_error)
     bgl_ssl_certificate_free(cert);
 }
 
+/* As many as go through a handshake: to read them all for each one took 20 s of a program that lists its peer's. */
+TEST(nine_thousand_alt_names_are_told_in_no_time)
+{
+    bgl_ssl_certificate_t *cert = certificate("crowd.pem");
+    size_t count = bgl_ssl_certificate_alt_name_count(cert);
+    char name[32], expected[32];
+    int64_t began = now_us();
+    CHECK_INT(9000, (long long)count);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(expected, sizeof expected, "DNS:n%zu", i);
+        bgl_ssl_certificate_alt_name(cert, i, name, sizeof name);
+        CHECK_STRING(expected, name);
+    }
+    CHECK(now_us() - began < 5 * SECOND * slowness());
+    bgl_ssl_certificate_free(cert);
+}
+
 TEST(certificate_without_alt_names_has_none)
 {
     bgl_ssl_certificate_t *cert = certificate("root.pem");

@@ -19,6 +19,9 @@ pub struct Certificate {
     x509: X509,
     subject: OnceLock<Vec<u8>>,
     issuer: OnceLock<Vec<u8>>,
+    /// Kept, because who asks for one asks for all, and a stranger's certificate may have ten thousand.
+    alt_names: OnceLock<Vec<String>>,
+    purposes: OnceLock<Vec<String>>,
 }
 
 impl Clone for Certificate {
@@ -36,7 +39,13 @@ impl PartialEq for Certificate {
 impl Certificate {
     /// The certificate over OpenSSL's.
     pub fn new(x509: X509) -> Certificate {
-        Certificate { x509, subject: OnceLock::new(), issuer: OnceLock::new() }
+        Certificate {
+            x509,
+            subject: OnceLock::new(),
+            issuer: OnceLock::new(),
+            alt_names: OnceLock::new(),
+            purposes: OnceLock::new(),
+        }
     }
 
     /// OpenSSL's.
@@ -100,8 +109,13 @@ impl Certificate {
     }
 
     /// The further names, each as "DNS:example.org".
-    pub fn alt_names(&self) -> Vec<String> {
-        self.x509.alt_names().iter().map(alt_name_text).collect()
+    pub fn alt_names(&self) -> &[String] {
+        self.alt_names.get_or_init(|| self.x509.alt_names().iter().map(alt_name_text).collect())
+    }
+
+    /// The OIDs of its extended key usage, in dotted numbers; none if it has no such extension.
+    pub fn purposes(&self) -> &[String] {
+        self.purposes.get_or_init(|| self.x509.ext_key_usage())
     }
 
     /// The further names in one text, such as "DNS:example.org, IP Address:127.0.0.1"; empty if there are none.

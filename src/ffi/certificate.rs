@@ -386,7 +386,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_alt_name(
     size: usize,
 ) -> usize {
     let text = |certificate: &Certificate| {
-        let name = certificate.alt_names().into_iter().nth(index).map(String::into_bytes);
+        let name = certificate.alt_names().get(index).map(|name| name.clone().into_bytes());
         name.ok_or_else(|| Error::argument(format!("the certificate has no alternative name {index}")))
     };
     // SAFETY: the caller vouches for handle and buffer.

@@ -146,9 +146,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_ext_key_usage_count(
     certificate: *const bgl_ssl_certificate_t,
 ) -> usize {
     // SAFETY: the caller vouches for the handle.
-    guard::or(0, || unsafe {
-        handle::with(certificate, |certificate| Ok(certificate.x509().ext_key_usage().len()))
-    })
+    guard::or(0, || unsafe { handle::with(certificate, |certificate| Ok(certificate.purposes().len())) })
 }
 
 /// Copies out a purpose of the certificate's extended key usage: its OID, such as "1.3.6.1.5.5.7.3.1" (TLS servers).
@@ -166,7 +164,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_ext_key_usage(
     size: usize,
 ) -> usize {
     let oid = |certificate: &Certificate| {
-        let oids = certificate.x509().ext_key_usage();
+        let oids = certificate.purposes();
         oids.get(index).map(|oid| oid.clone().into_bytes()).ok_or_else(|| {
             Error::argument(format!("the extended key usage has {} purposes, and none at {index}", oids.len()))
         })
