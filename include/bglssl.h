@@ -924,8 +924,8 @@ size_t bgl_ssl_certificate_issuer_lines(const bgl_ssl_certificate_t *certificate
 
 /**
  * Copies out the DNS names, addresses, e-mail addresses and URIs of the subjectAltName extension in one text, such as
- * "DNS:example.org, IP Address:127.0.0.1". A value with characters by which it could pass for several names, or end the
- * text, is quoted as JSON quotes strings (CVE-2021-44532).
+ * "DNS:example.org, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1". A value with characters by which it could pass
+ * for several names, or end the text, is quoted as JSON quotes strings (CVE-2021-44532).
  *
  * Returns the length of the whole text; 0 if there are none, or on failure. Never blocks; any thread.
  *

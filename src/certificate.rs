@@ -10,7 +10,13 @@ use crate::{
     pem::{self, Format},
     private_key::PrivateKey,
 };
-use std::{ffi::CStr, fmt::Write, net::IpAddr, path::Path, sync::OnceLock};
+use std::{
+    ffi::CStr,
+    fmt::Write,
+    net::{IpAddr, Ipv6Addr},
+    path::Path,
+    sync::OnceLock,
+};
 
 pub use crate::ossl::x509::Party;
 
@@ -124,7 +130,7 @@ impl Certificate {
         let texts = names.iter().map(|name| {
             let text = alt_name_text(name);
             match text.split_once(':') {
-                Some(("IP", value)) => format!("IP Address:{value}"),
+                Some(("IP", value)) => format!("IP Address:{}", long_ip_text(value)),
                 Some(("EMAIL", value)) => format!("email:{value}"),
                 _ => text,
             }
@@ -140,6 +146,14 @@ impl Certificate {
         let subject = self.name(Party::Subject).unwrap_or_default();
         let subject = String::from_utf8_lossy(&subject);
         Err(Error::new(Code::Config, format!("the private key does not belong to the certificate of {subject}")))
+    }
+}
+
+/// An address of IPv6 with all its zeros, as OpenSSL and node write it: "2001:DB8:0:0:0:0:0:1"; others as they are.
+fn long_ip_text(short: &str) -> String {
+    match short.parse::<Ipv6Addr>() {
+        Ok(address) => address.segments().map(|segment| format!("{segment:X}")).join(":"),
+        Err(_) => short.to_string(),
     }
 }
 

@@ -279,7 +279,7 @@
          (check "subject" (contains? (value 'subject) "CN=good-rsa"))
          (check "issuer" (contains? (value 'issuer) "CN=root"))
          (check-equal "names" (value 'subjectaltname)
-            "DNS:localhost, IP Address:127.0.0.1, IP Address:::1")
+            "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1")
          (check-equal "modulus" (string-length (value 'modulus)) 512)
          (check-equal "exponent" (value 'exponent) "10001")
          (check "from" (contains? (value 'valid-from) "GMT"))
