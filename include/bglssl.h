@@ -2772,7 +2772,8 @@ bool bgl_ssl_connection_sent_shutdown(const bgl_ssl_connection_t *connection);
 /**
  * Offers, on a client, to resume a session; the server may refuse.
  *
- * session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept.
+ * session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the session
+ * are ignored.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the handshake has begun, or
  * the connection is closed or busy. Never blocks; any thread.
@@ -2798,7 +2799,8 @@ size_t bgl_ssl_connection_get_session(const bgl_ssl_connection_t *connection,
 /**
  * Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id.
  *
- * session: len bytes from the new-session callback; not kept. None at all takes the one handed before away.
+ * session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. None at all takes
+ * the one handed before away.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed or
  * busy. Never blocks; any thread.

@@ -919,7 +919,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_sent_shutdown(connection: *const bgl
 
 /// Offers, on a client, to resume a session; the server may refuse.
 ///
-/// session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept.
+/// session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the session
+/// are ignored.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the handshake has begun, or
 /// the connection is closed or busy. Never blocks; any thread.
@@ -953,7 +954,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_session(
 
 /// Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id.
 ///
-/// session: len bytes from the new-session callback; not kept. None at all takes the one handed before away.
+/// session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. None at all takes
+/// the one handed before away.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed or
 /// busy. Never blocks; any thread.

@@ -26,7 +26,7 @@ impl Session {
         NonNull::new(session).map(Session)
     }
 
-    /// Reads what `der` wrote.
+    /// Reads what `der` wrote. It says itself where it ends: bytes behind it do not matter.
     pub fn from_der(der: &[u8]) -> Result<Session> {
         super::init();
         queue::clear();
@@ -34,10 +34,7 @@ impl Session {
         let mut cursor = der.as_ptr();
         // SAFETY: `cursor` points to `len` readable bytes; the session is new or NULL.
         let session = unsafe { Session::from_owned(ffi::d2i_SSL_SESSION(ptr::null_mut(), &mut cursor, len)) };
-        match session {
-            Some(session) if cursor as usize == der.as_ptr() as usize + der.len() => Ok(session),
-            _ => Err(queue::error(Code::Argument, "no serialized session")),
-        }
+        session.ok_or_else(|| queue::error(Code::Argument, "no serialized session"))
     }
 
     /// The session in ASN.1, secrets included. Empty if there is nothing in it yet.
