@@ -21,7 +21,7 @@ use crate::{
 };
 use std::{
     ffi::{CStr, CString},
-    io,
+    hint, io,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::{
@@ -61,14 +61,19 @@ struct Tls {
     write_closed: bool,
     /// Whether nothing was read since the last write: then the next read is for the peer's answer.
     answer_due: bool,
+    /// Whether a little was read since: then more may well come at once.
+    more_is_near: bool,
     /// What a connection over datagrams has beside that.
     datagrams: Option<datagram::State>,
 }
 
-/// How long a read that follows a read looks again before it sleeps: about as long as it takes to fall asleep and be
-/// woken. Without it a reader that is a little faster than its peer sleeps once a record, and each of the peer's writes
-/// has to wake it.
-const MOMENT: Duration = Duration::from_micros(5);
+/// How long a read that follows a small read lets bytes gather before it sleeps: about as long as it takes to fall asleep
+/// and be woken. Without it a reader that is a little faster than its peer sleeps once a record, and each of the peer's
+/// writes has to wake it; with it one system call brings several records.
+const MOMENT: Duration = Duration::from_micros(10);
+
+/// What a small read gives at most. The next one of this size is made within MOMENT; a large one takes longer.
+const SMALL: usize = 4096;
 
 /// How long a socket whose reading half is shut down waits before it looks whether the peer has sent something that
 /// TLS itself needs.
@@ -225,6 +230,7 @@ impl Socket {
             failure: None,
             write_closed: false,
             answer_due: true,
+            more_is_near: false,
             datagrams,
         };
         tls.set_up_datagrams(config)?;
@@ -361,8 +367,9 @@ impl Socket {
                 Medium::Stream => tls.ssl.read(buffer),
                 Medium::Datagrams => tls.read_record(buffer),
             };
-            if matches!(step, Ok(Step::Done(_))) {
+            if let Ok(Step::Done(n)) = step {
                 tls.answer_due = false;
+                tls.more_is_near = n <= SMALL;
             }
             step
         })
@@ -386,6 +393,7 @@ impl Socket {
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
         self.drive(wait, |tls| {
             tls.answer_due = true;
+            tls.more_is_near = false;
             if self.medium() == Medium::Datagrams {
                 return tls.write_record(data, written);
             }
@@ -510,23 +518,20 @@ impl Socket {
         self.wait_or_timer(pause.want, deadline, pause.timer)
     }
 
-    /// Whether the peer's next bytes come within MOMENT.
+    /// Whether the peer's next bytes come within MOMENT. To look again and again would slow down the peer, whose kernel
+    /// works on the same socket.
     fn is_readable_in_a_moment(&self) -> Result<bool> {
         let fd = self.fd().ok_or_else(closed)?;
-        let began = Instant::now();
-        // The kernel calls a socket whose reading half is shut down readable always.
-        while !self.read_closed.load(SeqCst) {
-            if posix::poll_one(fd.as_fd(), Readiness::READ, Some(began))
-                .map_err(|error| Error::io(&error))?
-                .readable
-            {
-                return Ok(true);
-            }
-            if began.elapsed() >= MOMENT {
-                break;
-            }
+        let until = Instant::now() + MOMENT;
+        while Instant::now() < until {
+            hint::spin_loop();
         }
-        Ok(false)
+        // The kernel calls a socket whose reading half is shut down readable always.
+        if self.read_closed.load(SeqCst) {
+            return Ok(false);
+        }
+        let ready = posix::poll_one(fd.as_fd(), Readiness::READ, Some(until)).map_err(|error| Error::io(&error))?;
+        Ok(ready.readable)
     }
 
     /// Waits, and no longer than until the connection has something to do by itself.
@@ -762,7 +767,7 @@ impl Tls {
             want,
             timer: self.timer(),
             flooded: self.ssl.io().is_exhausted(),
-            more_is_near: want == Readiness::READ && !self.answer_due,
+            more_is_near: want == Readiness::READ && self.more_is_near,
         }
     }
 
