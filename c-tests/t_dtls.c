@@ -521,6 +521,33 @@ TEST(a_lost_flight_is_sent_again_when_its_time_has_come)
     bgl_ssl_config_free(server);
 }
 
+TEST(nothing_is_sent_again_before_its_time)
+{
+    const int64_t timeout = 14 * MS;
+    bgl_ssl_config_t *client = over_datagrams(client_config());
+    CHECK_OK(bgl_ssl_config_set_retransmission_timeout(client, timeout));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    for (bool in_time = false; !in_time;) {
+        int fds[2];
+        char datagram[2048];
+        CHECK_INT(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
+        bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
+        CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, true));
+        int64_t began = now_us();
+        for (int i = 0; i < 3; i++) {
+            CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
+            CHECK_OK(bgl_ssl_socket_handle_timeout(socket));
+        }
+        in_time = now_us() - began < timeout;
+        CHECK(recv(fds[1], datagram, sizeof datagram, MSG_DONTWAIT) > 0);
+        CHECK(!in_time || recv(fds[1], datagram, sizeof datagram, MSG_DONTWAIT) < 0);
+        bgl_ssl_socket_free(socket);
+        close(fds[0]);
+        close(fds[1]);
+    }
+    bgl_ssl_config_free(client);
+}
+
 /* ---- what streams have ---- */
 
 TEST(alpn_sni_and_certificates_are_as_for_streams)

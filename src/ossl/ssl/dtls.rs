@@ -24,6 +24,9 @@ pub const MAX_RECORD: usize = 16 * 1024;
 /// The longest time between two retransmissions (RFC 6347, section 4.2.4.1).
 const LONGEST_TIMER: Duration = Duration::from_secs(60);
 
+/// OpenSSL takes a timer that has less than this left for one that has expired.
+const EXPIRED_EARLY: Duration = Duration::from_millis(15);
+
 /// What OpenSSL's callbacks need of a connection over datagrams.
 pub struct DtlsHooks {
     /// Whether the cookie of the hello at hand has been verified.
@@ -89,7 +92,9 @@ impl Ssl {
         let running =
             unsafe { ffi::SSL_ctrl(self.ptr(), sys::DTLS_CTRL_GET_TIMEOUT, 0, (&raw mut left).cast()) } == 1;
         let seconds = Duration::from_secs(u64::try_from(left.tv_sec).unwrap_or(0));
-        running.then(|| seconds + Duration::from_micros(u64::try_from(left.tv_usec).unwrap_or(0)))
+        let left = seconds + Duration::from_micros(u64::try_from(left.tv_usec).unwrap_or(0));
+        // A microsecond later there is less than that left.
+        running.then(|| left.saturating_sub(EXPIRED_EARLY - Duration::from_micros(1)))
     }
 
     /// Sends again what is due. Fails once OpenSSL gives up.
@@ -196,12 +201,15 @@ pub unsafe extern "C" fn cookie_callback(ssl: *mut ffi::SSL, _: *const c_uchar, 
     hooks.map_or(0, |hooks| guarded(hooks, 0, || c_int::from(hooks.dtls.cookie_verified.get())))
 }
 
-/// The time until the next retransmission after one that took `previous` microseconds, or 0 for the first.
+/// The time until the next retransmission after one that took `previous` microseconds, or 0 for the first; longer by
+/// what OpenSSL cuts off.
 unsafe extern "C" fn timer_callback(ssl: *mut ffi::SSL, previous: c_uint) -> c_uint {
+    const EARLY: c_uint = EXPIRED_EARLY.as_micros() as c_uint;
     // SAFETY: OpenSSL passes a live SSL.
     let first = unsafe { hooks(ssl) }.map_or(1_000_000, |hooks| hooks.dtls.first_timer.get());
-    match previous {
+    let time = match previous.saturating_sub(EARLY) {
         0 => first,
-        _ => previous.saturating_mul(2).min(LONGEST_TIMER.as_micros() as c_uint),
-    }
+        previous => previous.saturating_mul(2).min(LONGEST_TIMER.as_micros() as c_uint),
+    };
+    time + EARLY
 }
