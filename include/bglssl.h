@@ -1113,7 +1113,7 @@ bgl_ssl_status_t bgl_ssl_pkcs12_from_mem(const void *data,
 
 /**
  * Makes a config with the defaults: TLS 1.2 or newer; a peer verified against the system's CAs and, on a client, for
- * the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake, 2 s to close,
+ * the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake (DTLS: 60 s), 2 s to close,
  * no limit for reads and writes.
  *
  * Returns a config, to be freed with bgl_ssl_config_free, or NULL (BGL_SSL_E_INTERNAL). Never blocks; any thread.
@@ -1382,7 +1382,8 @@ bgl_ssl_status_t bgl_ssl_config_set_connect_timeout(bgl_ssl_config_t *config,
 /**
  * Sets the time limit for a handshake, on either end.
  *
- * microseconds: 0 for none. Default: 10 s.
+ * microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s, then
+ * 2, 4 ...
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -2107,7 +2108,7 @@ bgl_ssl_socket_t *bgl_make_ssl_client_socket(const char *hostname,
  * The other arguments are as for bgl_make_ssl_client_socket.
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fd. Any thread.
- * Blocks no longer than 10 s for the handshake, and after a failed one 2 s for the close.
+ * Blocks no longer than 10 s (DTLS: 60 s) for the handshake, and after a failed one 2 s for the close.
  *
  * Precondition: Handles are NULL or live; arrays are NULL or readable for their counts.
  */
@@ -2122,7 +2123,7 @@ bgl_ssl_socket_t *bgl_client_socket_use_ssl(int fd,
 
 /**
  * Listens for TLS clients, with Bigloo's defaults: a server with CAs or an accepted list demands a certificate of its
- * clients. A client has 10 s for its handshake. (Bigloo: make-ssl-server-socket.)
+ * clients. A client has 10 s for its handshake, with DTLS 60 s. (Bigloo: make-ssl-server-socket.)
  *
  * name: the host name or address to listen on; NULL for every interface.
  * port: 1 to 65535, or 0 for any that is free.

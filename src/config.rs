@@ -65,8 +65,8 @@ pub struct Identity {
 pub struct Limits {
     /// For a connect as a whole: name, addresses and handshake.
     pub connect: Limit,
-    /// For a handshake.
-    pub handshake: Limit,
+    /// For a handshake; None if the user has not set it.
+    pub handshake: Option<Limit>,
     /// For a read.
     pub read: Limit,
     /// For a write.
@@ -140,7 +140,7 @@ impl Default for Config {
             groups: None,
             limits: Limits {
                 connect: Some(Duration::from_secs(30)),
-                handshake: Some(Duration::from_secs(10)),
+                handshake: None,
                 read: None,
                 write: None,
                 close: Duration::from_secs(2),
@@ -180,6 +180,12 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// How long a handshake may take. Of datagrams many may be lost, and the time until each is sent again doubles.
+    pub fn handshake_limit(&self) -> Limit {
+        let seconds = if self.versions.protocol.is_datagram() { 60 } else { 10 };
+        self.limits.handshake.unwrap_or(Some(Duration::from_secs(seconds)))
     }
 
     /// What the peer's certificate must be for an end of this role.
@@ -258,5 +264,20 @@ impl ConfigHandle {
         draft.check()?;
         let frozen = Arc::new(Frozen { config: draft.clone(), context: Context::shared(&draft)? });
         Ok(self.frozen.get_or_init(|| frozen).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_over_datagrams_has_more_time_unless_it_is_set() {
+        let mut config = Config::default();
+        assert_eq!(config.handshake_limit(), Some(Duration::from_secs(10)));
+        config.versions.protocol = Protocol::Dtlsv1;
+        assert_eq!(config.handshake_limit(), Some(Duration::from_secs(60)));
+        config.limits.handshake = Some(None);
+        assert_eq!(config.handshake_limit(), None);
     }
 }

@@ -245,7 +245,7 @@ impl Socket {
             read_closed: AtomicBool::new(false),
             nonblocking: AtomicBool::new(false),
             limits: LiveLimits {
-                handshake: AtomicU64::new(micros(limits.handshake)),
+                handshake: AtomicU64::new(micros(config.handshake_limit())),
                 read: AtomicU64::new(micros(limits.read)),
                 write: AtomicU64::new(micros(limits.write)),
                 close: AtomicU64::new(micros(Some(limits.close))),

@@ -177,7 +177,7 @@
 
 ;; A box with the configuration that the keyword arguments ask for, checked as far as it
 ;; can be without a peer. `timeout`: for connecting and the handshake together; #f where
-;; nothing is connected.
+;; nothing is connected. `handshake-timeout`: #f for what the protocol needs.
 (define (make-config proc where server? protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
                      timeout handshake-timeout lazy-handshake)
@@ -211,9 +211,10 @@
       (when timeout
          (check proc where
             ($tls-set-connect-timeout config (microseconds proc "the time-out" timeout))))
-      (check proc where
-         ($tls-set-handshake-timeout config
-            (microseconds proc "the handshake's time-out" handshake-timeout)))
+      (when handshake-timeout
+         (check proc where
+            ($tls-set-handshake-timeout config
+               (microseconds proc "the handshake's time-out" handshake-timeout))))
       (check proc where ($tls-set-lazy-handshake config (if lazy-handshake #t #f)))
       (check proc where ($tls-config-freeze config))
       ($tls-keep-box box)

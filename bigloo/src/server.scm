@@ -32,7 +32,7 @@
            (backlog 5) (domain 'inet) (ipv6 #f)
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
-           (handshake-timeout 10000000) (lazy-handshake #f)
+           (handshake-timeout #f) (lazy-handshake #f)
            (accept-failure 'raise)
            #!rest unknown)
    (let ((proc 'make-ssl-server-socket))

@@ -61,7 +61,7 @@ pub struct DatagramServer {
 struct HalfOpen {
     /// Taken out once the handshake is done.
     socket: Mutex<Option<Socket>>,
-    host: IpAddr,
+    ends: Ends,
     /// When the handshake has failed.
     deadline: Deadline,
 }
@@ -211,8 +211,8 @@ impl DatagramServer {
         socket.set_nonblocking(true);
         let half_open = Arc::new(HalfOpen {
             socket: Mutex::new(None),
-            host: host(&ends.peer),
-            deadline: Deadline::after(self.frozen.config.limits.handshake),
+            ends,
+            deadline: Deadline::after(self.frozen.config.handshake_limit()),
         });
         let token = self.half_open().insert(half_open.clone());
         {
@@ -323,7 +323,7 @@ impl HalfOpenTable {
     fn insert(&mut self, half_open: Arc<HalfOpen>) -> u64 {
         let token = self.next;
         self.next += 1;
-        *self.per_host.entry(half_open.host).or_default() += 1;
+        *self.per_host.entry(host(&half_open.ends.peer)).or_default() += 1;
         self.entries.insert(token, (half_open, None));
         token
     }
@@ -337,10 +337,11 @@ impl HalfOpenTable {
         let Some((half_open, _)) = self.entries.remove(&token) else {
             return;
         };
-        if let Some(n) = self.per_host.get_mut(&half_open.host) {
+        let host = host(&half_open.ends.peer);
+        if let Some(n) = self.per_host.get_mut(&host) {
             *n -= 1;
             if *n == 0 {
-                self.per_host.remove(&half_open.host);
+                self.per_host.remove(&host);
             }
         }
     }

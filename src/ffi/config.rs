@@ -47,7 +47,7 @@ pub const BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL: i32 = 2;
 pub const BGL_SSL_CLIENT_CERTIFICATE_REQUIRED: i32 = 3;
 
 /// Makes a config with the defaults: TLS 1.2 or newer; a peer verified against the system's CAs and, on a client, for
-/// the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake, 2 s to close,
+/// the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake (DTLS: 60 s), 2 s to close,
 /// no limit for reads and writes.
 ///
 /// Returns a config, to be freed with bgl_ssl_config_free, or NULL (BGL_SSL_E_INTERNAL). Never blocks; any thread.
@@ -510,7 +510,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_connect_timeout(
 
 /// Sets the time limit for a handshake, on either end.
 ///
-/// microseconds: 0 for none. Default: 10 s.
+/// microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s, then
+/// 2, 4 ...
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -521,7 +522,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_handshake_timeout(
     microseconds: i64,
 ) -> bgl_ssl_status_t {
     // SAFETY: the caller vouches for the handle.
-    unsafe { set_limit(config, microseconds, |config| &mut config.limits.handshake) }
+    unsafe { set_limit(config, microseconds, |config| config.limits.handshake.get_or_insert(None)) }
 }
 
 /// Sets the time limit for one read.

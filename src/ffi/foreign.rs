@@ -96,7 +96,7 @@ pub unsafe extern "C" fn bgl_make_ssl_client_socket(
         let (hostname, mut config) = unsafe { (convert::text(hostname, "host name")?, common.config()?) };
         let limit: Limit = convert::limit(timeout)?;
         config.limits.connect = limit;
-        config.limits.handshake = limit;
+        config.limits.handshake = Some(limit);
         let (port, family) = (convert::port(port)?, Family::from_number(domain)?);
         Socket::connect(&freeze(config)?, hostname, port, family, None).map(handle::give)
     })
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn bgl_make_ssl_client_socket(
 /// The other arguments are as for bgl_make_ssl_client_socket.
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fd. Any thread.
-/// Blocks no longer than 10 s for the handshake, and after a failed one 2 s for the close.
+/// Blocks no longer than 10 s (DTLS: 60 s) for the handshake, and after a failed one 2 s for the close.
 ///
 /// Precondition: Handles are NULL or live; arrays are NULL or readable for their counts.
 #[unsafe(no_mangle)]
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn bgl_client_socket_use_ssl(
 }
 
 /// Listens for TLS clients, with Bigloo's defaults: a server with CAs or an accepted list demands a certificate of its
-/// clients. A client has 10 s for its handshake. (Bigloo: make-ssl-server-socket.)
+/// clients. A client has 10 s for its handshake, with DTLS 60 s. (Bigloo: make-ssl-server-socket.)
 ///
 /// name: the host name or address to listen on; NULL for every interface.
 /// port: 1 to 65535, or 0 for any that is free.
