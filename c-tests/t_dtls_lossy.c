@@ -170,9 +170,15 @@ static bgl_ssl_config_t *for_a_bad_network(bgl_ssl_config_t *config)
     return config;
 }
 
-/* Echoes until the peer has gone or is silent. */
+/* Echoes until the peer has gone or is silent. Before it begins it may wait for long for the end of our handshake. */
 static void serve_badly_connected(bgl_ssl_socket_t *socket, void *data)
 {
+    char message[64];
+    size_t n;
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND));
+    if (bgl_ssl_socket_read(socket, message, sizeof message, &n) != BGL_SSL_OK)
+        return;
+    send_bytes(socket, message, n);
     CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, SECOND));
     serve_echo(socket, data);
 }
