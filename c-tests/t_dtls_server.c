@@ -229,6 +229,47 @@ TEST(a_repeated_hello_starts_no_second_connection)
     end_world(&world);
 }
 
+static void *accept_nobody_until_closed(void *data)
+{
+    bgl_ssl_socket_t *nobody;
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_server_accept(data, 0, &nobody));
+    return NULL;
+}
+
+TEST(a_repeated_hello_starts_no_second_connection_in_another_thread)
+{
+    enum { ROUNDS = 20, COPIES = 16 };
+    struct world world;
+    pthread_t threads[4];
+    uint8_t hello[1024], repeated[1024], answer[2048];
+    int fds[ROUNDS];
+    make_world(&world);
+    size_t length = first_hello(&world, hello, sizeof hello);
+    int before = open_descriptors();
+    for (size_t i = 0; i < COUNT(threads); i++)
+        threads[i] = start_thread(accept_nobody_until_closed, world.listener);
+    for (int round = 0; round < ROUNDS; round++) {
+        fds[round] = raw_client(world.port, 0);
+        struct pollfd wait = {fds[round], POLLIN, 0};
+        send(fds[round], hello, length, 0);
+        CHECK_INT(1, poll(&wait, 1, 5000 * slowness()));
+        ssize_t n = recv(fds[round], answer, sizeof answer, 0);
+        CHECK_INT(VERIFY_REQUEST, answer[RECORD]);
+        size_t size = with_cookie(hello, length, answer + n - COOKIE, repeated);
+        for (int i = 0; i < COPIES; i++)
+            send(fds[round], repeated, size, 0);
+        CHECK_INT(1, poll(&wait, 1, 5000 * slowness()));
+    }
+    usleep(20000);
+    CHECK_INT(before + 2 * ROUNDS, open_descriptors());
+    CHECK_OK(bgl_ssl_server_close(world.listener));
+    for (size_t i = 0; i < COUNT(threads); i++)
+        join_thread(threads[i]);
+    for (int round = 0; round < ROUNDS; round++)
+        close(fds[round]);
+    end_world(&world);
+}
+
 /* A hello that comes once more after its connection has ended: a late duplicate, or a replay. */
 TEST(a_hello_starts_one_connection_only)
 {

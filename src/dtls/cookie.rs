@@ -36,6 +36,11 @@ impl UsedCookies {
         self.set.contains(cookie)
     }
 
+    /// It has come to nothing, and may be used again.
+    pub fn forget(&mut self, cookie: &[u8]) {
+        self.set.remove(cookie);
+    }
+
     /// From now on it has.
     pub fn insert(&mut self, cookie: &[u8]) {
         let now = Instant::now();

@@ -98,18 +98,28 @@ impl Peers {
         Ok(Some(hello::verify_request(hello.sequence, &cookie)))
     }
 
-    /// Whether a verified hello may begin a connection: it is no duplicate, and there is room for the peer.
-    pub fn has_room_for(&self, ends: &Ends, hello: &Hello) -> bool {
-        let state = self.state();
-        !state.closed
+    /// Enters a peer whose verified hello may begin a connection: it is no duplicate, and there is room for the peer.
+    /// Of several threads that have one and the same hello in hand only one gets an association.
+    pub fn admit(self: &Arc<Peers>, ends: Ends, hello: &Hello) -> Option<Association> {
+        let mut state = self.state();
+        let has_room = !state.closed
             && state.connected.len() < self.most
-            && !state.connected.contains_key(ends)
-            && !state.used.contains(hello.cookie)
+            && !state.connected.contains_key(&ends)
+            && !state.used.contains(hello.cookie);
+        has_room.then(|| self.enter_into(&mut state, ends, hello))
     }
 
-    /// Enters a peer, in the place of its former self if there is one.
-    pub fn enter(self: &Arc<Peers>, ends: Ends, hello: &Hello) -> Association {
-        let mut state = self.state();
+    /// Enters a peer in the place of its former self.
+    pub fn readmit(self: &Arc<Peers>, ends: Ends, hello: &Hello) -> Association {
+        self.enter_into(&mut self.state(), ends, hello)
+    }
+
+    /// Lets a hello count again that has come to nothing.
+    pub fn forget(&self, hello: &Hello) {
+        self.state().used.forget(hello.cookie);
+    }
+
+    fn enter_into(self: &Arc<Peers>, state: &mut State, ends: Ends, hello: &Hello) -> Association {
         let number = state.next;
         state.next += 1;
         state.connected.insert(ends, number);

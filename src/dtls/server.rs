@@ -180,15 +180,20 @@ impl DatagramServer {
             return Ok(None);
         }
         // What a connected peer still has here is the hello that it began with; a new one reaches its own socket.
-        if !self.peers.has_room_for(&ends, &hello) || !self.half_open().has_room_for(host(&ends.peer)) {
+        if !self.half_open().has_room_for(host(&ends.peer)) {
             return Ok(None);
         }
+        let Some(association) = self.peers.admit(ends, &hello) else {
+            return Ok(None);
+        };
         let fd = {
             let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
-            posix::connect_beside(self.fd.as_fd(), &ends.local, &ends.peer).map_err(|error| self.failure(&error))?
+            posix::connect_beside(self.fd.as_fd(), &ends.local, &ends.peer).map_err(|error| {
+                self.peers.forget(&hello);
+                self.failure(&error)
+            })?
         };
-        let association = self.peers.enter(ends, &hello);
-        let strays = strays(&fd, &ends);
+        let strays = strays(&fd, ends.local);
         let mut accepted = self.begin(fd, ends, association, datagram)?;
         for (stray, ends) in strays {
             // Each may bring a connection of its own only where handshakes are left to later, and one is returned
@@ -240,7 +245,7 @@ impl DatagramServer {
         if !self.half_open().has_room_for(host(&ends.peer)) {
             return Ok(None);
         }
-        let association = self.peers.enter(ends, &hello);
+        let association = self.peers.readmit(ends, &hello);
         self.begin(fd, ends, association, &datagram)
     }
 
@@ -380,15 +385,14 @@ fn host(peer: &SocketAddr) -> IpAddr {
     }
 }
 
-/// What came for others between the socket's bind and its connect, and so never reached the listener.
-fn strays(fd: &OwnedFd, ends: &Ends) -> Vec<(Vec<u8>, Ends)> {
+/// What came between the socket's bind and its connect, for others, too, and so never reached the listener.
+fn strays(fd: &OwnedFd, local: SocketAddr) -> Vec<(Vec<u8>, Ends)> {
     let mut strays = Vec::new();
     let mut buffer = [0u8; HELLO_LENGTH];
     while let Ok((len, from)) = posix::recv_from(fd.as_fd(), &mut buffer) {
-        let Some(peer) = from.filter(|from| *from != ends.peer) else {
-            continue;
-        };
-        strays.push((buffer.get(..len).unwrap_or_default().to_vec(), Ends { peer, local: ends.local }));
+        if let Some(peer) = from {
+            strays.push((buffer.get(..len).unwrap_or_default().to_vec(), Ends { peer, local }));
+        }
     }
     strays
 }
