@@ -265,6 +265,35 @@ TEST(a_handshake_fits_into_small_datagrams)
     end_pair(&pair);
 }
 
+/* Long names make a long client hello. */
+static void offer_protocols(bgl_ssl_config_t *client, size_t count)
+{
+    static char names[25][201];
+    const char *protocols[COUNT(names)];
+    for (size_t i = 0; i < count; i++)
+        protocols[i] = memset(names[i], 'a' + (int)i, 200);
+    CHECK_OK(bgl_ssl_config_set_alpn(client, protocols, count));
+}
+
+TEST(a_hello_in_many_small_datagrams_is_understood)
+{
+    struct pair pair;
+    bgl_ssl_config_t *client = client_config();
+    offer_protocols(client, 8);
+    CHECK_OK(bgl_ssl_config_set_mtu(client, 256));
+    connect_pair_with(&pair, client, server_config("good"));
+    end_pair(&pair);
+}
+
+TEST(a_long_hello_in_one_datagram_is_understood)
+{
+    struct pair pair;
+    bgl_ssl_config_t *client = client_config();
+    offer_protocols(client, 25);
+    connect_pair_with(&pair, client, server_config("good"));
+    end_pair(&pair);
+}
+
 TEST(an_mtu_out_of_range_is_refused)
 {
     struct pair pair;

@@ -71,6 +71,16 @@ impl<'a> Hello<'a> {
         Some(Hello { sequence, identity, session_id, cookie, rest: body.0 })
     }
 
+    /// Whether a datagram is a later fragment of a client hello, which has no cookie to go by.
+    pub fn is_continued_by(datagram: &[u8]) -> bool {
+        match datagram {
+            [HANDSHAKE, 0xfe, _, 0, 0, _, _, _, _, _, _, _, _, CLIENT_HELLO, _, _, _, _, _, offset @ ..] => {
+                offset.get(..3).is_some_and(|offset| offset != [0, 0, 0])
+            }
+            _ => false,
+        }
+    }
+
     /// The cipher suites and compression methods, which a client repeats unchanged, unlike extensions, which some
     /// put in another order; None if they are not all in the first fragment.
     pub fn parameters(&self) -> Option<&'a [u8]> {
@@ -152,6 +162,19 @@ mod tests {
                     let _ = hello.parameters();
                 }
             }
+        }
+    }
+
+    #[test]
+    fn only_later_fragments_continue_a_hello() {
+        let mut datagram = hello(b"biscuit");
+        assert!(!Hello::is_continued_by(&datagram));
+        for at in 19..22 {
+            datagram[at] = 1;
+            assert!(Hello::is_continued_by(&datagram));
+            assert_eq!(Hello::parse(&datagram), None);
+            assert!(!Hello::is_continued_by(&datagram[..21]));
+            datagram[at] = 0;
         }
     }
 

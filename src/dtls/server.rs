@@ -26,8 +26,8 @@ use std::{
     time::Instant,
 };
 
-/// Longer hellos than this are not read.
-const HELLO_LENGTH: usize = 4096;
+/// Longer hellos than this, the most that fits into a record and its headers, are not read.
+const HELLO_LENGTH: usize = 16 * 1024 + 25;
 
 /// How many handshakes go on at once.
 const HALF_OPEN: usize = 1024;
@@ -169,7 +169,7 @@ impl DatagramServer {
     /// Looks at a datagram that does not belong to any connection.
     fn look_at(&self, datagram: &[u8], ends: Ends) -> Result<Option<Socket>> {
         let Some(hello) = Hello::parse(datagram) else {
-            return Ok(None);
+            return if Hello::is_continued_by(datagram) { self.go_on(datagram, &ends) } else { Ok(None) };
         };
         if ends.local.ip().is_multicast() || ends.peer.port() == 0 {
             return Ok(None);
@@ -230,6 +230,17 @@ impl DatagramServer {
                     self.failure(&error)
                 })?;
             *slot = Some(socket);
+        }
+        self.advance(token)
+    }
+
+    /// Hands a later fragment of a hello to the handshake that the first one has begun.
+    fn go_on(&self, fragment: &[u8], ends: &Ends) -> Result<Option<Socket>> {
+        let Some((token, half_open)) = self.half_open().find(ends) else {
+            return Ok(None);
+        };
+        if let Some(socket) = half_open.slot().as_ref() {
+            socket.feed(fragment);
         }
         self.advance(token)
     }
@@ -331,6 +342,11 @@ impl HalfOpenTable {
         *self.per_host.entry(host(&half_open.ends.peer)).or_default() += 1;
         self.entries.insert(token, (half_open, None));
         token
+    }
+
+    fn find(&self, ends: &Ends) -> Option<(u64, Arc<HalfOpen>)> {
+        let (token, (half_open, _)) = self.entries.iter().find(|(_, (half_open, _))| half_open.ends == *ends)?;
+        Some((*token, half_open.clone()))
     }
 
     fn get(&self, token: u64) -> Option<Arc<HalfOpen>> {

@@ -26,6 +26,9 @@ const SAFE_MTU: usize = 1280;
 /// How many datagrams that are not for OpenSSL one read passes over before it lets others have their turn.
 const PASSED_OVER: usize = 32;
 
+/// The kind of records that make a handshake (RFC 5246, section 6.2.1).
+const HANDSHAKE: u8 = 22;
+
 /// What the BIO knows.
 pub struct State {
     /// None once the socket is closed.
@@ -198,9 +201,9 @@ impl State {
     }
 }
 
-/// Whether a datagram begins with the plaintext record of a client hello.
+/// Whether a datagram begins with the plaintext record of the first fragment of a client hello.
 fn begins_with_client_hello(datagram: &[u8]) -> bool {
-    matches!(datagram, [22, 254, _, 0, 0, _, _, _, _, _, _, _, _, 1, ..])
+    matches!(datagram, [HANDSHAKE, 254, _, 0, 0, _, _, _, _, _, _, _, _, 1, _, _, _, _, _, 0, 0, 0, ..])
 }
 
 impl Transport for State {

@@ -63,6 +63,13 @@ impl State {
 }
 
 impl Socket {
+    /// Gives OpenSSL a datagram of the peer's that came another way.
+    pub fn feed(&self, datagram: &[u8]) {
+        if let Some(datagrams) = self.lock().ssl.datagrams() {
+            datagrams.read_first(datagram);
+        }
+    }
+
     /// Connects to the first address of `host` that answers. Datagrams do not tell whether anybody listens, so all but
     /// the last address get a share of the time and no patience.
     pub(super) fn connect_datagrams(
