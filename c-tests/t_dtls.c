@@ -232,6 +232,63 @@ TEST(nothing_is_sent_for_an_empty_write)
     end_pair(&pair);
 }
 
+/* A server that says something before it looks what its client has said. */
+TEST(a_write_leaves_what_has_come_to_poll)
+{
+    struct pair pair;
+    char buffer[16];
+    size_t n;
+    connect_pair(&pair);
+    send_bytes(pair.client, "question", 8);
+    wait_readable(pair.server);
+    send_bytes(pair.server, "greeting", 8);
+    wait_readable(pair.server);
+    CHECK_OK(bgl_ssl_socket_read(pair.server, buffer, sizeof buffer, &n));
+    CHECK_INT(8, (long long)n);
+    end_pair(&pair);
+}
+
+struct full_duplex {
+    bgl_ssl_socket_t *socket;
+    bool done;
+};
+
+static void *write_until_done(void *data)
+{
+    struct full_duplex *both = data;
+    while (!__atomic_load_n(&both->done, __ATOMIC_SEQ_CST))
+        send_bytes(both->socket, "tick", 4);
+    return NULL;
+}
+
+static void *read_and_be_done(void *data)
+{
+    struct full_duplex *both = data;
+    char byte;
+    size_t n;
+    CHECK_OK(bgl_ssl_socket_read(both->socket, &byte, 1, &n));
+    __atomic_store_n(&both->done, true, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+TEST(a_thread_that_writes_takes_nothing_from_one_that_reads)
+{
+    for (int round = 0; round < 10; round++) {
+        struct pair pair;
+        connect_pair(&pair);
+        struct full_duplex both = {pair.server, false};
+        CHECK_OK(bgl_ssl_socket_set_close_timeout(pair.client, 10 * MS));
+        CHECK_OK(bgl_ssl_socket_set_close_timeout(pair.server, 10 * MS));
+        CHECK_OK(bgl_ssl_socket_set_read_timeout(pair.server, 5 * SECOND * slowness()));
+        pthread_t reader = start_thread(read_and_be_done, &both), writer = start_thread(write_until_done, &both);
+        usleep(2000);
+        send_bytes(pair.client, "x", 1);
+        join_thread(reader);
+        join_thread(writer);
+        end_pair(&pair);
+    }
+}
+
 /* ---- MTU ---- */
 
 TEST(the_mtu_bounds_the_records)

@@ -15,6 +15,9 @@ struct plan {
     int doubled;
     int delayed;
     int longest_delay_ms;
+    /* Counted from 1, whatever the percentages say; 0: none. */
+    int lost_to_server;
+    int lost_to_client;
 };
 
 struct held {
@@ -36,6 +39,8 @@ struct proxy {
     bool client_known;
     struct held *held;
     int passed;
+    int met_to_server;
+    int met_to_client;
     pthread_t thread;
 };
 
@@ -71,7 +76,9 @@ static void hold(struct proxy *proxy, bool to_server, const void *data, ssize_t 
 static void meet(struct proxy *proxy, bool to_server, const void *data, ssize_t length)
 {
     const struct plan *plan = proxy->plan;
-    int copies = happens(proxy, plan->drop) ? 0 : happens(proxy, plan->doubled) ? 2 : 1;
+    int nth = to_server ? ++proxy->met_to_server : ++proxy->met_to_client;
+    bool chosen = nth == (to_server ? plan->lost_to_server : plan->lost_to_client);
+    int copies = chosen || happens(proxy, plan->drop) ? 0 : happens(proxy, plan->doubled) ? 2 : 1;
     while (copies-- > 0) {
         if (happens(proxy, plan->delayed))
             hold(proxy, to_server, data, length);
@@ -203,12 +210,12 @@ static void talk(const bgl_ssl_socket_t *socket)
 }
 
 static const struct plan plans[] = {
-    {"nothing_lost", 0, 0, 0, 0},
-    {"thirty_percent_lost", 30, 0, 0, 0},
-    {"half_doubled", 0, 50, 0, 0},
-    {"half_out_of_order", 0, 0, 50, 15},
-    {"all_late", 0, 0, 100, 30},
-    {"everything_at_once", 20, 20, 30, 20},
+    {"nothing_lost", 0, 0, 0, 0, 0, 0},
+    {"thirty_percent_lost", 30, 0, 0, 0, 0, 0},
+    {"half_doubled", 0, 50, 0, 0, 0, 0},
+    {"half_out_of_order", 0, 0, 50, 15, 0, 0},
+    {"all_late", 0, 0, 100, 30, 0, 0},
+    {"everything_at_once", 20, 20, 30, 20, 0, 0},
 };
 
 TEST_TABLE(handshake_and_data_survive, plans)
@@ -235,9 +242,9 @@ TEST_TABLE(handshake_and_data_survive, plans)
 }
 
 static const struct plan hopeless[] = {
-    {"everything_lost", 100, 0, 0, 0},
-    {"ninety_percent_lost", 90, 0, 0, 0},
-    {"all_much_too_late", 0, 0, 100, 3000},
+    {"everything_lost", 100, 0, 0, 0, 0, 0},
+    {"ninety_percent_lost", 90, 0, 0, 0, 0, 0},
+    {"all_much_too_late", 0, 0, 100, 3000, 0, 0},
 };
 
 /* Whether it connects is up to luck; that it ends is not. */
@@ -264,6 +271,82 @@ TEST_TABLE(no_plan_hangs_with, hopeless)
         bgl_ssl_config_free(client);
         bgl_ssl_config_free(server);
     }
+}
+
+/* ---- the last flight ---- */
+
+static bgl_ssl_config_t *impatient(bgl_ssl_config_t *config)
+{
+    CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_DTLSV1));
+    CHECK_OK(bgl_ssl_config_set_retransmission_timeout(config, 50 * MS));
+    CHECK_OK(bgl_ssl_config_set_close_timeout(config, 20 * MS));
+    return config;
+}
+
+static void *accept_but_one(void *data)
+{
+    bgl_ssl_socket_t *accepted = NULL, *nobody = NULL;
+    CHECK_OK(bgl_ssl_server_accept(data, 10 * SECOND * slowness(), &accepted));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_server_accept(data, 20 * SECOND * slowness(), &nobody));
+    bgl_ssl_socket_free(accepted);
+    return NULL;
+}
+
+/* The last flight of the server's handshake is lost, and the server goes on accepting. */
+TEST(a_server_that_only_accepts_helps_its_client_to_finish)
+{
+    const struct plan plan = {"last_flight_lost", 0, 0, 0, 0, 0, 3};
+    struct proxy proxy;
+    bgl_ssl_config_t *client = impatient(client_config()), *server = impatient(server_config("good"));
+    bgl_ssl_server_t *listener = MADE(bgl_ssl_server_t, bgl_ssl_listen(server, "127.0.0.1", 0, 5, AF_INET));
+    pthread_t thread = start_thread(accept_but_one, listener);
+    start_proxy(&proxy, &plan, 1, bgl_ssl_server_port(listener));
+    bgl_ssl_socket_free(MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", proxy.port, AF_INET)));
+    CHECK_OK(bgl_ssl_server_close(listener));
+    join_thread(thread);
+    end_proxy(&proxy);
+    CHECK(proxy.met_to_client > 3);
+    bgl_ssl_server_free(listener);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+static void note_message(bgl_ssl_socket_t *socket, void *data)
+{
+    char byte;
+    size_t n;
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 10 * SECOND));
+    if (bgl_ssl_socket_read(socket, &byte, 1, &n) == BGL_SSL_OK)
+        __atomic_add_fetch((int *)data, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A resumed handshake ends with a flight of the client's, which is lost, and the client does nothing but write. */
+TEST(a_client_that_only_writes_helps_its_server_to_finish)
+{
+    const struct plan plan = {"last_flight_lost", 0, 0, 0, 0, 3, 0};
+    struct service service;
+    struct proxy proxy;
+    int noted = 0;
+    size_t n;
+    bgl_ssl_config_t *client = impatient(client_config()), *server = impatient(server_config("good"));
+    start_service(&service, server, 2, note_message, &noted);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    send_bytes(socket, "x", 1);
+    finish(socket);
+    start_proxy(&proxy, &plan, 1, service.port);
+    socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", proxy.port, AF_INET, session));
+    CHECK(bgl_ssl_socket_session_reused(socket));
+    for (int64_t began = now_us(); __atomic_load_n(&noted, __ATOMIC_SEQ_CST) < 2; usleep(5000)) {
+        CHECK(now_us() - began < 10 * SECOND * slowness());
+        CHECK_OK(bgl_ssl_socket_write(socket, "x", 1, &n));
+    }
+    finish(socket);
+    end_service(&service);
+    end_proxy(&proxy);
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
 }
 
 static int lose_everything_at(int fd)

@@ -108,6 +108,15 @@ pub fn recv(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
     })
 }
 
+/// The beginning of what `recv` would receive, which stays there.
+pub fn peek(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    retry(|| {
+        // SAFETY: `data` is writable for `data.len()` bytes.
+        unsafe { libc::recv(fd.as_raw_fd(), data.as_mut_ptr().cast(), data.len(), flags) }
+    })
+}
+
 /// Repeats a system call that a signal interrupted.
 fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
     loop {

@@ -33,6 +33,7 @@ use std::{
 };
 
 pub use crate::ossl::ssl::Step;
+pub use datagram::Ward;
 
 mod datagram;
 
@@ -115,11 +116,16 @@ pub enum LimitKind {
     Close,
 }
 
-/// A TLS socket.
-pub struct Socket {
+/// What a socket has in common with the server that looks after it.
+struct Core {
     tls: Mutex<Tls>,
     /// None once closed. Whoever waits holds a reference, so the number is not reused under it.
     fd: Mutex<Option<Arc<OwnedFd>>>,
+}
+
+/// A TLS socket.
+pub struct Socket {
+    core: Arc<Core>,
     handshaking: Turn,
     reading: Turn,
     writing: Turn,
@@ -236,8 +242,7 @@ impl Socket {
         tls.set_up_datagrams(config)?;
         let limits = &config.limits;
         Ok(Socket {
-            tls: Mutex::new(tls),
-            fd: Mutex::new(Some(Arc::new(fd))),
+            core: Arc::new(Core { tls: Mutex::new(tls), fd: Mutex::new(Some(Arc::new(fd))) }),
             handshaking: Turn::default(),
             reading: Turn::default(),
             writing: Turn::default(),
@@ -611,7 +616,7 @@ impl Socket {
         tls.ssl.io().detach();
         let shared = tls.leave();
         drop(tls);
-        let fd = self.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fd = self.core.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(fd) = fd.filter(|_| !shared) {
             // Fails only if the connection is gone already.
             let _ = posix::shutdown(fd.as_fd(), true);
@@ -649,11 +654,11 @@ impl Socket {
     }
 
     fn lock(&self) -> MutexGuard<'_, Tls> {
-        self.tls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock()
     }
 
     fn fd(&self) -> Option<Arc<OwnedFd>> {
-        self.fd.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.core.fd()
     }
 
     /// The descriptor's number, for poll(2). None once closed.
@@ -725,6 +730,16 @@ impl Socket {
     /// Whether this connection resumed a session.
     pub fn session_reused(&self) -> bool {
         self.lock().ssl.session_reused()
+    }
+}
+
+impl Core {
+    fn lock(&self) -> MutexGuard<'_, Tls> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fd(&self) -> Option<Arc<OwnedFd>> {
+        self.fd.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

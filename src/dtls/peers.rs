@@ -7,7 +7,8 @@ use crate::{
         hello::{self, Hello},
     },
     error::Result,
-    posix::{self, event},
+    posix::{self, event, event::Events},
+    socket::Ward,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -41,6 +42,8 @@ pub struct Returning {
 /// All peers of one server.
 pub struct Peers {
     cookies: Cookies,
+    /// What the server waits for.
+    events: Arc<Events>,
     /// Wakes the server for `returning`, and at its end.
     waker: OwnedFd,
     most: usize,
@@ -51,6 +54,8 @@ pub struct Peers {
 struct State {
     /// The number of each peer's latest connection.
     connected: HashMap<Ends, u64>,
+    /// The connections that have been handed out, by their numbers.
+    wards: HashMap<u64, Ward>,
     next: u64,
     used: UsedCookies,
     returning: VecDeque<Returning>,
@@ -74,10 +79,10 @@ pub enum Verdict {
 }
 
 impl Peers {
-    /// At most `most`.
-    pub fn new(most: usize) -> Result<Arc<Peers>> {
+    /// At most `most`, whose sockets are watched by `events`.
+    pub fn new(most: usize, events: Arc<Events>) -> Result<Arc<Peers>> {
         let waker = event::waker().map_err(|error| crate::error::Error::io(&error))?;
-        Ok(Arc::new(Peers { cookies: Cookies::new()?, waker, most, state: Mutex::default() }))
+        Ok(Arc::new(Peers { cookies: Cookies::new()?, events, waker, most, state: Mutex::default() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -127,6 +132,16 @@ impl Peers {
         Association { peers: self.clone(), ends, number }
     }
 
+    /// The connection of this number has been handed out.
+    pub fn hand_out(&self, number: u64, ward: Ward) {
+        self.state().wards.insert(number, ward);
+    }
+
+    /// The connection of this number, if it has been handed out and is there.
+    pub fn ward(&self, number: u64) -> Option<Ward> {
+        self.state().wards.get(&number).cloned()
+    }
+
     /// A peer that has begun anew.
     pub fn take_returning(&self) -> Option<Returning> {
         let mut state = self.state();
@@ -147,6 +162,11 @@ impl Peers {
 }
 
 impl Association {
+    /// The number of this connection among all that the server has had.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Looks at a hello that came over this connection's socket `fd`: it begins a new connection if its cookie is
     /// good (RFC 6347, section 4.2.8).
     pub fn hello(&self, datagram: &[u8], fd: BorrowedFd<'_>) -> Result<Verdict> {
@@ -164,10 +184,12 @@ impl Association {
         if state.closed || !newest || state.used.contains(hello.cookie) || state.returning.len() >= RETURNING {
             return Ok(Verdict::Nothing);
         }
-        let Ok(fd) = fd.try_clone_to_owned() else {
+        let Ok(duplicate) = fd.try_clone_to_owned() else {
             return Ok(Verdict::Nothing);
         };
-        state.returning.push_back(Returning { fd, ends: self.ends, hello: datagram.to_vec() });
+        // From now on the duplicate is watched in its place.
+        let _ = self.peers.events.forget(fd);
+        state.returning.push_back(Returning { fd: duplicate, ends: self.ends, hello: datagram.to_vec() });
         event::wake(self.peers.waker());
         Ok(Verdict::Superseded)
     }
@@ -176,6 +198,7 @@ impl Association {
 impl Drop for Association {
     fn drop(&mut self) {
         let mut state = self.peers.state();
+        state.wards.remove(&self.number);
         if state.connected.get(&self.ends) == Some(&self.number) {
             state.connected.remove(&self.ends);
         }

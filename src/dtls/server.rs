@@ -18,12 +18,12 @@ use std::{
     collections::{BTreeSet, HashMap},
     io,
     net::{IpAddr, SocketAddr},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Longer hellos than this, the most that fits into a record and its headers, are not read.
@@ -43,12 +43,18 @@ const TIMER: u64 = 1;
 const WAKER: u64 = 2;
 const FIRST_PEER: u64 = 3;
 
+/// Marks the number of a connection that has been handed out.
+const WARD: u64 = 1 << 63;
+
+/// How long a connection is left alone in which something has come that is for whoever reads it.
+const REST: Duration = Duration::from_secs(1);
+
 /// The server.
 pub struct DatagramServer {
     fd: OwnedFd,
     address: SocketAddr,
     frozen: Arc<Frozen>,
-    events: Events,
+    events: Arc<Events>,
     timer: OwnedFd,
     peers: Arc<Peers>,
     half_open: Mutex<HalfOpenTable>,
@@ -81,14 +87,14 @@ impl DatagramServer {
         let deadline = Deadline::after(frozen.config.limits.connect);
         let fd = listen::listen_with(name, port, family, deadline, posix::listen_datagrams)?;
         let ready = || -> io::Result<_> {
-            let (events, timer) = (Events::new()?, event::timer()?);
+            let (events, timer) = (Arc::new(Events::new()?), event::timer()?);
             events.watch(fd.as_fd(), LISTENER)?;
             events.watch(timer.as_fd(), TIMER)?;
             Ok((events, timer, posix::local_address(fd.as_fd())?))
         };
         let (events, timer, address) = ready().map_err(|error| Error::io(&error))?;
         let address = address.ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address"))?;
-        let peers = Peers::new(frozen.config.datagrams.max_peers)?;
+        let peers = Peers::new(frozen.config.datagrams.max_peers, events.clone())?;
         events.watch(peers.waker(), WAKER).map_err(|error| Error::io(&error))?;
         Ok(DatagramServer {
             fd,
@@ -137,6 +143,10 @@ impl DatagramServer {
                 Some(LISTENER) => self.hear()?,
                 Some(TIMER) => self.look_at_due()?,
                 Some(WAKER) => self.take_back()?,
+                Some(token) if token & WARD != 0 => {
+                    self.attend(token)?;
+                    None
+                }
                 Some(token) => self.advance(token)?,
             };
             if accepted.is_some() {
@@ -211,6 +221,7 @@ impl DatagramServer {
             return Ok(None);
         };
         if self.frozen.config.lazy_handshake {
+            self.hand_out(&socket, Events::watch_once);
             return Ok(Some(socket));
         }
         socket.set_nonblocking(true);
@@ -260,11 +271,45 @@ impl DatagramServer {
         self.begin(fd, ends, association, &datagram)
     }
 
+    /// From now on looks after a connection that perhaps nobody reads.
+    fn hand_out(&self, socket: &Socket, watch: impl Fn(&Events, BorrowedFd<'_>, u64) -> io::Result<()>) {
+        if let Some((number, ward)) = socket.ward() {
+            self.peers.hand_out(number, ward);
+            // Without this only its reader sees that the peer has begun anew.
+            let _ = socket.with_fd(|fd| watch(&self.events, fd, WARD | number));
+        }
+    }
+
+    /// Something has come over a connection that has been handed out. What is for its reader stays there, so it must
+    /// not be looked at over and over.
+    fn attend(&self, token: u64) -> Result<()> {
+        match self.peers.ward(token & !WARD).map(|ward| ward.attend()) {
+            Some(Some(true)) => self.watch_ward(token),
+            Some(Some(false)) => {
+                let mut table = self.half_open();
+                table.due.insert((Instant::now() + REST, token));
+                self.set_timer(&table)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn watch_ward(&self, token: u64) {
+        if let Some(ward) = self.peers.ward(token & !WARD) {
+            let _ = ward.with_fd(|fd| self.events.watch_again(fd, token));
+        }
+    }
+
     /// Looks at the handshake that has waited longest for its time.
     fn look_at_due(&self) -> Result<Option<Socket>> {
         event::settle(self.timer.as_fd());
         let token = self.half_open().take_due();
         let result = match token {
+            Some(token) if token & WARD != 0 => {
+                self.watch_ward(token);
+                Ok(None)
+            }
             Some(token) => self.advance(token),
             None => Ok(None),
         };
@@ -305,14 +350,12 @@ impl DatagramServer {
             table.remove(token);
             self.set_timer(&table)?;
         }
+        step?;
         if let Some(socket) = &socket {
-            socket.with_fd(|fd| self.events.forget(fd));
             socket.set_nonblocking(false);
+            self.hand_out(socket, Events::watch_again);
         }
-        match step {
-            Ok(_) => Ok(socket),
-            Err(error) => Err(error),
-        }
+        Ok(socket)
     }
 
     fn set_timer(&self, table: &HalfOpenTable) -> Result<()> {
@@ -385,7 +428,10 @@ impl HalfOpenTable {
         if at > Instant::now() {
             return None;
         }
-        self.schedule(token, None);
+        self.due.pop_first();
+        if let Some((_, due)) = self.entries.get_mut(&token) {
+            *due = None;
+        }
         Some(token)
     }
 }

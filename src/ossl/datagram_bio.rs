@@ -26,7 +26,8 @@ const SAFE_MTU: usize = 1280;
 /// How many datagrams that are not for OpenSSL one read passes over before it lets others have their turn.
 const PASSED_OVER: usize = 32;
 
-/// The kind of records that make a handshake (RFC 5246, section 6.2.1).
+/// The kinds of records that make a handshake (RFC 5246, section 6.2.1).
+const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
 
 /// What the BIO knows.
@@ -53,6 +54,8 @@ pub struct State {
     divert_hellos: bool,
     /// The latest of those.
     hello: Option<Vec<u8>>,
+    /// Whether OpenSSL gets nothing but what belongs to handshakes.
+    handshakes_only: bool,
 }
 
 /// A BIO over `fd`, which must stay open until `State::detach` or until the BIO is freed.
@@ -79,7 +82,13 @@ impl State {
             first: None,
             divert_hellos: false,
             hello: None,
+            handshakes_only: false,
         }
+    }
+
+    /// Whether OpenSSL gets nothing but what belongs to handshakes: all else stays in the kernel, where poll finds it.
+    pub fn handshakes_only(&mut self, only: bool) {
+        self.handshakes_only = only;
     }
 
     /// Gives OpenSSL this datagram before any other.
@@ -146,6 +155,9 @@ impl State {
     /// Receives one datagram of the peer's.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         for _ in 0..PASSED_OVER {
+            if self.handshakes_only && !self.has_handshake() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             let (n, from) = match borrow(self.fd).and_then(|fd| posix::recv_from(fd, buffer)) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
@@ -169,6 +181,19 @@ impl State {
             return Ok(n);
         }
         Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Whether the next datagram begins with a record of a handshake, or is empty.
+    fn has_handshake(&mut self) -> bool {
+        let mut kind = [0];
+        match borrow(self.fd).and_then(|fd| posix::peek(fd, &mut kind)) {
+            Ok(n) => n == 0 || matches!(kind, [CHANGE_CIPHER_SPEC | HANDSHAKE]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => {
+                self.failed(&error);
+                false
+            }
+        }
     }
 
     fn send(&mut self, data: &[u8]) -> io::Result<usize> {

@@ -11,7 +11,7 @@ use crate::{
         deadline::{Deadline, Limit},
         resolve::Family,
     },
-    ossl::ssl::{Role, Ssl},
+    ossl::ssl::{Role, Ssl, dtls::MAX_RECORD},
     posix,
     session::Session,
 };
@@ -19,11 +19,11 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::{Arc, Weak, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
-use super::{LimitKind, Socket, Step, Tls, closed};
+use super::{Core, LimitKind, Socket, Step, Tls, closed};
 
 /// How many sends and receives may fail in a row before a handshake gives up: a single refusal may be forged, or come
 /// from a server that is about to start.
@@ -39,7 +39,7 @@ pub struct State {
     patience: u32,
     /// Whether the user has set the MTU.
     mtu_fixed: bool,
-    /// Whether the peer has shown that its handshake is complete, by sending data.
+    /// Whether the peer has shown that its handshake is complete: its messages came last, or it has sent data.
     peer_is_done: bool,
     /// Whether a new connection of the peer's has taken the descriptor over.
     superseded: bool,
@@ -55,14 +55,68 @@ impl State {
             idle: if ssl.role() == Role::Server { settings.idle } else { None },
             patience: PATIENCE,
             mtu_fixed: false,
-            peer_is_done: ssl.role() == Role::Client,
+            peer_is_done: false,
             superseded: false,
         };
         Some(state)
     }
 }
 
+/// A server's way to a connection that it has handed out, for as long as that is there.
+#[derive(Clone)]
+pub struct Ward(Weak<Core>);
+
+impl Ward {
+    /// Does what a connection's peer needs although nobody may read: see `Tls::attend`. Whether the peer had something
+    /// to attend to; None if the connection is over.
+    pub fn attend(&self) -> Option<bool> {
+        let core = self.0.upgrade()?;
+        let mut tls = core.lock();
+        tls.check_usable().ok()?;
+        if !tls.ssl.is_handshaken() {
+            return Some(false);
+        }
+        let before = tls.ssl.datagrams()?.heard();
+        let attended = tls.attend();
+        if let Some(hello) = tls.ssl.datagrams()?.take_hello() {
+            core.look_at_hello(&mut tls, &hello).ok()?;
+        }
+        // How it failed is for the user's next call.
+        attended.map_err(|error| tls.fail(error)).ok()?;
+        Some(tls.ssl.datagrams()?.heard() != before)
+    }
+
+    /// Runs `body` on the descriptor; None once closed.
+    pub fn with_fd<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        self.0.upgrade()?.fd().map(|fd| body(fd.as_fd()))
+    }
+}
+
+impl Core {
+    fn look_at_hello(&self, tls: &mut Tls, hello: &[u8]) -> Result<()> {
+        let fd = self.fd().ok_or_else(closed)?;
+        let Some(State { association: Some(association), superseded, .. }) = &mut tls.datagrams else {
+            return Ok(());
+        };
+        if association.hello(hello, fd.as_fd())? == Verdict::Nothing {
+            return Ok(());
+        }
+        *superseded = true;
+        let reset = Error::io(&io::Error::from_raw_os_error(libc::ECONNRESET));
+        let failure = reset.context("the peer has begun a new connection from the same address and port");
+        tls.failure = Some(failure.clone());
+        Err(failure)
+    }
+}
+
 impl Socket {
+    /// For the server: the number of the peer's membership, and the way back to this connection.
+    pub fn ward(&self) -> Option<(u64, Ward)> {
+        let tls = self.lock();
+        let association = tls.datagrams.as_ref()?.association.as_ref()?;
+        Some((association.number(), Ward(Arc::downgrade(&self.core))))
+    }
+
     /// Gives OpenSSL a datagram of the peer's that came another way.
     pub fn feed(&self, datagram: &[u8]) {
         if let Some(datagrams) = self.lock().ssl.datagrams() {
@@ -164,7 +218,7 @@ impl Socket {
         tls.ssl.retransmit()?;
         let outcome = step(tls);
         if let Some(hello) = tls.ssl.datagrams().and_then(|datagrams| datagrams.take_hello()) {
-            self.look_at_hello(tls, &hello)?;
+            self.core.look_at_hello(tls, &hello)?;
         }
         let outcome = outcome?;
         tls.follow_mtu();
@@ -173,21 +227,6 @@ impl Socket {
             tls.tell_silence()?;
         }
         Ok(outcome)
-    }
-
-    fn look_at_hello(&self, tls: &mut Tls, hello: &[u8]) -> Result<()> {
-        let fd = self.fd().ok_or_else(closed)?;
-        let Some(State { association: Some(association), superseded, .. }) = &mut tls.datagrams else {
-            return Ok(());
-        };
-        if association.hello(hello, fd.as_fd())? == Verdict::Nothing {
-            return Ok(());
-        }
-        *superseded = true;
-        let reset = Error::io(&io::Error::from_raw_os_error(libc::ECONNRESET));
-        let failure = reset.context("the peer has begun a new connection from the same address and port");
-        tls.failure = Some(failure.clone());
-        Err(failure)
     }
 
     /// How long it is until `handle_timer` has something to do; None if nothing is due ever.
@@ -322,7 +361,9 @@ impl Tls {
             return Err(Error::new(Code::State, "the writing half has been shut down"));
         }
         self.tell_trouble()?;
-        self.help_peer_finish()?;
+        if self.datagrams.as_ref().is_some_and(|datagrams| !datagrams.peer_is_done) {
+            self.attend()?;
+        }
         let limit = self.ssl.record_limit();
         if data.len() > limit {
             return Err(self.too_large(data.len(), limit));
@@ -346,17 +387,44 @@ impl Tls {
         }
     }
 
-    /// If the last message of our handshake was lost, the peer repeats its own, and waits for ours: OpenSSL sees
-    /// that only while it reads, which a server that merely writes never does.
-    fn help_peer_finish(&mut self) -> Result<()> {
-        if self.datagrams.as_ref().is_none_or(|datagrams| datagrams.peer_is_done) {
+    /// Looks whether the peer repeats its handshake, or begins anew. If the last message of our handshake was lost,
+    /// the peer repeats its own, and waits for ours: OpenSSL sees that only while it reads, which some programs hardly
+    /// ever do. The peer's data stay where poll and whoever reads will find them.
+    fn attend(&mut self) -> Result<()> {
+        let last_was_ours = (self.ssl.role() == Role::Server) != self.ssl.session_reused();
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.peer_is_done |= !last_was_ours;
+        }
+        if self.ssl.received_close_notify() {
+            self.drop_what_comes_late();
             return Ok(());
         }
-        let step = self.ssl.peek(&mut [0])?;
-        if let (Step::Done(_), Some(datagrams)) = (step, &mut self.datagrams) {
+        self.only_handshakes(true);
+        let step = self.ssl.peek(&mut [0]);
+        self.only_handshakes(false);
+        if let (Step::Done(_), Some(datagrams)) = (step?, &mut self.datagrams) {
             datagrams.peer_is_done = true;
         }
         Ok(())
+    }
+
+    /// OpenSSL reads nothing more after close_notify, but a peer that has closed may begin anew.
+    fn drop_what_comes_late(&mut self) {
+        let Some(datagrams) = self.ssl.datagrams() else {
+            return;
+        };
+        let mut scratch = [0; MAX_RECORD];
+        for _ in 0..64 {
+            if datagrams.recv(&mut scratch).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn only_handshakes(&mut self, only: bool) {
+        if let Some(datagrams) = self.ssl.datagrams() {
+            datagrams.handshakes_only(only);
+        }
     }
 
     fn too_large(&mut self, len: usize, limit: usize) -> Error {
