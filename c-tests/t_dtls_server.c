@@ -476,6 +476,46 @@ TEST(silent_clients_hold_nobody_up_and_end_in_time)
     end_world(&world);
 }
 
+/* A server with much to do may not come to a hello at once. */
+static ssize_t await_answer(const struct world *world, int fd, uint8_t *answer, size_t size)
+{
+    for (int64_t began = now_us(); now_us() - began < 5 * SECOND * slowness();) {
+        serve_nobody(world);
+        ssize_t n = recv(fd, answer, size, MSG_DONTWAIT);
+        if (n > 0)
+            return n;
+    }
+    FAIL("no answer to a hello");
+}
+
+TEST(silent_clients_give_their_places_to_another_of_their_host)
+{
+    enum { SILENT = 256 };
+    struct world world;
+    uint8_t hello[1024], repeated[1024], answer[2048];
+    int fds[SILENT];
+    make_world(&world);
+    size_t length = first_hello(&world, hello, sizeof hello);
+    for (int i = 0; i < SILENT; i++) {
+        fds[i] = raw_client(world.port, 0);
+        send(fds[i], hello, length, 0);
+        ssize_t n = await_answer(&world, fds[i], answer, sizeof answer);
+        send(fds[i], repeated, with_cookie(hello, length, answer + n - COOKIE, repeated), 0);
+        await_answer(&world, fds[i], answer, sizeof answer);
+        CHECK_INT(SERVER_HELLO, answer[RECORD]);
+    }
+    int fd = raw_client(world.port, 0);
+    bgl_ssl_socket_t *client = client_over(&world, fd);
+    bgl_ssl_socket_t *accepted = connect_both(&world, client);
+    check_byte(client, accepted);
+    bgl_ssl_socket_free(client);
+    bgl_ssl_socket_free(accepted);
+    for (int i = 0; i < SILENT; i++)
+        close(fds[i]);
+    close(fd);
+    end_world(&world);
+}
+
 TEST(no_more_peers_than_allowed_are_served)
 {
     struct world world;

@@ -35,6 +35,9 @@ const HALF_OPEN: usize = 1024;
 /// How many of them with one host: a quarter leaves room for others.
 const HALF_OPEN_PER_HOST: usize = 256;
 
+/// How long a handshake may go on before it makes room for others where there is none.
+const SURE_OF_ITS_PLACE: Duration = Duration::from_secs(3);
+
 /// How many events one accept that may not wait looks at.
 const EVENTS_WITHOUT_WAITING: usize = 256;
 
@@ -68,6 +71,7 @@ struct HalfOpen {
     /// Taken out once the handshake is done.
     socket: Mutex<Option<Socket>>,
     ends: Ends,
+    began: Instant,
     /// When the handshake has failed.
     deadline: Deadline,
 }
@@ -190,7 +194,7 @@ impl DatagramServer {
             return Ok(None);
         }
         // What a connected peer still has here is the hello that it began with; a new one reaches its own socket.
-        if !self.half_open().has_room_for(host(&ends.peer)) {
+        if !self.has_room_for(&ends) {
             return Ok(None);
         }
         let Some(association) = self.peers.admit(ends, &hello) else {
@@ -215,6 +219,17 @@ impl DatagramServer {
         Ok(accepted)
     }
 
+    /// Whether there is room for one more handshake. Those that get nowhere must not keep it from others.
+    fn has_room_for(&self, ends: &Ends) -> bool {
+        let mut table = self.half_open();
+        if table.has_room_for(host(&ends.peer)) {
+            return true;
+        }
+        let given_up = table.oldest_in_the_way_of(host(&ends.peer)).and_then(|token| table.remove(token));
+        drop(table);
+        given_up.is_some()
+    }
+
     /// Begins a handshake.
     fn begin(&self, fd: OwnedFd, ends: Ends, association: Association, hello: &[u8]) -> Result<Option<Socket>> {
         let Some(socket) = Socket::associated(&self.frozen, fd, &ends.peer, association, hello)? else {
@@ -228,6 +243,7 @@ impl DatagramServer {
         let half_open = Arc::new(HalfOpen {
             socket: Mutex::new(None),
             ends,
+            began: Instant::now(),
             deadline: Deadline::after(self.frozen.config.handshake_limit()),
         });
         let token = self.half_open().insert(half_open.clone());
@@ -264,7 +280,7 @@ impl DatagramServer {
         let Some(hello) = Hello::parse(&datagram) else {
             return Ok(None);
         };
-        if !self.half_open().has_room_for(host(&ends.peer)) {
+        if !self.has_room_for(&ends) {
             return Ok(None);
         }
         let association = self.peers.readmit(ends, &hello);
@@ -379,6 +395,15 @@ impl HalfOpenTable {
         self.entries.len() < HALF_OPEN && self.per_host.get(&host).is_none_or(|n| *n < HALF_OPEN_PER_HOST)
     }
 
+    fn oldest_in_the_way_of(&self, newcomer: IpAddr) -> Option<u64> {
+        let only_host_is_full = self.entries.len() < HALF_OPEN;
+        let in_the_way = self.entries.iter().filter(|(_, (half_open, _))| {
+            half_open.began.elapsed() >= SURE_OF_ITS_PLACE
+                && (!only_host_is_full || host(&half_open.ends.peer) == newcomer)
+        });
+        in_the_way.map(|(token, _)| *token).min()
+    }
+
     fn insert(&mut self, half_open: Arc<HalfOpen>) -> u64 {
         let token = self.next;
         self.next += 1;
@@ -396,11 +421,9 @@ impl HalfOpenTable {
         self.entries.get(&token).map(|(half_open, _)| half_open.clone())
     }
 
-    fn remove(&mut self, token: u64) {
+    fn remove(&mut self, token: u64) -> Option<Arc<HalfOpen>> {
         self.schedule(token, None);
-        let Some((half_open, _)) = self.entries.remove(&token) else {
-            return;
-        };
+        let (half_open, _) = self.entries.remove(&token)?;
         let host = host(&half_open.ends.peer);
         if let Some(n) = self.per_host.get_mut(&host) {
             *n -= 1;
@@ -408,6 +431,7 @@ impl HalfOpenTable {
                 self.per_host.remove(&host);
             }
         }
+        Some(half_open)
     }
 
     fn schedule(&mut self, token: u64, at: Option<Instant>) {
