@@ -278,7 +278,7 @@ TEST_TABLE(no_plan_hangs_with, hopeless)
 static bgl_ssl_config_t *impatient(bgl_ssl_config_t *config)
 {
     CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_DTLSV1));
-    CHECK_OK(bgl_ssl_config_set_retransmission_timeout(config, 50 * MS));
+    CHECK_OK(bgl_ssl_config_set_retransmission_timeout(config, 50 * MS * slowness()));
     CHECK_OK(bgl_ssl_config_set_close_timeout(config, 20 * MS));
     return config;
 }

@@ -259,7 +259,7 @@ impl Socket {
     pub fn record_limit(&self) -> Option<usize> {
         let mut tls = self.lock();
         tls.ssl.datagrams()?;
-        Some(if self.handshaken.load(SeqCst) { tls.ssl.record_limit() } else { 0 })
+        Some(if self.handshaken.load(SeqCst) { tls.current_limit() } else { 0 })
     }
 }
 
@@ -295,6 +295,13 @@ impl Tls {
             Some(left) => Deadline::after(Some(left)).or_sooner(silence),
             None => silence,
         }
+    }
+
+    /// The most that one record can carry, now that the path's MTU may be another than it was.
+    fn current_limit(&mut self) -> usize {
+        let fixed = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.mtu_fixed);
+        self.ssl.apply_mtu(fixed);
+        self.ssl.record_limit()
     }
 
     /// If a datagram was larger than the path takes, the next ones shall not be.
@@ -364,9 +371,11 @@ impl Tls {
         if self.datagrams.as_ref().is_some_and(|datagrams| !datagrams.peer_is_done) {
             self.attend()?;
         }
-        let limit = self.ssl.record_limit();
-        if data.len() > limit {
-            return Err(self.too_large(data.len(), limit));
+        if data.len() > self.ssl.record_limit() {
+            let limit = self.current_limit();
+            if data.len() > limit {
+                return Err(self.too_large(data.len(), limit));
+            }
         }
         if data.is_empty() {
             return Ok(Step::Done(()));
@@ -374,9 +383,8 @@ impl Tls {
         match self.ssl.write(data)? {
             Step::Done(n) => {
                 if self.ssl.datagrams().is_some_and(|datagrams| datagrams.take_too_large()) {
-                    let fixed = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.mtu_fixed);
-                    self.ssl.apply_mtu(fixed);
-                    return Err(self.too_large(data.len(), self.ssl.record_limit()));
+                    let limit = self.current_limit();
+                    return Err(self.too_large(data.len(), limit));
                 }
                 *written = n;
                 Ok(Step::Done(()))
