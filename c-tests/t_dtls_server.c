@@ -643,6 +643,34 @@ TEST(a_client_that_has_closed_and_comes_back_is_served_although_its_former_socke
     end_world(&world);
 }
 
+TEST(a_client_whose_connection_has_failed_comes_back_although_its_former_socket_is_still_there)
+{
+    struct world world;
+    char byte;
+    size_t n;
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_idle_timeout(server, 200 * MS * slowness()));
+    make_world_with(&world, server);
+    int fd = raw_client(world.port, 0), port = port_of_socket(fd);
+    bgl_ssl_socket_t *client = client_over(&world, fd);
+    bgl_ssl_socket_t *former = connect_both(&world, client);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(former, &byte, 1, &n));
+    bgl_ssl_socket_free(client);
+    close(fd);
+
+    fd = raw_client(world.port, port);
+    client = client_over(&world, fd);
+    bgl_ssl_socket_t *accepted = connect_both(&world, client);
+    check_byte(client, accepted);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(former, &byte, 1, &n));
+    bgl_ssl_socket_free(former);
+    check_byte(client, accepted);
+    bgl_ssl_socket_free(client);
+    bgl_ssl_socket_free(accepted);
+    close(fd);
+    end_world(&world);
+}
+
 /* Looking after a connection must not take its data away, nor keep the server's descriptor readable. */
 TEST(what_a_connection_receives_is_left_to_its_reader)
 {

@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Core, LimitKind, Socket, Step, Tls, closed};
+use super::{Core, Life, LimitKind, Socket, Step, Tls, closed};
 
 /// How many sends and receives may fail in a row before a handshake gives up: a single refusal may be forged, or come
 /// from a server that is about to start.
@@ -72,8 +72,10 @@ impl Ward {
     pub fn attend(&self) -> Option<bool> {
         let core = self.0.upgrade()?;
         let mut tls = core.lock();
-        tls.check_usable().ok()?;
-        if !tls.ssl.is_handshaken() {
+        if tls.life != Life::Open || tls.datagrams.as_ref()?.superseded {
+            return None;
+        }
+        if !tls.ssl.is_handshaken() && tls.failure.is_none() {
             return Some(false);
         }
         let before = tls.ssl.datagrams()?.heard();
@@ -104,8 +106,7 @@ impl Core {
         *superseded = true;
         let reset = Error::io(&io::Error::from_raw_os_error(libc::ECONNRESET));
         let failure = reset.context("the peer has begun a new connection from the same address and port");
-        tls.failure = Some(failure.clone());
-        Err(failure)
+        Err(tls.failure.get_or_insert(failure).clone())
     }
 }
 
@@ -403,7 +404,7 @@ impl Tls {
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.peer_is_done |= !last_was_ours;
         }
-        if self.ssl.received_close_notify() {
+        if self.ssl.received_close_notify() || self.failure.is_some() {
             self.drop_what_comes_late();
             return Ok(());
         }
@@ -416,7 +417,7 @@ impl Tls {
         Ok(())
     }
 
-    /// OpenSSL reads nothing more after close_notify, but a peer that has closed may begin anew.
+    /// OpenSSL reads nothing more after close_notify or a failure, but the peer may begin anew.
     fn drop_what_comes_late(&mut self) {
         let Some(datagrams) = self.ssl.datagrams() else {
             return;
