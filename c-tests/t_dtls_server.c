@@ -540,6 +540,30 @@ TEST(no_more_peers_than_allowed_are_served)
     end_world(&world);
 }
 
+TEST(a_peer_silent_for_too_long_gives_its_place_to_another_although_nobody_reads)
+{
+    struct world world;
+    char byte;
+    size_t n;
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_max_peers(server, 1));
+    CHECK_OK(bgl_ssl_config_set_idle_timeout(server, 500 * MS * slowness()));
+    make_world_with(&world, server);
+    int fd = raw_client(world.port, 0), late_fd = raw_client(world.port, 0);
+    bgl_ssl_socket_t *first = client_over(&world, fd), *late = client_over(&world, late_fd);
+    bgl_ssl_socket_t *silent = connect_both(&world, first);
+    bgl_ssl_socket_t *accepted = connect_both(&world, late);
+    check_byte(late, accepted);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(silent, &byte, 1, &n));
+    bgl_ssl_socket_free(first);
+    bgl_ssl_socket_free(late);
+    bgl_ssl_socket_free(silent);
+    bgl_ssl_socket_free(accepted);
+    close(fd);
+    close(late_fd);
+    end_world(&world);
+}
+
 /* ---- coming back ---- */
 
 TEST(a_client_that_comes_back_from_the_same_port_after_a_crash_is_served_again)

@@ -1984,8 +1984,9 @@ bgl_ssl_status_t bgl_ssl_config_set_idle_timeout(bgl_ssl_config_t *config,
                                                  int64_t microseconds);
 
 /**
- * Sets how many clients a DTLS server has at once; further ones are not answered until one has gone. Whatever this
- * says, no more than 1024 handshakes go on at once, and no more than 256 of them with one host.
+ * Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been silent
+ * for longer than the idle timeout. Whatever this says, no more than 1024 handshakes go on at once, and no more than
+ * 256 of them with one host.
  *
  * peers: at least 1. Default: 10000. Each takes a descriptor.
  *

@@ -15,7 +15,11 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
+
+/// How long a server without room for more leaves the peers that it has alone.
+const REST: Duration = Duration::from_secs(1);
 
 /// How many peers that begin anew may wait for the server to accept.
 const RETURNING: usize = 1024;
@@ -57,6 +61,8 @@ struct State {
     /// The connections that have been handed out, by their numbers.
     wards: HashMap<u64, Ward>,
     next: u64,
+    /// When peers were last looked for that are silent for too long.
+    asked: Option<Instant>,
     used: UsedCookies,
     returning: VecDeque<Returning>,
     closed: bool,
@@ -101,6 +107,22 @@ impl Peers {
         }
         let cookie = self.cookies.bake(hello, &ends.peer, &ends.local)?;
         Ok(Some(hello::verify_request(hello.sequence, &cookie)))
+    }
+
+    /// Where there is no room for more, makes some by ending connections whose peers are silent for too long. Nobody may
+    /// be reading them and find out.
+    pub fn make_room(&self) {
+        let wards: Vec<Ward> = {
+            let mut state = self.state();
+            if state.connected.len() < self.most || state.asked.is_some_and(|asked| asked.elapsed() < REST) {
+                return;
+            }
+            state.asked = Some(Instant::now());
+            state.wards.values().cloned().collect()
+        };
+        for ward in wards {
+            ward.end_if_silent();
+        }
     }
 
     /// Enters a peer whose verified hello may begin a connection: it is no duplicate, and there is room for the peer.

@@ -197,6 +197,7 @@ impl DatagramServer {
         if !self.has_room_for(&ends) {
             return Ok(None);
         }
+        self.peers.make_room();
         let Some(association) = self.peers.admit(ends, &hello) else {
             return Ok(None);
         };

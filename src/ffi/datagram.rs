@@ -96,8 +96,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_idle_timeout(
     unsafe { change(config, set) }
 }
 
-/// Sets how many clients a DTLS server has at once; further ones are not answered until one has gone. Whatever this
-/// says, no more than 1024 handshakes go on at once, and no more than 256 of them with one host.
+/// Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been silent
+/// for longer than the idle timeout. Whatever this says, no more than 1024 handshakes go on at once, and no more than
+/// 256 of them with one host.
 ///
 /// peers: at least 1. Default: 10000. Each takes a descriptor.
 ///

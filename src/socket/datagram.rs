@@ -88,6 +88,22 @@ impl Ward {
         Some(tls.ssl.datagrams()?.heard() != before)
     }
 
+    /// Ends the connection, and the peer's membership, if the peer is silent for longer than it may.
+    pub fn end_if_silent(&self) {
+        let Some(core) = self.0.upgrade() else {
+            return;
+        };
+        let mut tls = core.lock();
+        if tls.life != Life::Open || tls.too_long_silence().is_none() {
+            return;
+        }
+        // Nobody may have read what the peer has said.
+        let has_unread = core.fd().is_some_and(|fd| posix::peek(fd.as_fd(), &mut [0]).is_ok());
+        if !has_unread && tls.tell_silence().is_err() {
+            tls.leave();
+        }
+    }
+
     /// Runs `body` on the descriptor; None once closed.
     pub fn with_fd<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
         self.0.upgrade()?.fd().map(|fd| body(fd.as_fd()))
@@ -328,20 +344,21 @@ impl Tls {
         self.datagrams.as_ref().and_then(|datagrams| datagrams.idle).filter(|_| self.ssl.is_handshaken())
     }
 
+    /// How long the peer has been silent, if that is for longer than it may.
+    fn too_long_silence(&mut self) -> Option<Duration> {
+        let idle = self.idle_limit()?;
+        let silence = self.ssl.datagrams()?.heard().elapsed();
+        (silence >= idle).then_some(silence)
+    }
+
     /// Fails for good if the peer has been silent for longer than it may.
     fn tell_silence(&mut self) -> Result<()> {
-        let Some(idle) = self.idle_limit() else {
+        let Some(silence) = self.too_long_silence() else {
             return Ok(());
         };
-        let silent = self.ssl.datagrams().map_or(Duration::ZERO, |datagrams| datagrams.heard().elapsed());
-        if silent < idle {
-            return Ok(());
-        }
         let message =
-            format!("nothing has come from the peer for {} s, which ends the connection", silent.as_secs());
-        let failure = Error::new(Code::Timeout, message);
-        self.failure = Some(failure.clone());
-        Err(failure)
+            format!("nothing has come from the peer for {} s, which ends the connection", silence.as_secs());
+        Err(self.failure.get_or_insert(Error::new(Code::Timeout, message)).clone())
     }
 
     /// Whether the network says that the peer is not there.
