@@ -129,3 +129,68 @@ fn cookie(secret: &Secret, hello: &Hello, from: &SocketAddr, to: &SocketAddr) ->
     let mac = hmac::at_once(&Md::by_name(c"SHA256")?, secret, &data)?;
     mac.try_into().map_err(|_| Error::new(Code::Internal, "an HMAC of the wrong length"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: Hello = Hello { sequence: [0; 8], identity: [7; 34], session_id: &[], cookie: &[], rest: &[] };
+
+    fn ends() -> (SocketAddr, SocketAddr) {
+        (SocketAddr::from(([192, 0, 2, 1], 1)), SocketAddr::from(([192, 0, 2, 2], 2)))
+    }
+
+    /// Makes the secrets older.
+    fn age(cookies: &Cookies, by: Duration) {
+        let mut secrets = cookies.0.lock().unwrap();
+        secrets.since = secrets.since.checked_sub(by).expect("a machine that has been up for as long");
+    }
+
+    fn is_good(cookies: &Cookies, cookie: &[u8]) -> bool {
+        let (from, to) = ends();
+        cookies.verify(&Hello { cookie, ..HELLO }, &from, &to).unwrap()
+    }
+
+    #[test]
+    fn a_cookie_outlives_one_secret_and_not_two() {
+        let cookies = Cookies::new().unwrap();
+        let (from, to) = ends();
+        let cookie = cookies.bake(&HELLO, &from, &to).unwrap();
+        assert!(is_good(&cookies, &cookie));
+        age(&cookies, LIFETIME);
+        assert!(is_good(&cookies, &cookie));
+        assert_ne!(cookie, cookies.bake(&HELLO, &from, &to).unwrap());
+        age(&cookies, LIFETIME);
+        assert!(!is_good(&cookies, &cookie));
+    }
+
+    #[test]
+    fn a_cookie_does_not_outlive_a_long_pause() {
+        let cookies = Cookies::new().unwrap();
+        let (from, to) = ends();
+        let cookie = cookies.bake(&HELLO, &from, &to).unwrap();
+        age(&cookies, 2 * LIFETIME);
+        assert!(!is_good(&cookies, &cookie));
+    }
+
+    #[test]
+    fn a_cookie_is_for_one_pair_of_addresses() {
+        let cookies = Cookies::new().unwrap();
+        let (from, to) = ends();
+        let cookie = cookies.bake(&HELLO, &from, &to).unwrap();
+        let hello = Hello { cookie: &cookie, ..HELLO };
+        assert!(!cookies.verify(&hello, &to, &from).unwrap());
+        assert!(!cookies.verify(&hello, &SocketAddr::new(from.ip(), 3), &to).unwrap());
+        assert!(!cookies.verify(&hello, &from, &SocketAddr::new(to.ip(), 3)).unwrap());
+    }
+
+    #[test]
+    fn no_more_used_cookies_are_remembered_than_said() {
+        let mut used = UsedCookies::default();
+        for n in 0..=REMEMBERED {
+            used.insert(&n.to_be_bytes());
+        }
+        assert_eq!((used.set.len(), used.by_age.len()), (REMEMBERED, REMEMBERED));
+        assert!(!used.contains(&0usize.to_be_bytes()) && used.contains(&REMEMBERED.to_be_bytes()));
+    }
+}
