@@ -236,3 +236,34 @@ TEST(pending_takes_no_bytes_from_under_a_reader)
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }
+
+static void *read_one_byte(void *data)
+{
+    char byte;
+    size_t n;
+    bgl_ssl_socket_read(data, &byte, 1, &n);
+    pthread_testcancel();
+    return NULL;
+}
+
+TEST(a_cancelled_thread_ends_after_its_call_and_not_within)
+{
+    struct ends ends;
+    void *result;
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    connect_ends(&ends, client, server, "localhost");
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, SECOND / 2));
+    pthread_t reader = start_thread(read_one_byte, ends.client);
+    usleep(100000);
+    CHECK_INT(0, pthread_cancel(reader));
+    CHECK_INT(0, pthread_join(reader, &result));
+    CHECK(result == PTHREAD_CANCELED);
+    send_bytes(ends.server, "x", 1);
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, 0));
+    char byte;
+    receive_bytes(ends.client, &byte, 1);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}

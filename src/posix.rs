@@ -17,6 +17,46 @@ pub use datagram::{
     send_from, unmapped,
 };
 
+/// While this lives, its thread is not cancelled (pthread_cancel): glibc would unwind the frames of the library, which
+/// Rust answers by ending the process. A cancellation that comes meanwhile takes effect at the next cancellation point
+/// afterwards.
+pub struct Uncancelled {
+    #[cfg(target_os = "linux")]
+    before: libc::c_int,
+}
+
+#[cfg(target_os = "linux")]
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}
+
+impl Uncancelled {
+    /// From here on.
+    pub fn new() -> Self {
+        #[cfg(target_os = "linux")]
+        const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+        Self {
+            #[cfg(target_os = "linux")]
+            before: set_cancel_state(PTHREAD_CANCEL_DISABLE),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        set_cancel_state(self.before);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn set_cancel_state(state: libc::c_int) -> libc::c_int {
+    let mut before = 0;
+    // SAFETY: `before` is writable. Changing the state is no cancellation point.
+    unsafe { pthread_setcancelstate(state, &raw mut before) };
+    before
+}
+
 /// What to wait for on a descriptor, or what happened on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {

@@ -225,6 +225,8 @@ obj_t bglssl_last_condition(obj_t proc, obj_t where) {
 }
 
 obj_t bglssl_raise(obj_t proc, obj_t where) {
+  /* A thread that was terminated while the library was at work. */
+  pthread_testcancel();
   return bglssl_scheme_raise(bglssl_last_condition(proc, where));
 }
 

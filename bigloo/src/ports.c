@@ -9,9 +9,11 @@
  * flushes it. So nothing is ended before both ports are closed, or before the close
  * hook of the socket, which flushes the output port first.
  */
+#define _GNU_SOURCE
 #include <bigloo.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -32,6 +34,11 @@ extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
 
 /* How long the closing of a socket waits for a write that another thread has under way. */
 #define WRITER_PATIENCE_S 2
+
+/* How long a reader waits before it looks whether it still should; and how long it waits in
+ * the library. */
+#define LONGEST_POLL_US 1000000
+#define LONGEST_READ_US 100000
 
 /* What a connection takes outside the collector's heap, more or less: see objects.c. */
 #define LINK_WEIGHT (16 * 1024)
@@ -231,6 +238,50 @@ static bgl_ssl_status_t read_bytes(struct bglssl_link *link, char *buffer, size_
   return BGL_SSL_OK;
 }
 
+static int64_t microseconds(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+/* Waits until something has come, until `deadline` (0: none), or for a while. Not in the
+ * library: while it waits a thread may be terminated, and a signal handler of the program's
+ * may raise or escape. */
+static void await_bytes(struct bglssl_link *link, int64_t deadline) {
+  struct pollfd wanted = {.fd = bgl_ssl_socket_fd(link->handle), .events = POLLIN};
+  int64_t left = deadline ? deadline - microseconds() : LONGEST_POLL_US;
+  struct timespec time;
+
+  if (wanted.fd < 0 || left <= 0 || bgl_ssl_socket_pending(link->handle) > 0) return;
+  if (left > LONGEST_POLL_US) left = LONGEST_POLL_US;
+  time.tv_sec = left / 1000000;
+  time.tv_nsec = left % 1000000 * 1000;
+  ppoll(&wanted, 1, &time, NULL);
+}
+
+/* The library waits for a moment only, time and again: what came may be less than a record,
+ * or nothing that is for the program; and what it has to write for a read must get out. */
+static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
+                                   size_t *got) {
+  bool wait_here = bgl_ssl_socket_protocol(link->handle) && !bgl_ssl_socket_is_datagram(link->handle);
+
+  for (;;) {
+    int64_t left, limit;
+    bgl_ssl_status_t status;
+
+    if (wait_here) await_bytes(link, deadline);
+    if (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED)) return BGL_SSL_EOF;
+    left = deadline ? deadline - microseconds() : 0;
+    if (deadline && left <= 0) left = 1;
+    limit = wait_here && (!deadline || left > LONGEST_READ_US) ? LONGEST_READ_US : left;
+    if (atomic_exchange(&link->read_limit, limit) != limit)
+      bgl_ssl_socket_set_read_timeout(link->handle, limit);
+    status = read_bytes(link, buffer, size, got);
+    if (status != BGL_SSL_E_TIMEOUT || limit == left) return status;
+  }
+}
+
 static long tls_read(void *object, char *buffer, long size) {
   obj_t port = object;
   struct bglssl_link *link = (void *)PORT(port).userdata;
@@ -239,13 +290,8 @@ static long tls_read(void *object, char *buffer, long size) {
   bgl_ssl_status_t status;
 
   if (size <= 0) return 0;
-  if (atomic_exchange(&link->read_limit, limit) != limit)
-    bgl_ssl_socket_set_read_timeout(link->handle, limit);
   atomic_fetch_add(&link->readers, 1);
-  if (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED))
-    status = BGL_SSL_EOF;
-  else
-    status = read_bytes(link, buffer, (size_t)size, &got);
+  status = read_until(link, buffer, (size_t)size, limit > 0 ? microseconds() + limit : 0, &got);
   atomic_fetch_sub(&link->readers, 1);
 
   show_pending(link);

@@ -1,8 +1,9 @@
-//! The boundary: no panic passes it, every failure leaves its account.
+//! The boundary: no panic passes it, no thread is cancelled behind it, every failure leaves its account.
 
 use crate::{
     error::{Code, Error, Result},
     last_error,
+    posix::Uncancelled,
 };
 use std::{
     cell::Cell,
@@ -55,6 +56,7 @@ fn run<T>(body: impl FnOnce() -> Result<T>) -> std::result::Result<T, Code> {
 
 /// Runs `body`, and turns a panic into an error. Nothing is printed: the library prints nothing.
 pub fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _uncancelled = Uncancelled::new();
     silence_panics();
     let outer = INSIDE.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(body));
