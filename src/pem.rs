@@ -3,10 +3,13 @@
 use crate::error::{Code, Error, Result};
 use std::borrow::Cow;
 
+/// What every certificate and key in DER begins with.
+const DER_SEQUENCE: u8 = 0x30;
+
 /// How certificates and keys are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// PEM if there is a PEM line, else DER.
+    /// DER if it begins as DER does and has no PEM line, else PEM.
     Auto,
     /// Text: base64 between BEGIN and END lines.
     Pem,
@@ -28,7 +31,7 @@ impl Format {
     /// Whether `data` is to be read as PEM.
     pub fn is_pem(self, data: &[u8]) -> bool {
         match self {
-            Format::Auto => contains(data, b"-----BEGIN "),
+            Format::Auto => data.first() != Some(&DER_SEQUENCE) || contains(data, b"-----BEGIN "),
             Format::Pem => true,
             Format::Der => false,
         }

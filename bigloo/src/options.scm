@@ -36,6 +36,7 @@
       (macro $tls-set-connect-timeout::int (::void* ::llong) "bgl_ssl_config_set_connect_timeout")
       (macro $tls-set-handshake-timeout::int (::void* ::llong)
              "bgl_ssl_config_set_handshake_timeout")
+      (macro $tls-set-close-timeout::int (::void* ::llong) "bgl_ssl_config_set_close_timeout")
       (macro $tls-set-lazy-handshake::int (::void* ::bool) "bgl_ssl_config_set_lazy_handshake"))
    (export
       (ssl-default-verify)
@@ -175,6 +176,10 @@
       (else
        (check proc where ($tls-verify-none config)))))
 
+;; How long a connection whose handshake failed waits for the peer to have read why, in
+;; microseconds: as long, a client that stays holds a server.
+(define *refusal-time* 200000)
+
 ;; A box with the configuration that the keyword arguments ask for, checked as far as it
 ;; can be without a peer. `timeout`: for connecting and the handshake together; #f where
 ;; nothing is connected. `handshake-timeout`: #f for what the protocol needs.
@@ -215,6 +220,7 @@
          (check proc where
             ($tls-set-handshake-timeout config
                (microseconds proc "the handshake's time-out" handshake-timeout))))
+      (check proc where ($tls-set-close-timeout config (fixnum->llong *refusal-time*)))
       (check proc where ($tls-set-lazy-handshake config (if lazy-handshake #t #f)))
       (check proc where ($tls-config-freeze config))
       ($tls-keep-box box)

@@ -40,6 +40,9 @@ extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
 #define LONGEST_POLL_US 1000000
 #define LONGEST_READ_US 100000
 
+/* How long a socket that is closed waits for its peer to be done, too. */
+#define CLOSE_PATIENCE_US 2000000
+
 /* What a connection takes outside the collector's heap, more or less: see objects.c. */
 #define LINK_WEIGHT (16 * 1024)
 
@@ -423,6 +426,7 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, obj
     bgl_ssl_socket_free(handle);
     C_SYSTEM_FAILURE(BGL_IO_ERROR, "ssl", "no memory for the socket's ports", where);
   }
+  bgl_ssl_socket_set_close_timeout(handle, CLOSE_PATIENCE_US);
   attach_input(input, link);
   attach_output(output, link);
   show_pending(link);

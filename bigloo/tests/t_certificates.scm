@@ -31,7 +31,15 @@
                (lambda () (read-certificate (pki "words.pem"))))))
       (check "an io-error" (isa? e &io-error))
       (check-equal "obj" (condition-object e) (pki "words.pem"))
-      (check "a sentence" (>fx (string-length (condition-message e)) 10))))
+      (check-equal "msg" (condition-message e)
+         (string-append (pki "words.pem") ": no certificate found: it holds no PEM"))))
+
+(define-case "an empty file is said to be empty"
+   (for-each (lambda (read)
+                (check "msg" (contains? (condition-message (check-raises "reading" &io-ssl-error
+                                                              (lambda () (read (pki "empty.pem")))))
+                                "it is empty")))
+      (list read-certificate read-private-key read-pem-file)))
 
 (define-case "a certificate is no private key"
    (check-raises "reading" &io-ssl-error

@@ -950,6 +950,18 @@
       (socket-close c)
       (check-fine "server" (join t))))
 
+(define-case "clients that were refused and stay do not hold up the next one"
+   (let* ((server (test-server :accept-failure 'skip :backlog 50))
+          (bad (map (lambda (i) (bad-client server)) (iota 20)))
+          (t (accept-one server echo-lines)))
+      (let ((took (duration (lambda ()
+                               (let ((c (connect-to server)))
+                                  (check-equal "echo" (ask c "x") "x")
+                                  (socket-close c))))))
+         (check "soon" (< took (seconds 8))))
+      (check-fine "server" (join t))
+      (check-equal "they were there all the time" (length (filter socket-down? bad)) 0)))
+
 (define-case ":accept-failure, a procedure, is told of each failure"
    (let* ((failures '())
           (server (test-server :accept-failure (lambda (e) (set! failures (cons e failures)))))
