@@ -65,7 +65,8 @@ void *bglssl_pkcs12_private_key(const char *file, const char *passphrase);
 /* ports.c: the connection behind the ports of a socket */
 struct bglssl_link;
 struct bglssl_link *bglssl_link_of_socket(obj_t socket);
-void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, obj_t close_hook);
+void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, long handshake_limit,
+                        obj_t close_hook);
 void bglssl_link_flush(struct bglssl_link *link, obj_t socket);
 void bglssl_link_closing(struct bglssl_link *link);
 bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
@@ -75,9 +76,9 @@ long bglssl_port_time_limit(obj_t socket);
 obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int port, obj_t inbuf,
                                 obj_t outbuf, obj_t close_hook);
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
-                                obj_t accept_failure, obj_t close_hook);
-obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t proc, obj_t where,
-                     obj_t close_hook);
+                                long handshake_limit, obj_t accept_failure, obj_t close_hook);
+obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
+                     obj_t proc, obj_t where, obj_t close_hook);
 obj_t bglssl_peer_name(obj_t socket);
 obj_t bglssl_known_hostname(obj_t socket);
 bool_t bglssl_ssl_socketp(obj_t object);

@@ -4,7 +4,8 @@
       (macro $tls-connect::void* (::void* ::string ::int ::int) "bgl_ssl_connect")
       (macro $tls-make-client-socket::obj (::void* ::obj ::obj ::int ::obj ::obj ::obj)
              "bglssl_make_client_socket")
-      (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::obj ::obj ::obj) "bglssl_use_ssl")
+      (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::long ::obj ::obj ::obj)
+             "bglssl_use_ssl")
       (macro $tls-role-client::int "BGLSSL_ROLE_CLIENT")
       (macro $tls-plain-client?::bool (::obj) "bglssl_plain_clientp")
       (macro $tls-port-time-limit::long (::obj) "bglssl_port_time_limit")
@@ -109,12 +110,12 @@
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
                      #f limit #f)))
-      (switch-socket! proc socket config $tls-role-client where)))
+      (switch-socket! proc socket config $tls-role-client limit where)))
 
 ;; What the program wrote before the switch goes out before it, in the clear.
-(define (switch-socket! proc socket config role::int where)
+(define (switch-socket! proc socket config role::int limit::long where)
    (flush-output-port (socket-output socket))
-   (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) proc where
+   (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) limit proc where
                        socket-closing)))
       ($tls-box-release! config)
       (if condition

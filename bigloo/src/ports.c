@@ -65,6 +65,8 @@ struct bglssl_link {
   atomic_int readers;
   atomic_long read_limit;
   atomic_long write_limit;
+  /* Of a handshake that is still to come, in microseconds; 0 for none. */
+  long handshake_limit;
   pthread_mutex_t lock;
   pthread_cond_t writer_left;
   int writers;
@@ -241,6 +243,14 @@ static bgl_ssl_status_t read_bytes(struct bglssl_link *link, char *buffer, size_
   return BGL_SSL_OK;
 }
 
+/* A handshake that a read or a write begins (:lazy-handshake) keeps the port's limit, too. */
+static void limit_handshake(struct bglssl_link *link, long limit) {
+  if (bgl_ssl_socket_protocol(link->handle)) return;
+  if (limit <= 0 || (link->handshake_limit > 0 && link->handshake_limit < limit))
+    limit = link->handshake_limit;
+  bgl_ssl_socket_set_handshake_timeout(link->handle, limit);
+}
+
 static int64_t microseconds(void) {
   struct timespec now;
 
@@ -293,6 +303,7 @@ static long tls_read(void *object, char *buffer, long size) {
   bgl_ssl_status_t status;
 
   if (size <= 0) return 0;
+  limit_handshake(link, limit);
   atomic_fetch_add(&link->readers, 1);
   status = read_until(link, buffer, (size_t)size, limit > 0 ? microseconds() + limit : 0, &got);
   atomic_fetch_sub(&link->readers, 1);
@@ -336,6 +347,7 @@ static ssize_t tls_write(void *object, void *buffer, size_t size) {
   size_t done = 0;
   bgl_ssl_status_t status;
 
+  limit_handshake(link, limit);
   if (atomic_exchange(&link->write_limit, limit) != limit)
     bgl_ssl_socket_set_write_timeout(link->handle, limit);
   status = bgl_ssl_socket_write(link->handle, buffer, size, &done);
@@ -417,7 +429,8 @@ static void attach_output(obj_t port, struct bglssl_link *link) {
   if (limit > 0) bgl_output_port_timeout_set(port, limit);
 }
 
-void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, obj_t close_hook) {
+void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, long handshake_limit,
+                        obj_t close_hook) {
   obj_t input = SOCKET(socket).input, output = SOCKET(socket).output;
   struct bglssl_link *link =
       make_link(handle, PORT_FILE(input), PORT_FD(output), BSTRING_TO_STRING(where));
@@ -426,6 +439,7 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, obj
     bgl_ssl_socket_free(handle);
     C_SYSTEM_FAILURE(BGL_IO_ERROR, "ssl", "no memory for the socket's ports", where);
   }
+  link->handshake_limit = handshake_limit;
   bgl_ssl_socket_set_close_timeout(handle, CLOSE_PATIENCE_US);
   attach_input(input, link);
   attach_output(output, link);

@@ -2,7 +2,7 @@
 (directives
    (extern
       (export %accept-failed "bglssl_scheme_accept_failed")
-      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::obj ::obj)
+      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::long ::obj ::obj)
              "bglssl_make_server_socket")
       (macro $tls-role-server::int "BGLSSL_ROLE_SERVER"))
    (export
@@ -52,6 +52,7 @@
                         #f handshake-timeout lazy-handshake)))
          (check-port proc where port 0)
          ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family
+            handshake-timeout
             (if (eq? accept-failure 'skip) #t accept-failure)
             socket-closing))))
 
@@ -75,4 +76,4 @@
           (config (make-config proc where #t protocol cert pkey CAs accepted-certs
                      verify #f alpn min-protocol max-protocol ciphers
                      #f handshake-timeout lazy-handshake)))
-      (switch-socket! proc socket config $tls-role-server where)))
+      (switch-socket! proc socket config $tls-role-server handshake-timeout where)))

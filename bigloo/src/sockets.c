@@ -39,6 +39,7 @@ struct server {
   const void *tag;
   struct server_handle *owner;
   void *config;
+  long handshake_limit;
   obj_t accept_failure;
   obj_t close_hook;
   /* Whether socket-accept-many has been seen at work. */
@@ -226,7 +227,7 @@ obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int po
   }
   set_peer_address(socket);
   set_buffering(SOCKET(socket).output);
-  bglssl_link_attach(socket, handle, string_to_bstring(where), close_hook);
+  bglssl_link_attach(socket, handle, string_to_bstring(where), 0, close_hook);
   return socket;
 }
 
@@ -338,7 +339,7 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
     if (handle) {
       set_peer_address(socket);
       set_buffering(SOCKET(socket).output);
-      bglssl_link_attach(socket, handle, where, server->close_hook);
+      bglssl_link_attach(socket, handle, where, server->handshake_limit, server->close_hook);
       restore_mode(server, SOCKET(server_socket).fd);
       return socket;
     }
@@ -353,7 +354,8 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
 }
 
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog,
-                                int family, obj_t accept_failure, obj_t close_hook) {
+                                int family, long handshake_limit, obj_t accept_failure,
+                                obj_t close_hook) {
   const char *host = STRINGP(name) ? BSTRING_TO_STRING(name) : NULL;
   struct server_handle *owner = (void *)GC_MALLOC_ATOMIC(sizeof(*owner));
   struct server *server = (void *)GC_MALLOC(sizeof(*server));
@@ -382,6 +384,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   server->tag = &tag;
   server->owner = owner;
   server->config = config;
+  server->handshake_limit = handshake_limit;
   server->accept_failure = accept_failure;
   server->close_hook = close_hook;
   socket = allocate_socket(fd, bgl_ssl_server_port(owner->handle),
@@ -408,8 +411,8 @@ bool_t bglssl_plain_clientp(obj_t object) {
 /* The handshake, over a socket that `bglssl_plain_clientp` accepts. BFALSE, or what went
  * wrong; then the socket is closed: nobody can tell what the peer makes of what it was
  * sent. */
-obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t proc, obj_t where,
-                     obj_t close_hook) {
+obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
+                     obj_t proc, obj_t where, obj_t close_hook) {
   obj_t input = SOCKET(socket).input;
   size_t buffered = (size_t)RGC_BUFFER_AVAILABLE(input);
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
@@ -431,7 +434,7 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, obj_t
     return condition;
   }
   set_buffering(SOCKET(socket).output);
-  bglssl_link_attach(socket, handle, where, close_hook);
+  bglssl_link_attach(socket, handle, where, handshake_limit, close_hook);
   return BFALSE;
 }
 

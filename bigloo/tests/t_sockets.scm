@@ -1009,6 +1009,23 @@
       (check-raises "read" &io-timeout-error (lambda () (read-char (socket-input s))))
       (socket-close s)))
 
+(define-case ":lazy-handshake: the ports' time-outs bound the handshake, too, and the shorter one counts"
+   (for-each
+      (lambda (handshake port)
+         (let* ((server (test-server :lazy-handshake #t :handshake-timeout handshake))
+                (silent (make-client-socket "localhost" (socket-port-number server)))
+                (s (socket-accept server)))
+            (define (times-out what thunk)
+               (let ((took (duration (lambda () (check-raises what &io-timeout-error thunk)))))
+                  (check what (and (>= took 200000) (< took (seconds 4))))))
+            (input-port-timeout-set! (socket-input s) port)
+            (output-port-timeout-set! (socket-output s) port)
+            (times-out "read" (lambda () (read-char (socket-input s))))
+            (times-out "write" (lambda ()
+                                  (display "x" (socket-output s))
+                                  (flush-output-port (socket-output s))))))
+      '(10000000 250000 0) '(250000 10000000 250000)))
+
 (define-case "socket-accept from several threads"
    (let* ((server (test-server :backlog 50))
           (threads (map (lambda (i)
