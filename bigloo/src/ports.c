@@ -38,7 +38,7 @@ extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
 /* How long a reader waits before it looks whether it still should; and how long it waits in
  * the library. */
 #define LONGEST_POLL_US 1000000
-#define LONGEST_READ_US 100000
+#define LONGEST_READ_US 1000
 
 /* How long a socket that is closed waits for its peer to be done, too. */
 #define CLOSE_PATIENCE_US 2000000
@@ -273,7 +273,7 @@ static void await_bytes(struct bglssl_link *link, int64_t deadline) {
   ppoll(&wanted, 1, &time, NULL);
 }
 
-/* The library waits for a moment only, time and again: what came may be less than a record,
+/* The library hardly waits, but is asked time and again: what came may be less than a record,
  * or nothing that is for the program; and what it has to write for a read must get out. */
 static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
                                    size_t *got) {
