@@ -451,8 +451,7 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, lon
 struct bglssl_link *bglssl_link_of_socket(obj_t socket) {
   struct bglssl_link *link = SOCKET(socket).userdata;
 
-  return SOCKET(socket).stype == BGL_SOCKET_CLIENT && link && (obj_t)link != BUNSPEC &&
-                 link->tag == &tag
+  return BGL_SOCKET_CLIENTP(socket) && link && (obj_t)link != BUNSPEC && link->tag == &tag
              ? link
              : NULL;
 }

@@ -400,9 +400,9 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
 
 /* ---- plain sockets switched to TLS -------------------------------------------------------- */
 
-/* A client's or an accepted socket, open, with both ports, not yet switched. */
+/* A client's or an accepted socket, of whatever domain, open, with both ports, not yet switched. */
 bool_t bglssl_plain_clientp(obj_t object) {
-  return SOCKETP(object) && SOCKET(object).stype == BGL_SOCKET_CLIENT && SOCKET(object).fd >= 0 &&
+  return BGL_SOCKET_CLIENTP(object) && SOCKET(object).fd >= 0 &&
          INPUT_PORTP(SOCKET(object).input) && OUTPUT_PORTP(SOCKET(object).output) &&
          PORT(SOCKET(object).input).kindof == KINDOF_SOCKET &&
          PORT(SOCKET(object).output).kindof == KINDOF_SOCKET && !bglssl_link_of_socket(object);

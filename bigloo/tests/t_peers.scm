@@ -58,6 +58,22 @@
       (socket-close c)
       (stop-program server)))
 
+(define-case "a socket of the unix domain is switched to TLS"
+   (need "openssl")
+   (let* ((path (make-file-name (os-tmp) (string-append "bglssl-" (number->string (current-microseconds)))))
+          (server (start-program "ACCEPT" "openssl" "s_server" "-unix" path "-cert" (pki "good.pem")
+                     "-key" (pki "good.key") "-rev"))
+          (c (make-client-socket path 0 :domain 'unix)))
+      (client-socket-use-ssl! c :CAs (CA) :hostname "localhost")
+      (check "ssl-socket?" (ssl-socket? c))
+      (display "abc\n" (socket-output c))
+      (flush-output-port (socket-output c))
+      (check-equal "reversed" (read-line (socket-input c)) "cba")
+      (socket-close c)
+      (check "down" (socket-down? c))
+      (stop-program server)
+      (delete-file path)))
+
 (define-case "a connection that is reset is a connection error"
    (let* ((port (free-port))
           (server (s_server port "-rev"))
