@@ -463,7 +463,10 @@ struct bglssl_link *bglssl_link_of_socket(obj_t socket) {
 static bool wait_for_writers(struct bglssl_link *link) {
   struct timespec until;
   bool idle;
+  int cancellation;
 
+  /* The lock must not be left taken. */
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
   clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += WRITER_PATIENCE_S;
   pthread_mutex_lock(&link->lock);
@@ -474,6 +477,7 @@ static bool wait_for_writers(struct bglssl_link *link) {
   }
   idle = link->writers == 0;
   pthread_mutex_unlock(&link->lock);
+  pthread_setcancelstate(cancellation, NULL);
   return idle;
 }
 
