@@ -1113,8 +1113,8 @@ bgl_ssl_status_t bgl_ssl_pkcs12_from_mem(const void *data,
 
 /**
  * Makes a config with the defaults: TLS 1.2 or newer; a peer verified against the system's CAs and, on a client, for
- * the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake (DTLS: 60 s), 2 s to close,
- * no limit for reads and writes.
+ * the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake (DTLS: 60 s), 2 s
+ * to close, no limit for reads and writes.
  *
  * Returns a config, to be freed with bgl_ssl_config_free, or NULL (BGL_SSL_E_INTERNAL). Never blocks; any thread.
  */

@@ -182,7 +182,7 @@
 
 ;; A box with the configuration that the keyword arguments ask for, checked as far as it
 ;; can be without a peer. `timeout`: for connecting and the handshake together; #f where
-;; nothing is connected. `handshake-timeout`: #f for what the protocol needs.
+;; nothing is connected.
 (define (make-config proc where server? protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
                      timeout handshake-timeout lazy-handshake)
@@ -216,10 +216,9 @@
       (when timeout
          (check proc where
             ($tls-set-connect-timeout config (microseconds proc "the time-out" timeout))))
-      (when handshake-timeout
-         (check proc where
-            ($tls-set-handshake-timeout config
-               (microseconds proc "the handshake's time-out" handshake-timeout))))
+      (check proc where
+         ($tls-set-handshake-timeout config
+            (microseconds proc "the handshake's time-out" handshake-timeout)))
       (check proc where ($tls-set-close-timeout config (fixnum->llong *refusal-time*)))
       (check proc where ($tls-set-lazy-handshake config (if lazy-handshake #t #f)))
       (check proc where ($tls-config-freeze config))

@@ -23,6 +23,11 @@
        (apply listen arguments)
        (apply listen :port arguments)))
 
+;; In microseconds. Of datagrams some may be lost, and what is lost is sent again after a
+;; second, then two, four ...
+(define (default-handshake-timeout proc protocol)
+   (if (=fx (protocol->int proc protocol) $tls-dtlsv1) 60000000 10000000))
+
 ;; The kernel takes less than that.
 (define *most-backlog* 65535)
 
@@ -46,13 +51,13 @@
             accept-failure))
       (let* ((host (and name (c-string proc "the name" name)))
              (where (address (or host "*") port))
+             (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
              (config (make-config proc where #t protocol cert pkey CAs accepted-certs
                         verify #f alpn min-protocol max-protocol ciphers
-                        #f handshake-timeout lazy-handshake)))
+                        #f limit lazy-handshake)))
          (check-port proc where port 0)
-         ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family
-            handshake-timeout
+         ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family limit
             (if (eq? accept-failure 'skip) #t accept-failure)
             socket-closing))))
 
