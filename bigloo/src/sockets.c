@@ -287,12 +287,22 @@ static obj_t accept_another(obj_t server_socket, obj_t failed) {
  * blocking when it has done. With two threads at it the first to be done would make the
  * other one wait, with the connections that it holds, for a client that may never come.
  * So where it is in use every connection sets the mode anew. */
-static void note_mode(struct server *server, int fd) {
-  if (fcntl(fd, F_GETFL) & O_NONBLOCK) atomic_store(&server->many, true);
+static bool note_mode(struct server *server, int fd) {
+  bool nonblocking = fcntl(fd, F_GETFL) & O_NONBLOCK;
+
+  if (nonblocking) atomic_store(&server->many, true);
+  return nonblocking;
 }
 
-static void restore_mode(struct server *server, int fd) {
-  if (atomic_load(&server->many)) set_nonblocking(fd, true);
+/* The other thread can be done between this and the runtime's next accept(2), too. So once
+ * one was seen to be, accept(2) waits for a while only. */
+static void restore_mode(struct server *server, int fd, bool was_nonblocking) {
+  static const struct timeval a_while = {.tv_usec = 200000};
+
+  if (!atomic_load(&server->many)) return;
+  if (was_nonblocking && !(fcntl(fd, F_GETFL) & O_NONBLOCK))
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &a_while, sizeof(a_while));
+  set_nonblocking(fd, true);
 }
 
 /* The client behind a plain socket; NULL, and a condition that says why not, or BFALSE where
@@ -330,8 +340,8 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *whe
 /* The accept hook: called in the accepting thread with each new plain socket. */
 static obj_t accept_connection(obj_t server_socket, obj_t socket) {
   struct server *server = SOCKET(server_socket).userdata;
+  bool nonblocking = note_mode(server, SOCKET(server_socket).fd);
 
-  note_mode(server, SOCKET(server_socket).fd);
   for (;;) {
     obj_t where, condition;
     bgl_ssl_socket_t *handle = upgrade(server, socket, &where, &condition);
@@ -340,14 +350,15 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
       set_peer_address(socket);
       set_buffering(SOCKET(socket).output);
       bglssl_link_attach(socket, handle, where, server->handshake_limit, server->close_hook);
-      restore_mode(server, SOCKET(server_socket).fd);
+      restore_mode(server, SOCKET(server_socket).fd, nonblocking);
       return socket;
     }
     close_plain(socket);
     /* A condition raised from here leaves socket-accept-many without the chance to do it. */
     set_nonblocking(SOCKET(server_socket).fd, false);
     if (condition != BFALSE) bglssl_scheme_accept_failed(server->accept_failure, condition);
-    restore_mode(server, SOCKET(server_socket).fd);
+    nonblocking = false;
+    restore_mode(server, SOCKET(server_socket).fd, false);
     socket = accept_another(server_socket, socket);
     if (socket == BFALSE) return BFALSE;
   }
