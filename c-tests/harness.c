@@ -558,6 +558,13 @@ void tiny_buffers(int fd)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
+void tiny_pair(int fds[2])
+{
+    local_pair(fds);
+    tiny_buffers(fds[0]);
+    tiny_buffers(fds[1]);
+}
+
 void write_all(int fd, const void *data, size_t length)
 {
     const char *at = data;
@@ -698,6 +705,35 @@ void connect_ends(struct ends *ends, const bgl_ssl_config_t *client, const bgl_s
              status_name(ends->server_status), ends->server_error.message);
 }
 
+void let_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+{
+    connect_ends(ends, client, server, "localhost");
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+void try_to_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+{
+    make_ends(ends, client, server, "localhost");
+    step_handshakes(ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+void let_meet_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+{
+    int fds[2];
+    tcp_pair(fds);
+    make_ends_over(ends, client, server, "localhost", fds);
+    step_handshakes(ends);
+    CHECK_OK(ends->client_status);
+    CHECK_OK(ends->server_status);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
 void free_ends(struct ends *ends)
 {
     bgl_ssl_socket_free(ends->client);
@@ -742,6 +778,36 @@ void end_service(struct service *service)
     join_thread(service->thread);
     CHECK_OK(bgl_ssl_server_close(service->server));
     bgl_ssl_server_free(service->server);
+}
+
+void await_visits(struct visit *visit, bgl_ssl_config_t *client, bgl_ssl_config_t *server, int connections,
+                  serve_function *serve, void *data)
+{
+    visit->client = client;
+    visit->server = server;
+    visit->socket = NULL;
+    start_service(&visit->service, server, connections, serve, data);
+}
+
+void start_visit(struct visit *visit, bgl_ssl_config_t *client, bgl_ssl_config_t *server, serve_function *serve,
+                 void *data)
+{
+    await_visits(visit, client, server, 1, serve, data);
+    visit->socket = connect_to(client, visit->service.port);
+}
+
+void end_visit(struct visit *visit)
+{
+    if (visit->socket)
+        finish(visit->socket);
+    end_service(&visit->service);
+    bgl_ssl_config_free(visit->client);
+    bgl_ssl_config_free(visit->server);
+}
+
+bgl_ssl_socket_t *connect_to(const bgl_ssl_config_t *client, int port)
+{
+    return MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", port, AF_INET));
 }
 
 void serve_echo(bgl_ssl_socket_t *socket, void *data)

@@ -135,6 +135,8 @@ int open_descriptors(void);
 void local_pair(int fds[2]);
 void tcp_pair(int fds[2]);
 void tiny_buffers(int fd);
+/* A local pair with hardly any room between its ends. */
+void tiny_pair(int fds[2]);
 /* A plain TCP listener on a loopback address; its port is stored. */
 int plain_listener(int family, const char *address, int port, int backlog, int *bound_port);
 int plain_connect(int port);
@@ -177,6 +179,12 @@ void step_handshakes(struct ends *ends);
 bool exchange_bytes(struct ends *ends);
 /* make_ends, step_handshakes, and both are done. */
 void connect_ends(struct ends *ends, const bgl_ssl_config_t *client, const bgl_ssl_config_t *server, const char *host);
+/* connect_ends to "localhost" with configs that are taken over: they are freed, since the ends do without them. */
+void let_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
+/* The same, but what the handshakes come to is up to the case. */
+void try_to_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
+/* let_meet, but over TCP, and both ends block from then on. */
+void let_meet_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
 void free_ends(struct ends *ends);
 
 /* ---- a server in a thread ---- */
@@ -200,6 +208,25 @@ struct service {
 void start_service(struct service *service, const bgl_ssl_config_t *config, int connections, serve_function *serve,
                    void *data);
 void end_service(struct service *service);
+
+/* A service and the configs of both sides, which are taken over: end_visit frees them. */
+struct visit {
+    struct service service;
+    bgl_ssl_config_t *client;
+    bgl_ssl_config_t *server;
+    bgl_ssl_socket_t *socket; /* the one client of start_visit; NULL where the clients are up to the case */
+};
+
+/* start_service; nobody is connected yet. */
+void await_visits(struct visit *visit, bgl_ssl_config_t *client, bgl_ssl_config_t *server, int connections,
+                  serve_function *serve, void *data);
+/* start_service for one connection, and that one is made. */
+void start_visit(struct visit *visit, bgl_ssl_config_t *client, bgl_ssl_config_t *server, serve_function *serve,
+                 void *data);
+/* Finishes the client of start_visit, then ends the service. */
+void end_visit(struct visit *visit);
+/* A connection to this port of 127.0.0.1. */
+bgl_ssl_socket_t *connect_to(const bgl_ssl_config_t *client, int port);
 
 /* Reads everything and writes it back, until the peer's end of file. */
 void serve_echo(bgl_ssl_socket_t *socket, void *data);

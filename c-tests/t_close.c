@@ -75,44 +75,51 @@ static void check_harvest(const struct harvest *harvest, const char *data)
 
 /* ---- nothing is lost ---- */
 
+/* A megabyte for a service that gathers it. */
+struct delivery {
+    struct visit visit;
+    struct harvest harvest;
+    char *data;
+};
+
+/* The client's config is taken over. The harvest has `room`; the service waits for `pause` after each of its reads. */
+static void start_delivery(struct delivery *it, bgl_ssl_config_t *client, serve_function *serve, size_t room,
+                           useconds_t pause)
+{
+    it->data = megabyte();
+    it->harvest = (struct harvest){malloc(room), 0, 0, {0}, pause};
+    start_visit(&it->visit, client, server_config("good"), serve, &it->harvest);
+}
+
+/* Closes, and all has arrived. */
+static void end_delivery(struct delivery *it)
+{
+    end_visit(&it->visit);
+    check_harvest(&it->harvest, it->data);
+    free(it->harvest.data);
+    free(it->data);
+}
+
 /* The client never reads, so under TLS 1.3 the server's session tickets lie unread when it closes. */
 TEST_TABLE(fault_18_close_after_last_write_loses_nothing, versions)
 {
-    struct service service;
-    struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 200};
-    char *data = megabyte();
-    bgl_ssl_config_t *client = versioned_client(row);
-    bgl_ssl_config_t *server = server_config("good");
-    start_service(&service, server, 1, serve_gather, &harvest);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
-    send_bytes(socket, data, MEGABYTE);
-    CHECK_OK(bgl_ssl_socket_close(socket));
-    bgl_ssl_socket_free(socket);
-    end_service(&service);
-    check_harvest(&harvest, data);
-    free(harvest.data);
-    free(data);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    struct delivery it;
+    start_delivery(&it, versioned_client(row), serve_gather, MEGABYTE + 1, 200);
+    send_bytes(it.visit.socket, it.data, MEGABYTE);
+    end_delivery(&it);
 }
 
 TEST_TABLE(fault_18_a_server_that_closes_after_its_last_write_loses_nothing, versions)
 {
-    struct service service;
+    struct visit visit;
     struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 200};
     char *data = megabyte();
-    bgl_ssl_config_t *client = versioned_client(row);
-    bgl_ssl_config_t *server = server_config("good");
-    start_service(&service, server, 1, serve_megabyte, data);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
-    gather(socket, &harvest);
+    start_visit(&visit, versioned_client(row), server_config("good"), serve_megabyte, data);
+    gather(visit.socket, &harvest);
     check_harvest(&harvest, data);
-    finish(socket);
-    end_service(&service);
+    end_visit(&visit);
     free(harvest.data);
     free(data);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* A peer that answers while it reads, slowly. */
@@ -133,47 +140,25 @@ static void serve_answers_while_gathering(bgl_ssl_socket_t *socket, void *data)
 /* The kernel resets a connection whose reading half is shut down when the peer sends more after our FIN. */
 TEST_TABLE(close_after_the_reading_half_was_shut_down_loses_nothing, versions)
 {
-    struct service service;
-    struct harvest harvest = {malloc(MEGABYTE + 16384), 0, 0, {0}, 0};
-    char *data = megabyte();
+    struct delivery it;
     bgl_ssl_config_t *client = versioned_client(row);
-    bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_close_timeout(client, 10 * SECOND * slowness()));
-    start_service(&service, server, 1, serve_answers_while_gathering, &harvest);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
-    send_bytes(socket, data, MEGABYTE);
-    CHECK_OK(bgl_ssl_socket_shutdown_read(socket));
-    CHECK_OK(bgl_ssl_socket_close(socket));
-    bgl_ssl_socket_free(socket);
-    end_service(&service);
-    check_harvest(&harvest, data);
-    free(harvest.data);
-    free(data);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    start_delivery(&it, client, serve_answers_while_gathering, MEGABYTE + 16384, 0);
+    send_bytes(it.visit.socket, it.data, MEGABYTE);
+    CHECK_OK(bgl_ssl_socket_shutdown_read(it.visit.socket));
+    end_delivery(&it);
 }
 
 /* Writing goes on, although nothing can be read: also where the handshake is still to come. */
 TEST_TABLE(a_lazy_socket_handshakes_after_its_reading_half_was_shut_down, versions)
 {
-    struct service service;
-    struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 0};
-    char *data = megabyte();
+    struct delivery it;
     bgl_ssl_config_t *client = versioned_client(row);
-    bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
-    start_service(&service, server, 1, serve_gather, &harvest);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
-    CHECK_OK(bgl_ssl_socket_shutdown_read(socket));
-    send_bytes(socket, data, MEGABYTE);
-    CHECK_OK(bgl_ssl_socket_close(socket));
-    bgl_ssl_socket_free(socket);
-    end_service(&service);
-    check_harvest(&harvest, data);
-    free(harvest.data);
-    free(data);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    start_delivery(&it, client, serve_gather, MEGABYTE + 1, 0);
+    CHECK_OK(bgl_ssl_socket_shutdown_read(it.visit.socket));
+    send_bytes(it.visit.socket, it.data, MEGABYTE);
+    end_delivery(&it);
 }
 
 static void serve_unread_then_gather(bgl_ssl_socket_t *socket, void *data)
@@ -187,20 +172,21 @@ static void serve_unread_then_gather(bgl_ssl_socket_t *socket, void *data)
 /* close() with bytes unread makes TCP reset the connection, unless they are drained first. */
 TEST_TABLE(fault_18_unread_data_does_not_turn_the_close_into_a_reset, versions)
 {
-    struct service service;
-    struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 0};
-    char *data = megabyte();
-    bgl_ssl_config_t *client = versioned_client(row);
+    struct delivery it;
+    start_delivery(&it, versioned_client(row), serve_unread_then_gather, MEGABYTE + 1, 0);
+    send_bytes(it.visit.socket, it.data, MEGABYTE);
+    end_delivery(&it);
+}
+
+/* Ends that can talk, with hardly any room between them. The client's config is taken over. */
+static void make_cramped_ends(struct ends *ends, bgl_ssl_config_t *client)
+{
+    int fds[2];
     bgl_ssl_config_t *server = server_config("good");
-    start_service(&service, server, 1, serve_unread_then_gather, &harvest);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
-    send_bytes(socket, data, MEGABYTE);
-    CHECK_OK(bgl_ssl_socket_close(socket));
-    bgl_ssl_socket_free(socket);
-    end_service(&service);
-    check_harvest(&harvest, data);
-    free(harvest.data);
-    free(data);
+    tiny_pair(fds);
+    make_ends_over(ends, client, server, "localhost", fds);
+    step_handshakes(ends);
+    CHECK_OK(ends->server_status);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }
@@ -216,18 +202,10 @@ static void *gather_in_thread(void *data)
 TEST(fault_1_close_flushes_what_a_write_took)
 {
     struct ends ends;
-    int fds[2];
     size_t n, sent = 0;
     char *data = megabyte();
     struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 100};
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    local_pair(fds);
-    tiny_buffers(fds[0]);
-    tiny_buffers(fds[1]);
-    make_ends_over(&ends, client, server, "localhost", fds);
-    step_handshakes(&ends);
-    CHECK_OK(ends.server_status);
+    make_cramped_ends(&ends, client_config());
     while (sent < MEGABYTE && bgl_ssl_socket_write(ends.client, data + sent, MEGABYTE - sent, &n) == BGL_SSL_OK)
         sent += n;
     CHECK(sent < MEGABYTE);
@@ -243,28 +221,15 @@ TEST(fault_1_close_flushes_what_a_write_took)
     free_ends(&ends);
     free(harvest.data);
     free(data);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* ---- how a stream ends ---- */
 
 static void connected(struct ends *ends, const void *row)
 {
-    bgl_ssl_config_t *client = versioned_client(row);
-    bgl_ssl_config_t *server = server_config("good");
-    int fds[2];
-    tcp_pair(fds);
-    make_ends_over(ends, client, server, "localhost", fds);
-    step_handshakes(ends);
-    CHECK_OK(ends->client_status);
-    CHECK_OK(ends->server_status);
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));
+    let_meet_over_tcp(ends, versioned_client(row), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends->client, 10 * SECOND));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends->server, 10 * SECOND));
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST_TABLE(close_is_a_clean_end_of_file_and_stays_one, versions)
@@ -341,9 +306,7 @@ TEST(writing_to_a_vanished_local_peer_raises_no_signal)
 {
     struct ends ends;
     size_t n;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("good"));
     bgl_ssl_socket_free(ends.client);
     ends.client = NULL;
     CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_write(ends.server, "x", 1, &n));
@@ -351,8 +314,6 @@ TEST(writing_to_a_vanished_local_peer_raises_no_signal)
     bgl_ssl_socket_shutdown(ends.server);
     bgl_ssl_socket_close(ends.server);
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST_TABLE(half_close_ends_one_direction_and_leaves_the_other, versions)
@@ -465,23 +426,13 @@ static void check_bounded_close(const bgl_ssl_socket_t *socket, int64_t limit)
 
 static void stuffed(struct ends *ends, size_t *taken)
 {
-    int fds[2];
     static char data[100000];
     size_t n;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    local_pair(fds);
-    tiny_buffers(fds[0]);
-    tiny_buffers(fds[1]);
-    make_ends_over(ends, client, server, "localhost", fds);
-    step_handshakes(ends);
-    CHECK_OK(ends->server_status);
+    make_cramped_ends(ends, client_config());
     *taken = 0;
     while (bgl_ssl_socket_write(ends->client, data, sizeof data, &n) == BGL_SSL_OK)
         *taken += n;
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(closing_towards_a_peer_that_does_not_read_ends_at_the_deadline)
@@ -559,17 +510,9 @@ TEST(closing_in_the_middle_of_a_handshake_does_not_wait_for_it)
 TEST_TABLE(a_non_blocking_close_waits_for_room_and_for_the_peer_step_by_step, versions)
 {
     struct ends ends;
-    int fds[2];
     static char data[100000];
     size_t n, sent = 0, got = 0;
-    bgl_ssl_config_t *client = versioned_client(row);
-    bgl_ssl_config_t *server = server_config("good");
-    local_pair(fds);
-    tiny_buffers(fds[0]);
-    tiny_buffers(fds[1]);
-    make_ends_over(&ends, client, server, "localhost", fds);
-    step_handshakes(&ends);
-    CHECK_OK(ends.server_status);
+    make_cramped_ends(&ends, versioned_client(row));
     while (bgl_ssl_socket_write(ends.client, data, sizeof data, &n) == BGL_SSL_OK)
         sent += n;
     bgl_ssl_status_t closing = bgl_ssl_socket_close(ends.client), reading = BGL_SSL_OK;
@@ -591,8 +534,6 @@ TEST_TABLE(a_non_blocking_close_waits_for_room_and_for_the_peer_step_by_step, ve
     CHECK_OK(closing);
     CHECK_INT(-1, bgl_ssl_socket_fd(ends.client));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* ---- a refused peer is hung up on ---- */
@@ -634,7 +575,7 @@ TEST(fault_19_a_server_that_is_not_accepted_is_told_and_hung_up_on)
 
 TEST(fault_19_a_client_that_is_not_accepted_is_told_and_hung_up_on)
 {
-    struct service service;
+    struct visit visit;
     char byte;
     size_t n;
     bgl_ssl_config_t *client = client_config();
@@ -642,15 +583,13 @@ TEST(fault_19_a_client_that_is_not_accepted_is_told_and_hung_up_on)
     set_certificate(client, "client2");
     set_ca(server, "root.pem");
     set_accepted(server, "client.pem");
-    start_service(&service, server, 2, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    await_visits(&visit, client, server, 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = connect_to(client, visit.service.port);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_read(socket, &byte, 1, &n));
     CHECK(last_error().alert > 0);
     struct pollfd hung_up = {bgl_ssl_socket_fd(socket), POLLRDHUP, 0};
     CHECK_INT(1, poll(&hung_up, 1, 5000));
     bgl_ssl_socket_free(socket);
-    close(plain_connect(service.port));
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    close(plain_connect(visit.service.port));
+    end_visit(&visit);
 }
