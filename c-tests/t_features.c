@@ -31,9 +31,7 @@ static void pinned_ends(struct ends *ends, const struct pinned *it, const char *
         skip_test("an OpenSSL that speaks it");
     CHECK_OK(status);
     CHECK_OK(bgl_ssl_config_set_protocol(server, it->protocol));
-    connect_ends(ends, client, server, "localhost");
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    let_meet(ends, client, server);
 }
 
 TEST_TABLE(fault_7_a_pinned_version_is_really_spoken, pins)
@@ -74,29 +72,24 @@ TEST_TABLE(fault_16_versions_that_differ_do_not_meet, disagreements)
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_protocol(client, it->client));
     CHECK_OK(bgl_ssl_config_set_protocol(server, it->server));
-    make_ends(&ends, client, server, "localhost");
-    step_handshakes(&ends);
+    try_to_meet(&ends, client, server);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.client_status);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(fault_16_tlsv1_3_refuses_a_peer_that_speaks_less)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_TLSV1_3));
     CHECK_OK(bgl_ssl_config_set_max_protocol(server, BGLSSL_TLSV1_2));
-    start_service(&service, server, 1, serve_echo, NULL);
-    CHECK_REFUSED(BGL_SSL_E_PROTOCOL, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    await_visits(&visit, client, server, 1, serve_echo, NULL);
+    CHECK_REFUSED(BGL_SSL_E_PROTOCOL, bgl_ssl_connect(client, "127.0.0.1", visit.service.port, AF_INET));
     CHECK_INT(70, last_error().alert); /* protocol_version */
     CHECK_MESSAGE("version");
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    end_visit(&visit);
 }
 
 TEST(minimum_and_maximum_meet_in_between)
@@ -106,11 +99,9 @@ TEST(minimum_and_maximum_meet_in_between)
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_min_protocol(client, BGLSSL_TLSV1_2));
     CHECK_OK(bgl_ssl_config_set_max_protocol(server, BGLSSL_TLSV1_2));
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client, server);
     CHECK_STRING("TLSv1.2", bgl_ssl_socket_protocol(ends.server));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* DTLS needs datagrams: over a stream it is refused by name, rather than tried. */
@@ -137,27 +128,21 @@ TEST(the_chosen_cipher_is_used_in_tls_1_2)
 {
     struct ends ends;
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_max_protocol(client, BGLSSL_TLSV1_2));
     CHECK_OK(bgl_ssl_config_set_cipher_list(client, "ECDHE-ECDSA-AES128-GCM-SHA256"));
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client, server_config("good"));
     CHECK_STRING("ECDHE-ECDSA-AES128-GCM-SHA256", bgl_ssl_socket_cipher(ends.server));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(the_chosen_suite_is_used_in_tls_1_3)
 {
     struct ends ends;
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_cipher_suites(client, "TLS_CHACHA20_POLY1305_SHA256"));
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client, server_config("good"));
     CHECK_STRING("TLS_CHACHA20_POLY1305_SHA256", bgl_ssl_socket_cipher(ends.server));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(groups_without_overlap_do_not_meet)
@@ -167,13 +152,10 @@ TEST(groups_without_overlap_do_not_meet)
     bgl_ssl_config_t *server = server_config("good-rsa");
     CHECK_OK(bgl_ssl_config_set_groups(client, "X25519"));
     CHECK_OK(bgl_ssl_config_set_groups(server, "P-384"));
-    make_ends(&ends, client, server, "localhost");
-    step_handshakes(&ends);
+    try_to_meet(&ends, client, server);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.client_status);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* ---- ALPN ---- */
@@ -218,8 +200,7 @@ TEST_TABLE(alpn, alpns)
     bgl_ssl_config_t *server = server_config("good");
     set_alpn(client, it->client);
     set_alpn(server, it->server);
-    make_ends(&ends, client, server, "localhost");
-    step_handshakes(&ends);
+    try_to_meet(&ends, client, server);
     if (it->chosen) {
         CHECK_INT(BGL_SSL_OK, ends.client_status);
         CHECK_INT(BGL_SSL_OK, ends.server_status);
@@ -231,8 +212,6 @@ TEST_TABLE(alpn, alpns)
         CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);
     }
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* ---- SNI: what is really on the wire ---- */
@@ -348,10 +327,15 @@ static bgl_ssl_config_t *resuming_client(const void *row)
     return client;
 }
 
+static bgl_ssl_socket_t *resume(const bgl_ssl_config_t *client, int port, const bgl_ssl_session_t *session)
+{
+    return MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", port, AF_INET, session));
+}
+
 /* A connection that talks, and so has got its tickets, and what it leaves behind. */
 static bgl_ssl_session_t *session_of_a_connection(const bgl_ssl_config_t *client, int port)
 {
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", port, AF_INET));
+    bgl_ssl_socket_t *socket = connect_to(client, port);
     CHECK(!bgl_ssl_socket_session_reused(socket));
     check_echo(socket, "first");
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
@@ -361,14 +345,12 @@ static bgl_ssl_session_t *session_of_a_connection(const bgl_ssl_config_t *client
 
 TEST_TABLE(a_session_is_resumed, versions)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = resuming_client(row);
-    bgl_ssl_config_t *server = server_config("good");
-    start_service(&service, server, 3, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(client, service.port);
+    await_visits(&visit, client, server_config("good"), 3, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_of_a_connection(client, visit.service.port);
     for (int i = 0; i < 2; i++) {
-        bgl_ssl_socket_t *socket =
-            MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+        bgl_ssl_socket_t *socket = resume(client, visit.service.port, session);
         check_echo(socket, "again");
         /* TLS 1.3 tickets are for one use; a second use may be refused, and is then a full handshake. */
         if (i == 0)
@@ -380,49 +362,40 @@ TEST_TABLE(a_session_is_resumed, versions)
         finish(socket);
     }
     bgl_ssl_session_free(session);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    end_visit(&visit);
 }
 
 TEST_TABLE(a_session_outlives_a_socket_that_was_freed_without_a_close, versions)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = resuming_client(row);
-    bgl_ssl_config_t *server = server_config("good");
-    start_service(&service, server, 2, serve_echo, NULL);
-    bgl_ssl_socket_t *socket =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    await_visits(&visit, client, server_config("good"), 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = connect_to(client, visit.service.port);
     check_echo(socket, "first");
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     bgl_ssl_socket_free(socket);
-    socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+    socket = resume(client, visit.service.port, session);
     CHECK(bgl_ssl_socket_session_reused(socket));
     finish(socket);
     bgl_ssl_session_free(session);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    end_visit(&visit);
 }
 
 TEST_TABLE(a_session_with_a_client_certificate_is_resumed, versions)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = resuming_client(row);
     bgl_ssl_config_t *server = server_config("good");
     set_certificate(client, "client");
     set_ca(server, "root.pem");
-    start_service(&service, server, 2, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(client, service.port);
-    bgl_ssl_socket_t *socket =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+    await_visits(&visit, client, server, 2, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_of_a_connection(client, visit.service.port);
+    bgl_ssl_socket_t *socket = resume(client, visit.service.port, session);
     check_echo(socket, "again");
     CHECK(bgl_ssl_socket_session_reused(socket));
     finish(socket);
     bgl_ssl_session_free(session);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    end_visit(&visit);
 }
 
 TEST_TABLE(a_session_of_another_server_gives_a_full_handshake, versions)
@@ -434,8 +407,7 @@ TEST_TABLE(a_session_of_another_server_gives_a_full_handshake, versions)
     start_service(&first, server, 1, serve_echo, NULL);
     start_service(&second, other, 1, serve_echo, NULL);
     bgl_ssl_session_t *session = session_of_a_connection(client, first.port);
-    bgl_ssl_socket_t *socket =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", second.port, AF_INET, session));
+    bgl_ssl_socket_t *socket = resume(client, second.port, session);
     check_echo(socket, "other");
     CHECK(!bgl_ssl_socket_session_reused(socket));
     finish(socket);
@@ -445,6 +417,19 @@ TEST_TABLE(a_session_of_another_server_gives_a_full_handshake, versions)
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
     bgl_ssl_config_free(other);
+}
+
+/* A session made with the lax config does not get past the strict one. Both are taken over. */
+static void check_not_carried(bgl_ssl_config_t *lax, bgl_ssl_config_t *strict, const char *presented)
+{
+    struct visit visit;
+    await_visits(&visit, lax, server_config(presented), 1, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_of_a_connection(lax, visit.service.port);
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT,
+                  bgl_ssl_connect_resume(strict, "127.0.0.1", visit.service.port, AF_INET, session));
+    bgl_ssl_session_free(session);
+    end_visit(&visit);
+    bgl_ssl_config_free(strict);
 }
 
 struct lax {
@@ -463,68 +448,42 @@ static const struct lax laxities[] = {
 TEST_TABLE(a_session_does_not_carry_an_unverified_peer_past_verification, laxities)
 {
     const struct lax *it = row;
-    struct service service;
     bgl_ssl_config_t *lax = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     bgl_ssl_config_t *strict = client_config();
-    bgl_ssl_config_t *server = server_config(it->presents);
     CHECK_OK(bgl_ssl_config_insecure_verify_none(lax));
     CHECK_OK(bgl_ssl_config_set_max_protocol(lax, it->version));
     CHECK_OK(bgl_ssl_config_set_max_protocol(strict, it->version));
     CHECK_OK(bgl_ssl_config_set_hostname(strict, "localhost"));
-    start_service(&service, server, 1, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(lax, service.port);
-    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_resume(strict, "127.0.0.1", service.port, AF_INET, session));
-    bgl_ssl_session_free(session);
-    end_service(&service);
-    bgl_ssl_config_free(lax);
-    bgl_ssl_config_free(strict);
-    bgl_ssl_config_free(server);
+    check_not_carried(lax, strict, it->presents);
 }
 
 TEST(a_session_does_not_carry_a_peer_past_the_accepted_list)
 {
-    struct service service;
-    bgl_ssl_config_t *lax = client_config();
     bgl_ssl_config_t *strict = client_config();
-    bgl_ssl_config_t *server = server_config("good");
     set_accepted(strict, "good-rsa.pem");
-    start_service(&service, server, 1, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(lax, service.port);
-    CHECK_REFUSED(BGL_SSL_E_ARGUMENT,
-                  bgl_ssl_connect_resume(strict, "127.0.0.1", service.port, AF_INET, session));
-    bgl_ssl_session_free(session);
-    end_service(&service);
-    bgl_ssl_config_free(lax);
-    bgl_ssl_config_free(strict);
-    bgl_ssl_config_free(server);
+    check_not_carried(client_config(), strict, "good");
 }
 
 TEST(a_session_is_not_offered_to_another_host)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    start_service(&service, server, 1, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(client, service.port);
-    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_resume(client, "localhost", service.port, AF_INET, session));
+    await_visits(&visit, client, server_config("good"), 1, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_of_a_connection(client, visit.service.port);
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT,
+                  bgl_ssl_connect_resume(client, "localhost", visit.service.port, AF_INET, session));
     bgl_ssl_session_free(session);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    end_visit(&visit);
 }
 
 TEST(connect_resume_without_a_session_is_a_plain_connect)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    start_service(&service, server, 1, serve_echo, NULL);
-    bgl_ssl_socket_t *socket =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, NULL));
+    await_visits(&visit, client, server_config("good"), 1, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = resume(client, visit.service.port, NULL);
     check_echo(socket, "fresh");
     CHECK(!bgl_ssl_socket_session_reused(socket));
     finish(socket);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    end_visit(&visit);
 }
