@@ -74,6 +74,7 @@ struct pair {
     bgl_ssl_connection_t *server;
     size_t piece; /* how many bytes travel at a time; 0: a random number of them */
     unsigned random;
+    bgl_ssl_ctx_t *own[2]; /* contexts that are freed with the pair, or NULL */
 };
 
 static inline bgl_ssl_connection_t *new_client(const bgl_ssl_ctx_t *ctx, const char *server_name)
@@ -88,14 +89,38 @@ static inline bgl_ssl_connection_t *new_server(const bgl_ssl_ctx_t *ctx)
 
 static inline struct pair make_pair(const bgl_ssl_ctx_t *client, const bgl_ssl_ctx_t *server)
 {
-    struct pair pair = {new_client(client, "localhost"), new_server(server), 100000, 1};
+    struct pair pair = {new_client(client, "localhost"), new_server(server), 100000, 1, {NULL, NULL}};
     return pair;
+}
+
+/* make_pair with contexts that are taken over. */
+static inline struct pair make_own_pair(bgl_ssl_ctx_t *client, bgl_ssl_ctx_t *server)
+{
+    struct pair pair = make_pair(client, server);
+    pair.own[0] = client;
+    pair.own[1] = server;
+    return pair;
+}
+
+/* A client that trusts the root, and a server that presents NAME. */
+static inline struct pair make_plain_pair(const char *name)
+{
+    return make_own_pair(client_ctx("default"), server_ctx("default", name));
+}
+
+/* Another server in the place of the pair's: one that asks for a certificate, and may reject a client without. */
+static inline void ask_client(struct pair *pair, const bgl_ssl_ctx_t *server, bool request, bool reject)
+{
+    bgl_ssl_connection_free(pair->server);
+    pair->server = MADE(bgl_ssl_connection_t, bgl_ssl_connection_init(server, true, request, NULL, reject));
 }
 
 static inline void free_pair(struct pair *pair)
 {
     bgl_ssl_connection_free(pair->client);
     bgl_ssl_connection_free(pair->server);
+    bgl_ssl_ctx_free(pair->own[0]);
+    bgl_ssl_ctx_free(pair->own[1]);
 }
 
 static inline size_t next_piece(struct pair *pair)

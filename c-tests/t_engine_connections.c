@@ -17,8 +17,7 @@ static const struct size {
 TEST_TABLE(pieces, sizes)
 {
     const struct size *it = row;
-    bgl_ssl_ctx_t *client = client_ctx(it->method), *server = server_ctx(it->method, "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client_ctx(it->method), server_ctx(it->method, "good"));
     pair.piece = it->piece;
     shake_hands(&pair);
     check_shaken(&pair);
@@ -30,14 +29,11 @@ TEST_TABLE(pieces, sizes)
     transfer(&pair, pair.client, pair.server, data, length);
     transfer(&pair, pair.server, pair.client, data, length);
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(a_step_says_whether_the_handshake_is_done)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("good");
     CHECK(!bgl_ssl_connection_init_finishedp(pair.client));
     CHECK_INT(-1, bgl_ssl_connection_start(pair.client));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
@@ -55,14 +51,11 @@ TEST(a_step_says_whether_the_handshake_is_done)
     CHECK_INT(0, bgl_ssl_connection_start(pair.client));
     CHECK(bgl_ssl_connection_init_finishedp(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(reading_and_writing_plaintext_drive_the_handshake)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("good");
     char buffer[16];
     bool moved = true;
     while (moved && bgl_ssl_connection_clear_in(pair.client, "hello", 0, 5) < 0) {
@@ -74,8 +67,6 @@ TEST(reading_and_writing_plaintext_drive_the_handshake)
     CHECK_INT(5, bgl_ssl_connection_clear_out(pair.server, buffer, 3, sizeof buffer - 3));
     CHECK(memcmp(buffer + 3, "hello", 5) == 0);
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(nothing_to_take_out_is_less_than_none)
@@ -92,8 +83,7 @@ TEST(nothing_to_take_out_is_less_than_none)
 
 TEST(shutdown_flags_follow_each_step)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("good");
     char buffer[16];
     shake_hands(&pair);
     talk(&pair);
@@ -117,15 +107,12 @@ TEST(shutdown_flags_follow_each_step)
     CHECK_INT(1, bgl_ssl_connection_shutdown(pair.client));
     CHECK(bgl_ssl_connection_received_shutdown(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 /* Sessions come before the peer's close_notify where nobody has read yet. */
 TEST(a_shutdown_reads_past_sessions)
 {
-    bgl_ssl_ctx_t *client = client_ctx("TLSv1_3_method"), *server = server_ctx("default", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client_ctx("TLSv1_3_method"), server_ctx("default", "good"));
     shake_hands(&pair);
     CHECK_INT(0, bgl_ssl_connection_shutdown(pair.server));
     while (carry(&pair, pair.server, pair.client)) {
@@ -134,14 +121,11 @@ TEST(a_shutdown_reads_past_sessions)
     CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
     CHECK_INT(1, bgl_ssl_connection_shutdown(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(writing_after_shutdown_fails_and_reading_goes_on)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("good");
     shake_hands(&pair);
     talk(&pair);
     CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
@@ -149,8 +133,6 @@ TEST(writing_after_shutdown_fails_and_reading_goes_on)
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
     transfer(&pair, pair.server, pair.client, "still here", 10);
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(garbage_fails_the_handshake_with_a_reason_that_stays)
@@ -170,8 +152,7 @@ TEST(garbage_fails_the_handshake_with_a_reason_that_stays)
 
 TEST(an_end_without_close_notify_is_truncation)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("good");
     char buffer[16];
     shake_hands(&pair);
     talk(&pair);
@@ -181,22 +162,17 @@ TEST(an_end_without_close_notify_is_truncation)
     CHECK_INT(-1, bgl_ssl_connection_clear_out(pair.client, buffer, 0, sizeof buffer));
     CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_connection_status(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(an_alert_of_the_peer_is_told)
 {
-    bgl_ssl_ctx_t *client = client_ctx("TLSv1_2_client_method"), *server = server_ctx("TLSv1_3_server_method", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client_ctx("TLSv1_2_client_method"), server_ctx("TLSv1_3_server_method", "good"));
     shake_hands(&pair);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.server));
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
     CHECK(strstr(err_of(pair.client), "alert"));
     CHECK_INT(70, last_error().alert);
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(shutdown_before_the_handshake_says_no)
@@ -250,9 +226,9 @@ TEST(a_connection_outlives_its_context)
 
 TEST(cipher_and_protocol_are_told_once_there_are_some)
 {
-    bgl_ssl_ctx_t *client = client_ctx("TLSv1_2_method"), *server = server_ctx("default", "good-rsa");
+    bgl_ssl_ctx_t *client = client_ctx("TLSv1_2_method");
     CHECK_OK(bgl_ssl_ctx_set_ciphers(client, "ECDHE-RSA-AES128-SHA"));
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client, server_ctx("default", "good-rsa"));
     CHECK(!bgl_ssl_connection_get_current_cipher(pair.client));
     CHECK(!bgl_ssl_connection_get_current_cipher_version(pair.client));
     CHECK(!bgl_ssl_connection_protocol(pair.client));
@@ -262,8 +238,6 @@ TEST(cipher_and_protocol_are_told_once_there_are_some)
     CHECK_STRING("TLSv1.0", bgl_ssl_connection_get_current_cipher_version(pair.client));
     CHECK_STRING("TLSv1.2", bgl_ssl_connection_protocol(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 /* ---- the peer's certificate ---- */
@@ -300,28 +274,23 @@ TEST_TABLE(verify_error, verdicts)
     }
     if (it->ca)
         trust(client, it->ca);
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client, server);
     CHECK_STRING("UNABLE_TO_GET_ISSUER_CERT", verify_error(pair.client));
     shake_hands(&pair);
     check_shaken(&pair);
     CHECK_STRING(it->error, verify_error(pair.client));
     CHECK_STRING("UNABLE_TO_GET_ISSUER_CERT", verify_error(pair.server));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(a_host_name_is_checked_where_it_is_set)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "wrong-name");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("wrong-name");
     CHECK_OK(bgl_ssl_connection_set_hostname(pair.client, "localhost"));
     shake_hands(&pair);
     CHECK_STRING("HOSTNAME_MISMATCH", verify_error(pair.client));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_connection_set_hostname(pair.client, "elsewhere.example"));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 static const struct demand {
@@ -346,29 +315,22 @@ TEST_TABLE(client_certificate, demands)
     trust(server, "root.pem");
     if (it->client)
         present(client, it->client);
-    struct pair pair = make_pair(client, server);
-    bgl_ssl_connection_free(pair.server);
-    pair.server =
-        MADE(bgl_ssl_connection_t, bgl_ssl_connection_init(server, true, it->request, NULL, it->reject));
+    struct pair pair = make_own_pair(client, server);
+    ask_client(&pair, server, it->request, it->reject);
     shake_hands(&pair);
     CHECK_INT(it->works, bgl_ssl_connection_init_finishedp(pair.server));
     CHECK_STRING(it->error, verify_error(pair.server));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 static bgl_ssl_certificate_t *peer_certificate_of(const char *name)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", name);
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair(name);
     shake_hands(&pair);
     check_shaken(&pair);
     CHECK(!bgl_ssl_connection_get_peer_certificate(pair.server));
     bgl_ssl_certificate_t *peer = MADE(bgl_ssl_certificate_t, bgl_ssl_connection_get_peer_certificate(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
     return peer;
 }
 
@@ -439,8 +401,7 @@ TEST(a_name_that_reads_as_two_is_quoted)
 
 TEST(the_peers_chain_is_told_leaf_first)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "chained");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("chained");
     shake_hands(&pair);
     bgl_ssl_certificate_list_t *chain =
         MADE(bgl_ssl_certificate_list_t, bgl_ssl_connection_peer_chain(pair.client));
@@ -450,8 +411,6 @@ TEST(the_peers_chain_is_told_leaf_first)
     bgl_ssl_certificate_free(leaf);
     bgl_ssl_certificate_list_free(chain);
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 /* ---- protocols ---- */
@@ -471,8 +430,7 @@ TEST_TABLE(alpn, offers)
 {
     const struct offer *it = row;
     char text[16];
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("good");
     CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.client, it->client, strlen(it->client)));
     CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.server, it->server, strlen(it->server)));
     shake_hands(&pair);
@@ -483,8 +441,6 @@ TEST_TABLE(alpn, offers)
     CHECK_STRING(it->chosen, text);
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_connection_set_npn_protos(pair.client, "\2h2", 3));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(protocol_names_without_lengths_are_refused)
@@ -556,8 +512,7 @@ static void *use_for_a_while(void *connection)
 
 TEST(threads_that_use_one_connection_are_refused_rather_than_mixed_up)
 {
-    bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_plain_pair("good");
     shake_hands(&pair);
     check_shaken(&pair);
     pthread_t one = start_thread(use_for_a_while, pair.client), two = start_thread(use_for_a_while, pair.client);
@@ -566,6 +521,4 @@ TEST(threads_that_use_one_connection_are_refused_rather_than_mixed_up)
     CHECK_INT(-1, bgl_ssl_connection_clear_out(pair.client, (char[8]){0}, 0, 8));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }

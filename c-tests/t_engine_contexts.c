@@ -23,15 +23,12 @@ TEST_TABLE(method, methods)
         return;
     }
     CHECK(client);
-    bgl_ssl_ctx_t *server = server_ctx(it->name, "good-rsa");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client, server_ctx(it->name, "good-rsa"));
     shake_hands(&pair);
     check_shaken(&pair);
     if (it->protocol)
         CHECK_STRING(it->protocol, bgl_ssl_connection_protocol(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(methods_of_one_end_make_only_such_connections)
@@ -45,12 +42,10 @@ TEST(methods_of_one_end_make_only_such_connections)
         bgl_ssl_ctx_t *server = server_ctx(name, "good");
         CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(client, true, false, NULL, false));
         CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(server, false, false, NULL, false));
-        struct pair pair = make_pair(client, server);
+        struct pair pair = make_own_pair(client, server);
         shake_hands(&pair);
         check_shaken(&pair);
         free_pair(&pair);
-        bgl_ssl_ctx_free(client);
-        bgl_ssl_ctx_free(server);
     }
 }
 
@@ -236,19 +231,17 @@ TEST(the_key_may_come_before_the_certificate)
     CHECK_OK(bgl_ssl_ctx_set_key(server, pem, 0, length, NULL));
     pem = pki_text("good.pem", &length);
     CHECK_OK(bgl_ssl_ctx_set_cert(server, pem, 0, length));
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client, server);
     shake_hands(&pair);
     check_shaken(&pair);
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(another_chain_replaces_the_first)
 {
     bgl_ssl_ctx_t *server = server_ctx("default", "chained"), *client = client_ctx("default");
     present(server, "good");
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client, server);
     shake_hands(&pair);
     check_shaken(&pair);
     bgl_ssl_certificate_list_t *chain =
@@ -256,8 +249,6 @@ TEST(another_chain_replaces_the_first)
     CHECK_INT(1, bgl_ssl_certificate_list_length(chain));
     bgl_ssl_certificate_list_free(chain);
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(pkcs12_brings_key_certificate_and_cas)
@@ -267,16 +258,13 @@ TEST(pkcs12_brings_key_certificate_and_cas)
     const char *pfx = pki_text("chained.p12", &length);
     CHECK_OK(bgl_load_pkcs12(server, pfx, length, "secret"));
     present(client, "client-chained");
-    struct pair pair = make_pair(client, server);
-    bgl_ssl_connection_free(pair.server);
-    pair.server = MADE(bgl_ssl_connection_t, bgl_ssl_connection_init(server, true, true, NULL, true));
+    struct pair pair = make_own_pair(client, server);
+    ask_client(&pair, server, true, true);
     shake_hands(&pair);
     check_shaken(&pair);
     CHECK_STRING("fine", verify_error(pair.client));
     CHECK_STRING("fine", verify_error(pair.server));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(bad_pkcs12_is_refused_with_a_reason)
@@ -340,13 +328,11 @@ TEST(the_ciphers_set_are_the_ones_used)
 {
     bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
     CHECK_OK(bgl_ssl_ctx_set_ciphers(client, "TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"));
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client, server);
     shake_hands(&pair);
     check_shaken(&pair);
     CHECK_STRING("TLS_CHACHA20_POLY1305_SHA256", bgl_ssl_connection_get_current_cipher(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(an_option_works)
@@ -354,13 +340,11 @@ TEST(an_option_works)
     const uint64_t no_tls_1_3 = UINT64_C(1) << 29;
     bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
     CHECK_OK(bgl_ssl_ctx_set_options(server, no_tls_1_3));
-    struct pair pair = make_pair(client, server);
+    struct pair pair = make_own_pair(client, server);
     shake_hands(&pair);
     check_shaken(&pair);
     CHECK_STRING("TLSv1.2", bgl_ssl_connection_protocol(pair.client));
     free_pair(&pair);
-    bgl_ssl_ctx_free(client);
-    bgl_ssl_ctx_free(server);
 }
 
 TEST(a_session_id_context_has_at_most_32_bytes)

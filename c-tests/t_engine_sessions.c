@@ -114,18 +114,33 @@ TEST(ids_without_a_store_are_not_resumed)
     end(&run);
 }
 
+/* A pair whose client offers this session, and whose server has loaded the last one that it kept. */
+static struct pair make_loaded_pair(const struct run *run, const char *offered, size_t offered_len)
+{
+    const struct store *kept = &run->server_store;
+    struct pair pair = make_pair(run->client, run->server);
+    CHECK_OK(bgl_ssl_connection_set_session(pair.client, offered, offered_len));
+    CHECK_OK(bgl_ssl_connection_load_session(pair.server, kept->session, kept->session_len));
+    return pair;
+}
+
+/* The handshake is made; true if its server resumed. That was all the pair was for: it is freed. */
+static bool comes_to_resumption(struct pair *pair)
+{
+    shake_hands(pair);
+    check_shaken(pair);
+    bool reused = bgl_ssl_connection_reused(pair->server);
+    free_pair(pair);
+    return reused;
+}
+
 TEST(a_session_loaded_before_the_handshake_is_resumed)
 {
     struct run run;
     begin(&run, "TLSv1_2_method", false);
     CHECK(!connect_once(&run, true));
-    struct pair pair = make_pair(run.client, run.server);
-    CHECK_OK(bgl_ssl_connection_set_session(pair.client, run.exported, run.exported_len));
-    CHECK_OK(bgl_ssl_connection_load_session(pair.server, run.server_store.session, run.server_store.session_len));
-    shake_hands(&pair);
-    check_shaken(&pair);
-    CHECK(bgl_ssl_connection_reused(pair.server));
-    free_pair(&pair);
+    struct pair pair = make_loaded_pair(&run, run.exported, run.exported_len);
+    CHECK(comes_to_resumption(&pair));
     end(&run);
 }
 
@@ -139,13 +154,8 @@ TEST(another_session_than_the_wanted_one_is_not_resumed)
     memcpy(wanted, run.exported, wanted_len);
     run.exported_len = 0;
     CHECK(!connect_once(&run, true));
-    struct pair pair = make_pair(run.client, run.server);
-    CHECK_OK(bgl_ssl_connection_set_session(pair.client, wanted, wanted_len));
-    CHECK_OK(bgl_ssl_connection_load_session(pair.server, run.server_store.session, run.server_store.session_len));
-    shake_hands(&pair);
-    check_shaken(&pair);
-    CHECK(!bgl_ssl_connection_reused(pair.server));
-    free_pair(&pair);
+    struct pair pair = make_loaded_pair(&run, wanted, wanted_len);
+    CHECK(!comes_to_resumption(&pair));
     end(&run);
 }
 
@@ -154,14 +164,9 @@ TEST(a_loaded_session_can_be_taken_away_again)
     struct run run;
     begin(&run, "TLSv1_2_method", false);
     CHECK(!connect_once(&run, true));
-    struct pair pair = make_pair(run.client, run.server);
-    CHECK_OK(bgl_ssl_connection_set_session(pair.client, run.exported, run.exported_len));
-    CHECK_OK(bgl_ssl_connection_load_session(pair.server, run.server_store.session, run.server_store.session_len));
+    struct pair pair = make_loaded_pair(&run, run.exported, run.exported_len);
     CHECK_OK(bgl_ssl_connection_load_session(pair.server, NULL, 0));
-    shake_hands(&pair);
-    check_shaken(&pair);
-    CHECK(!bgl_ssl_connection_reused(pair.server));
-    free_pair(&pair);
+    CHECK(!comes_to_resumption(&pair));
     end(&run);
 }
 
@@ -194,10 +199,7 @@ TEST(bytes_behind_a_session_are_ignored)
     CHECK(run.server_store.session_len < sizeof buffer);
     memcpy(buffer, run.server_store.session, run.server_store.session_len);
     CHECK_OK(bgl_ssl_connection_load_session(pair.server, buffer, sizeof buffer));
-    shake_hands(&pair);
-    check_shaken(&pair);
-    CHECK(bgl_ssl_connection_reused(pair.server));
-    free_pair(&pair);
+    CHECK(comes_to_resumption(&pair));
     end(&run);
 }
 
@@ -233,8 +235,7 @@ TEST(a_session_made_without_a_certificate_is_not_resumed_where_one_is_demanded)
     begin(&run, "TLSv1_2_method", true);
     CHECK(!connect_once(&run, false));
     struct pair pair = make_pair(run.client, run.server);
-    bgl_ssl_connection_free(pair.server);
-    pair.server = MADE(bgl_ssl_connection_t, bgl_ssl_connection_init(run.server, true, true, NULL, true));
+    ask_client(&pair, run.server, true, true);
     CHECK_OK(bgl_ssl_connection_set_session(pair.client, run.exported, run.exported_len));
     shake_hands(&pair);
     CHECK(!bgl_ssl_connection_init_finishedp(pair.server));
