@@ -115,9 +115,7 @@ TEST(a_listener_without_a_name_is_reached)
 TEST(protocol_cipher_and_descriptor_are_told)
 {
     struct ends ends;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("good"));
     CHECK_STRING("TLSv1.3", bgl_ssl_socket_protocol(ends.client));
     CHECK_STRING("TLSv1.3", bgl_ssl_socket_protocol(ends.server));
     CHECK_STRING(bgl_ssl_socket_cipher(ends.client), bgl_ssl_socket_cipher(ends.server));
@@ -125,24 +123,15 @@ TEST(protocol_cipher_and_descriptor_are_told)
     CHECK(bgl_ssl_socket_fd(ends.client) >= 0);
     CHECK((fcntl(bgl_ssl_socket_fd(ends.client), F_GETFD) & FD_CLOEXEC) != 0);
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(descriptors_do_not_leak_into_executed_programs)
 {
-    bgl_ssl_config_t *config = server_config("good");
-    bgl_ssl_config_t *client_settings = client_config();
-    struct service service;
-    start_service(&service, config, 1, serve_echo, NULL);
-    CHECK((fcntl(bgl_ssl_server_fd(service.server), F_GETFD) & FD_CLOEXEC) != 0);
-    bgl_ssl_socket_t *client =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect(client_settings, "127.0.0.1", service.port, AF_INET));
-    CHECK((fcntl(bgl_ssl_socket_fd(client), F_GETFD) & FD_CLOEXEC) != 0);
-    finish(client);
-    end_service(&service);
-    bgl_ssl_config_free(config);
-    bgl_ssl_config_free(client_settings);
+    struct visit visit;
+    start_visit(&visit, client_config(), server_config("good"), serve_echo, NULL);
+    CHECK((fcntl(bgl_ssl_server_fd(visit.service.server), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((fcntl(bgl_ssl_socket_fd(visit.socket), F_GETFD) & FD_CLOEXEC) != 0);
+    end_visit(&visit);
 }
 
 TEST(socketp_knows_sockets_and_servers_from_other_things)
@@ -272,9 +261,7 @@ TEST(o_nonblock_set_by_the_host_changes_nothing)
     struct ends ends;
     char byte;
     size_t n;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("good"));
     /* Blocking although the descriptor is non-blocking … */
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
     fcntl(bgl_ssl_socket_fd(ends.server), F_SETFL, O_NONBLOCK);
@@ -286,8 +273,6 @@ TEST(o_nonblock_set_by_the_host_changes_nothing)
     fcntl(bgl_ssl_socket_fd(ends.server), F_SETFL, 0);
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.server, &byte, 1, &n));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* ---- failing to connect ---- */
@@ -388,7 +373,7 @@ TEST(a_port_can_be_listened_on_again_right_after_its_connections)
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *config = server_config("good");
     start_service(&service, config, 1, serve_nothing, NULL);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    bgl_ssl_socket_t *socket = connect_to(client, service.port);
     int port = service.port;
     end_service(&service);
     finish(socket);
@@ -455,7 +440,7 @@ TEST(fault_4_a_client_that_says_nothing_does_not_hold_the_server)
     start_service(&service, config, 2, serve_echo, NULL);
     int mute = plain_connect(service.port);
     int64_t began = now_us();
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    bgl_ssl_socket_t *socket = connect_to(client, service.port);
     check_echo(socket, "I talk");
     check_deadline(began, 0);
     finish(socket);
@@ -490,21 +475,16 @@ TEST(fault_4_a_lazy_accept_never_waits_for_its_client)
 
 TEST(a_lazy_client_connects_before_the_handshake)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *config = server_config("good");
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
-    start_service(&service, config, 1, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
-    CHECK(bgl_ssl_socket_protocol(socket) == NULL);
-    CHECK_OK(bgl_ssl_socket_handshake(socket));
-    CHECK(bgl_ssl_socket_protocol(socket) != NULL);
-    CHECK_OK(bgl_ssl_socket_handshake(socket));
-    check_echo(socket, "lazy");
-    finish(socket);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(config);
+    start_visit(&visit, client, server_config("good"), serve_echo, NULL);
+    CHECK(bgl_ssl_socket_protocol(visit.socket) == NULL);
+    CHECK_OK(bgl_ssl_socket_handshake(visit.socket));
+    CHECK(bgl_ssl_socket_protocol(visit.socket) != NULL);
+    CHECK_OK(bgl_ssl_socket_handshake(visit.socket));
+    check_echo(visit.socket, "lazy");
+    end_visit(&visit);
 }
 
 /* ---- deadlines of reads and writes ---- */
@@ -514,9 +494,7 @@ TEST(a_read_waits_no_longer_than_its_deadline_and_can_be_tried_again)
     struct ends ends;
     char byte;
     size_t n = 4711;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.server, 150 * MS));
     int64_t began = now_us();
@@ -526,28 +504,21 @@ TEST(a_read_waits_no_longer_than_its_deadline_and_can_be_tried_again)
     CHECK_INT(BGL_SSL_PHASE_READ, last_error().phase);
     CHECK(exchange_bytes(&ends));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(the_read_deadline_of_the_config_holds)
 {
-    struct service service;
+    struct visit visit;
     char byte;
     size_t n;
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *config = server_config("good");
     CHECK_OK(bgl_ssl_config_set_read_timeout(client, 150 * MS));
-    start_service(&service, config, 1, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    start_visit(&visit, client, server_config("good"), serve_echo, NULL);
     int64_t began = now_us();
-    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(socket, &byte, 1, &n));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(visit.socket, &byte, 1, &n));
     check_deadline(began, 150 * MS);
-    check_echo(socket, "still there");
-    finish(socket);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(config);
+    check_echo(visit.socket, "still there");
+    end_visit(&visit);
 }
 
 TEST(a_write_waits_no_longer_than_its_deadline_and_tells_what_it_took)
@@ -558,9 +529,7 @@ TEST(a_write_waits_no_longer_than_its_deadline_and_tells_what_it_took)
     int fds[2];
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *server = server_config("good");
-    local_pair(fds);
-    tiny_buffers(fds[0]);
-    tiny_buffers(fds[1]);
+    tiny_pair(fds);
     make_ends_over(&ends, client, server, "localhost", fds);
     step_handshakes(&ends);
     CHECK_OK(ends.client_status);
@@ -584,24 +553,18 @@ TEST(a_write_waits_no_longer_than_its_deadline_and_tells_what_it_took)
 
 TEST(a_blocking_write_takes_all)
 {
-    struct service service;
+    struct visit visit;
     enum { LENGTH = 3000000 };
     char *data = malloc(LENGTH), *back = malloc(LENGTH);
     for (size_t i = 0; i < LENGTH; i++)
         data[i] = (char)(i * 7 + i / 1000);
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *config = server_config("good");
-    start_service(&service, config, 1, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    start_visit(&visit, client_config(), server_config("good"), serve_echo, NULL);
     for (size_t at = 0; at < LENGTH; at += 100000) {
-        send_bytes(socket, data + at, 100000);
-        receive_bytes(socket, back + at, 100000);
+        send_bytes(visit.socket, data + at, 100000);
+        receive_bytes(visit.socket, back + at, 100000);
     }
     CHECK(memcmp(data, back, LENGTH) == 0);
-    finish(socket);
-    end_service(&service);
+    end_visit(&visit);
     free(data);
     free(back);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(config);
 }

@@ -229,38 +229,32 @@ TEST_TABLE(client_over_the_loopback, server_cases)
 {
     const struct server_case *it = row;
     for (size_t i = 0; i < COUNT(versions) && is_possible(it->presents, versions[i]); i++) {
-        struct service service;
+        struct visit visit;
         bgl_ssl_config_t *client = client_of(it, versions[i]);
         bgl_ssl_config_t *server = speaking(server_config(it->presents), versions[i]);
         CHECK_OK(bgl_ssl_config_set_hostname(client, it->host));
-        start_service(&service, server, 1, serve_echo, NULL);
+        await_visits(&visit, client, server, 1, serve_echo, NULL);
         if (it->expected == BGL_SSL_OK) {
-            bgl_ssl_socket_t *socket =
-                MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+            bgl_ssl_socket_t *socket = connect_to(client, visit.service.port);
             check_echo(socket, "hello");
             finish(socket);
         } else {
-            CHECK_REFUSED(it->expected, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+            CHECK_REFUSED(it->expected, bgl_ssl_connect(client, "127.0.0.1", visit.service.port, AF_INET));
             bgl_ssl_error_t error = last_error();
             check_refusal(it, &error);
         }
-        end_service(&service);
-        bgl_ssl_config_free(client);
-        bgl_ssl_config_free(server);
+        end_visit(&visit);
     }
 }
 
 TEST(fault_6_the_name_connected_to_is_checked_without_being_asked)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("wrong-name");
-    start_service(&service, server, 1, serve_echo, NULL);
-    CHECK_REFUSED(BGL_SSL_E_NAME, bgl_ssl_connect(client, "localhost", service.port, AF_INET));
+    await_visits(&visit, client, server_config("wrong-name"), 1, serve_echo, NULL);
+    CHECK_REFUSED(BGL_SSL_E_NAME, bgl_ssl_connect(client, "localhost", visit.service.port, AF_INET));
     CHECK_MESSAGE("localhost");
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    end_visit(&visit);
 }
 
 TEST(a_name_cannot_be_verified_where_none_is_known)
@@ -281,15 +275,11 @@ TEST(an_empty_accepted_list_accepts_nobody)
 {
     struct ends ends;
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
     const bgl_ssl_certificate_t *const nobody[] = {NULL};
     CHECK_OK(bgl_ssl_config_set_accepted_certificates(client, nobody, 0));
-    make_ends(&ends, client, server, "localhost");
-    step_handshakes(&ends);
+    try_to_meet(&ends, client, server_config("good"));
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(several_cas_and_accepted_certificates_are_all_looked_at)
@@ -305,11 +295,8 @@ TEST(several_cas_and_accepted_certificates_are_all_looked_at)
         bgl_ssl_certificate_free(cas[i]);
     for (size_t i = 0; i < COUNT(accepted); i++)
         bgl_ssl_certificate_free(accepted[i]);
-    bgl_ssl_config_t *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client, server_config("good"));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* The bundled list of Bigloo is of 2013; ours is the system's, where an administrator adds to it. */
@@ -317,21 +304,15 @@ TEST(fault_16_the_system_cas_are_read_where_openssl_says)
 {
     struct ends ends;
     setenv("SSL_CERT_FILE", pki("root.pem"), 1);
-    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
-    bgl_ssl_config_t *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config("good"));
     CHECK_INT(FINE, bgl_ssl_socket_verify_result(ends.client));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(peer_certificate_and_chain_are_as_sent_leaf_first)
 {
     struct ends ends;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("chained");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("chained"));
     bgl_ssl_certificate_t *peer = MADE(bgl_ssl_certificate_t, bgl_ssl_socket_peer_certificate(ends.client));
     bgl_ssl_certificate_list_t *chain = MADE(bgl_ssl_certificate_list_t, bgl_ssl_socket_peer_chain(ends.client));
     CHECK(!bgl_ssl_socket_peer_certificate(ends.server));
@@ -347,8 +328,6 @@ TEST(peer_certificate_and_chain_are_as_sent_leaf_first)
     bgl_ssl_certificate_free(second);
     bgl_ssl_certificate_free(peer);
     bgl_ssl_certificate_list_free(chain);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* ---- a server looks at its client ---- */
@@ -523,15 +502,11 @@ TEST_TABLE(server_over_the_loopback, client_cases)
 static bool system_vouches_for(const char *name)
 {
     struct ends ends;
-    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new()), *server = server_config(name);
-    make_ends(&ends, client, server, "localhost");
-    step_handshakes(&ends);
+    try_to_meet(&ends, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config(name));
     bool verified = ends.client_status == BGL_SSL_OK;
     if (!verified)
         CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
     return verified;
 }
 
