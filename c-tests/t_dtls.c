@@ -38,7 +38,7 @@ static void connect_pair_with(struct pair *pair, bgl_ssl_config_t *client, bgl_s
     sem_init(&pair->accepted, 0, 0);
     sem_init(&pair->done, 0, 0);
     start_service(&pair->service, over_datagrams(server), 1, lend, pair);
-    pair->client = MADE(bgl_ssl_socket_t, bgl_ssl_connect(over_datagrams(client), "127.0.0.1", pair->service.port, AF_INET));
+    pair->client = connect_to(over_datagrams(client), pair->service.port);
     sem_wait(&pair->accepted);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -407,8 +407,7 @@ TEST(an_mtu_out_of_range_is_refused)
 TEST(a_stream_has_neither_mtu_nor_timers)
 {
     struct ends ends;
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("good"));
     CHECK(!bgl_ssl_socket_is_datagram(ends.client));
     CHECK_INT(0, bgl_ssl_socket_mtu(ends.client));
     CHECK_INT(0, (long long)bgl_ssl_socket_max_datagram(ends.client));
@@ -416,8 +415,6 @@ TEST(a_stream_has_neither_mtu_nor_timers)
     CHECK_INT(-1, bgl_ssl_socket_timeout(ends.client));
     CHECK_OK(bgl_ssl_socket_handle_timeout(ends.client));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(the_functions_for_datagrams_survive_null_and_nonsense)
@@ -703,22 +700,20 @@ TEST(alpn_sni_and_certificates_are_as_for_streams)
 
 TEST(a_session_is_resumed)
 {
-    struct service service;
+    struct visit visit;
     bgl_ssl_config_t *client = over_datagrams(client_config()), *server = over_datagrams(server_config("good"));
-    start_service(&service, server, 2, serve_echo, NULL);
-    bgl_ssl_socket_t *first = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    await_visits(&visit, client, server, 2, serve_echo, NULL);
+    bgl_ssl_socket_t *first = connect_to(client, visit.service.port);
     CHECK(!bgl_ssl_socket_session_reused(first));
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(first));
     finish(first);
     bgl_ssl_socket_t *second =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", visit.service.port, AF_INET, session));
     CHECK(bgl_ssl_socket_session_reused(second));
     check_echo(second, "again");
     finish(second);
     bgl_ssl_session_free(session);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    end_visit(&visit);
 }
 
 TEST(dtls_1_0_is_spoken_only_where_asked_for)

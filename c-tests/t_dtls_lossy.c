@@ -301,7 +301,7 @@ TEST(a_server_that_only_accepts_helps_its_client_to_finish)
     bgl_ssl_server_t *listener = MADE(bgl_ssl_server_t, bgl_ssl_listen(server, "127.0.0.1", 0, 5, AF_INET));
     pthread_t thread = start_thread(accept_but_one, listener);
     start_proxy(&proxy, &plan, 1, bgl_ssl_server_port(listener));
-    bgl_ssl_socket_free(MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", proxy.port, AF_INET)));
+    bgl_ssl_socket_free(connect_to(client, proxy.port));
     CHECK_OK(bgl_ssl_server_close(listener));
     join_thread(thread);
     end_proxy(&proxy);
@@ -330,7 +330,7 @@ TEST(a_client_that_only_writes_helps_its_server_to_finish)
     size_t n;
     bgl_ssl_config_t *client = impatient(client_config()), *server = impatient(server_config("good"));
     start_service(&service, server, 2, note_message, &noted);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    bgl_ssl_socket_t *socket = connect_to(client, service.port);
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     send_bytes(socket, "x", 1);
     finish(socket);

@@ -59,15 +59,11 @@ TEST(progress_does_not_touch_the_slot)
     struct ends ends;
     char byte;
     size_t n;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("good"));
     make_an_error();
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.server, &byte, 1, &n));
     CHECK_MESSAGE("first-error.pem");
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 static void *look_at_slot(void *data)

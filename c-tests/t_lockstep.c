@@ -28,9 +28,7 @@ static void make_tiny_ends(struct ends *ends, int version, bool heavy)
     }
     CHECK_OK(bgl_ssl_config_set_min_protocol(client, version));
     CHECK_OK(bgl_ssl_config_set_max_protocol(client, version));
-    local_pair(fds);
-    tiny_buffers(fds[0]);
-    tiny_buffers(fds[1]);
+    tiny_pair(fds);
     make_ends_over(ends, client, server, "localhost", fds);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -215,9 +213,8 @@ TEST_TABLE(nothing_hides_between_pending_and_poll, versions)
     size_t n, got = 0;
     memset(message, 'm', sizeof message);
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_max_protocol(client, version_of(row)));
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client, server_config("good"));
     for (int i = 0; i < 5; i++)
         CHECK_OK(bgl_ssl_socket_write(ends.client, message, sizeof message, &n));
     while (got < 5 * sizeof message) {
@@ -231,8 +228,6 @@ TEST_TABLE(nothing_hides_between_pending_and_poll, versions)
     CHECK_INT(0, (long long)bgl_ssl_socket_pending(ends.server));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.server, buffer, sizeof buffer, &n));
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(pending_counts_the_rest_of_a_record)

@@ -80,7 +80,7 @@ TEST(a_plaintext_client_does_not_stop_the_server)
     start_service(&service, server, 2, serve_echo, NULL);
     int plain = plain_connect(service.port);
     write_all(plain, "GET / HTTP/1.0\r\n\r\n", 18);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    bgl_ssl_socket_t *socket = connect_to(client, service.port);
     check_echo(socket, "I speak TLS");
     finish(socket);
     end_service(&service);

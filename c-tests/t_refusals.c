@@ -25,10 +25,7 @@ static void try_anonymous(struct ends *ends, const void *row, bgl_ssl_config_t *
     bgl_ssl_config_t *server = server_config("good");
     set_anonymous(client, row);
     set_anonymous(server, row);
-    make_ends(ends, client, server, "localhost");
-    step_handshakes(ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    try_to_meet(ends, client, server);
 }
 
 TEST_TABLE(anonymous_server_is_refused_by_a_client_that_verifies, anonymous_versions)

@@ -5,22 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 
-static void blocking_ends(struct ends *ends)
-{
-    int fds[2];
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    tcp_pair(fds);
-    make_ends_over(ends, client, server, "localhost", fds);
-    step_handshakes(ends);
-    CHECK_OK(ends->client_status);
-    CHECK_OK(ends->server_status);
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
-}
-
 struct stream {
     const bgl_ssl_socket_t *socket;
     size_t total;
@@ -67,7 +51,7 @@ TEST(fault_3_one_thread_reads_while_another_writes)
     enum { TOTAL = 4000000 };
     struct ends ends;
     size_t total = memory_is_watched() ? TOTAL / 10 : TOTAL;
-    blocking_ends(&ends);
+    let_meet_over_tcp(&ends, client_config(), server_config("good"));
     struct stream streams[] = {
         {ends.client, total, 1}, {ends.server, total, 1}, {ends.server, total, 2}, {ends.client, total, 2}};
     pthread_t threads[4];
@@ -86,7 +70,7 @@ TEST(writes_of_several_threads_stay_whole)
     static char buffer[WRITERS * LENGTH];
     pthread_t threads[WRITERS];
     struct stream streams[WRITERS];
-    blocking_ends(&ends);
+    let_meet_over_tcp(&ends, client_config(), server_config("good"));
     for (unsigned i = 0; i < WRITERS; i++) {
         streams[i] = (struct stream){ends.client, 7000, 'a' + i};
         threads[i] = start_thread(write_stream, &streams[i]);
@@ -165,7 +149,7 @@ TEST(a_third_thread_closes_under_a_reader_and_a_writer)
     for (int round = 0; round < 5; round++) {
         struct ends ends;
         struct waiter reader, writer, peer_reader, peer_writer;
-        blocking_ends(&ends);
+        let_meet_over_tcp(&ends, client_config(), server_config("good"));
         CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 200 * MS));
         open_waiter(&reader, ends.client);
         open_waiter(&writer, ends.client);
@@ -198,7 +182,7 @@ TEST(close_wakes_a_reader_that_waits_without_a_deadline)
 {
     struct ends ends;
     struct waiter reader;
-    blocking_ends(&ends);
+    let_meet_over_tcp(&ends, client_config(), server_config("good"));
     open_waiter(&reader, ends.client);
     pthread_t thread = start_thread(read_until_failure, &reader);
     send_bytes(ends.server, "x", 1);
@@ -216,7 +200,7 @@ TEST(shutdown_read_wakes_a_reader_and_leaves_the_writing_half)
     struct ends ends;
     struct waiter reader;
     char text[8];
-    blocking_ends(&ends);
+    let_meet_over_tcp(&ends, client_config(), server_config("good"));
     open_waiter(&reader, ends.client);
     pthread_t thread = start_thread(read_until_failure, &reader);
     send_bytes(ends.server, "x", 1);
@@ -238,7 +222,7 @@ TEST(close_wakes_a_writer_that_waits_for_its_peer)
 {
     struct ends ends;
     struct waiter writer;
-    blocking_ends(&ends);
+    let_meet_over_tcp(&ends, client_config(), server_config("good"));
     open_waiter(&writer, ends.client);
     pthread_t thread = start_thread(write_until_failure, &writer);
     /* Until no call has got through for a while, the buffers are not full. */
@@ -344,8 +328,7 @@ static void *visit(void *data)
 {
     const struct visitor *it = data;
     for (int i = 0; i < it->rounds; i++) {
-        bgl_ssl_socket_t *socket =
-            MADE(bgl_ssl_socket_t, bgl_ssl_connect(it->config, "127.0.0.1", it->port, AF_INET));
+        bgl_ssl_socket_t *socket = connect_to(it->config, it->port);
         check_echo(socket, "many threads share one config");
         finish(socket);
     }
@@ -402,7 +385,7 @@ TEST(fault_2_waiting_connections_do_not_hold_others)
     CHECK_OK(bgl_ssl_config_set_connect_timeout(patient, 25 * SECOND * slowness()));
     CHECK_OK(bgl_ssl_config_set_handshake_timeout(patient, 25 * SECOND * slowness()));
     struct visitor stuck = {patient, port, 1};
-    blocking_ends(&idle);
+    let_meet_over_tcp(&idle, client_config(), server_config("good"));
     open_waiter(&reader, idle.client);
     open_waiter(&writer, idle.client);
     pthread_t waiting[] = {start_thread(connect_to_silence, &stuck), start_thread(read_until_failure, &reader),

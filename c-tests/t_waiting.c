@@ -34,9 +34,7 @@ TEST_TABLE(a_handshake_over_tiny_buffers_gets_on_by_what_it_asks_for, versions)
     struct ends ends;
     bgl_ssl_config_t *client = client_config(), *server = server_config("heavy");
     CHECK_OK(bgl_ssl_config_set_protocol(client, version));
-    local_pair(fds);
-    tiny_buffers(fds[0]);
-    tiny_buffers(fds[1]);
+    tiny_pair(fds);
     make_ends_over(&ends, client, server, "localhost", fds);
     ends.client_status = bgl_ssl_socket_handshake(ends.client);
     ends.server_status = bgl_ssl_socket_handshake(ends.server);
@@ -58,10 +56,7 @@ static void fill(struct ends *ends, size_t *sent)
     static const char as[100000] = {0};
     bgl_ssl_status_t status;
     size_t n;
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    connect_ends(ends, client, server, "localhost");
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    let_meet(ends, client_config(), server_config("good"));
     *sent = 0;
     /* The last of these leaves a record half in the kernel. */
     do {
@@ -88,9 +83,8 @@ TEST(a_non_blocking_write_reports_all_that_will_be_sent)
     char ones_there_are[20000];
     struct ends ends;
     size_t n, reported = 0, zeros = 0, ones = 0;
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     memset(ones_there_are, 1, sizeof ones_there_are);
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("good"));
     /* A short count is a success: nothing says that the rest must come next. */
     CHECK_OK(bgl_ssl_socket_write(ends.client, zeros_there_are, sizeof zeros_there_are, &n));
     CHECK(n < sizeof zeros_there_are);
@@ -106,8 +100,6 @@ TEST(a_non_blocking_write_reports_all_that_will_be_sent)
     CHECK_INT((long long)reported, (long long)zeros);
     CHECK_INT(sizeof ones_there_are, (long long)ones);
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(a_write_repeated_with_fewer_bytes_is_refused_and_sends_nothing_twice)
@@ -142,12 +134,9 @@ static void *read_a_byte(void *data)
 
 static void blocking_ends(struct ends *ends)
 {
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    connect_ends(ends, client, server, "localhost");
+    let_meet(ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 TEST(a_non_blocking_read_does_not_wait_for_one_that_blocks)
@@ -251,8 +240,7 @@ TEST(a_cancelled_thread_ends_after_its_call_and_not_within)
 {
     struct ends ends;
     void *result;
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    connect_ends(&ends, client, server, "localhost");
+    let_meet(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, SECOND / 2));
     pthread_t reader = start_thread(read_one_byte, ends.client);
@@ -265,6 +253,4 @@ TEST(a_cancelled_thread_ends_after_its_call_and_not_within)
     char byte;
     receive_bytes(ends.client, &byte, 1);
     free_ends(&ends);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
