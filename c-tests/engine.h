@@ -29,16 +29,27 @@ static inline const char *pki_text(const char *file, size_t *length)
     FAIL("too many files of the PKI");
 }
 
+static inline void set_cert(bgl_ssl_ctx_t *ctx, const char *file)
+{
+    size_t length;
+    const char *pem = pki_text(file, &length);
+    CHECK_OK(bgl_ssl_ctx_set_cert(ctx, pem, 0, length));
+}
+
+static inline void set_key(bgl_ssl_ctx_t *ctx, const char *file)
+{
+    size_t length;
+    const char *pem = pki_text(file, &length);
+    CHECK_OK(bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
+}
+
 static inline void present(bgl_ssl_ctx_t *ctx, const char *name)
 {
     char file[64];
-    size_t length;
     snprintf(file, sizeof file, "%s.pem", name);
-    const char *pem = pki_text(file, &length);
-    CHECK_OK(bgl_ssl_ctx_set_cert(ctx, pem, 0, length));
+    set_cert(ctx, file);
     snprintf(file, sizeof file, "%s.key", name);
-    pem = pki_text(file, &length);
-    CHECK_OK(bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
+    set_key(ctx, file);
 }
 
 static inline void trust(bgl_ssl_ctx_t *ctx, const char *file)

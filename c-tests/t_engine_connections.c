@@ -264,11 +264,8 @@ TEST_TABLE(verify_error, verdicts)
     const struct verdict *it = row;
     bgl_ssl_ctx_t *client = new_ctx("default"), *server = new_ctx("default");
     if (strcmp(it->server, "chained-alone") == 0) {
-        size_t length;
-        const char *pem = pki_text("chained-alone.pem", &length);
-        CHECK_OK(bgl_ssl_ctx_set_cert(server, pem, 0, length));
-        pem = pki_text("chained.key", &length);
-        CHECK_OK(bgl_ssl_ctx_set_key(server, pem, 0, length, NULL));
+        set_cert(server, "chained-alone.pem");
+        set_key(server, "chained.key");
     } else {
         present(server, it->server);
     }

@@ -187,9 +187,8 @@ TEST(an_encrypted_key_needs_its_passphrase)
 {
     size_t length;
     bgl_ssl_ctx_t *ctx = new_ctx("default");
-    const char *pem = pki_text("good.pem", &length);
-    CHECK_OK(bgl_ssl_ctx_set_cert(ctx, pem, 0, length));
-    pem = pki_text("good-encrypted.key", &length);
+    set_cert(ctx, "good.pem");
+    const char *pem = pki_text("good-encrypted.key", &length);
     CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
     CHECK_MESSAGE("passphrase");
     CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, "wrong"));
@@ -203,9 +202,8 @@ TEST(a_key_of_another_certificate_is_refused)
 {
     size_t length;
     bgl_ssl_ctx_t *ctx = new_ctx("default");
-    const char *pem = pki_text("good.pem", &length);
-    CHECK_OK(bgl_ssl_ctx_set_cert(ctx, pem, 0, length));
-    pem = pki_text("stranger.key", &length);
+    set_cert(ctx, "good.pem");
+    const char *pem = pki_text("stranger.key", &length);
     CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
     CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(ctx, true, false, NULL, false));
     bgl_ssl_ctx_free(ctx);
@@ -213,24 +211,18 @@ TEST(a_key_of_another_certificate_is_refused)
 
 TEST(a_certificate_of_another_key_is_found_out)
 {
-    size_t length;
     bgl_ssl_ctx_t *ctx = new_ctx("default");
-    const char *pem = pki_text("stranger.key", &length);
-    CHECK_OK(bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
-    pem = pki_text("good.pem", &length);
-    CHECK_OK(bgl_ssl_ctx_set_cert(ctx, pem, 0, length));
+    set_key(ctx, "stranger.key");
+    set_cert(ctx, "good.pem");
     CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(ctx, true, false, NULL, false));
     bgl_ssl_ctx_free(ctx);
 }
 
 TEST(the_key_may_come_before_the_certificate)
 {
-    size_t length;
     bgl_ssl_ctx_t *server = new_ctx("default"), *client = client_ctx("default");
-    const char *pem = pki_text("good.key", &length);
-    CHECK_OK(bgl_ssl_ctx_set_key(server, pem, 0, length, NULL));
-    pem = pki_text("good.pem", &length);
-    CHECK_OK(bgl_ssl_ctx_set_cert(server, pem, 0, length));
+    set_key(server, "good.key");
+    set_cert(server, "good.pem");
     struct pair pair = make_own_pair(client, server);
     shake_hands(&pair);
     check_shaken(&pair);
