@@ -54,16 +54,20 @@ static bgl_ssl_config_t *speaking(bgl_ssl_config_t *server, int version)
     return server;
 }
 
-static void make_ends_of(struct ends *ends, const bgl_ssl_config_t *client, const bgl_ssl_config_t *server,
-                         const char *host, int version)
+/* try_to_meet at this host, over datagrams where the version is DTLS's. */
+static void try_to_meet_at(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server, const char *host,
+                           int version)
 {
     int fds[2];
-    if (version != BGLSSL_DTLSV1) {
+    if (version == BGLSSL_DTLSV1) {
+        CHECK_INT(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
+        make_ends_over(ends, client, server, host, fds);
+    } else {
         make_ends(ends, client, server, host);
-        return;
     }
-    CHECK_INT(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
-    make_ends_over(ends, client, server, host, fds);
+    step_handshakes(ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
 }
 
 /* ---- a client looks at its server ---- */
@@ -201,8 +205,7 @@ TEST_TABLE(client_in_lock_step, server_cases)
         struct ends ends;
         bgl_ssl_config_t *client = client_of(it, versions[i]);
         bgl_ssl_config_t *server = speaking(server_config(it->presents), versions[i]);
-        make_ends_of(&ends, client, server, it->host, versions[i]);
-        step_handshakes(&ends);
+        try_to_meet_at(&ends, client, server, it->host, versions[i]);
         if (it->expected == BGL_SSL_OK) {
             if (ends.client_status != BGL_SSL_OK)
                 FAIL("refused: %s", ends.client_error.message);
@@ -219,8 +222,6 @@ TEST_TABLE(client_in_lock_step, server_cases)
             CHECK(ends.server_error.alert > 0);
         }
         free_ends(&ends);
-        bgl_ssl_config_free(client);
-        bgl_ssl_config_free(server);
     }
 }
 
@@ -426,8 +427,7 @@ TEST_TABLE(server_in_lock_step, client_cases)
         struct ends ends;
         bgl_ssl_config_t *client = presenting_client(it, versions[i]);
         bgl_ssl_config_t *server = speaking(server_of(it), versions[i]);
-        make_ends_of(&ends, client, server, "localhost", versions[i]);
-        step_handshakes(&ends);
+        try_to_meet_at(&ends, client, server, "localhost", versions[i]);
         if (it->expected == BGL_SSL_OK) {
             if (ends.server_status != BGL_SSL_OK)
                 FAIL("refused: %s", ends.server_error.message);
@@ -450,8 +450,6 @@ TEST_TABLE(server_in_lock_step, client_cases)
             CHECK(last_error().code == BGL_SSL_E_PROTOCOL || ends.client_error.alert > 0);
         }
         free_ends(&ends);
-        bgl_ssl_config_free(client);
-        bgl_ssl_config_free(server);
     }
 }
 
@@ -469,12 +467,12 @@ TEST_TABLE(server_over_the_loopback, client_cases)
 {
     const struct client_case *it = row;
     for (size_t i = 0; i < COUNT(versions); i++) {
-        struct service service;
+        struct visit visit;
         struct look look = {it};
         bgl_ssl_config_t *client = presenting_client(it, versions[i]);
         bgl_ssl_config_t *server = speaking(server_of(it), versions[i]);
-        start_service(&service, server, 1, look_and_echo, &look);
-        bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET);
+        await_visits(&visit, client, server, 1, look_and_echo, &look);
+        bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", visit.service.port, AF_INET);
         if (it->expected == BGL_SSL_OK) {
             socket = MADE(bgl_ssl_socket_t, socket);
             check_echo(socket, "hello");
@@ -489,12 +487,10 @@ TEST_TABLE(server_over_the_loopback, client_cases)
             CHECK_INT(BGL_SSL_E_PROTOCOL, last_error().code);
             CHECK(last_error().alert > 0);
         }
-        end_service(&service);
-        CHECK_INT(it->expected != BGL_SSL_OK, service.refused);
-        if (service.refused)
-            CHECK_INT(it->expected, service.last_status);
-        bgl_ssl_config_free(client);
-        bgl_ssl_config_free(server);
+        end_visit(&visit);
+        CHECK_INT(it->expected != BGL_SSL_OK, visit.service.refused);
+        if (visit.service.refused)
+            CHECK_INT(it->expected, visit.service.last_status);
     }
 }
 
