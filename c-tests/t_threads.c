@@ -335,10 +335,21 @@ static void *visit(void *data)
     return NULL;
 }
 
+/* In so many threads, until all have ended. */
+static void run_at_once(size_t count, void *(*run)(void *), void *data)
+{
+    pthread_t threads[8];
+    CHECK(count <= COUNT(threads));
+    for (size_t i = 0; i < count; i++)
+        threads[i] = start_thread(run, data);
+    for (size_t i = 0; i < count; i++)
+        join_thread(threads[i]);
+}
+
 TEST(many_threads_share_one_config_and_one_server)
 {
     enum { VISITORS = 8, ACCEPTORS = 4 };
-    pthread_t visitors[VISITORS], accepting[ACCEPTORS];
+    pthread_t accepting[ACCEPTORS];
     struct acceptor acceptors[ACCEPTORS];
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *config = server_config("good");
@@ -350,10 +361,7 @@ TEST(many_threads_share_one_config_and_one_server)
         acceptors[i] = (struct acceptor){server, 0, 0, {ready[0], ready[1]}};
         accepting[i] = start_thread(accept_until_failure, &acceptors[i]);
     }
-    for (int i = 0; i < VISITORS; i++)
-        visitors[i] = start_thread(visit, &visitor);
-    for (int i = 0; i < VISITORS; i++)
-        join_thread(visitors[i]);
+    run_at_once(VISITORS, visit, &visitor);
     CHECK_OK(bgl_ssl_server_close(server));
     for (int i = 0; i < ACCEPTORS; i++)
         join_thread(accepting[i]);
@@ -427,12 +435,8 @@ static void *load_and_free(void *data)
 
 TEST(threads_share_a_certificate)
 {
-    pthread_t threads[4];
     bgl_ssl_certificate_t *cert = certificate("good.pem");
-    for (size_t i = 0; i < COUNT(threads); i++)
-        threads[i] = start_thread(load_and_free, cert);
-    for (size_t i = 0; i < COUNT(threads); i++)
-        join_thread(threads[i]);
+    run_at_once(4, load_and_free, cert);
     bgl_ssl_certificate_free(cert);
 }
 
@@ -444,11 +448,7 @@ static void *freeze_config(void *data)
 
 TEST(threads_freeze_one_config_at_once)
 {
-    pthread_t threads[6];
     bgl_ssl_config_t *config = server_config("good");
-    for (size_t i = 0; i < COUNT(threads); i++)
-        threads[i] = start_thread(freeze_config, config);
-    for (size_t i = 0; i < COUNT(threads); i++)
-        join_thread(threads[i]);
+    run_at_once(6, freeze_config, config);
     bgl_ssl_config_free(config);
 }
