@@ -188,6 +188,10 @@ static void set_buffering(obj_t port) {
   }
 }
 
+/* How ports are closed that never come to a connection: the runtime has nothing for those
+ * that it has not made itself. */
+static int close_descriptor(void *descriptor) { return close((int)(long)descriptor); }
+
 static obj_t make_ports(obj_t socket, obj_t inbuf, obj_t outbuf) {
   int input = SOCKET(socket).fd;
   int output = fcntl(input, F_DUPFD_CLOEXEC, 0);
@@ -203,9 +207,10 @@ static obj_t make_ports(obj_t socket, obj_t inbuf, obj_t outbuf) {
       bgl_make_input_port(SOCKET(socket).hostname, file, KINDOF_SOCKET, inbuf);
   INPUT_PORT(SOCKET(socket).input).sysread = (long (*)(void *, char *, long))bgl_read;
   INPUT_PORT(SOCKET(socket).input).sysseek = (void (*)(void *, long))seek_input;
+  PORT(SOCKET(socket).input).sysclose = (int (*)(void *))fclose;
   SOCKET(socket).output = bgl_make_output_port(
       SOCKET(socket).hostname, (bgl_stream_t)output, BGL_STREAM_TYPE_FD, KINDOF_SOCKET, outbuf,
-      (ssize_t (*)(void *, void *, size_t))bgl_syswrite, NULL, NULL);
+      (ssize_t (*)(void *, void *, size_t))bgl_syswrite, NULL, close_descriptor);
   return socket;
 }
 

@@ -989,6 +989,17 @@
             (loop (+fx i 1))))
       (check-equal "descriptors" (descriptors) before)))
 
+(define-case "clients that were refused one after the other cost no descriptors"
+   (let* ((server (test-server :accept-failure 'skip :backlog 50))
+          (before (descriptors))
+          (bad (map (lambda (i) (bad-client server)) (iota 20)))
+          (t (accept-one server socket-close))
+          (c (connect-to server)))
+      (check-fine "server" (join t))
+      (socket-close c)
+      (for-each socket-close bad)
+      (check-equal "descriptors" (descriptors) before)))
+
 (define-case ":lazy-handshake: accept returns at once, the handshake comes with the first read"
    (let* ((server (test-server :lazy-handshake #t))
           (silent (make-client-socket "localhost" (socket-port-number server)))
