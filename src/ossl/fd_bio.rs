@@ -171,7 +171,11 @@ impl State {
     /// What the peer seems to speak, if its first bytes are no TLS record.
     pub fn not_tls_hint(&self) -> Option<&'static str> {
         let first = self.first.get(..self.received.min(self.first.len())).unwrap_or_default();
-        let starts = |words: &[&str]| words.iter().any(|word| first.starts_with(word.as_bytes()));
+        // OpenSSL may have asked for the five bytes of a record's header only.
+        let starts = |words: &[&str]| {
+            let enough = |word: &&&str| first.len() >= word.len().min(5);
+            words.iter().filter(enough).any(|word| first.iter().zip(word.bytes()).all(|(got, byte)| *got == byte))
+        };
         match first {
             [] | [20..=23, 3, ..] | [20..=23] => None,
             _ if starts(&HTTP) => Some("the peer does not speak TLS: it looks like HTTP"),
