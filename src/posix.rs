@@ -400,19 +400,55 @@ unsafe extern "C" {
     fn inet_aton_of_libc(text: *const c_char, address: *mut libc::in_addr) -> libc::c_int;
 }
 
-/// Runs `action` with every signal blocked, so that a thread it starts never runs the host's signal handlers.
+/// Runs `action` with signals blocked, so that a thread it starts never runs the host's signal handlers, provided that
+/// the thread begins with `block_all_signals`.
+///
+/// Those stay by which a garbage collector stops the threads that it knows, one by one: to start a thread is to allocate
+/// memory, and the allocator's lock may be with a thread that has been stopped. Whoever waits for it then, and cannot be
+/// stopped, keeps the collector from ever going on.
 pub fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
-    // SAFETY: an all-zero sigset_t is a valid value to be overwritten.
-    let (mut all, mut old): (libc::sigset_t, libc::sigset_t) = unsafe { (mem::zeroed(), mem::zeroed()) };
-    // SAFETY: both sets are live.
-    unsafe {
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old);
+    let mut some = all_signals();
+    for signal in stopping_signals() {
+        // SAFETY: the set is live, and the number is a signal's.
+        unsafe { libc::sigdelset(&mut some, signal) };
     }
+    let old = set_signal_mask(&some);
     let result = action();
-    // SAFETY: `old` was filled in above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut()) };
+    set_signal_mask(&old);
     result
+}
+
+/// Lets no signal interrupt the calling thread from now on.
+pub fn block_all_signals() {
+    set_signal_mask(&all_signals());
+}
+
+/// What garbage collectors for C stop threads with.
+#[cfg(target_os = "linux")]
+fn stopping_signals() -> impl Iterator<Item = libc::c_int> {
+    [libc::SIGPWR, libc::SIGXCPU].into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stopping_signals() -> impl Iterator<Item = libc::c_int> {
+    std::iter::empty()
+}
+
+fn all_signals() -> libc::sigset_t {
+    // SAFETY: an all-zero sigset_t is a valid value to be overwritten.
+    let mut all = unsafe { mem::zeroed() };
+    // SAFETY: the set is live.
+    unsafe { libc::sigfillset(&mut all) };
+    all
+}
+
+/// Sets the calling thread's mask, and returns what it was.
+fn set_signal_mask(mask: &libc::sigset_t) -> libc::sigset_t {
+    // SAFETY: an all-zero sigset_t is a valid value to be overwritten.
+    let mut old = unsafe { mem::zeroed() };
+    // SAFETY: both sets are live.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, &mut old) };
+    old
 }
 
 /// The system's words for an errno.

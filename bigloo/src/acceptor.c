@@ -83,7 +83,10 @@ static bool ring(struct bglssl_acceptor *acceptor) {
 
 static void *accept_clients(void *data) {
   struct bglssl_acceptor *acceptor = data;
+  sigset_t all;
 
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, NULL);
   for (;;) {
     struct arrival *arrival = calloc(1, sizeof(*arrival));
     bgl_ssl_status_t status;
@@ -110,14 +113,19 @@ static void *accept_clients(void *data) {
   return NULL;
 }
 
-/* The program's signal handlers must not run on a thread that the collector does not know. */
+/* The program's signal handlers must not run on a thread that the collector does not know. But
+ * the one that starts it must let the collector stop it meanwhile, by whichever of its signals:
+ * it may wait for memory, and who holds the allocator's lock may have been stopped already. */
 static int start_thread(struct bglssl_acceptor *acceptor) {
   pthread_t thread;
-  sigset_t all, before;
+  sigset_t others, before;
   int error;
 
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  sigfillset(&others);
+  sigdelset(&others, SIGPWR);
+  sigdelset(&others, SIGXCPU);
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; signal++) sigdelset(&others, signal);
+  pthread_sigmask(SIG_SETMASK, &others, &before);
   error = pthread_create(&thread, NULL, accept_clients, acceptor);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (!error) pthread_detach(thread);

@@ -1273,3 +1273,30 @@
                (socket-close c)
                (check-fine "server" (join t))
                (loop (+fx i 1)))))))
+
+;; A collection stops all threads, wherever they are: also where one starts the thread that
+;; looks a name up. There are so many of them that they share the C library's locks.
+(define-case "threads can be stopped for a collection while they look names up"
+   (let* ((server (test-server))
+          (port (socket-port-number server))
+          (stop #f)
+          (collector (spawn (guarded
+                               (lambda ()
+                                  (let loop ()
+                                     (unless stop
+                                        (collect!)
+                                        (sleep 2000)
+                                        (loop))))))))
+      (socket-close server)
+      (let ((threads (map (lambda (i)
+                             (spawn (guarded
+                                       (lambda ()
+                                          (let loop ((n 0))
+                                             (when (<fx n 20)
+                                                (raised (lambda () (make-ssl-client-socket "localhost" port)))
+                                                (loop (+fx n 1))))
+                                          'done))))
+                          (iota 64))))
+         (for-each (lambda (t) (check-equal "a thread" (join t) 'done)) threads)
+         (set! stop #t)
+         (join collector))))

@@ -68,6 +68,7 @@ fn lookup(host: &str, port: u16, family: Family, deadline: Deadline) -> Result<V
 fn lookup_in_thread(host: String, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let look_up = move || {
+        posix::block_all_signals();
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
         // Nobody listens any more if the deadline has passed.
         let _ = sender.send(found);
