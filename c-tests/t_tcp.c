@@ -275,6 +275,27 @@ TEST(o_nonblock_set_by_the_host_changes_nothing)
     free_ends(&ends);
 }
 
+static void *write_a_little_later(void *data)
+{
+    const struct ends *ends = data;
+    usleep(200000);
+    send_bytes(ends->client, "x", 1);
+    return NULL;
+}
+
+TEST(a_time_limit_that_the_host_sets_on_the_descriptor_changes_nothing)
+{
+    struct ends ends;
+    char byte;
+    const struct timeval limit = {.tv_usec = 20000};
+    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    CHECK_INT(0, setsockopt(bgl_ssl_socket_fd(ends.server), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+    pthread_t thread = start_thread(write_a_little_later, &ends);
+    receive_bytes(ends.server, &byte, 1);
+    join_thread(thread);
+    free_ends(&ends);
+}
+
 /* ---- failing to connect ---- */
 
 TEST(a_refused_connection_says_so_with_host_and_port)

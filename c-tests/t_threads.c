@@ -195,6 +195,67 @@ TEST(close_wakes_a_reader_that_waits_without_a_deadline)
     free_ends(&ends);
 }
 
+static void *pass_bytes_but_no_end(void *data)
+{
+    const int *from_to = data;
+    char buffer[20000];
+    ssize_t n;
+    while ((n = read(from_to[0], buffer, sizeof buffer)) > 0)
+        send(from_to[1], buffer, (size_t)n, MSG_NOSIGNAL);
+    return NULL;
+}
+
+static void *echo_until_the_end(void *data)
+{
+    bgl_ssl_socket_t *socket = data;
+    serve_echo(socket, NULL);
+    CHECK_OK(bgl_ssl_socket_shutdown(socket));
+    return NULL;
+}
+
+/* What the peer says then reaches the reader, and nothing but that ends the close before its deadline. */
+TEST(close_hears_the_peers_goodbye_although_another_thread_reads)
+{
+    int left[2], right[2], fds[2];
+    char byte;
+    struct ends ends;
+    struct waiter reader;
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    local_pair(left);
+    local_pair(right);
+    int there[2] = {left[1], right[0]}, back[2] = {right[0], left[1]};
+    pthread_t relays[2] = {start_thread(pass_bytes_but_no_end, there), start_thread(pass_bytes_but_no_end, back)};
+    fds[0] = left[0];
+    fds[1] = right[1];
+    make_ends_over(&ends, client, server, "localhost", fds);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
+    open_waiter(&reader, ends.client);
+    pthread_t thread = start_thread(read_until_failure, &reader);
+    send_bytes(ends.server, "x", 1);
+    await_calls(&reader, 1); /* it has read once, and is about to wait or waits */
+    usleep(50000);
+    pthread_t peer = start_thread(echo_until_the_end, ends.server);
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 60 * SECOND));
+    int64_t began = now_us();
+    CHECK_OK(bgl_ssl_socket_close(ends.client));
+    CHECK(now_us() - began < 20 * SECOND);
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, reader.status);
+    join_thread(peer);
+    shutdown(left[1], SHUT_RDWR);
+    shutdown(right[0], SHUT_RDWR);
+    CHECK(read(left[1], &byte, 1) <= 0);
+    for (size_t i = 0; i < COUNT(relays); i++)
+        join_thread(relays[i]);
+    close(left[1]);
+    close(right[0]);
+    close_waiter(&reader);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
 TEST(shutdown_read_wakes_a_reader_and_leaves_the_writing_half)
 {
     struct ends ends;

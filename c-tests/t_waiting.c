@@ -226,6 +226,50 @@ TEST(pending_takes_no_bytes_from_under_a_reader)
     bgl_ssl_config_free(server);
 }
 
+enum { LENGTH = 1000 };
+
+static void *read_a_record(void *data)
+{
+    char buffer[LENGTH];
+    receive_bytes(data, buffer, LENGTH);
+    return NULL;
+}
+
+static void wake_readers_at(const bgl_ssl_socket_t *socket, int bytes)
+{
+    CHECK_INT(0, setsockopt(bgl_ssl_socket_fd(socket), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes));
+}
+
+/* The rest must be there for whoever asks without waiting, though poll(2) sees nothing of it. */
+TEST(what_came_to_a_waiting_reader_beside_its_record_is_pending)
+{
+    enum { RECORDS = 4 };
+    struct ends ends;
+    char buffer[LENGTH] = {0};
+    size_t n;
+    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    send_bytes(ends.server, "x", 1);
+    receive_bytes(ends.client, buffer, 1);
+    wake_readers_at(ends.client, RECORDS * LENGTH);
+    pthread_t reader = start_thread(read_a_record, ends.client);
+    usleep(100000); /* nothing tells from outside when a reader has begun to wait */
+    for (int i = 0; i < RECORDS; i++)
+        send_bytes(ends.server, buffer, LENGTH);
+    join_thread(reader);
+    wake_readers_at(ends.client, 1);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, true));
+    struct pollfd nothing = {bgl_ssl_socket_fd(ends.client), POLLIN, 0};
+    CHECK_INT(0, poll(&nothing, 1, 0));
+    for (int i = 1; i < RECORDS; i++) {
+        CHECK_INT(LENGTH, (long long)bgl_ssl_socket_pending(ends.client));
+        CHECK_OK(bgl_ssl_socket_read(ends.client, buffer, LENGTH, &n));
+        CHECK_INT(LENGTH, (long long)n);
+    }
+    CHECK_INT(0, (long long)bgl_ssl_socket_pending(ends.client));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.client, buffer, LENGTH, &n));
+    free_ends(&ends);
+}
+
 static void *read_one_byte(void *data)
 {
     /* Not on the stack: AddressSanitizer takes the frame of a cancelled thread for one that is still in use. */

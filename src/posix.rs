@@ -148,6 +148,15 @@ pub fn recv(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
     })
 }
 
+/// Receives once something has come, however long that takes. WouldBlock where the descriptor is non-blocking, or has a
+/// time limit of its own.
+pub fn recv_waiting(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
+    retry(|| {
+        // SAFETY: `data` is writable for `data.len()` bytes.
+        unsafe { libc::recv(fd.as_raw_fd(), data.as_mut_ptr().cast(), data.len(), 0) }
+    })
+}
+
 /// The beginning of what `recv` would receive, which stays there.
 pub fn peek(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
@@ -268,6 +277,13 @@ pub fn bad_descriptor() -> io::Error {
 /// Sends small records at once instead of waiting for more (TCP_NODELAY).
 pub fn set_no_delay(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_socket_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
+}
+
+/// Whether calls on the descriptor that would wait fail with WouldBlock instead.
+pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    let mut value = libc::c_int::from(nonblocking);
+    // SAFETY: FIONBIO reads one int.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw mut value) })
 }
 
 /// Ends the sending half (FIN), or both halves.

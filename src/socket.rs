@@ -21,7 +21,7 @@ use crate::{
 };
 use std::{
     ffi::{CStr, CString},
-    hint, io,
+    io,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::{
@@ -29,7 +29,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 pub use crate::ossl::ssl::Step;
@@ -62,18 +62,13 @@ struct Tls {
     write_closed: bool,
     /// Whether nothing was read since the last write: then the next read is for the peer's answer.
     answer_due: bool,
-    /// Whether a little was read since: then more may well come at once.
-    more_is_near: bool,
+    /// Whether the latest read gave little: then the next one probably does, too.
+    little: bool,
     /// What a connection over datagrams has beside that.
     datagrams: Option<datagram::State>,
 }
 
-/// How long a read that follows a small read lets bytes gather before it sleeps: about as long as it takes to fall asleep
-/// and be woken. Without it a reader that is a little faster than its peer sleeps once a record, and each of the peer's
-/// writes has to wake it; with it one system call brings several records.
-const MOMENT: Duration = Duration::from_micros(10);
-
-/// What a small read gives at most. The next one of this size is made within MOMENT; a large one takes longer.
+/// What a small read gives at most.
 const SMALL: usize = 4096;
 
 /// How long a socket whose reading half is shut down waits before it looks whether the peer has sent something that
@@ -86,13 +81,13 @@ const RESPITE: Duration = Duration::from_millis(1);
 
 /// What a step that cannot go on waits for.
 struct Pause {
+    /// Whether nothing but the peer's next bytes can end it: then to wait for them and to receive them is one.
+    receives: bool,
     want: Readiness,
     /// When the connection has something to do by itself.
     timer: Deadline,
     /// Whether the peer has sent a great deal that was of no use.
     flooded: bool,
-    /// Whether what is wanted may well come at once.
-    more_is_near: bool,
 }
 
 /// The limits that can change while the socket is in use, in microseconds; 0 is none.
@@ -236,7 +231,7 @@ impl Socket {
             failure: None,
             write_closed: false,
             answer_due: true,
-            more_is_near: false,
+            little: true,
             datagrams,
         };
         tls.set_up_datagrams(config)?;
@@ -357,24 +352,22 @@ impl Socket {
         let deadline = self.deadline(LimitKind::Read);
         let wait = self.waits(deadline);
         let Some(_turn) = self.reading.take(wait)? else { return Ok(Step::WantRead) };
-        if matches!(wait, Wait::Until(_)) {
-            let timer = self.lock().expects_to_wait();
-            if let Some(timer) = timer {
-                self.wait_or_timer(Readiness::READ, deadline, timer)?;
-            }
-        }
+        let mut looks_first = matches!(wait, Wait::No);
         self.drive(wait, |tls| {
+            if !std::mem::replace(&mut looks_first, true) && tls.expects_to_wait() {
+                return Ok(Step::WantRead);
+            }
             // The kernel's end of file is not the peer's, and must not reach OpenSSL.
             if self.read_closed.load(SeqCst) {
                 return Ok(Step::Eof);
             }
             let step = match self.medium() {
-                Medium::Stream => tls.ssl.read(buffer),
+                Medium::Stream => tls.read(buffer),
                 Medium::Datagrams => tls.read_record(buffer),
             };
             if let Ok(Step::Done(n)) = step {
                 tls.answer_due = false;
-                tls.more_is_near = n <= SMALL;
+                tls.little = n <= SMALL;
             }
             step
         })
@@ -398,7 +391,6 @@ impl Socket {
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
         self.drive(wait, |tls| {
             tls.answer_due = true;
-            tls.more_is_near = false;
             if self.medium() == Medium::Datagrams {
                 return tls.write_record(data, written);
             }
@@ -487,7 +479,7 @@ impl Socket {
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
     fn drive<T>(&self, wait: Wait, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
         loop {
-            let (outcome, pause) = {
+            let (pause, deadline) = {
                 let mut tls = self.lock();
                 tls.check_usable()?;
                 let outcome = match self.medium() {
@@ -502,9 +494,9 @@ impl Socket {
                     Step::WantWrite => Readiness::WRITE,
                     done => return Ok(done),
                 };
-                (outcome, tls.pause(want))
+                let Wait::Until(deadline) = wait else { return Ok(outcome) };
+                (tls.pause(want, deadline), deadline)
             };
-            let Wait::Until(deadline) = wait else { return Ok(outcome) };
             self.pause(&pause, deadline)?;
         }
     }
@@ -517,26 +509,26 @@ impl Socket {
         if pause.flooded {
             thread::sleep(RESPITE);
         }
-        if pause.more_is_near && self.is_readable_in_a_moment()? {
+        self.sleep(pause, deadline)
+    }
+
+    fn sleep(&self, pause: &Pause, deadline: Deadline) -> Result<()> {
+        if pause.receives && self.receive() {
             return Ok(());
         }
         self.wait_or_timer(pause.want, deadline, pause.timer)
     }
 
-    /// Whether the peer's next bytes come within MOMENT. To look again and again would slow down the peer, whose kernel
-    /// works on the same socket.
-    fn is_readable_in_a_moment(&self) -> Result<bool> {
-        let fd = self.fd().ok_or_else(closed)?;
-        let until = Instant::now() + MOMENT;
-        while Instant::now() < until {
-            hint::spin_loop();
-        }
-        // The kernel calls a socket whose reading half is shut down readable always.
-        if self.read_closed.load(SeqCst) {
-            return Ok(false);
-        }
-        let ready = posix::poll_one(fd.as_fd(), Readiness::READ, Some(until)).map_err(|error| Error::io(&error))?;
-        Ok(ready.readable)
+    /// Waits for the peer's next bytes, and takes them, which costs one system call instead of two. False where the
+    /// descriptor is not one to wait on.
+    fn receive(&self) -> bool {
+        let mut bytes = [0; SMALL];
+        let received = match self.fd() {
+            Some(fd) => posix::recv_waiting(fd.as_fd(), &mut bytes),
+            None => Err(posix::bad_descriptor()),
+        };
+        let received = self.lock().ssl.io().end_receiving(received, &bytes);
+        !received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Waits, and no longer than until the connection has something to do by itself.
@@ -575,7 +567,11 @@ impl Socket {
                 let mut tls = self.lock();
                 let close_limit = Duration::from_micros(self.limits.close.load(SeqCst));
                 match tls.close_step(close_limit, self.handshaken.load(SeqCst)) {
-                    Closing::Wait(want, deadline) if !deadline.has_passed() => (want, deadline),
+                    Closing::Wait(want, deadline) if !deadline.has_passed() => {
+                        // What the peer sends goes to the reader that waits for it.
+                        let look = if tls.ssl.io().is_receiving() { Some(BLIND_WAIT) } else { None };
+                        (want, deadline.or_sooner(Deadline::after(look)))
+                    }
                     Closing::Fin => {
                         drop(tls);
                         self.send_fin();
@@ -764,26 +760,29 @@ impl Tls {
     }
 
     /// Whether a read had better wait for the peer before it looks, which would cost a system call and OpenSSL's work
-    /// for nothing: only where nothing else can be its answer. Then it says when the connection has something to do by
-    /// itself.
-    fn expects_to_wait(&mut self) -> Option<Deadline> {
-        if !self.answer_due
-            || self.check_usable().is_err()
-            || self.ssl.may_have_answer()
-            || !self.ssl.io().is_quiet()
-        {
-            return None;
-        }
-        Some(self.timer())
+    /// for nothing: only where nothing else can be its answer.
+    fn expects_to_wait(&mut self) -> bool {
+        self.answer_due
+            && !self.ssl.may_have_answer()
+            && self.ssl.io().is_quiet()
+            && self.too_long_silence().is_none()
     }
 
-    fn pause(&mut self, want: Readiness) -> Pause {
-        Pause {
-            want,
-            timer: self.timer(),
-            flooded: self.ssl.io().is_exhausted(),
-            more_is_near: want == Readiness::READ && self.more_is_near,
-        }
+    fn pause(&mut self, want: Readiness, deadline: Deadline) -> Pause {
+        let flooded = self.ssl.io().is_exhausted();
+        // What is received outside is copied once more, which is dear where it is much.
+        let receives = want == Readiness::READ && deadline == Deadline::NEVER && self.little && !flooded;
+        Pause { receives: receives && self.ssl.io().begin_receiving(), want, timer: self.timer(), flooded }
+    }
+
+    /// Reads decrypted bytes of a stream.
+    ///
+    /// Of a stream of small records it takes one at a time. To take all that has come is fewer system calls, but makes
+    /// the reader faster than its peer: then it sleeps once a record and has to be woken, and the peer's kernel sends
+    /// every record by itself, which halves the throughput (bench/README.md).
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        self.ssl.set_read_ahead(self.answer_due || !self.little);
+        self.ssl.read(buffer)
     }
 
     /// Keeps a failure that ended the connection for later calls.

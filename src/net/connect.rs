@@ -96,7 +96,11 @@ fn first_connected(
             continue;
         }
         match posix::connect_result(attempt.fd.as_fd()) {
-            Ok(()) => winner = Some(attempt.fd),
+            Ok(()) => {
+                // Connecting was not to wait; what comes after it may.
+                let _ = posix::set_nonblocking(attempt.fd.as_fd(), false);
+                winner = Some(attempt.fd);
+            }
             Err(error) => keep_first(failure, &attempt.address, &error),
         }
     }

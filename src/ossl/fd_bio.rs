@@ -37,6 +37,10 @@ pub struct State {
     outgoing: Vec<u8>,
     /// How much of `outgoing` has been sent.
     sent: usize,
+    /// What was received outside, and not yet read.
+    incoming: Vec<u8>,
+    /// Whether somebody receives outside: what others received meanwhile would overtake that.
+    receiving: bool,
     /// The errno of the first recv that failed for good, or 0.
     recv_errno: i32,
     /// The errno of the first send that failed for good, or 0. OpenSSL is not told: what the peer has sent before is
@@ -59,6 +63,8 @@ impl State {
             fd: Some(fd),
             outgoing: Vec::new(),
             sent: 0,
+            incoming: Vec::new(),
+            receiving: false,
             recv_errno: 0,
             send_errno: 0,
             eof: false,
@@ -84,9 +90,39 @@ impl State {
         self.eof
     }
 
-    /// Whether nothing is left to send, and nothing has ended.
+    /// Whether nothing is left to send or to read, and nothing has ended.
     pub fn is_quiet(&self) -> bool {
-        self.outgoing.is_empty() && !self.eof && self.recv_errno == 0 && self.send_errno == 0
+        self.outgoing.is_empty()
+            && self.incoming.is_empty()
+            && !self.eof
+            && self.recv_errno == 0
+            && self.send_errno == 0
+    }
+
+    /// Whether bytes are here that were received outside.
+    pub fn has_incoming(&self) -> bool {
+        !self.incoming.is_empty()
+    }
+
+    /// Leaves receiving to the caller, who waits for the peer outside all locks, until `end_receiving`. False if there
+    /// is nothing to wait for, or somebody else waits already.
+    pub fn begin_receiving(&mut self) -> bool {
+        let begins = !self.receiving && !self.reading_shut && self.is_quiet();
+        self.receiving |= begins;
+        begins
+    }
+
+    /// Whether somebody receives outside.
+    pub fn is_receiving(&self) -> bool {
+        self.receiving
+    }
+
+    /// Takes over what was received outside: so many of `bytes`, or why there are none.
+    pub fn end_receiving(&mut self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
+        self.receiving = false;
+        let n = self.note(received, bytes)?;
+        self.incoming.extend_from_slice(bytes.get(..n).unwrap_or_default());
+        Ok(n)
     }
 
     /// A call of OpenSSL's begins.
@@ -135,7 +171,35 @@ impl State {
 
     /// Reads past TLS, to drain what nobody wants any more.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match borrow(self.fd).and_then(|fd| posix::recv(fd, buffer)) {
+        if self.has_incoming() {
+            return Ok(self.take_incoming(buffer));
+        }
+        if self.receiving {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.recv_errno != 0 {
+            return Err(io::Error::from_raw_os_error(self.recv_errno));
+        }
+        let received = borrow(self.fd).and_then(|fd| posix::recv(fd, buffer));
+        self.note(received, buffer)
+    }
+
+    fn take_incoming(&mut self, buffer: &mut [u8]) -> usize {
+        let n = self.incoming.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..n), self.incoming.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        self.incoming.drain(..n);
+        // Idle connections hold no buffer.
+        if self.incoming.is_empty() {
+            self.incoming = Vec::new();
+        }
+        n
+    }
+
+    /// Learns from how a receive into `buffer` went.
+    fn note(&mut self, received: io::Result<usize>, buffer: &[u8]) -> io::Result<usize> {
+        match received {
             Ok(0) if self.reading_shut && borrow(self.fd).is_ok_and(|fd| !posix::peer_has_ended(fd)) => {
                 Err(io::ErrorKind::WouldBlock.into())
             }

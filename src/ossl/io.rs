@@ -61,6 +61,38 @@ impl Io<'_> {
         }
     }
 
+    /// Whether bytes are here that were received outside.
+    pub fn has_incoming(&self) -> bool {
+        match self {
+            Io::Stream(stream) => stream.has_incoming(),
+            Io::Datagram(_) => false,
+        }
+    }
+
+    /// Leaves receiving to the caller until `end_receiving`. False if that cannot be.
+    pub fn begin_receiving(self) -> bool {
+        match self {
+            Io::Stream(stream) => stream.begin_receiving(),
+            Io::Datagram(_) => false,
+        }
+    }
+
+    /// Whether somebody receives outside.
+    pub fn is_receiving(&self) -> bool {
+        match self {
+            Io::Stream(stream) => stream.is_receiving(),
+            Io::Datagram(_) => false,
+        }
+    }
+
+    /// Takes over what was received outside: so many of `bytes`, or why there are none.
+    pub fn end_receiving(self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Io::Stream(stream) => stream.end_receiving(received, bytes),
+            Io::Datagram(_) => received,
+        }
+    }
+
     /// A call of OpenSSL's begins.
     pub fn begin_call(self) {
         if let Io::Stream(stream) = self {

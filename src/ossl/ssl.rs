@@ -289,6 +289,12 @@ impl Ssl {
         self.call(|ssl| ssl.raw_read(buffer))
     }
 
+    /// Whether OpenSSL takes all that has arrived, or no more than the record that it is about to read.
+    pub fn set_read_ahead(&mut self, ahead: bool) {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_set_read_ahead(self.ptr(), c_int::from(ahead)) }
+    }
+
     fn raw_read(&mut self, buffer: &mut [u8]) -> (c_int, usize) {
         let mut n = 0;
         // SAFETY: `buffer` is writable for its length.
@@ -336,13 +342,13 @@ impl Ssl {
     }
 
     /// Whether bytes of the peer are here, decrypted or not.
-    fn has_pending(&self) -> bool {
+    fn has_pending(&mut self) -> bool {
         // SAFETY: the SSL is live.
-        unsafe { sys::SSL_has_pending(self.ptr()) != 0 }
+        unsafe { sys::SSL_has_pending(self.ptr()) != 0 || self.io().has_incoming() }
     }
 
     /// Whether a read may have its answer, good or bad, without the network.
-    pub fn may_have_answer(&self) -> bool {
+    pub fn may_have_answer(&mut self) -> bool {
         self.failed || self.untold.is_some() || self.received_close_notify() || self.has_pending()
     }
 

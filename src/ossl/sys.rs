@@ -166,6 +166,7 @@ unsafe extern "C" {
     pub fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;
     pub fn SSL_get_ex_data_X509_STORE_CTX_idx() -> c_int;
     pub fn SSL_get1_session(ssl: *mut SSL) -> *mut SSL_SESSION;
+    pub fn SSL_set_read_ahead(ssl: *mut SSL, yes: c_int);
     pub fn SSL_has_pending(ssl: *const SSL) -> c_int;
     pub fn SSL_peek_ex(ssl: *mut SSL, buf: *mut c_void, num: usize, read: *mut usize) -> c_int;
     pub fn SSL_read_ex(ssl: *mut SSL, buf: *mut c_void, num: usize, read: *mut usize) -> c_int;

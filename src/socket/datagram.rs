@@ -345,7 +345,7 @@ impl Tls {
     }
 
     /// How long the peer has been silent, if that is for longer than it may.
-    fn too_long_silence(&mut self) -> Option<Duration> {
+    pub(super) fn too_long_silence(&mut self) -> Option<Duration> {
         let idle = self.idle_limit()?;
         let silence = self.ssl.datagrams()?.heard().elapsed();
         (silence >= idle).then_some(silence)
