@@ -71,6 +71,9 @@ struct Tls {
 /// What a small read gives at most.
 const SMALL: usize = 4096;
 
+/// Room for bytes that nobody wants. Mostly there are none, or few: much room would only cost the processor's cache.
+const SCRATCH: usize = 1024;
+
 /// How long a socket whose reading half is shut down waits before it looks whether the peer has sent something that
 /// TLS itself needs.
 const BLIND_WAIT: Duration = Duration::from_millis(5);
@@ -870,9 +873,9 @@ impl Tls {
         if self.datagrams.is_some() && (self.failure.is_some() || !self.ssl.is_handshaken() || self.is_refused()) {
             return false;
         }
-        let mut scratch = [0u8; 16 * 1024];
+        let mut scratch = [0; SCRATCH];
         // Bounded, so that a peer that never stops cannot keep us in here; the deadline ends the rest.
-        for _ in 0..64 {
+        for _ in 0..1024 {
             if self.ssl.io().eof() || self.ssl.received_close_notify() || self.ssl.io().recv_errno() != 0 {
                 return false;
             }
