@@ -379,6 +379,114 @@ TEST(closing_a_server_wakes_all_its_accepting_threads)
     bgl_ssl_config_free(config);
 }
 
+/* How often a thread of this process has given up the processor of its own accord. */
+static long long switches_of(pid_t thread)
+{
+    char path[64], line[128];
+    long long count = -1;
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)thread);
+    FILE *status = fopen(path, "r");
+    if (!status)
+        skip_test("/proc/self/task");
+    while (fgets(line, sizeof line, status))
+        sscanf(line, "voluntary_ctxt_switches: %lld", &count);
+    fclose(status);
+    return count;
+}
+
+struct sleeper {
+    bgl_ssl_server_t *server;
+    pid_t id;
+    bool served;
+    int ready[2];
+};
+
+static void *accept_once(void *data)
+{
+    struct sleeper *it = data;
+    bgl_ssl_socket_t *socket = NULL;
+    it->id = gettid();
+    CHECK_INT(1, write(it->ready[1], "a", 1));
+    if (bgl_ssl_server_accept(it->server, 0, &socket) == BGL_SSL_OK) {
+        it->served = true;
+        serve_echo(socket, NULL);
+        finish(socket);
+    }
+    return NULL;
+}
+
+TEST(a_client_wakes_one_accepting_thread_and_leaves_the_others_asleep)
+{
+    enum { THREADS = 6 };
+    pthread_t threads[THREADS];
+    struct sleeper sleepers[THREADS];
+    long long before[THREADS], after[THREADS];
+    char byte;
+    int awake = 0;
+    bgl_ssl_config_t *config = server_config("good"), *client = client_config();
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 5, AF_INET));
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    for (int i = 0; i < THREADS; i++) {
+        sleepers[i] = (struct sleeper){.server = server};
+        CHECK_INT(0, pipe(sleepers[i].ready));
+        threads[i] = start_thread(accept_once, &sleepers[i]);
+        CHECK_INT(1, read(sleepers[i].ready[0], &byte, 1));
+    }
+    usleep(200000 * (useconds_t)slowness()); /* nothing tells from outside that all of them sleep */
+    for (int i = 0; i < THREADS; i++)
+        before[i] = switches_of(sleepers[i].id);
+    bgl_ssl_socket_t *socket = connect_to(client, bgl_ssl_server_port(server));
+    check_echo(socket, "there");
+    for (int i = 0; i < THREADS; i++)
+        after[i] = switches_of(sleepers[i].id);
+    finish(socket);
+    CHECK_OK(bgl_ssl_server_close(server));
+    for (int i = 0; i < THREADS; i++) {
+        join_thread(threads[i]);
+        awake += sleepers[i].served;
+        if (!sleepers[i].served)
+            CHECK_INT(before[i], after[i]);
+        close(sleepers[i].ready[0]);
+        close(sleepers[i].ready[1]);
+    }
+    CHECK_INT(1, awake);
+    bgl_ssl_server_free(server);
+    bgl_ssl_config_free(config);
+    bgl_ssl_config_free(client);
+}
+
+/* The one that has no limit is there first, and may well take a client that the other one has seen. */
+TEST(an_accept_keeps_its_limit_beside_one_that_has_none)
+{
+    enum { CLIENTS = 40 };
+    char byte;
+    bgl_ssl_config_t *config = server_config("good"), *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 50, AF_INET));
+    struct acceptor patient = {server, 0, 0, {-1, -1}};
+    CHECK_INT(0, pipe(patient.ready));
+    pthread_t thread = start_thread(accept_until_failure, &patient);
+    CHECK_INT(1, read(patient.ready[0], &byte, 1));
+    struct acceptor hasty = {server, 300 * MS, 0, {-1, -1}};
+    CHECK_INT(0, pipe(hasty.ready));
+    pthread_t other = start_thread(accept_until_failure, &hasty);
+    CHECK_INT(1, read(hasty.ready[0], &byte, 1));
+    for (int i = 0; i < CLIENTS; i++)
+        finish(connect_to(client, bgl_ssl_server_port(server)));
+    join_thread(other);
+    CHECK_INT(BGL_SSL_E_TIMEOUT, hasty.status);
+    CHECK_OK(bgl_ssl_server_close(server));
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, patient.status);
+    for (int i = 0; i < 2; i++) {
+        close(patient.ready[i]);
+        close(hasty.ready[i]);
+    }
+    bgl_ssl_server_free(server);
+    bgl_ssl_config_free(config);
+    bgl_ssl_config_free(client);
+}
+
 struct visitor {
     const bgl_ssl_config_t *config;
     int port;

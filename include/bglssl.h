@@ -1915,7 +1915,8 @@ size_t bgl_ssl_server_local_address(const bgl_ssl_server_t *server,
 
 /**
  * The server's descriptor, for poll(2) only: readable when a client waits; over datagrams (DTLS) also when accept has
- * something else to do, and so at times for nothing. It stays the library's, and is non-blocking.
+ * something else to do, and so at times for nothing. It stays the library's, which makes it non-blocking where an accept
+ * has a limit.
  *
  * Returns -1 once the server is closed, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *

@@ -206,7 +206,7 @@ pub fn connect_result(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// A socket that listens on `address`, non-blocking.
+/// A socket that listens on `address`.
 pub fn listen(address: &SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     let fd = new_socket(address, libc::SOCK_STREAM)?;
     set_socket_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
@@ -219,20 +219,24 @@ pub fn listen(address: &SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const storage).cast(), len) })?;
     // SAFETY: plain integers.
     check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })?;
+    set_nonblocking(fd.as_fd(), false)?;
     Ok(fd)
 }
 
-/// Takes a connection that waits on the listening socket; WouldBlock if there is none.
-pub fn accept(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+/// Takes a connection of the listening socket, and waits for one; WouldBlock if the socket is non-blocking, and there is
+/// none. Says who is at the other end, if that has an address of the internet.
+pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    // SAFETY: an all-zero sockaddr_storage is a valid value.
+    let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
     let accepted = retry(|| {
-        // SAFETY: NULL address and length: the peer's address is not asked for.
-        let fd = unsafe {
-            libc::accept4(fd.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC)
-        };
-        fd as libc::ssize_t
+        let mut len = mem::size_of_val(&storage) as libc::socklen_t;
+        let address = (&raw mut storage).cast();
+        // SAFETY: `storage` is writable for `len` bytes.
+        let accepted = unsafe { libc::accept4(fd.as_raw_fd(), address, &raw mut len, libc::SOCK_CLOEXEC) };
+        accepted as libc::ssize_t
     })?;
     // SAFETY: accept4 has just made this descriptor, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(accepted as RawFd) })
+    Ok((unsafe { OwnedFd::from_raw_fd(accepted as RawFd) }, from_sockaddr(&storage)))
 }
 
 fn new_socket(address: &SocketAddr, kind: libc::c_int) -> io::Result<OwnedFd> {

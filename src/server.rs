@@ -64,7 +64,7 @@ impl Server {
         let client = listen::accept(fd.as_fd(), deadline).map_err(|error| self.accept_failure(&error))?;
         match client {
             None => Ok(Step::WantRead),
-            Some(client) => Socket::accepted(&self.frozen, client).map(Step::Done),
+            Some((client, peer)) => Socket::accepted(&self.frozen, client, peer).map(Step::Done),
         }
     }
 

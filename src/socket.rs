@@ -21,7 +21,7 @@ use crate::{
 };
 use std::{
     ffi::{CStr, CString},
-    io,
+    fmt, io,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::{
@@ -121,6 +121,29 @@ struct Core {
     fd: Mutex<Option<Arc<OwnedFd>>>,
 }
 
+/// What to call the peer. Addresses are put into words only when a message needs them.
+enum Peer {
+    Named(String),
+    At(SocketAddr),
+    Unknown,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Named(name) => f.write_str(name),
+            Peer::At(address) => address.fmt(f),
+            Peer::Unknown => f.write_str("the peer"),
+        }
+    }
+}
+
+impl From<Option<SocketAddr>> for Peer {
+    fn from(address: Option<SocketAddr>) -> Peer {
+        address.map_or(Peer::Unknown, Peer::At)
+    }
+}
+
 /// A TLS socket.
 pub struct Socket {
     core: Arc<Core>,
@@ -132,8 +155,7 @@ pub struct Socket {
     read_closed: AtomicBool,
     nonblocking: AtomicBool,
     limits: LiveLimits,
-    /// The peer, for messages.
-    peer: String,
+    peer: Peer,
     hostname: Option<Hostname>,
     /// The SNI that a client sends.
     sent_name: Option<CString>,
@@ -164,7 +186,7 @@ impl Socket {
         let fd = connect::connect(host, port, family, deadline)?;
         // Worth having, but no reason to fail.
         let _ = posix::set_no_delay(fd.as_fd());
-        let socket = Socket::over(frozen, fd, Role::Client, Some(hostname), host_port(host, port))?;
+        let socket = Socket::over(frozen, fd, Role::Client, Some(hostname), Peer::Named(host_port(host, port)))?;
         if let Some(session) = session {
             socket.lock().ssl.resume(&session.session)?;
         }
@@ -179,7 +201,7 @@ impl Socket {
             (None, None) => None,
         };
         let (fd, peer) = duplicate(fd, frozen.medium())?;
-        let peer = host.map_or(peer, str::to_string);
+        let peer = host.map_or(peer, |host| Peer::Named(host.to_string()));
         Socket::over(frozen, fd, Role::Client, hostname, peer)?.start(Deadline::NEVER)
     }
 
@@ -190,12 +212,11 @@ impl Socket {
     }
 
     /// Begins TLS as the server on an accepted connection.
-    pub fn accepted(frozen: &Arc<Frozen>, fd: OwnedFd) -> Result<Socket> {
+    pub fn accepted(frozen: &Arc<Frozen>, fd: OwnedFd, peer: Option<SocketAddr>) -> Result<Socket> {
         let _ = posix::set_no_delay(fd.as_fd());
-        let peer = peer_text(&fd);
-        Socket::over(frozen, fd, Role::Server, None, peer.clone())
-            .map_err(|error| error.during(Phase::Handshake, format_args!("TLS handshake with {peer}")))?
-            .start(Deadline::NEVER)
+        let in_handshake =
+            |error: Error| error.during(Phase::Handshake, format_args!("TLS handshake with {}", Peer::from(peer)));
+        Socket::over(frozen, fd, Role::Server, None, peer.into()).map_err(in_handshake)?.start(Deadline::NEVER)
     }
 
     fn over(
@@ -203,7 +224,7 @@ impl Socket {
         fd: OwnedFd,
         role: Role,
         hostname: Option<Hostname>,
-        peer: String,
+        peer: Peer,
     ) -> Result<Socket> {
         let config = &frozen.config;
         if role == Role::Server && config.identity.is_none() {
@@ -926,7 +947,7 @@ fn expect(ssl: &mut Ssl, hostname: Option<&Hostname>) -> Result<()> {
     }
 }
 
-fn duplicate(fd: i32, medium: Medium) -> Result<(OwnedFd, String)> {
+fn duplicate(fd: i32, medium: Medium) -> Result<(OwnedFd, Peer)> {
     let copy = posix::duplicate_socket(fd, medium == Medium::Datagrams)
         // A socket that was never connected would look like one whose peer hung up.
         .and_then(|copy| posix::check_connected(copy.as_fd()).map(|()| copy))
@@ -937,13 +958,6 @@ fn duplicate(fd: i32, medium: Medium) -> Result<(OwnedFd, String)> {
             ),
             _ => Error::io(&error).context(format_args!("TLS cannot use descriptor {fd}")),
         })?;
-    let peer = peer_text(&copy);
+    let peer = posix::peer_address(copy.as_fd()).unwrap_or(None).into();
     Ok((copy, peer))
-}
-
-fn peer_text(fd: &OwnedFd) -> String {
-    match posix::peer_address(fd.as_fd()) {
-        Ok(Some(address)) => address.to_string(),
-        _ => "the peer".to_string(),
-    }
 }

@@ -52,8 +52,15 @@ fn any(family: Family) -> Vec<IpAddr> {
     }
 }
 
-/// Takes one client; None if none came in time.
-pub fn accept(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<OwnedFd>> {
+/// Takes one client, and says where it is; None if none came in time.
+///
+/// Who has all the time in the world waits in accept(2): of many threads that wait there the system wakes one for each
+/// client, and of those that wait in poll(2) it wakes all.
+pub fn accept(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<(OwnedFd, Option<SocketAddr>)>> {
+    if deadline != Deadline::NEVER {
+        // Another thread may take the client that poll(2) has seen.
+        posix::set_nonblocking(fd, true)?;
+    }
     loop {
         match posix::accept(fd) {
             Ok(client) => return Ok(Some(client)),

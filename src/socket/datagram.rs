@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Core, Life, LimitKind, Socket, Step, Tls, closed};
+use super::{Core, Life, LimitKind, Peer, Socket, Step, Tls, closed};
 
 /// How many sends and receives may fail in a row before a handshake gives up: a single refusal may be forged, or come
 /// from a server that is about to start.
@@ -159,7 +159,9 @@ impl Socket {
             let others = addresses.len() - tried - 1;
             let result = posix::connect_datagrams(address)
                 .map_err(|error| Error::io(&error).during(Phase::Connect, format_args!("connect to {peer}")))
-                .and_then(|fd| Socket::over(frozen, fd, Role::Client, Some(hostname.clone()), peer.clone()))
+                .and_then(|fd| {
+                    Socket::over(frozen, fd, Role::Client, Some(hostname.clone()), Peer::Named(peer.clone()))
+                })
                 .and_then(|socket| socket.begin_datagrams(session, others, deadline));
             match result {
                 Err(error) if others > 0 && matches!(error.code, Code::Io | Code::Timeout) => {
@@ -198,7 +200,7 @@ impl Socket {
         association: Association,
         hello: &[u8],
     ) -> Result<Option<Socket>> {
-        let socket = Socket::over(frozen, fd, Role::Server, None, peer.to_string())?;
+        let socket = Socket::over(frozen, fd, Role::Server, None, Peer::At(*peer))?;
         {
             let mut tls = socket.lock();
             if !tls.ssl.begin_with_hello(hello)? {
