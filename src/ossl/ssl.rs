@@ -106,7 +106,7 @@ pub struct Ssl {
     hooks: NonNull<Hooks>,
     role: Role,
     /// Whom the peer's certificate must be for, for messages.
-    expected: String,
+    expected: CString,
     /// OpenSSL forbids further calls after a fatal error.
     failed: bool,
     /// What went wrong while we looked for pending bytes: the next call tells.
@@ -167,7 +167,7 @@ impl Ssl {
             ffi::SSL_set_ex_data(ssl.as_ptr(), hooks_index(), hooks.as_ptr().cast())
         };
         // From here on Drop frees everything.
-        let this = Ssl { ssl, io, hooks, role, expected: String::new(), failed: false, untold: None };
+        let this = Ssl { ssl, io, hooks, role, expected: CString::default(), failed: false, untold: None };
         queue::check(stored, Code::NoMemory, "cannot attach to an SSL")?;
         if role == Role::Client {
             this.offer_alpn()?;
@@ -220,7 +220,7 @@ impl Ssl {
 
     /// Demands that the peer's certificate is for this DNS name.
     pub fn expect_name(&mut self, name: &CStr) -> Result<()> {
-        self.expected = name.to_string_lossy().into_owned();
+        self.expected = name.to_owned();
         queue::clear();
         // SAFETY: the SSL is live and lends its parameters; OpenSSL copies the NUL-terminated name.
         let done = unsafe {
@@ -233,7 +233,7 @@ impl Ssl {
 
     /// Demands that the peer's certificate is for this address.
     pub fn expect_ip(&mut self, ip: IpAddr) -> Result<()> {
-        self.expected = ip.to_string();
+        self.expected = CString::new(ip.to_string()).unwrap_or_default();
         queue::clear();
         let octets = match ip {
             IpAddr::V4(v4) => v4.octets().to_vec(),
@@ -464,9 +464,11 @@ impl Ssl {
                 "the peer's certificate is not among the accepted ones".to_string(),
                 sys::X509_V_ERR_CERT_REJECTED,
             ),
-            Refusal::Chain(reason) if is_wrong_name(reason) => {
-                (Code::Name, format!("the peer's certificate is not for \"{}\"", self.expected), reason)
-            }
+            Refusal::Chain(reason) if is_wrong_name(reason) => (
+                Code::Name,
+                format!("the peer's certificate is not for \"{}\"", self.expected.to_string_lossy()),
+                reason,
+            ),
             Refusal::Chain(reason) => {
                 (Code::Verify, format!("certificate verify failed: {}", x509::verify_text(reason)), reason)
             }
