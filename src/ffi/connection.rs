@@ -180,17 +180,16 @@ unsafe fn step<T>(
 ) -> Result<(Outcome, T)> {
     // SAFETY: the caller vouches for the handle; a further reference keeps it alive if a callback frees it.
     unsafe {
-        let held = handle::retain(connection)?;
-        let result = loop {
+        let reference = handle::hold(connection)?;
+        let held = reference.as_ptr();
+        loop {
             let result = handle::with(held, |door| body(&door.connection));
             deliver(held);
             let waits = matches!(result, Ok((Outcome::WantEvent, _)));
             if !waits || !handle::with(held, |door| door.connection.must_stop()).is_ok_and(|must_stop| !must_stop) {
-                break result;
+                return result;
             }
-        };
-        handle::release(held);
-        result
+        }
     }
 }
 

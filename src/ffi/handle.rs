@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
+    thread,
 };
 
 use super::guard;
@@ -101,6 +102,32 @@ pub unsafe fn release<H: Handle>(handle: *mut H) {
     });
 }
 
+/// A reference that is given back by itself.
+pub struct Held<H: Handle>(*mut H);
+
+impl<H: Handle> Held<H> {
+    /// The handle that is held.
+    pub fn as_ptr(&self) -> *mut H {
+        self.0
+    }
+}
+
+impl<H: Handle> Drop for Held<H> {
+    fn drop(&mut self) {
+        // SAFETY: `hold` has made this reference.
+        unsafe { release(self.0) }
+    }
+}
+
+/// Keeps what `share` gave alive for a while.
+///
+/// # Safety
+/// As for `retain`.
+pub unsafe fn hold<H: Handle>(handle: *const H) -> Result<Held<H>> {
+    // SAFETY: the caller vouches for it.
+    unsafe { retain(handle).map(Held) }
+}
+
 /// The value behind a handle.
 ///
 /// # Safety
@@ -122,6 +149,17 @@ pub unsafe fn borrow_optional<'a, H: Handle>(handle: *const H) -> Result<Option<
     unsafe { borrow(handle).map(Some) }
 }
 
+/// Poisons a handle when a panic takes the thread out of its use.
+struct Fuse<'a>(&'a AtomicBool);
+
+impl Drop for Fuse<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, SeqCst);
+        }
+    }
+}
+
 /// Runs `body` on the value behind a handle, and poisons the handle if it panics.
 ///
 /// # Safety
@@ -129,16 +167,8 @@ pub unsafe fn borrow_optional<'a, H: Handle>(handle: *const H) -> Result<Option<
 pub unsafe fn with<H: Handle, T>(handle: *const H, body: impl FnOnce(&H::Rust) -> Result<T>) -> Result<T> {
     // SAFETY: the caller vouches for it.
     let tagged = unsafe { tagged(handle)? };
-    let mut finished = false;
-    let result = guard::catch(|| {
-        let result = body(&tagged.value);
-        finished = true;
-        result
-    });
-    if !finished {
-        tagged.poisoned.store(true, SeqCst);
-    }
-    result
+    let _fuse = Fuse(&tagged.poisoned);
+    body(&tagged.value)
 }
 
 /// Whether this is a live handle of kind `H`.
