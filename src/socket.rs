@@ -801,11 +801,11 @@ impl Tls {
 
     /// Reads decrypted bytes of a stream.
     ///
-    /// Of a stream of small records it takes one at a time. To take all that has come is fewer system calls, but makes
-    /// the reader faster than its peer: then it sleeps once a record and has to be woken, and the peer's kernel sends
-    /// every record by itself, which halves the throughput (bench/README.md).
+    /// Of an answer it takes all that has come, and of what follows one record at a time. To take all is fewer system
+    /// calls, but makes the reader faster than its peer: then it sleeps once a record and has to be woken, and the peer's
+    /// kernel sends every record by itself, which can halve the throughput (bench/README.md).
     fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        self.ssl.set_read_ahead(self.answer_due || !self.little);
+        self.ssl.set_read_ahead(self.answer_due);
         self.ssl.read(buffer)
     }
 
