@@ -64,6 +64,8 @@ struct Tls {
     answer_due: bool,
     /// Whether the latest read gave little: then the next one probably does, too.
     little: bool,
+    /// How many reads in a row, with no write between them, found something there.
+    run: u32,
     /// What a connection over datagrams has beside that.
     datagrams: Option<datagram::State>,
 }
@@ -71,11 +73,14 @@ struct Tls {
 /// What a small read gives at most.
 const SMALL: usize = 4096;
 
+/// From how many reads in a row on OpenSSL keeps its buffer for the next one.
+const RUN: u32 = 2;
+
 /// Room for bytes that nobody wants. Mostly there are none, or few: much room would only cost the processor's cache.
 const SCRATCH: usize = 1024;
 
-/// How long a socket whose reading half is shut down waits before it looks whether the peer has sent something that
-/// TLS itself needs.
+/// How long to wait before looking anew, where the descriptor does not tell that the peer has sent something: its reading
+/// half is shut down, or another thread receives.
 const BLIND_WAIT: Duration = Duration::from_millis(5);
 
 /// How long a flooded reader lets the other threads have the lock. Just to let it go is not enough: they would have to
@@ -256,6 +261,7 @@ impl Socket {
             write_closed: false,
             answer_due: true,
             little: true,
+            run: 0,
             datagrams,
         };
         tls.set_up_datagrams(config)?;
@@ -415,6 +421,7 @@ impl Socket {
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
         self.drive(wait, |tls| {
             tls.answer_due = true;
+            tls.end_run();
             if self.medium() == Medium::Datagrams {
                 return tls.write_record(data, written);
             }
@@ -806,7 +813,19 @@ impl Tls {
     /// kernel sends every record by itself, which can halve the throughput (bench/README.md).
     fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
         self.ssl.set_read_ahead(self.answer_due);
-        self.ssl.read(buffer)
+        self.ssl.keep_buffers(self.run >= RUN);
+        let step = self.ssl.read(buffer);
+        match step {
+            Ok(Step::Done(_)) => self.run = self.run.saturating_add(1),
+            _ => self.end_run(),
+        }
+        step
+    }
+
+    /// Idle connections hold no buffers.
+    fn end_run(&mut self) {
+        self.run = 0;
+        self.ssl.keep_buffers(false);
     }
 
     /// Keeps a failure that ended the connection for later calls.

@@ -41,6 +41,8 @@ pub struct State {
     incoming: Vec<u8>,
     /// Whether somebody receives outside: what others received meanwhile would overtake that.
     receiving: bool,
+    /// Whether nothing is received, whatever there is.
+    silent: bool,
     /// The errno of the first recv that failed for good, or 0.
     recv_errno: i32,
     /// The errno of the first send that failed for good, or 0. OpenSSL is not told: what the peer has sent before is
@@ -65,6 +67,7 @@ impl State {
             sent: 0,
             incoming: Vec::new(),
             receiving: false,
+            silent: false,
             recv_errno: 0,
             send_errno: 0,
             eof: false,
@@ -115,6 +118,11 @@ impl State {
     /// Whether somebody receives outside.
     pub fn is_receiving(&self) -> bool {
         self.receiving
+    }
+
+    /// Whether nothing is received from now on, whatever there is.
+    pub fn set_silent(&mut self, silent: bool) {
+        self.silent = silent;
     }
 
     /// Takes over what was received outside: so many of `bytes`, or why there are none.
@@ -174,7 +182,7 @@ impl State {
         if self.has_incoming() {
             return Ok(self.take_incoming(buffer));
         }
-        if self.receiving {
+        if self.receiving || self.silent {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.recv_errno != 0 {

@@ -85,6 +85,13 @@ impl Io<'_> {
         }
     }
 
+    /// Whether nothing is received from now on, whatever there is.
+    pub fn set_silent(self, silent: bool) {
+        if let Io::Stream(stream) = self {
+            stream.set_silent(silent);
+        }
+    }
+
     /// Takes over what was received outside: so many of `bytes`, or why there are none.
     pub fn end_receiving(self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
         match self {

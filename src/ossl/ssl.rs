@@ -109,6 +109,8 @@ pub struct Ssl {
     expected: CString,
     /// OpenSSL forbids further calls after a fatal error.
     failed: bool,
+    /// Whether buffers are kept although they are empty.
+    keeps_buffers: bool,
     /// What went wrong while we looked for pending bytes: the next call tells.
     untold: Option<Error>,
 }
@@ -167,7 +169,16 @@ impl Ssl {
             ffi::SSL_set_ex_data(ssl.as_ptr(), hooks_index(), hooks.as_ptr().cast())
         };
         // From here on Drop frees everything.
-        let this = Ssl { ssl, io, hooks, role, expected: CString::default(), failed: false, untold: None };
+        let this = Ssl {
+            ssl,
+            io,
+            hooks,
+            role,
+            expected: CString::default(),
+            failed: false,
+            keeps_buffers: false,
+            untold: None,
+        };
         queue::check(stored, Code::NoMemory, "cannot attach to an SSL")?;
         if role == Role::Client {
             this.offer_alpn()?;
@@ -293,6 +304,31 @@ impl Ssl {
     pub fn set_read_ahead(&mut self, ahead: bool) {
         // SAFETY: the SSL is live.
         unsafe { sys::SSL_set_read_ahead(self.ptr(), c_int::from(ahead)) }
+    }
+
+    /// Whether OpenSSL keeps its buffers, of 17 kB each, when they are empty, rather than to ask for memory again with
+    /// the next record.
+    pub fn keep_buffers(&mut self, keep: bool) {
+        if self.keeps_buffers == keep {
+            return;
+        }
+        self.keeps_buffers = keep;
+        let command = if keep { sys::SSL_CTRL_CLEAR_MODE } else { sys::SSL_CTRL_MODE };
+        // SAFETY: the SSL is live.
+        unsafe { ffi::SSL_ctrl(self.ptr(), command, sys::SSL_MODE_RELEASE_BUFFERS, ptr::null_mut()) };
+        if !keep {
+            self.release_buffer();
+        }
+    }
+
+    /// Makes OpenSSL give its read buffer back, which it does when it finds nothing to read.
+    fn release_buffer(&mut self) {
+        if self.failed || self.received_close_notify() || self.has_pending() || self.io().is_exhausted() {
+            return;
+        }
+        self.io().set_silent(true);
+        self.look_ahead();
+        self.io().set_silent(false);
     }
 
     fn raw_read(&mut self, buffer: &mut [u8]) -> (c_int, usize) {

@@ -39,6 +39,7 @@ pub const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
 pub const DTLS_CTRL_HANDLE_TIMEOUT: c_int = 74;
 pub const SSL_OP_NO_COMPRESSION: u64 = 1 << 17;
 pub const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
+pub const SSL_CTRL_MODE: c_int = 33;
 pub const SSL_CTRL_CLEAR_MODE: c_int = 78;
 pub const SSL_CTRL_CHAIN: c_int = 88;
 pub const SSL_CTRL_CHAIN_CERT: c_int = 89;
