@@ -1,8 +1,8 @@
 //! TLS over a connected socket, of a stream or of datagrams: handshake, read, write, close. Any number of threads may
 //! use one.
 //!
-//! Waiting happens in one place, `wait`, and never under the lock on the TLS state, so one thread can read while
-//! another writes and a third closes.
+//! Waiting happens in two places, `wait` and `receive`, and never under the lock on the TLS state, so one thread can read
+//! while another writes and a third closes.
 
 use crate::{
     certificate::Certificate,
@@ -384,12 +384,12 @@ impl Socket {
         let Some(_turn) = self.reading.take(wait)? else { return Ok(Step::WantRead) };
         let mut looks_first = matches!(wait, Wait::No);
         self.drive(wait, |tls| {
-            if !std::mem::replace(&mut looks_first, true) && tls.expects_to_wait() {
-                return Ok(Step::WantRead);
-            }
             // The kernel's end of file is not the peer's, and must not reach OpenSSL.
             if self.read_closed.load(SeqCst) {
                 return Ok(Step::Eof);
+            }
+            if !std::mem::replace(&mut looks_first, true) && tls.expects_to_wait() {
+                return Ok(Step::WantRead);
             }
             let step = match self.medium() {
                 Medium::Stream => tls.read(buffer),
@@ -550,8 +550,9 @@ impl Socket {
         self.wait_or_timer(pause.want, deadline, pause.timer)
     }
 
-    /// Waits for the peer's next bytes, and takes them, which costs one system call instead of two. False where the
-    /// descriptor is not one to wait on.
+    /// Waits for the peer's next bytes, however long that takes, and receives them, which is one system call instead of
+    /// two. Ends also when the socket is closed, or its reading half shut down. False where the descriptor is not one to
+    /// wait on.
     fn receive(&self) -> bool {
         let mut bytes = [0; SMALL];
         let received = match self.fd() {
@@ -570,7 +571,7 @@ impl Socket {
         }
     }
 
-    /// The one place that waits for the network.
+    /// Waits for the descriptor to be ready, or until the deadline.
     fn wait(&self, mut want: Readiness, deadline: Deadline) -> Result<()> {
         let fd = self.fd().ok_or_else(closed)?;
         let mut until = deadline;
