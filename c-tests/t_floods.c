@@ -1,64 +1,13 @@
 /* Peers that send without end what is of no use to the reader: key updates of TLS 1.3, ten thousands at once. OpenSSL
  * reads on and on for as long as there is one more, so deadlines and other threads must not depend on its stopping. */
-#include <dlfcn.h>
 #include <stdatomic.h>
 
-#include "harness.h"
-
-/* Our own library never floods, so the peer is OpenSSL's, without its header: what is built in may be another version. */
-struct openssl {
-    void *(*TLS_server_method)(void);
-    void *(*SSL_CTX_new)(void *);
-    int (*SSL_CTX_use_certificate_chain_file)(void *, const char *);
-    int (*SSL_CTX_use_PrivateKey_file)(void *, const char *, int);
-    void (*SSL_CTX_free)(void *);
-    void *(*SSL_new)(void *);
-    void (*SSL_free)(void *);
-    int (*SSL_set_fd)(void *, int);
-    int (*SSL_accept)(void *);
-    void (*SSL_set0_wbio)(void *, void *);
-    int (*SSL_key_update)(void *, int);
-    int (*SSL_do_handshake)(void *);
-    void *(*BIO_s_mem)(void);
-    void *(*BIO_new)(void *);
-    long (*BIO_ctrl)(void *, int, long, void *);
-};
-
-enum { FILETYPE_PEM = 1, NOT_REQUESTED = 0, REQUESTED = 1, CTRL_INFO = 3 };
-
-static void load(struct openssl *it)
-{
-    static const char *const names[] = {"libssl.so.4", "libssl.so.3", "libssl.so.1.1"};
-    void *library = NULL;
-    for (size_t i = 0; i < COUNT(names) && !library; i++)
-        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        skip_test("the system's libssl");
-#define LOAD(name) *(void **)&it->name = dlsym(library, #name)
-    LOAD(TLS_server_method);
-    LOAD(SSL_CTX_new);
-    LOAD(SSL_CTX_use_certificate_chain_file);
-    LOAD(SSL_CTX_use_PrivateKey_file);
-    LOAD(SSL_CTX_free);
-    LOAD(SSL_new);
-    LOAD(SSL_free);
-    LOAD(SSL_set_fd);
-    LOAD(SSL_accept);
-    LOAD(SSL_set0_wbio);
-    LOAD(SSL_key_update);
-    LOAD(SSL_do_handshake);
-    LOAD(BIO_s_mem);
-    LOAD(BIO_new);
-    LOAD(BIO_ctrl);
-    if (!it->BIO_ctrl || !it->SSL_key_update)
-        skip_test("a libssl of 1.1.1 or later");
-}
+#include "openssl_peer.h"
 
 struct flood {
-    int fd;
+    struct openssl_peer peer;
     int updates;
     int kind;
-    struct openssl openssl;
     pthread_t thread;
     /* How many bytes there are, once they are there, and how many of them have been sent. */
     atomic_long total;
@@ -69,31 +18,22 @@ struct flood {
 static void *flood_peer(void *data)
 {
     struct flood *it = data;
-    struct openssl *o = &it->openssl;
-    void *ctx = o->SSL_CTX_new(o->TLS_server_method());
-    CHECK(ctx && o->SSL_CTX_use_certificate_chain_file(ctx, pki("good.pem")) == 1);
-    CHECK(o->SSL_CTX_use_PrivateKey_file(ctx, pki("good.key"), FILETYPE_PEM) == 1);
-    void *ssl = o->SSL_new(ctx);
-    CHECK(ssl && o->SSL_set_fd(ssl, it->fd) == 1);
-    CHECK_INT(1, o->SSL_accept(ssl));
-    void *bio = o->BIO_new(o->BIO_s_mem());
-    o->SSL_set0_wbio(ssl, bio);
-    for (int i = 0; i < it->updates; i++)
-        CHECK(o->SSL_key_update(ssl, it->kind) == 1 && o->SSL_do_handshake(ssl) == 1);
     char *bytes;
-    long left = o->BIO_ctrl(bio, CTRL_INFO, 0, &bytes);
+    openssl_accept(&it->peer);
+    for (int i = 0; i < it->updates; i++)
+        openssl_key_update(&it->peer, it->kind);
+    long left = openssl_kept(&it->peer, &bytes);
     CHECK(left > 0);
     it->total = left;
     while (left > 0) {
-        ssize_t n = send(it->fd, bytes, left < 4096 ? (size_t)left : 4096, MSG_NOSIGNAL);
+        ssize_t n = send(it->peer.fd, bytes, left < 4096 ? (size_t)left : 4096, MSG_NOSIGNAL);
         if (n <= 0)
             break; /* the test has seen enough */
         bytes += n;
         left -= n;
         it->sent += n;
     }
-    o->SSL_free(ssl);
-    o->SSL_CTX_free(ctx);
+    openssl_free(&it->peer);
     return NULL;
 }
 
@@ -101,8 +41,8 @@ static void *flood_peer(void *data)
 static bgl_ssl_socket_t *begin_flood(struct flood *it, int updates, int kind, int fds[2])
 {
     memset(it, 0, sizeof *it);
-    load(&it->openssl);
-    it->fd = fds[1];
+    load_openssl(&it->peer.openssl);
+    it->peer.fd = fds[1];
     it->updates = updates;
     it->kind = kind;
     it->thread = start_thread(flood_peer, it);
@@ -126,7 +66,7 @@ static void end_flood(struct flood *it, bgl_ssl_socket_t *client)
 {
     bgl_ssl_socket_free(client);
     join_thread(it->thread);
-    close(it->fd);
+    close(it->peer.fd);
 }
 
 TEST(a_flood_of_key_updates_does_not_move_the_read_deadline)
@@ -223,7 +163,7 @@ TEST(a_peer_that_asks_without_end_and_reads_nothing_is_not_listened_to_any_more)
     /* Once it reads again, it is listened to again. */
     long before = flood.sent;
     while (flood.sent < flood.total && flood.sent < before + 100000) {
-        while (recv(flood.fd, answers, sizeof answers, MSG_DONTWAIT) > 0)
+        while (recv(flood.peer.fd, answers, sizeof answers, MSG_DONTWAIT) > 0)
             continue;
         status = bgl_ssl_socket_read(client, &byte, 1, &n);
         CHECK(status == BGL_SSL_WANT_READ || status == BGL_SSL_WANT_WRITE);

@@ -195,6 +195,40 @@ TEST(close_wakes_a_reader_that_waits_without_a_deadline)
     free_ends(&ends);
 }
 
+/* The client is refused after its handshake is done, so far as it knows (TLS 1.3); which of its threads meets the end of
+ * the connection first is a matter of luck, and both are told why. */
+TEST(a_writer_is_told_the_alert_that_a_reader_beside_it_receives)
+{
+    for (int round = 0; round < 20; round++) {
+        int fds[2];
+        struct ends ends;
+        struct waiter reader, writer;
+        bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+        CHECK_OK(bgl_ssl_config_set_client_certificate(server, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED));
+        set_ca(server, "root.pem");
+        tcp_pair(fds);
+        make_ends_over(&ends, client, server, "localhost", fds);
+        CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
+        CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
+        open_waiter(&reader, ends.client);
+        open_waiter(&writer, ends.client);
+        pthread_t reading = start_thread(read_until_failure, &reader);
+        pthread_t writing = start_thread(write_until_failure, &writer);
+        CHECK_STATUS(BGL_SSL_E_VERIFY, bgl_ssl_socket_handshake(ends.server));
+        CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.server, 0));
+        bgl_ssl_socket_close(ends.server);
+        join_thread(reading);
+        join_thread(writing);
+        CHECK(reader.error.alert >= 0);
+        CHECK(writer.error.alert >= 0);
+        close_waiter(&reader);
+        close_waiter(&writer);
+        free_ends(&ends);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
+}
+
 static void *pass_bytes_but_no_end(void *data)
 {
     const int *from_to = data;

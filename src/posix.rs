@@ -184,7 +184,7 @@ fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
 /// Begins to connect. The connection is there, or has failed, when the descriptor becomes writable:
 /// see `connect_result`.
 pub fn start_connect(address: &SocketAddr) -> io::Result<OwnedFd> {
-    let fd = new_socket(address, libc::SOCK_STREAM)?;
+    let fd = new_socket(address, libc::SOCK_STREAM | libc::SOCK_NONBLOCK)?;
     let (storage, len) = to_sockaddr(address);
     // SAFETY: `storage` holds a socket address of `len` bytes.
     let result = unsafe { libc::connect(fd.as_raw_fd(), (&raw const storage).cast(), len) };
@@ -219,7 +219,6 @@ pub fn listen(address: &SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const storage).cast(), len) })?;
     // SAFETY: plain integers.
     check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })?;
-    set_nonblocking(fd.as_fd(), false)?;
     Ok(fd)
 }
 
@@ -241,7 +240,7 @@ pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
 
 fn new_socket(address: &SocketAddr, kind: libc::c_int) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let kind = kind | libc::SOCK_CLOEXEC;
     // SAFETY: plain integers.
     let fd = unsafe { libc::socket(family, kind, 0) };
     check(fd)?;

@@ -80,7 +80,7 @@ impl Server {
     pub fn close(&self) {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         match listener {
-            // On a listening socket this wakes poll(2); it cannot fail otherwise.
+            // On a listening socket this wakes accept(2) and poll(2); it cannot fail otherwise.
             Some(Listener::Stream(fd)) => drop(posix::shutdown(fd.as_fd(), true)),
             Some(Listener::Datagrams(server)) => server.close(),
             None => {}

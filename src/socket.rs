@@ -66,6 +66,8 @@ struct Tls {
     little: bool,
     /// How many reads in a row, with no write between them, found something there.
     run: u32,
+    /// Until when a write that has failed waits for the reader.
+    reader_due: Option<Deadline>,
     /// What a connection over datagrams has beside that.
     datagrams: Option<datagram::State>,
 }
@@ -76,6 +78,12 @@ const SMALL: usize = 4096;
 /// From how many reads in a row on OpenSSL keeps its buffer for the next one.
 const RUN: u32 = 2;
 
+/// How long a write that has failed waits for a thread that receives, and may be about to learn why.
+const READER_PATIENCE: Duration = Duration::from_millis(50);
+
+/// A read that has no more time than this looks before it waits.
+const HARDLY_ANY_TIME: Duration = Duration::from_millis(1);
+
 /// Room for bytes that nobody wants. Mostly there are none, or few: much room would only cost the processor's cache.
 const SCRATCH: usize = 1024;
 
@@ -83,7 +91,7 @@ const SCRATCH: usize = 1024;
 /// half is shut down, or another thread receives.
 const BLIND_WAIT: Duration = Duration::from_millis(5);
 
-/// How long a flooded reader lets the other threads have the lock. Just to let it go is not enough: they would have to
+/// How long the other threads get the lock from a reader that is flooded, say. Just to let it go is not enough: they would have to
 /// be faster than the next bytes.
 const RESPITE: Duration = Duration::from_millis(1);
 
@@ -94,8 +102,17 @@ struct Pause {
     want: Readiness,
     /// When the connection has something to do by itself.
     timer: Deadline,
-    /// Whether the peer has sent a great deal that was of no use.
-    flooded: bool,
+    /// Whether the other threads get the lock for a while first.
+    respite: bool,
+}
+
+/// Who waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiter {
+    /// The only thread that reads.
+    Reader,
+    /// Another: what it waits for may be read by the reader.
+    Other,
 }
 
 /// The limits that can change while the socket is in use, in microseconds; 0 is none.
@@ -262,6 +279,7 @@ impl Socket {
             answer_due: true,
             little: true,
             run: 0,
+            reader_due: None,
             datagrams,
         };
         tls.set_up_datagrams(config)?;
@@ -357,7 +375,7 @@ impl Socket {
                 step => Ok(step),
             }
         };
-        let step = self.drive(wait, handshake)?;
+        let step = self.drive(wait, Waiter::Reader, handshake)?;
         if step == Step::Done(()) {
             self.handshaken.store(true, SeqCst);
         }
@@ -383,12 +401,12 @@ impl Socket {
         let wait = self.waits(deadline);
         let Some(_turn) = self.reading.take(wait)? else { return Ok(Step::WantRead) };
         let mut looks_first = matches!(wait, Wait::No);
-        self.drive(wait, |tls| {
+        self.drive(wait, Waiter::Reader, |tls| {
             // The kernel's end of file is not the peer's, and must not reach OpenSSL.
             if self.read_closed.load(SeqCst) {
                 return Ok(Step::Eof);
             }
-            if !std::mem::replace(&mut looks_first, true) && tls.expects_to_wait() {
+            if !std::mem::replace(&mut looks_first, true) && tls.expects_to_wait(deadline) {
                 return Ok(Step::WantRead);
             }
             let step = match self.medium() {
@@ -419,7 +437,7 @@ impl Socket {
         let wait = self.waits(self.deadline(LimitKind::Write));
         let all = matches!(wait, Wait::Until(_));
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
-        self.drive(wait, |tls| {
+        self.drive(wait, Waiter::Other, |tls| {
             tls.answer_due = true;
             tls.end_run();
             if self.medium() == Medium::Datagrams {
@@ -466,7 +484,7 @@ impl Socket {
     fn do_shutdown(&self) -> Result<Step<()>> {
         let wait = self.waits(self.deadline(LimitKind::Write));
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
-        let step = self.drive(wait, |tls| {
+        let step = self.drive(wait, Waiter::Other, |tls| {
             tls.ssl.close_notify()?;
             tls.write_closed = true;
             Ok(if tls.flush()? { Step::Done(()) } else { Step::WantWrite })
@@ -508,7 +526,12 @@ impl Socket {
     }
 
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
-    fn drive<T>(&self, wait: Wait, mut step: impl FnMut(&mut Tls) -> Result<Step<T>>) -> Result<Step<T>> {
+    fn drive<T>(
+        &self,
+        wait: Wait,
+        waiter: Waiter,
+        mut step: impl FnMut(&mut Tls) -> Result<Step<T>>,
+    ) -> Result<Step<T>> {
         loop {
             let (pause, deadline) = {
                 let mut tls = self.lock();
@@ -526,7 +549,7 @@ impl Socket {
                     done => return Ok(done),
                 };
                 let Wait::Until(deadline) = wait else { return Ok(outcome) };
-                (tls.pause(want, deadline), deadline)
+                (tls.pause(want, waiter, deadline), deadline)
             };
             self.pause(&pause, deadline)?;
         }
@@ -537,7 +560,7 @@ impl Socket {
         if deadline.has_passed() {
             return Err(Error::timeout());
         }
-        if pause.flooded {
+        if pause.respite {
             thread::sleep(RESPITE);
         }
         self.sleep(pause, deadline)
@@ -793,18 +816,24 @@ impl Tls {
 
     /// Whether a read had better wait for the peer before it looks, which would cost a system call and OpenSSL's work
     /// for nothing: only where nothing else can be its answer.
-    fn expects_to_wait(&mut self) -> bool {
+    fn expects_to_wait(&mut self, deadline: Deadline) -> bool {
         self.answer_due
+            && deadline.remaining().is_none_or(|left| left > HARDLY_ANY_TIME)
             && !self.ssl.may_have_answer()
             && self.ssl.io().is_quiet()
             && self.too_long_silence().is_none()
     }
 
-    fn pause(&mut self, want: Readiness, deadline: Deadline) -> Pause {
+    fn pause(&mut self, want: Readiness, waiter: Waiter, deadline: Deadline) -> Pause {
         let flooded = self.ssl.io().is_exhausted();
+        let mut timer = self.timer();
+        if waiter == Waiter::Other && want.readable {
+            timer = timer.or_sooner(Deadline::after(Some(BLIND_WAIT)));
+            return Pause { receives: false, want, timer, respite: flooded || self.ssl.io().send_errno() != 0 };
+        }
         // What is received outside is copied once more, which is dear where it is much.
         let receives = want == Readiness::READ && deadline == Deadline::NEVER && self.little && !flooded;
-        Pause { receives: receives && self.ssl.io().begin_receiving(), want, timer: self.timer(), flooded }
+        Pause { receives: receives && self.ssl.io().begin_receiving(), want, timer, respite: flooded }
     }
 
     /// Reads decrypted bytes of a stream.
@@ -813,7 +842,8 @@ impl Tls {
     /// calls, but makes the reader faster than its peer: then it sleeps once a record and has to be woken, and the peer's
     /// kernel sends every record by itself, which can halve the throughput (bench/README.md).
     fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        self.ssl.set_read_ahead(self.answer_due);
+        // What OpenSSL has taken ahead it might not find again without: it does not count what came behind a key update.
+        self.ssl.set_read_ahead(self.answer_due || self.ssl.has_read_ahead());
         self.ssl.keep_buffers(self.run >= RUN);
         let step = self.ssl.read(buffer);
         match step {
@@ -855,9 +885,12 @@ impl Tls {
             return Err(Error::new(Code::State, "the writing half has been shut down"));
         }
         loop {
-            // Why the peer has gone says more than that it has.
-            if !self.flush().map_err(|error| self.ssl.peer_alert().unwrap_or(error))? {
-                return Ok(Step::WantWrite);
+            match self.flush() {
+                Ok(true) => {}
+                Ok(false) => return Ok(Step::WantWrite),
+                Err(_) if all && self.awaits_reader() => return Ok(Step::WantRead),
+                // Why the peer has gone says more than that it has.
+                Err(error) => return Err(self.ssl.peer_alert().unwrap_or(error)),
             }
             if self.taken > data.len().saturating_sub(*written) {
                 return Err(Error::argument("a write that returned WANT_WRITE was repeated with fewer bytes"));
@@ -877,6 +910,12 @@ impl Tls {
                 Step::Eof => return Err(Error::new(Code::State, "the connection has been closed")),
             }
         }
+    }
+
+    /// Whether a thread that receives may yet bring the peer's last words.
+    fn awaits_reader(&mut self) -> bool {
+        let patience = || Deadline::after(Some(READER_PATIENCE));
+        self.ssl.io().is_receiving() && !self.reader_due.get_or_insert_with(patience).has_passed()
     }
 
     fn close_step(&mut self, limit: Duration, handshaken: bool) -> Closing {

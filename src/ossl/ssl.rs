@@ -379,8 +379,13 @@ impl Ssl {
 
     /// Whether bytes of the peer are here, decrypted or not.
     fn has_pending(&mut self) -> bool {
+        self.has_read_ahead() || self.io().has_incoming()
+    }
+
+    /// Whether OpenSSL has taken more than it has given.
+    pub fn has_read_ahead(&self) -> bool {
         // SAFETY: the SSL is live.
-        unsafe { sys::SSL_has_pending(self.ptr()) != 0 || self.io().has_incoming() }
+        unsafe { sys::SSL_has_pending(self.ptr()) != 0 }
     }
 
     /// Whether a read may have its answer, good or bad, without the network.

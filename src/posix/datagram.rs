@@ -22,7 +22,7 @@ pub struct Received {
 
 /// A socket for datagrams to and from `peer` only.
 pub fn connect_datagrams(peer: &SocketAddr) -> io::Result<OwnedFd> {
-    let fd = new_socket(peer, libc::SOCK_DGRAM)?;
+    let fd = new_socket(peer, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK)?;
     discover_path_mtu(fd.as_fd(), peer)?;
     connect(fd.as_fd(), peer)?;
     Ok(fd)
@@ -33,7 +33,7 @@ pub fn connect_datagrams(peer: &SocketAddr) -> io::Result<OwnedFd> {
 /// SO_REUSEADDR lets it be bound beside the sockets of its own peers and of a closed server's, and is off again
 /// afterwards, so that no second listener takes its datagrams away.
 pub fn listen_datagrams(address: &SocketAddr) -> io::Result<OwnedFd> {
-    let fd = new_socket(address, libc::SOCK_DGRAM)?;
+    let fd = new_socket(address, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK)?;
     match address {
         SocketAddr::V4(_) => set_socket_option(fd.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
         SocketAddr::V6(_) => {
@@ -51,7 +51,7 @@ pub fn listen_datagrams(address: &SocketAddr) -> io::Result<OwnedFd> {
 /// A socket for datagrams between `local` and `peer` only, beside the one that listens on the same port: the kernel
 /// gives it what comes from that peer. One caller at a time for each listener.
 pub fn connect_beside(listener: BorrowedFd<'_>, local: &SocketAddr, peer: &SocketAddr) -> io::Result<OwnedFd> {
-    let fd = new_socket(local, libc::SOCK_DGRAM)?;
+    let fd = new_socket(local, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK)?;
     discover_path_mtu(fd.as_fd(), peer)?;
     share_port(fd.as_fd(), true)?;
     share_port(listener, true)?;
