@@ -405,6 +405,13 @@ TEST(a_missing_file_is_an_io_error_with_errno)
     CHECK_INT(ENOENT, last_error().sys_errno);
 }
 
+TEST(an_empty_file_name_is_that_of_no_file)
+{
+    CHECK_REFUSED(BGL_SSL_E_IO, bgl_ssl_load_certificate(""));
+    CHECK_INT(ENOENT, last_error().sys_errno);
+    CHECK_MESSAGE("empty");
+}
+
 /* ---- references and equality ---- */
 
 TEST(retained_certificate_needs_both_frees)

@@ -26,6 +26,10 @@
                (lambda () (read-pem-file (pki "no such file"))))))
       (check-equal "proc" (condition-proc e) 'read-pem-file)))
 
+(define-case "an empty file name is a file-not-found error"
+   (for-each (lambda (read) (check-raises "reading" &io-file-not-found-error (lambda () (read ""))))
+      (list read-certificate read-private-key read-pem-file)))
+
 (define-case "a file without a certificate is an ssl error that names the file"
    (let ((e (check-raises "reading" &io-ssl-error
                (lambda () (read-certificate (pki "words.pem"))))))

@@ -6,6 +6,7 @@ use crate::{
 };
 use std::{
     ffi::{CStr, CString, OsStr, c_char, c_int, c_void},
+    io,
     os::unix::ffi::OsStrExt,
     path::Path,
 };
@@ -69,7 +70,9 @@ pub unsafe fn path<'a>(path: *const c_char) -> Result<&'a Path> {
     // SAFETY: the caller vouches for it.
     let bytes = unsafe { c_text(path, "file name")?.to_bytes() };
     if bytes.is_empty() {
-        return Err(Error::argument("the file name is empty"));
+        // As open(2) has it.
+        let no_such_file = io::Error::from_raw_os_error(libc::ENOENT);
+        return Err(Error::io(&no_such_file).context("the file name is empty"));
     }
     Ok(Path::new(OsStr::from_bytes(bytes)))
 }
