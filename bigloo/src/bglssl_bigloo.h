@@ -28,7 +28,7 @@
 #define BGLSSL_CONDITION_UNKNOWN_HOST 3
 #define BGLSSL_CONDITION_FILE_NOT_FOUND 4
 #define BGLSSL_CONDITION_ARGUMENT 5
-#define BGLSSL_CONDITION_CLOSED 6
+#define BGLSSL_CONDITION_SIGPIPE 6
 
 /* How a connection is switched to TLS; the numbers are known to client.scm. */
 #define BGLSSL_ROLE_CLIENT 0

@@ -8,7 +8,8 @@
       (macro $tls-condition-connection::int "BGLSSL_CONDITION_CONNECTION")
       (macro $tls-condition-unknown-host::int "BGLSSL_CONDITION_UNKNOWN_HOST")
       (macro $tls-condition-file-not-found::int "BGLSSL_CONDITION_FILE_NOT_FOUND")
-      (macro $tls-condition-argument::int "BGLSSL_CONDITION_ARGUMENT"))
+      (macro $tls-condition-argument::int "BGLSSL_CONDITION_ARGUMENT")
+      (macro $tls-condition-sigpipe::int "BGLSSL_CONDITION_SIGPIPE"))
    (export
       ;; code: one of the negative BGL_SSL_E_ numbers of bglssl.h
       ;; reason: OpenSSL's words, "" where it had none
@@ -32,6 +33,8 @@
        (instantiate::&io-unknown-host-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-file-not-found)
        (instantiate::&io-file-not-found-error (proc proc) (msg message) (obj where)))
+      ((=fx kind $tls-condition-sigpipe)
+       (instantiate::&io-sigpipe-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-argument)
        (instantiate::&error (proc proc) (msg message) (obj where)))
       (else

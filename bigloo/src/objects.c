@@ -168,13 +168,14 @@ static int condition_of_errno(int number) {
     case ECONNRESET:
     case ECONNREFUSED:
     case ECONNABORTED:
-    case EPIPE:
     case ENOTCONN:
     case ENETDOWN:
     case ENETUNREACH:
     case EHOSTDOWN:
     case EHOSTUNREACH:
       return BGLSSL_CONDITION_CONNECTION;
+    case EPIPE:
+      return BGLSSL_CONDITION_SIGPIPE;
     case ETIMEDOUT:
       return BGLSSL_CONDITION_TIMEOUT;
     case ENOENT:
