@@ -76,7 +76,7 @@
           (outbuf (get-port-buffer proc (if (given? buffer) buffer outbuf) *default-buffer-size*))
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
-                     timeout handshake-timeout #f))
+                     (or timeout 0) handshake-timeout #f))
           (handle ($tls-connect ($tls-unbox config) host port family)))
       ($tls-box-release! config)
       (if ($tls-null? handle)
