@@ -91,8 +91,8 @@ const SCRATCH: usize = 1024;
 /// half is shut down, or another thread receives.
 const BLIND_WAIT: Duration = Duration::from_millis(5);
 
-/// How long the other threads get the lock from a reader that is flooded, say. Just to let it go is not enough: they would have to
-/// be faster than the next bytes.
+/// How long a flooded reader, say, lets the other threads have the lock. Just to let it go is not enough: they would
+/// have to be faster than the next bytes.
 const RESPITE: Duration = Duration::from_millis(1);
 
 /// What a step that cannot go on waits for.
