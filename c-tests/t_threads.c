@@ -229,6 +229,38 @@ TEST(a_writer_is_told_the_alert_that_a_reader_beside_it_receives)
     }
 }
 
+/* The reader hears nothing of it, so the writer has to find out by itself; with a limit and without. */
+TEST(a_write_that_fails_beside_a_reader_counts_nothing_and_is_no_timeout)
+{
+    static const int64_t limits[] = {0, 20 * MS, 10 * SECOND};
+    for (size_t i = 0; i < COUNT(limits); i++) {
+        struct ends ends;
+        struct waiter reader;
+        size_t n;
+        let_meet(&ends, client_config(), server_config("good"));
+        CHECK(exchange_bytes(&ends));
+        CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
+        CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
+        open_waiter(&reader, ends.client);
+        pthread_t thread = start_thread(read_until_failure, &reader);
+        send_bytes(ends.server, "x", 1);
+        await_calls(&reader, 1);
+        usleep(50000); /* nothing tells from outside when a reader has begun to wait */
+        CHECK_INT(0, shutdown(bgl_ssl_socket_fd(ends.server), SHUT_RD));
+        CHECK_OK(bgl_ssl_socket_set_write_timeout(ends.client, limits[i]));
+        for (int again = 0; again < 2; again++) {
+            CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_write(ends.client, "lost", 4, &n));
+            CHECK_INT(EPIPE, last_error().sys_errno);
+            CHECK_INT(0, (long long)n);
+        }
+        CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 0));
+        bgl_ssl_socket_close(ends.client);
+        join_thread(thread);
+        close_waiter(&reader);
+        free_ends(&ends);
+    }
+}
+
 static void *pass_bytes_but_no_end(void *data)
 {
     const int *from_to = data;

@@ -410,7 +410,7 @@ impl Socket {
                 return Ok(Step::WantRead);
             }
             let step = match self.medium() {
-                Medium::Stream => tls.read(buffer),
+                Medium::Stream => tls.read(buffer, matches!(wait, Wait::Until(_))),
                 Medium::Datagrams => tls.read_record(buffer),
             };
             if let Ok(Step::Done(n)) = step {
@@ -434,7 +434,8 @@ impl Socket {
     }
 
     fn do_write(&self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
-        let wait = self.waits(self.deadline(LimitKind::Write));
+        let deadline = self.deadline(LimitKind::Write);
+        let wait = self.waits(deadline);
         let all = matches!(wait, Wait::Until(_));
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
         self.drive(wait, Waiter::Other, |tls| {
@@ -443,7 +444,7 @@ impl Socket {
             if self.medium() == Medium::Datagrams {
                 return tls.write_record(data, written);
             }
-            let step = tls.write(data, written, all)?;
+            let step = tls.write(data, written, all, deadline)?;
             if all {
                 // What was taken will go out, whatever this call reports.
                 *written += std::mem::take(&mut tls.taken);
@@ -464,11 +465,15 @@ impl Socket {
         {
             return 0;
         }
-        match (turn, self.medium()) {
+        let pending = match (turn, self.medium()) {
             (Ok(Some(_)), Medium::Stream) => tls.ssl.pending(),
             (Ok(Some(_)), Medium::Datagrams) => tls.ssl.pending_record(),
             _ => tls.ssl.decrypted(),
+        };
+        if pending == 0 {
+            tls.end_run();
         }
+        pending
     }
 
     /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.
@@ -841,10 +846,13 @@ impl Tls {
     /// Of an answer it takes all that has come, and of what follows one record at a time. To take all is fewer system
     /// calls, but makes the reader faster than its peer: then it sleeps once a record and has to be woken, and the peer's
     /// kernel sends every record by itself, which can halve the throughput (bench/README.md).
-    fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+    ///
+    /// In a run of reads that block OpenSSL keeps its buffer: the run ends with one that waits. An event loop may well
+    /// end without.
+    fn read(&mut self, buffer: &mut [u8], blocks: bool) -> Result<Step<usize>> {
         // What OpenSSL has taken ahead it might not find again without: it does not count what came behind a key update.
         self.ssl.set_read_ahead(self.answer_due || self.ssl.has_read_ahead());
-        self.ssl.keep_buffers(self.run >= RUN);
+        self.ssl.keep_buffers(blocks && self.run >= RUN);
         let step = self.ssl.read(buffer);
         match step {
             Ok(Step::Done(_)) => self.run = self.run.saturating_add(1),
@@ -880,7 +888,7 @@ impl Tls {
     /// Writes record after record until the kernel takes no more; or one record if not `all`, because whoever is told
     /// of a part may well go on with something else than the rest. Counts what the kernel has in `written`; what is
     /// still on its way is in `taken`.
-    fn write(&mut self, data: &[u8], written: &mut usize, all: bool) -> Result<Step<()>> {
+    fn write(&mut self, data: &[u8], written: &mut usize, all: bool, deadline: Deadline) -> Result<Step<()>> {
         if self.write_closed {
             return Err(Error::new(Code::State, "the writing half has been shut down"));
         }
@@ -888,7 +896,11 @@ impl Tls {
             match self.flush() {
                 Ok(true) => {}
                 Ok(false) => return Ok(Step::WantWrite),
-                Err(_) if all && self.awaits_reader() => return Ok(Step::WantRead),
+                Err(_) if all && self.awaits_reader(deadline) => {
+                    // Nobody will have it.
+                    self.taken = 0;
+                    return Ok(Step::WantRead);
+                }
                 // Why the peer has gone says more than that it has.
                 Err(error) => return Err(self.ssl.peer_alert().unwrap_or(error)),
             }
@@ -912,10 +924,12 @@ impl Tls {
         }
     }
 
-    /// Whether a thread that receives may yet bring the peer's last words.
-    fn awaits_reader(&mut self) -> bool {
+    /// Whether a thread that receives may yet bring the peer's last words, well before the deadline.
+    fn awaits_reader(&mut self, deadline: Deadline) -> bool {
         let patience = || Deadline::after(Some(READER_PATIENCE));
-        self.ssl.io().is_receiving() && !self.reader_due.get_or_insert_with(patience).has_passed()
+        self.ssl.io().is_receiving()
+            && deadline.remaining().is_none_or(|left| left > READER_PATIENCE)
+            && !self.reader_due.get_or_insert_with(patience).has_passed()
     }
 
     fn close_step(&mut self, limit: Duration, handshaken: bool) -> Closing {
