@@ -728,10 +728,15 @@ void let_meet_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_conf
     step_handshakes(ends);
     CHECK_OK(ends->client_status);
     CHECK_OK(ends->server_status);
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));
+    let_block(ends);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
+}
+
+void let_block(const struct ends *ends)
+{
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));
 }
 
 void free_ends(struct ends *ends)

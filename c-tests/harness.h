@@ -185,6 +185,8 @@ void let_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *ser
 void try_to_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
 /* let_meet, but over TCP, and both ends block from then on. */
 void let_meet_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
+/* Both ends block from now on. */
+void let_block(const struct ends *ends);
 void free_ends(struct ends *ends);
 
 /* ---- a server in a thread ---- */

@@ -209,8 +209,7 @@ TEST(fault_1_close_flushes_what_a_write_took)
     while (sent < MEGABYTE && bgl_ssl_socket_write(ends.client, data + sent, MEGABYTE - sent, &n) == BGL_SSL_OK)
         sent += n;
     CHECK(sent < MEGABYTE);
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
+    let_block(&ends);
     void *both[] = {ends.server, &harvest};
     pthread_t thread = start_thread(gather_in_thread, both);
     CHECK_OK(bgl_ssl_socket_close(ends.client));
@@ -494,8 +493,7 @@ TEST(closing_in_the_middle_of_a_handshake_does_not_wait_for_it)
     bgl_ssl_config_t *server = server_config("good");
     make_ends(&ends, client, server, "localhost");
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(ends.client));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
+    let_block(&ends);
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 200 * MS));
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.server, 200 * MS));
     check_bounded_close(ends.client, 200 * MS);

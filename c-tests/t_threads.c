@@ -208,8 +208,7 @@ TEST(a_writer_is_told_the_alert_that_a_reader_beside_it_receives)
         set_ca(server, "root.pem");
         tcp_pair(fds);
         make_ends_over(&ends, client, server, "localhost", fds);
-        CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
-        CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
+        let_block(&ends);
         open_waiter(&reader, ends.client);
         open_waiter(&writer, ends.client);
         pthread_t reading = start_thread(read_until_failure, &reader);
@@ -239,8 +238,7 @@ TEST(a_write_that_fails_beside_a_reader_counts_nothing_and_is_no_timeout)
         size_t n;
         let_meet(&ends, client_config(), server_config("good"));
         CHECK(exchange_bytes(&ends));
-        CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
-        CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
+        let_block(&ends);
         open_waiter(&reader, ends.client);
         pthread_t thread = start_thread(read_until_failure, &reader);
         send_bytes(ends.server, "x", 1);
@@ -294,8 +292,7 @@ TEST(close_hears_the_peers_goodbye_although_another_thread_reads)
     fds[0] = left[0];
     fds[1] = right[1];
     make_ends_over(&ends, client, server, "localhost", fds);
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
+    let_block(&ends);
     open_waiter(&reader, ends.client);
     pthread_t thread = start_thread(read_until_failure, &reader);
     send_bytes(ends.server, "x", 1);
@@ -400,46 +397,59 @@ struct acceptor {
     bgl_ssl_server_t *server;
     int64_t timeout;
     bgl_ssl_status_t status;
+    pid_t id;
+    int served;
     int ready[2];
+    pthread_t thread;
 };
 
 static void *accept_until_failure(void *data)
 {
     struct acceptor *it = data;
+    it->id = gettid();
     CHECK_INT(1, write(it->ready[1], "a", 1));
     for (;;) {
         bgl_ssl_socket_t *socket = NULL;
         it->status = bgl_ssl_server_accept(it->server, it->timeout, &socket);
         if (it->status != BGL_SSL_OK)
             return NULL;
+        it->served++;
         serve_echo(socket, NULL);
         bgl_ssl_socket_close(socket);
         bgl_ssl_socket_free(socket);
     }
 }
 
+/* A thread that accepts, and is about to wait or waits. */
+static void start_acceptor(struct acceptor *it, bgl_ssl_server_t *server, int64_t timeout)
+{
+    char byte;
+    *it = (struct acceptor){.server = server, .timeout = timeout};
+    CHECK_INT(0, pipe(it->ready));
+    it->thread = start_thread(accept_until_failure, it);
+    CHECK_INT(1, read(it->ready[0], &byte, 1));
+}
+
+static void check_acceptor_ends(struct acceptor *it, bgl_ssl_status_t expected)
+{
+    join_thread(it->thread);
+    CHECK_INT(expected, it->status);
+    close(it->ready[0]);
+    close(it->ready[1]);
+}
+
 TEST(closing_a_server_wakes_all_its_accepting_threads)
 {
     enum { THREADS = 3 };
-    pthread_t threads[THREADS];
     struct acceptor acceptors[THREADS];
-    char byte;
     bgl_ssl_config_t *config = server_config("good");
     bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 5, AF_INET));
-    for (int i = 0; i < THREADS; i++) {
-        acceptors[i] = (struct acceptor){server, i == 0 ? 0 : 20 * SECOND, 0, {-1, -1}};
-        CHECK_INT(0, pipe(acceptors[i].ready));
-        threads[i] = start_thread(accept_until_failure, &acceptors[i]);
-        CHECK_INT(1, read(acceptors[i].ready[0], &byte, 1));
-    }
+    for (int i = 0; i < THREADS; i++)
+        start_acceptor(&acceptors[i], server, i == 0 ? 0 : 20 * SECOND);
     CHECK_OK(bgl_ssl_server_close(server));
     CHECK_OK(bgl_ssl_server_close(server));
-    for (int i = 0; i < THREADS; i++) {
-        join_thread(threads[i]);
-        CHECK_INT(BGL_SSL_E_STATE, acceptors[i].status);
-        close(acceptors[i].ready[0]);
-        close(acceptors[i].ready[1]);
-    }
+    for (int i = 0; i < THREADS; i++)
+        check_acceptor_ends(&acceptors[i], BGL_SSL_E_STATE);
     CHECK_INT(-1, bgl_ssl_server_fd(server));
     bgl_ssl_server_free(server);
     bgl_ssl_config_free(config);
@@ -460,60 +470,31 @@ static long long switches_of(pid_t thread)
     return count;
 }
 
-struct sleeper {
-    bgl_ssl_server_t *server;
-    pid_t id;
-    bool served;
-    int ready[2];
-};
-
-static void *accept_once(void *data)
-{
-    struct sleeper *it = data;
-    bgl_ssl_socket_t *socket = NULL;
-    it->id = gettid();
-    CHECK_INT(1, write(it->ready[1], "a", 1));
-    if (bgl_ssl_server_accept(it->server, 0, &socket) == BGL_SSL_OK) {
-        it->served = true;
-        serve_echo(socket, NULL);
-        finish(socket);
-    }
-    return NULL;
-}
-
 TEST(a_client_wakes_one_accepting_thread_and_leaves_the_others_asleep)
 {
     enum { THREADS = 6 };
-    pthread_t threads[THREADS];
-    struct sleeper sleepers[THREADS];
+    struct acceptor acceptors[THREADS];
     long long before[THREADS], after[THREADS];
-    char byte;
     int awake = 0;
     bgl_ssl_config_t *config = server_config("good"), *client = client_config();
     bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 5, AF_INET));
     CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    for (int i = 0; i < THREADS; i++) {
-        sleepers[i] = (struct sleeper){.server = server};
-        CHECK_INT(0, pipe(sleepers[i].ready));
-        threads[i] = start_thread(accept_once, &sleepers[i]);
-        CHECK_INT(1, read(sleepers[i].ready[0], &byte, 1));
-    }
+    for (int i = 0; i < THREADS; i++)
+        start_acceptor(&acceptors[i], server, 0);
     usleep(200000 * (useconds_t)slowness()); /* nothing tells from outside that all of them sleep */
     for (int i = 0; i < THREADS; i++)
-        before[i] = switches_of(sleepers[i].id);
+        before[i] = switches_of(acceptors[i].id);
     bgl_ssl_socket_t *socket = connect_to(client, bgl_ssl_server_port(server));
     check_echo(socket, "there");
     for (int i = 0; i < THREADS; i++)
-        after[i] = switches_of(sleepers[i].id);
+        after[i] = switches_of(acceptors[i].id);
     finish(socket);
     CHECK_OK(bgl_ssl_server_close(server));
     for (int i = 0; i < THREADS; i++) {
-        join_thread(threads[i]);
-        awake += sleepers[i].served;
-        if (!sleepers[i].served)
+        check_acceptor_ends(&acceptors[i], BGL_SSL_E_STATE);
+        awake += acceptors[i].served;
+        if (acceptors[i].served == 0)
             CHECK_INT(before[i], after[i]);
-        close(sleepers[i].ready[0]);
-        close(sleepers[i].ready[1]);
     }
     CHECK_INT(1, awake);
     bgl_ssl_server_free(server);
@@ -525,29 +506,17 @@ TEST(a_client_wakes_one_accepting_thread_and_leaves_the_others_asleep)
 TEST(an_accept_keeps_its_limit_beside_one_that_has_none)
 {
     enum { CLIENTS = 40 };
-    char byte;
     bgl_ssl_config_t *config = server_config("good"), *client = client_config();
     CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
     bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 50, AF_INET));
-    struct acceptor patient = {server, 0, 0, {-1, -1}};
-    CHECK_INT(0, pipe(patient.ready));
-    pthread_t thread = start_thread(accept_until_failure, &patient);
-    CHECK_INT(1, read(patient.ready[0], &byte, 1));
-    struct acceptor hasty = {server, 300 * MS, 0, {-1, -1}};
-    CHECK_INT(0, pipe(hasty.ready));
-    pthread_t other = start_thread(accept_until_failure, &hasty);
-    CHECK_INT(1, read(hasty.ready[0], &byte, 1));
+    struct acceptor patient, hasty;
+    start_acceptor(&patient, server, 0);
+    start_acceptor(&hasty, server, 300 * MS);
     for (int i = 0; i < CLIENTS; i++)
         finish(connect_to(client, bgl_ssl_server_port(server)));
-    join_thread(other);
-    CHECK_INT(BGL_SSL_E_TIMEOUT, hasty.status);
+    check_acceptor_ends(&hasty, BGL_SSL_E_TIMEOUT);
     CHECK_OK(bgl_ssl_server_close(server));
-    join_thread(thread);
-    CHECK_INT(BGL_SSL_E_STATE, patient.status);
-    for (int i = 0; i < 2; i++) {
-        close(patient.ready[i]);
-        close(hasty.ready[i]);
-    }
+    check_acceptor_ends(&patient, BGL_SSL_E_STATE);
     bgl_ssl_server_free(server);
     bgl_ssl_config_free(config);
     bgl_ssl_config_free(client);
@@ -584,27 +553,20 @@ static void run_at_once(size_t count, void *(*run)(void *), void *data)
 TEST(many_threads_share_one_config_and_one_server)
 {
     enum { VISITORS = 8, ACCEPTORS = 4 };
-    pthread_t accepting[ACCEPTORS];
     struct acceptor acceptors[ACCEPTORS];
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *config = server_config("good");
     bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 64, AF_INET));
     struct visitor visitor = {client, bgl_ssl_server_port(server), memory_is_watched() ? 3 : 25};
-    int ready[2];
-    CHECK_INT(0, pipe(ready));
-    for (int i = 0; i < ACCEPTORS; i++) {
-        acceptors[i] = (struct acceptor){server, 0, 0, {ready[0], ready[1]}};
-        accepting[i] = start_thread(accept_until_failure, &acceptors[i]);
-    }
+    for (int i = 0; i < ACCEPTORS; i++)
+        start_acceptor(&acceptors[i], server, 0);
     run_at_once(VISITORS, visit, &visitor);
     CHECK_OK(bgl_ssl_server_close(server));
     for (int i = 0; i < ACCEPTORS; i++)
-        join_thread(accepting[i]);
+        check_acceptor_ends(&acceptors[i], BGL_SSL_E_STATE);
     bgl_ssl_server_free(server);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(config);
-    close(ready[0]);
-    close(ready[1]);
 }
 
 static void *connect_to_silence(void *data)

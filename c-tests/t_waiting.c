@@ -135,8 +135,7 @@ static void *read_a_byte(void *data)
 static void blocking_ends(struct ends *ends)
 {
     let_meet(ends, client_config(), server_config("good"));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));
+    let_block(ends);
 }
 
 TEST(a_non_blocking_read_does_not_wait_for_one_that_blocks)
@@ -203,8 +202,7 @@ TEST(pending_takes_no_bytes_from_under_a_reader)
     fds[0] = left[0];
     fds[1] = right[1];
     make_ends_over(&ends, client, server, "localhost", fds);
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
+    let_block(&ends);
     pthread_t shaking = start_thread(shake_hands, ends.server);
     shake_hands(ends.client);
     join_thread(shaking);

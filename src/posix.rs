@@ -142,24 +142,21 @@ pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
 
 /// Receives without waiting. 0 is the end of the stream.
 pub fn recv(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
-    retry(|| {
-        // SAFETY: `data` is writable for `data.len()` bytes.
-        unsafe { libc::recv(fd.as_raw_fd(), data.as_mut_ptr().cast(), data.len(), libc::MSG_DONTWAIT) }
-    })
+    recv_with(fd, data, libc::MSG_DONTWAIT)
 }
 
 /// Receives once something has come, however long that takes. WouldBlock where the descriptor is non-blocking, or has a
 /// time limit of its own.
 pub fn recv_waiting(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
-    retry(|| {
-        // SAFETY: `data` is writable for `data.len()` bytes.
-        unsafe { libc::recv(fd.as_raw_fd(), data.as_mut_ptr().cast(), data.len(), 0) }
-    })
+    recv_with(fd, data, 0)
 }
 
 /// The beginning of what `recv` would receive, which stays there.
 pub fn peek(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    recv_with(fd, data, libc::MSG_DONTWAIT | libc::MSG_PEEK)
+}
+
+fn recv_with(fd: BorrowedFd<'_>, data: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
     retry(|| {
         // SAFETY: `data` is writable for `data.len()` bytes.
         unsafe { libc::recv(fd.as_raw_fd(), data.as_mut_ptr().cast(), data.len(), flags) }

@@ -568,10 +568,6 @@ impl Socket {
         if pause.respite {
             thread::sleep(RESPITE);
         }
-        self.sleep(pause, deadline)
-    }
-
-    fn sleep(&self, pause: &Pause, deadline: Deadline) -> Result<()> {
         if pause.receives && self.receive() {
             return Ok(());
         }
@@ -606,7 +602,7 @@ impl Socket {
         // The kernel calls such a socket readable always: look again every now and then.
         if want.readable && self.read_closed.load(SeqCst) {
             want.readable = false;
-            until = deadline.or_sooner(Deadline::after(Some(BLIND_WAIT)));
+            until = look_again(deadline);
         }
         let ready = posix::poll_one(fd.as_fd(), want, until.0).map_err(|error| Error::io(&error))?;
         if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }
@@ -629,8 +625,7 @@ impl Socket {
                 match tls.close_step(close_limit, self.handshaken.load(SeqCst)) {
                     Closing::Wait(want, deadline) if !deadline.has_passed() => {
                         // What the peer sends goes to the reader that waits for it.
-                        let look = if tls.ssl.io().is_receiving() { Some(BLIND_WAIT) } else { None };
-                        (want, deadline.or_sooner(Deadline::after(look)))
+                        (want, if tls.ssl.io().is_receiving() { look_again(deadline) } else { deadline })
                     }
                     Closing::Fin => {
                         drop(tls);
@@ -830,15 +825,13 @@ impl Tls {
     }
 
     fn pause(&mut self, want: Readiness, waiter: Waiter, deadline: Deadline) -> Pause {
-        let flooded = self.ssl.io().is_exhausted();
-        let mut timer = self.timer();
-        if waiter == Waiter::Other && want.readable {
-            timer = timer.or_sooner(Deadline::after(Some(BLIND_WAIT)));
-            return Pause { receives: false, want, timer, respite: flooded || self.ssl.io().send_errno() != 0 };
-        }
+        let beside = waiter == Waiter::Other && want.readable;
+        let respite = self.ssl.io().is_exhausted() || (beside && self.ssl.io().send_errno() != 0);
+        let timer = if beside { look_again(self.timer()) } else { self.timer() };
         // What is received outside is copied once more, which is dear where it is much.
-        let receives = want == Readiness::READ && deadline == Deadline::NEVER && self.little && !flooded;
-        Pause { receives: receives && self.ssl.io().begin_receiving(), want, timer, respite: flooded }
+        let may_receive =
+            !beside && !respite && want == Readiness::READ && deadline == Deadline::NEVER && self.little;
+        Pause { receives: may_receive && self.ssl.io().begin_receiving(), want, timer, respite }
     }
 
     /// Reads decrypted bytes of a stream.
@@ -991,6 +984,11 @@ impl Tls {
         }
         true
     }
+}
+
+/// The deadline of a wait that the descriptor may not end.
+fn look_again(deadline: Deadline) -> Deadline {
+    deadline.or_sooner(Deadline::after(Some(BLIND_WAIT)))
 }
 
 fn closed() -> Error {

@@ -198,3 +198,30 @@ unsafe fn tagged<'a, H: Handle>(handle: *const H) -> Result<&'a Tagged<H::Rust>>
     }
     Ok(tagged)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Opaque;
+
+    impl Handle for Opaque {
+        type Rust = ();
+        const TAG: u64 = 1;
+        const NOUN: &'static str = "test";
+    }
+
+    #[test]
+    fn a_panic_poisons_the_handle_and_a_failure_does_not() {
+        let handle = give::<Opaque>(());
+        // SAFETY: the handle is live until it is freed.
+        unsafe {
+            assert!(with(handle, |()| Err::<(), _>(Error::argument("planted"))).is_err());
+            assert!(with(handle, |()| Ok(())).is_ok());
+            let panicked = guard::catch(|| with(handle, |()| -> Result<()> { panic!("planted") }));
+            assert_eq!(panicked.map_err(|error| error.code), Err(Code::Internal));
+            assert_eq!(with(handle, |()| Ok(())).map_err(|error| error.code), Err(Code::State));
+            free(handle);
+        }
+    }
+}
