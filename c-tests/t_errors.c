@@ -184,7 +184,7 @@ static const struct protocol protocols[] = {
     {"sslv2", BGLSSL_SSLV2},     {"sslv3", BGLSSL_SSLV3},     {"sslv23", BGLSSL_SSLV23},   {"ssl", BGLSSL_SSLV23},
     {"tls", BGLSSL_TLSV1},       {"tlsv1", BGLSSL_TLSV1},     {"tlsv1_1", BGLSSL_TLSV1_1}, {"tlsv1_2", BGLSSL_TLSV1_2},
     {"tlsv1_3", BGLSSL_TLSV1_3}, {"dtls", BGLSSL_DTLSV1},     {"dtlsv1", BGLSSL_DTLSV1},   {"TLSv1_2", BGLSSL_TLSV1_2},
-    {"SSLv23", BGLSSL_SSLV23},   {"DTLS", BGLSSL_DTLSV1},
+    {"SSLv23", BGLSSL_SSLV23},   {"DTLS", BGLSSL_DTLSV1},     {"tlsv1_0", BGLSSL_TLSV1_0},
 };
 
 TEST_TABLE(protocol_number_of, protocols)
@@ -203,6 +203,7 @@ TEST(protocol_numbers_are_the_foreign_ones)
     CHECK_INT(6, BGLSSL_TLSV1_1);
     CHECK_INT(7, BGLSSL_TLSV1_2);
     CHECK_INT(8, BGLSSL_TLSV1_3);
+    CHECK_INT(9, BGLSSL_TLSV1_0);
 }
 
 TEST(unknown_protocol_names_give_zero_and_an_error)
@@ -219,13 +220,13 @@ TEST(unknown_protocol_names_give_zero_and_an_error)
 
 TEST(protocol_names_lead_back_to_their_numbers)
 {
-    for (int number = 1; number <= 8; number++) {
+    for (int number = 1; number <= 9; number++) {
         const char *name = bgl_ssl_protocol_name(number);
         CHECK(name != NULL);
         CHECK_INT(number, bgl_ssl_protocol_number(name));
     }
     CHECK(bgl_ssl_protocol_name(0) == NULL);
-    CHECK(bgl_ssl_protocol_name(9) == NULL);
+    CHECK(bgl_ssl_protocol_name(10) == NULL);
     CHECK(bgl_ssl_protocol_name(-1) == NULL);
     CHECK(bgl_ssl_protocol_name(INT32_MAX) == NULL);
 }

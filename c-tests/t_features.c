@@ -13,11 +13,12 @@ struct pinned {
 };
 
 static const struct pinned pins[] = {
-    {"tls_1_0", BGLSSL_TLSV1, "TLSv1"},
+    {"tls_1_0", BGLSSL_TLSV1_0, "TLSv1"},
     {"tls_1_1", BGLSSL_TLSV1_1, "TLSv1.1"},
     {"tls_1_2", BGLSSL_TLSV1_2, "TLSv1.2"},
     {"tls_1_3", BGLSSL_TLSV1_3, "TLSv1.3"},
     {"the_highest", BGLSSL_SSLV23, "TLSv1.3"},
+    {"the_highest_by_its_other_name", BGLSSL_TLSV1, "TLSv1.3"},
 };
 
 static void pinned_ends(struct ends *ends, const struct pinned *it, const char *certificate_name)
@@ -54,13 +55,46 @@ struct meeting {
     int server;
 };
 
+/* What programs mean by "tls", and what Bigloo's own library does: any version. */
+static const struct meeting agreements[] = {
+    {"server_1_2", BGLSSL_TLSV1, BGLSSL_TLSV1_2},
+    {"server_1_3", BGLSSL_TLSV1, BGLSSL_TLSV1_3},
+    {"server_any", BGLSSL_TLSV1, BGLSSL_SSLV23},
+    {"as_server_client_1_2", BGLSSL_TLSV1_2, BGLSSL_TLSV1},
+    {"as_server_client_1_3", BGLSSL_TLSV1_3, BGLSSL_TLSV1},
+};
+
+TEST_TABLE(tlsv1_meets_any_version, agreements)
+{
+    const struct meeting *it = row;
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_protocol(client, it->client));
+    CHECK_OK(bgl_ssl_config_set_protocol(server, it->server));
+    let_meet(&ends, client, server);
+    CHECK(exchange_bytes(&ends));
+    free_ends(&ends);
+}
+
+TEST(tlsv1_is_no_bound_since_it_means_any_version)
+{
+    bgl_ssl_config_t *config = client_config();
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_min_protocol(config, BGLSSL_TLSV1));
+    CHECK_MESSAGE("tlsv1_0");
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_max_protocol(config, BGLSSL_TLSV1));
+    CHECK_OK(bgl_ssl_config_set_min_protocol(config, BGLSSL_TLSV1_0));
+    bgl_ssl_config_free(config);
+}
+
 static const struct meeting disagreements[] = {
     {"client_1_3_server_1_2", BGLSSL_TLSV1_3, BGLSSL_TLSV1_2},
     {"client_1_2_server_1_3", BGLSSL_TLSV1_2, BGLSSL_TLSV1_3},
-    {"client_1_3_server_1_0", BGLSSL_TLSV1_3, BGLSSL_TLSV1},
+    {"client_1_3_server_1_0", BGLSSL_TLSV1_3, BGLSSL_TLSV1_0},
     {"client_1_1_server_1_2", BGLSSL_TLSV1_1, BGLSSL_TLSV1_2},
-    {"client_1_0_server_any", BGLSSL_TLSV1, BGLSSL_SSLV23},
+    {"client_1_0_server_any", BGLSSL_TLSV1_0, BGLSSL_SSLV23},
     {"client_any_server_1_1", BGLSSL_SSLV23, BGLSSL_TLSV1_1},
+    {"client_tls_server_1_1", BGLSSL_TLSV1, BGLSSL_TLSV1_1},
 };
 
 /* A version that is asked for is never silently another one. The defaults leave 1.0 and 1.1 out. */

@@ -176,8 +176,8 @@ struct pinned {
 };
 
 static const struct pinned pins[] = {
-    {"sslv23", BGLSSL_SSLV23, "TLSv1.3"},  {"tlsv1", BGLSSL_TLSV1, "TLSv1"},       {"tlsv1_1", BGLSSL_TLSV1_1, "TLSv1.1"},
-    {"tlsv1_2", BGLSSL_TLSV1_2, "TLSv1.2"}, {"tlsv1_3", BGLSSL_TLSV1_3, "TLSv1.3"},
+    {"sslv23", BGLSSL_SSLV23, "TLSv1.3"},  {"tlsv1", BGLSSL_TLSV1, "TLSv1.3"},     {"tlsv1_1", BGLSSL_TLSV1_1, "TLSv1.1"},
+    {"tlsv1_2", BGLSSL_TLSV1_2, "TLSv1.2"}, {"tlsv1_3", BGLSSL_TLSV1_3, "TLSv1.3"}, {"tlsv1_0", BGLSSL_TLSV1_0, "TLSv1"},
 };
 
 TEST_TABLE(short_forms_speak, pins)

@@ -83,7 +83,8 @@
 #define BGLSSL_SSLV23 3
 
 /**
- * TLS 1.0 and nothing else. OpenSSL's security level becomes 0 for it, as nothing would work otherwise.
+ * The same as BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing else
+ * is BGLSSL_TLSV1_0.
  */
 #define BGLSSL_TLSV1 4
 
@@ -106,6 +107,11 @@
  * TLS 1.3 and nothing else.
  */
 #define BGLSSL_TLSV1_3 8
+
+/**
+ * TLS 1.0 and nothing else. OpenSSL's security level becomes 0 for it, as nothing would work otherwise.
+ */
+#define BGLSSL_TLSV1_0 9
 
 /**
  * PEM if there is a "-----BEGIN " in it, else DER.
@@ -602,8 +608,8 @@ const char *bgl_ssl_version(void);
 const char *bgl_ssl_library_version(void);
 
 /**
- * The number of a protocol's name, letter case ignored: sslv2, sslv3, sslv23 (or ssl), tls (or tlsv1), tlsv1_1,
- * tlsv1_2, tlsv1_3, dtls (or dtlsv1).
+ * The number of a protocol's name, letter case ignored: sslv2, sslv3, sslv23 (or ssl), tls (or tlsv1), tlsv1_0,
+ * tlsv1_1, tlsv1_2, tlsv1_3, dtls (or dtlsv1).
  *
  * Returns a BGLSSL_... number, or 0 for any other name (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
@@ -1163,7 +1169,7 @@ bgl_ssl_status_t bgl_ssl_config_set_protocol(bgl_ssl_config_t *config,
 /**
  * Sets the lowest TLS version to speak.
  *
- * protocol: BGLSSL_TLSV1, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. OpenSSL 3 speaks TLS 1.0 and 1.1 only at
+ * protocol: BGLSSL_TLSV1_0, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. OpenSSL 3 speaks TLS 1.0 and 1.1 only at
  * security level 0: add "@SECLEVEL=0" to the cipher list if they are wanted beside newer versions.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
@@ -1176,7 +1182,7 @@ bgl_ssl_status_t bgl_ssl_config_set_min_protocol(bgl_ssl_config_t *config,
 /**
  * Sets the highest TLS version to speak.
  *
- * protocol: BGLSSL_TLSV1, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. Default: what OpenSSL has.
+ * protocol: BGLSSL_TLSV1_0, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. Default: what OpenSSL has.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *

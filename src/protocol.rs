@@ -15,8 +15,8 @@ pub enum Protocol {
     Sslv3 = 2,
     /// The highest version that both sides have.
     Sslv23 = 3,
-    /// TLS 1.0.
-    Tlsv1 = 4,
+    /// The same as `Sslv23`. Programs for Bigloo's own library mean any version of TLS by `tls` and `tlsv1`.
+    Tls = 4,
     /// DTLS, over datagrams.
     Dtlsv1 = 5,
     /// TLS 1.1.
@@ -25,20 +25,23 @@ pub enum Protocol {
     Tlsv1_2 = 7,
     /// TLS 1.3.
     Tlsv1_3 = 8,
+    /// TLS 1.0.
+    Tlsv1_0 = 9,
 }
 
 use Protocol::*;
 
 /// Every name that stands for a protocol, the main one of each first.
-const NAMES: [(&CStr, Protocol); 11] = [
+const NAMES: [(&CStr, Protocol); 12] = [
     (c"sslv2", Sslv2),
     (c"sslv3", Sslv3),
     (c"sslv23", Sslv23),
     (c"ssl", Sslv23),
-    (c"tls", Tlsv1),
-    (c"tlsv1", Tlsv1),
+    (c"tls", Tls),
+    (c"tlsv1", Tls),
     (c"dtls", Dtlsv1),
     (c"dtlsv1", Dtlsv1),
+    (c"tlsv1_0", Tlsv1_0),
     (c"tlsv1_1", Tlsv1_1),
     (c"tlsv1_2", Tlsv1_2),
     (c"tlsv1_3", Tlsv1_3),
@@ -80,11 +83,11 @@ impl Protocol {
     fn version(self) -> Option<c_int> {
         match self {
             Sslv3 => Some(sys::SSL3_VERSION),
-            Tlsv1 => Some(sys::TLS1_VERSION),
+            Tlsv1_0 => Some(sys::TLS1_VERSION),
             Tlsv1_1 => Some(sys::TLS1_1_VERSION),
             Tlsv1_2 => Some(sys::TLS1_2_VERSION),
             Tlsv1_3 => Some(sys::TLS1_3_VERSION),
-            Sslv2 | Sslv23 | Dtlsv1 => None,
+            Sslv2 | Sslv23 | Tls | Dtlsv1 => None,
         }
     }
 
@@ -124,7 +127,7 @@ impl Versions {
         let own = match self.protocol {
             Sslv2 => return Err(self.unsupported()),
             // RFC 8996 deprecates TLS 1.0 and 1.1: they are spoken where they are asked for by name.
-            Sslv23 => Bounds { min: sys::TLS1_2_VERSION, max: 0 },
+            Sslv23 | Tls => Bounds { min: sys::TLS1_2_VERSION, max: 0 },
             Dtlsv1 => Bounds { min: sys::DTLS1_2_VERSION, max: 0 },
             other => {
                 let version = other.version().unwrap_or(0);
@@ -143,7 +146,7 @@ impl Versions {
 
     /// Whether no version was asked for.
     pub fn is_default(&self) -> bool {
-        self.protocol == Sslv23 && self.min.is_none()
+        matches!(self.protocol, Sslv23 | Tls) && self.min.is_none()
     }
 
     /// Whether only versions are left that OpenSSL refuses above security level 0, for their SHA-1 and MD5.

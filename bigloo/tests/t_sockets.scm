@@ -36,7 +36,19 @@
       '(sslv23 ssl SSLv23 tlsv1_2 TLSv1_2 tlsv1_3 TLSV1_3)
       '(#f #f #f "TLSv1.2" "TLSv1.2" "TLSv1.3" "TLSv1.3")))
 
-(define-case "tlsv1 and tlsv1_1 are spoken, or refused with a reason"
+(define-case "tls and tlsv1 mean any version, as with Bigloo's own"
+   (for-each
+      (lambda (client server name)
+         (with-connection (list :protocol server) (list :protocol client) echo-lines
+            (lambda (c)
+               (check-equal "echo" (ask c "x") "x")
+               (check-equal "protocol" (ssl-socket-protocol c) name)
+               (socket-close c))))
+      '(tls tlsv1 TLS tlsv1_2 tlsv1_3)
+      '(tlsv1_2 tlsv1_3 sslv23 tls tlsv1)
+      '("TLSv1.2" "TLSv1.3" "TLSv1.3" "TLSv1.2" "TLSv1.3")))
+
+(define-case "tlsv1_0 and tlsv1_1 are spoken, or refused with a reason"
    (for-each
       (lambda (protocol name)
          (let ((e (raised
@@ -47,7 +59,7 @@
                               (check-equal "protocol" (ssl-socket-protocol c) name)
                               (socket-close c)))))))
             (check "fine, or an io-error" (or (not e) (isa? e &io-error)))))
-      '(tlsv1 TLS tlsv1_1) '("TLSv1" "TLSv1" "TLSv1.1")))
+      '(tlsv1_0 TLSv1_0 tlsv1_1) '("TLSv1" "TLSv1" "TLSv1.1")))
 
 (define-case "tlsv1_3 accepts no older version"
    (let* ((server (test-server :protocol 'tlsv1_2))

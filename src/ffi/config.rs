@@ -137,7 +137,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_protocol(
 
 /// Sets the lowest TLS version to speak.
 ///
-/// protocol: BGLSSL_TLSV1, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. OpenSSL 3 speaks TLS 1.0 and 1.1 only at
+/// protocol: BGLSSL_TLSV1_0, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. OpenSSL 3 speaks TLS 1.0 and 1.1 only at
 /// security level 0: add "@SECLEVEL=0" to the cipher list if they are wanted beside newer versions.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_min_protocol(
 
 /// Sets the highest TLS version to speak.
 ///
-/// protocol: BGLSSL_TLSV1, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. Default: what OpenSSL has.
+/// protocol: BGLSSL_TLSV1_0, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. Default: what OpenSSL has.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -178,7 +178,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_protocol(
 
 fn version(number: i32) -> Result<Protocol> {
     match Protocol::from_number(number)? {
-        version @ (Protocol::Tlsv1 | Protocol::Tlsv1_1 | Protocol::Tlsv1_2 | Protocol::Tlsv1_3) => Ok(version),
+        version @ (Protocol::Tlsv1_0 | Protocol::Tlsv1_1 | Protocol::Tlsv1_2 | Protocol::Tlsv1_3) => Ok(version),
+        Protocol::Tls => Err(Error::argument("tls (or tlsv1) means any version: TLS 1.0 is tlsv1_0")),
         other => Err(Error::argument(format!("{} is no version that can bound others", other.name()))),
     }
 }
