@@ -1,0 +1,108 @@
+//! Runs steps on the TLS state, and waits between them, outside the lock.
+
+use crate::{
+    error::{Code, Error, Result},
+    net::deadline::Deadline,
+    ossl::ssl::Medium,
+    posix::{self, Readiness},
+    turn::Wait,
+};
+use std::{io, os::fd::AsFd, sync::atomic::Ordering::SeqCst, thread, time::Duration};
+
+use super::{
+    Socket, Step, closed,
+    state::{Pause, SMALL, Tls, Waiter},
+};
+
+/// How long to wait before looking anew, where the descriptor does not tell that the peer has sent something: its reading
+/// half is shut down, or another thread receives.
+pub(super) const BLIND_WAIT: Duration = Duration::from_millis(5);
+
+/// How long a flooded reader, say, lets the other threads have the lock. Just to let it go is not enough: they would
+/// have to be faster than the next bytes.
+pub(super) const RESPITE: Duration = Duration::from_millis(1);
+
+impl Socket {
+    /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
+    pub(super) fn drive<T>(
+        &self,
+        wait: Wait,
+        waiter: Waiter,
+        mut step: impl FnMut(&mut Tls) -> Result<Step<T>>,
+    ) -> Result<Step<T>> {
+        loop {
+            let (pause, deadline) = {
+                let mut tls = self.lock();
+                tls.check_usable()?;
+                let outcome = match self.medium() {
+                    Medium::Stream => step(&mut tls),
+                    Medium::Datagrams => self.step_datagrams(&mut tls, &mut step),
+                };
+                let outcome = outcome.map_err(|error| tls.fail(error))?;
+                // Reading may have left something to send: a key update, an alert.
+                let flushed = tls.flush().unwrap_or(true);
+                let want = match outcome {
+                    Step::WantRead => Readiness { writable: !flushed, ..Readiness::READ },
+                    Step::WantWrite => Readiness::WRITE,
+                    done => return Ok(done),
+                };
+                let Wait::Until(deadline) = wait else { return Ok(outcome) };
+                (tls.pause(want, waiter, deadline), deadline)
+            };
+            self.pause(&pause, deadline)?;
+        }
+    }
+
+    pub(super) fn pause(&self, pause: &Pause, deadline: Deadline) -> Result<()> {
+        // The peer may well send without end what is of no use.
+        if deadline.has_passed() {
+            return Err(Error::timeout());
+        }
+        if pause.respite {
+            thread::sleep(RESPITE);
+        }
+        if pause.receives && self.receive() {
+            return Ok(());
+        }
+        self.wait_or_timer(pause.want, deadline, pause.timer)
+    }
+
+    /// Waits for the peer's next bytes, however long that takes, and receives them, which is one system call instead of
+    /// two. Ends also when the socket is closed, or its reading half shut down. False where the descriptor is not one to
+    /// wait on.
+    pub(super) fn receive(&self) -> bool {
+        let mut bytes = [0; SMALL];
+        let received = match self.fd() {
+            Some(fd) => posix::recv_waiting(fd.as_fd(), &mut bytes),
+            None => Err(posix::bad_descriptor()),
+        };
+        let received = self.lock().ssl.io().end_receiving(received, &bytes);
+        !received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits, and no longer than until the connection has something to do by itself.
+    pub(super) fn wait_or_timer(&self, want: Readiness, deadline: Deadline, timer: Deadline) -> Result<()> {
+        match self.wait(want, deadline.or_sooner(timer)) {
+            Err(error) if error.code == Code::Timeout && !deadline.has_passed() => Ok(()),
+            waited => waited,
+        }
+    }
+
+    /// Waits for the descriptor to be ready, or until the deadline.
+    pub(super) fn wait(&self, mut want: Readiness, deadline: Deadline) -> Result<()> {
+        let fd = self.fd().ok_or_else(closed)?;
+        let mut until = deadline;
+        // The kernel calls such a socket readable always: look again every now and then.
+        if want.readable && self.read_closed.load(SeqCst) {
+            want.readable = false;
+            until = look_again(deadline);
+        }
+        let ready = posix::poll_one(fd.as_fd(), want, until.0).map_err(|error| Error::io(&error))?;
+        if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }
+    }
+}
+
+/// The deadline of a wait that the descriptor may not end.
+pub(super) fn look_again(deadline: Deadline) -> Deadline {
+    deadline.or_sooner(Deadline::after(Some(BLIND_WAIT)))
+}

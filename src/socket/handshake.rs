@@ -1,0 +1,62 @@
+//! Completing the handshake.
+
+use crate::{
+    error::{Code, Error, Phase, Result},
+    net::deadline::Deadline,
+};
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::{
+    LimitKind, Socket, Step, closed,
+    state::{Life, Tls, Waiter},
+};
+
+impl Socket {
+    /// Completes the handshake, if it is not complete.
+    pub fn handshake(&self) -> Result<Step<()>> {
+        let open = if self.lock().life == Life::Open { Ok(()) } else { Err(closed()) };
+        open.map_err(|error| self.in_handshake(error))?;
+        self.handshake_first()
+    }
+
+    /// The same, for what comes after it, which finds out by itself whether the socket is closed.
+    pub(super) fn handshake_first(&self) -> Result<Step<()>> {
+        if self.handshaken.load(SeqCst) {
+            return Ok(Step::Done(()));
+        }
+        self.handshake_until(self.deadline(LimitKind::Handshake))
+    }
+
+    pub(super) fn in_handshake(&self, error: Error) -> Error {
+        error.during(Phase::Handshake, format_args!("TLS handshake with {}", self.peer))
+    }
+
+    pub(super) fn handshake_until(&self, deadline: Deadline) -> Result<Step<()>> {
+        if self.handshaken.load(SeqCst) {
+            return Ok(Step::Done(()));
+        }
+        self.do_handshake(deadline).map_err(|error| self.in_handshake(error))
+    }
+
+    pub(super) fn do_handshake(&self, deadline: Deadline) -> Result<Step<()>> {
+        let wait = self.waits(deadline);
+        // Somebody else is at it and will get on: to wait for a message could be in vain.
+        let Some(_turn) = self.handshaking.take(wait)? else { return Ok(Step::WantWrite) };
+        let handshake = |tls: &mut Tls| {
+            let step = tls.ssl.handshake()?;
+            // A send that failed is told by the next write, or by why there is nothing more to read.
+            let flushed = tls.flush().unwrap_or(true);
+            match step {
+                // The peer waits for the rest of what we have to say, and says nothing before.
+                Step::Done(()) | Step::WantRead if !flushed => Ok(Step::WantWrite),
+                Step::Eof => Err(Error::new(Code::Truncated, "the peer closed the connection")),
+                step => Ok(step),
+            }
+        };
+        let step = self.drive(wait, Waiter::Reader, handshake)?;
+        if step == Step::Done(()) {
+            self.handshaken.store(true, SeqCst);
+        }
+        Ok(step)
+    }
+}

@@ -1,0 +1,207 @@
+//! What the lock of a socket guards: the TLS state and how far it has come. Nothing here waits.
+
+use crate::{
+    error::{Code, Error, Result},
+    net::deadline::Deadline,
+    ossl::ssl::Ssl,
+    posix::Readiness,
+};
+use std::time::Duration;
+
+use super::{Step, closed, datagram, drive::look_again};
+
+/// How far a socket has come on its way out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    Open,
+    /// Sending what is left and close_notify.
+    Flushing(Deadline),
+    /// Waiting for the peer to have no more.
+    Draining(Deadline),
+    Closed,
+}
+
+/// What the lock guards.
+pub(super) struct Tls {
+    pub(super) ssl: Ssl,
+    pub(super) life: Life,
+    /// Bytes of a non-blocking write that are on their way but not yet reported as written.
+    pub(super) taken: usize,
+    /// Whether bytes of the user's are still to be handed to the kernel.
+    pub(super) unsent: bool,
+    /// The first failure, which every later call repeats.
+    pub(super) failure: Option<Error>,
+    /// Whether the writing half has been shut down.
+    pub(super) write_closed: bool,
+    /// Whether nothing was read since the last write: then the next read is for the peer's answer.
+    pub(super) answer_due: bool,
+    /// Whether the latest read gave little: then the next one probably does, too.
+    pub(super) little: bool,
+    /// How many reads in a row, with no write between them, found something there.
+    pub(super) run: u32,
+    /// Until when a write that has failed waits for the reader.
+    pub(super) reader_due: Option<Deadline>,
+    /// What a connection over datagrams has beside that.
+    pub(super) datagrams: Option<datagram::State>,
+}
+
+/// What a small read gives at most.
+pub(super) const SMALL: usize = 4096;
+
+/// From how many reads in a row on OpenSSL keeps its buffer for the next one.
+pub(super) const RUN: u32 = 2;
+
+/// How long a write that has failed waits for a thread that receives, and may be about to learn why.
+pub(super) const READER_PATIENCE: Duration = Duration::from_millis(50);
+
+/// A read that has no more time than this looks before it waits.
+pub(super) const HARDLY_ANY_TIME: Duration = Duration::from_millis(1);
+
+/// What a step that cannot go on waits for.
+pub(super) struct Pause {
+    /// Whether nothing but the peer's next bytes can end it: then to wait for them and to receive them is one.
+    pub(super) receives: bool,
+    pub(super) want: Readiness,
+    /// When the connection has something to do by itself.
+    pub(super) timer: Deadline,
+    /// Whether the other threads get the lock for a while first.
+    pub(super) respite: bool,
+}
+
+/// Who waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiter {
+    /// The only thread that reads.
+    Reader,
+    /// Another: what it waits for may be read by the reader.
+    Other,
+}
+
+impl Tls {
+    pub(super) fn check_usable(&self) -> Result<()> {
+        if self.life != Life::Open {
+            return Err(closed());
+        }
+        match &self.failure {
+            None => Ok(()),
+            Some(failure) => Err(failure.clone()),
+        }
+    }
+
+    /// Whether a read had better wait for the peer before it looks, which would cost a system call and OpenSSL's work
+    /// for nothing: only where nothing else can be its answer.
+    pub(super) fn expects_to_wait(&mut self, deadline: Deadline) -> bool {
+        self.answer_due
+            && deadline.remaining().is_none_or(|left| left > HARDLY_ANY_TIME)
+            && !self.ssl.may_have_answer()
+            && self.ssl.io().is_quiet()
+            && self.too_long_silence().is_none()
+    }
+
+    pub(super) fn pause(&mut self, want: Readiness, waiter: Waiter, deadline: Deadline) -> Pause {
+        let beside = waiter == Waiter::Other && want.readable;
+        let respite = self.ssl.io().is_exhausted() || (beside && self.ssl.io().send_errno() != 0);
+        let timer = if beside { look_again(self.timer()) } else { self.timer() };
+        // What is received outside is copied once more, which is dear where it is much.
+        let may_receive =
+            !beside && !respite && want == Readiness::READ && deadline == Deadline::NEVER && self.little;
+        Pause { receives: may_receive && self.ssl.io().begin_receiving(), want, timer, respite }
+    }
+
+    /// Reads decrypted bytes of a stream.
+    ///
+    /// Of an answer it takes all that has come, and of what follows one record at a time. To take all is fewer system
+    /// calls, but makes the reader faster than its peer: then it sleeps once a record and has to be woken, and the peer's
+    /// kernel sends every record by itself, which can halve the throughput (bench/README.md).
+    ///
+    /// In a run of reads that block OpenSSL keeps its buffer: the run ends with one that waits. An event loop may well
+    /// end without.
+    pub(super) fn read(&mut self, buffer: &mut [u8], blocks: bool) -> Result<Step<usize>> {
+        // What OpenSSL has taken ahead it might not find again without: it does not count what came behind a key update.
+        self.ssl.set_read_ahead(self.answer_due || self.ssl.has_read_ahead());
+        self.ssl.keep_buffers(blocks && self.run >= RUN);
+        let step = self.ssl.read(buffer);
+        match step {
+            Ok(Step::Done(_)) => self.run = self.run.saturating_add(1),
+            _ => self.end_run(),
+        }
+        step
+    }
+
+    /// Idle connections hold no buffers.
+    pub(super) fn end_run(&mut self) {
+        self.run = 0;
+        self.ssl.keep_buffers(false);
+    }
+
+    /// Keeps a failure that ended the connection for later calls.
+    pub(super) fn fail(&mut self, error: Error) -> Error {
+        let ended = self.ssl.has_failed() || self.ssl.io().recv_errno() != 0;
+        // What a failed write has found out about the other direction, the next read shall tell.
+        if ended && !self.ssl.has_untold_failure() {
+            // The alert, if there is one, is the last thing that can be sent.
+            let _ = self.flush();
+            self.failure = Some(error.clone());
+        }
+        error
+    }
+
+    pub(super) fn flush(&mut self) -> Result<bool> {
+        let flushed = self.ssl.io().flush().map_err(|error| Error::io(&error))?;
+        self.unsent &= !flushed;
+        Ok(flushed)
+    }
+
+    /// Writes record after record until the kernel takes no more; or one record if not `all`, because whoever is told
+    /// of a part may well go on with something else than the rest. Counts what the kernel has in `written`; what is
+    /// still on its way is in `taken`.
+    pub(super) fn write(
+        &mut self,
+        data: &[u8],
+        written: &mut usize,
+        all: bool,
+        deadline: Deadline,
+    ) -> Result<Step<()>> {
+        if self.write_closed {
+            return Err(Error::new(Code::State, "the writing half has been shut down"));
+        }
+        loop {
+            match self.flush() {
+                Ok(true) => {}
+                Ok(false) => return Ok(Step::WantWrite),
+                Err(_) if all && self.awaits_reader(deadline) => {
+                    // Nobody will have it.
+                    self.taken = 0;
+                    return Ok(Step::WantRead);
+                }
+                // Why the peer has gone says more than that it has.
+                Err(error) => return Err(self.ssl.peer_alert().unwrap_or(error)),
+            }
+            if self.taken > data.len().saturating_sub(*written) {
+                return Err(Error::argument("a write that returned WANT_WRITE was repeated with fewer bytes"));
+            }
+            *written += std::mem::take(&mut self.taken);
+            let rest = data.get(*written..).unwrap_or_default();
+            if rest.is_empty() || (*written > 0 && !all) {
+                return Ok(Step::Done(()));
+            }
+            match self.ssl.write(rest)? {
+                Step::Done(n) => {
+                    self.taken = n;
+                    self.unsent = true;
+                }
+                Step::WantRead => return Ok(Step::WantRead),
+                Step::WantWrite => return Ok(Step::WantWrite),
+                Step::Eof => return Err(Error::new(Code::State, "the connection has been closed")),
+            }
+        }
+    }
+
+    /// Whether a thread that receives may yet bring the peer's last words, well before the deadline.
+    pub(super) fn awaits_reader(&mut self, deadline: Deadline) -> bool {
+        let patience = || Deadline::after(Some(READER_PATIENCE));
+        self.ssl.io().is_receiving()
+            && deadline.remaining().is_none_or(|left| left > READER_PATIENCE)
+            && !self.reader_due.get_or_insert_with(patience).has_passed()
+    }
+}
