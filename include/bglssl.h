@@ -1226,8 +1226,15 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_chain(bgl_ssl_config_t *config,
  * Sets the CA certificates against which the peer is verified. Each of them is an anchor: the peer's chain may end at
  * any of them, self-signed or not, directly or indirectly. A server names them to its clients.
  *
- * certificates, count: NULL and 0 for the system's CAs (the default): those of SSL_CERT_FILE and SSL_CERT_DIR, or
- * OpenSSL's own. The config takes references of its own.
+ * certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
+ * takes references of its own.
+ *
+ * The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR (default:
+ * OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both, or gives
+ * its CAs here. They are read when a config that needs them is used for the first time; a file that is named but
+ * missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices that they
+ * have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread uses this
+ * library.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -1475,10 +1482,12 @@ bgl_ssl_socket_t *bgl_ssl_connect(const bgl_ssl_config_t *config,
  * Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves it and us a full
  * handshake; bgl_ssl_socket_session_reused tells whether it agreed.
  *
- * session: from a socket of the same (or an equal) config, to the same host; NULL for none. It stays the caller's.
+ * session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake would
+ * accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
+ * verification, versions, ciphers, own certificate), while the system's CAs are the same and no certificate of the
+ * peer's chain has expired. Otherwise the handshake is a full one.
  *
- * Returns what bgl_ssl_connect does; BGL_SSL_E_ARGUMENT also for a session of another config or host, which would
- * bypass verification. Threads and blocking as there.
+ * Returns what bgl_ssl_connect does. Threads and blocking as there.
  *
  * Precondition: config and session are NULL or live, host NULL or NUL-terminated.
  */
@@ -2086,7 +2095,7 @@ bgl_ssl_status_t bgl_ssl_socket_handle_timeout(const bgl_ssl_socket_t *socket);
  * timeout: microseconds for the connection, its handshake included; 0 for no limit.
  * protocol: a BGLSSL_... number.
  * cert, pkey: the client's certificate and its key, or both NULL.
- * CAs, n_CAs: the CAs that the server's chain must lead to; NULL and 0 for no verification.
+ * CAs, n_CAs: the CAs that the server's chain must lead to; NULL and 0 for no verification; not NULL with 0 trusts nobody.
  * accepted, n_accepted: certificates one of which the server must have; NULL for any.
  * domain: AF_INET, AF_INET6 or AF_UNSPEC.
  *

@@ -95,8 +95,8 @@ pub struct Config {
     pub versions: Versions,
     /// Certificate and key.
     pub identity: Option<Identity>,
-    /// The trusted CAs; none means the system's.
-    pub cas: Vec<Certificate>,
+    /// The trusted CAs: an empty list trusts nobody. None for the system's.
+    pub cas: Option<Vec<Certificate>>,
     /// If given, the peer must present one of these.
     pub accepted: Option<Vec<Certificate>>,
     /// What is verified.
@@ -128,7 +128,7 @@ impl Default for Config {
         Config {
             versions: Versions { protocol: Protocol::Sslv23, min: None, max: None },
             identity: None,
-            cas: Vec::new(),
+            cas: None,
             accepted: None,
             verify: Verify::ChainAndName,
             client_certificate: ClientCertificate::Auto,
@@ -190,7 +190,7 @@ impl Config {
 
     /// What the peer's certificate must be for an end of this role.
     pub fn peer_policy(&self, role: Role) -> PeerPolicy {
-        let listed = !self.cas.is_empty() || self.accepted.is_some();
+        let listed = self.cas.is_some() || self.accepted.is_some();
         let ask = match (role, self.client_certificate) {
             (Role::Client, _) | (Role::Server, ClientCertificate::None) => Ask::No,
             (Role::Server, ClientCertificate::Auto) if !listed => Ask::No,

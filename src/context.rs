@@ -2,13 +2,16 @@
 
 use crate::{
     certificate::Certificate,
-    config::{Config, Identity, Verify},
+    config::{ClientCertificate, Config, Identity, Verify},
     error::{Code, Error, Result},
     ossl::{
-        ctx::{Ctx, SystemCas},
+        ctx::Ctx,
+        store::{self, Store},
         x509::X509,
     },
     protocol::Versions,
+    session::{Scope, ScopeBuilder},
+    system_cas::SystemCas,
 };
 use std::{
     ffi::CString,
@@ -23,23 +26,36 @@ const KEPT: usize = 8;
 struct Key {
     versions: Versions,
     identity: Option<Identity>,
-    cas: Vec<Certificate>,
+    cas: Option<Vec<Anchor>>,
     accepted: Option<Vec<Certificate>>,
     verify: Verify,
-    client_certificate: crate::config::ClientCertificate,
+    client_certificate: ClientCertificate,
     cipher_list: Option<CString>,
     cipher_suites: Option<CString>,
     groups: Option<CString>,
-    /// Where the system's CAs are looked for, if they are used.
+    /// The system's CAs, where the peer is verified against them.
     system_cas: Option<SystemCas>,
+}
+
+/// A certificate to trust. Its settings of trust count, which the equality of certificates leaves out.
+#[derive(Clone)]
+struct Anchor(Certificate);
+
+impl PartialEq for Anchor {
+    fn eq(&self, other: &Anchor) -> bool {
+        let (own, other) = (self.0.x509(), other.0.x509());
+        own.as_ptr() == other.as_ptr() || own.der_with_trust() == other.der_with_trust()
+    }
 }
 
 /// An SSL_CTX and what it was made from.
 pub struct Context {
     ctx: Ctx,
     key: Key,
-    /// How the reading of the system's CAs went, once somebody needed them.
-    system_trust: OnceLock<Result<()>>,
+    /// Where a session of this context may be resumed; on clients for each host of its own.
+    scope: Scope,
+    /// The system's CAs, once a connection has needed them.
+    system_store: OnceLock<Arc<Store>>,
 }
 
 /// The contexts in use, and the latest of those without a private key, which outlive their users.
@@ -59,44 +75,95 @@ impl Context {
         if let Some(context) = find(&key) {
             return Ok(context);
         }
-        let context = Arc::new(Context { ctx: build(&key)?, key, system_trust: OnceLock::new() });
-        // Who has a certificate is most likely a server, which asks its clients for none unless told so: reading the
-        // system's CAs takes longer than anything else here.
+        let scope = key.scope()?;
+        let context = Arc::new(Context { ctx: build(&key, &scope)?, key, scope, system_store: OnceLock::new() });
+        // A context with a certificate is most likely a server's, which asks its clients for none unless told so: reading
+        // the system's CAs takes longer than anything else here.
         if context.key.identity.is_none() {
-            context.prepare_to_verify()?;
+            context.system_store()?;
         }
         Ok(remember(context))
     }
 
-    /// To be called before any connection that verifies its peer: reads the system's CAs, if they are the ones to trust
-    /// and have not been read yet.
-    pub fn prepare_to_verify(&self) -> Result<()> {
-        if !self.key.cas.is_empty() {
-            return Ok(());
+    /// The system's CAs for a connection that verifies its peer; None if the config names its own, which are the
+    /// SSL_CTX's, or does not verify. A failure to read them is not kept.
+    pub fn system_store(&self) -> Result<Option<&Store>> {
+        let Some(cas) = &self.key.system_cas else { return Ok(None) };
+        if let Some(store) = self.system_store.get() {
+            return Ok(Some(store));
         }
-        self.system_trust.get_or_init(|| self.ctx.trust_system()).clone()
+        let store = cas.store()?;
+        Ok(Some(self.system_store.get_or_init(|| store)))
+    }
+
+    /// What a peer that was not verified would be verified against: the system's CAs; None if the config names its own.
+    pub fn unused_store(&self) -> Result<Option<Arc<Store>>> {
+        if self.key.cas.is_some() { Ok(None) } else { SystemCas::now().store().map(Some) }
     }
 
     /// OpenSSL's.
     pub fn ctx(&self) -> &Ctx {
         &self.ctx
     }
+
+    /// Where sessions of this context may be resumed.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether the config names CAs of its own.
+    pub fn has_own_cas(&self) -> bool {
+        self.key.cas.is_some()
+    }
 }
 
 impl Key {
     fn of(config: &Config) -> Key {
+        let cas = config.cas.as_ref().map(|cas| cas.iter().cloned().map(Anchor).collect());
+        let by_system = config.cas.is_none() && config.verify != Verify::None;
         Key {
             versions: config.versions,
             identity: config.identity.clone(),
-            cas: config.cas.clone(),
+            cas,
             accepted: config.accepted.clone(),
             verify: config.verify,
             client_certificate: config.client_certificate,
             cipher_list: config.cipher_list.clone(),
             cipher_suites: config.cipher_suites.clone(),
             groups: config.groups.clone(),
-            system_cas: config.cas.is_empty().then(SystemCas::now),
+            system_cas: by_system.then(SystemCas::now),
         }
+    }
+
+    /// The scope of everything that decides about peers, and of the versions and ciphers, so that a session never brings
+    /// back one that is not allowed any more.
+    fn scope(&self) -> Result<Scope> {
+        let mut scope = ScopeBuilder::new()?;
+        let policy = format!(
+            "{:?}",
+            (&self.versions, self.verify, self.client_certificate, &self.cipher_list, &self.cipher_suites)
+        );
+        scope.add("policy", policy.as_bytes())?;
+        scope.add("groups", self.groups.as_ref().map_or(&b""[..], |groups| groups.as_bytes()))?;
+        for certificate in self.identity.iter().flat_map(|identity| &identity.chain) {
+            scope.add("own certificate", &certificate.x509().der())?;
+        }
+        if let Some(cas) = &self.cas {
+            scope.add("own CAs", b"")?;
+            for ca in cas {
+                scope.add("CA", &ca.0.x509().der_with_trust())?;
+            }
+        }
+        if let Some(cas) = &self.system_cas {
+            scope.add("system's CAs", cas.fingerprint().as_bytes())?;
+        }
+        if let Some(accepted) = &self.accepted {
+            scope.add("accepted list", b"")?;
+            for certificate in accepted {
+                scope.add("accepted", &certificate.x509().der())?;
+            }
+        }
+        scope.finish()
     }
 }
 
@@ -132,7 +199,7 @@ fn remember(context: Arc<Context>) -> Arc<Context> {
     context
 }
 
-fn build(key: &Key) -> Result<Ctx> {
+fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     let bounds = key.versions.bounds()?;
     let datagram = key.versions.protocol.is_datagram();
     let mut ctx = Ctx::new(datagram)?;
@@ -164,12 +231,13 @@ fn build(key: &Key) -> Result<Ctx> {
             ctx.use_certificate(leaf.x509(), &x509s(rest), key.pkey())?;
         }
     }
-    if !key.cas.is_empty() {
-        let cas = x509s(&key.cas);
+    if let Some(cas) = &key.cas {
+        let cas: Vec<X509> = cas.iter().map(|anchor| anchor.0.x509().clone()).collect();
+        cas.iter().try_for_each(store::check_decoded)?;
         ctx.trust(&cas)?;
         ctx.name_cas_to_clients(&cas)?;
     }
-    ctx.set_session_id_context(b"bglssl")?;
+    ctx.set_session_id_context(scope.as_bytes())?;
     Ok(ctx)
 }
 

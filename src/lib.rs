@@ -25,6 +25,7 @@ mod protocol;
 mod server;
 mod session;
 mod socket;
+mod system_cas;
 mod turn;
 
 mod ossl;

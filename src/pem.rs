@@ -83,6 +83,13 @@ fn labels(data: &[u8]) -> impl Iterator<Item = Cow<'_, str>> {
     })
 }
 
+/// Whether a BEGIN line is cut off: OpenSSL would take the object for the end of the text.
+pub fn has_cut_line(data: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN";
+    let mut lines = data.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| line.starts_with(BEGIN) && !line.trim_ascii_end().ends_with(b"-----"))
+}
+
 fn contains(data: &[u8], words: &[u8]) -> bool {
     data.windows(words.len()).any(|window| window == words)
 }

@@ -467,6 +467,12 @@ fn set_signal_mask(mask: &libc::sigset_t) -> libc::sigset_t {
     old
 }
 
+/// Whether the program runs with other rights than those of the user who started it (set-user-ID, capabilities).
+pub fn has_raised_privileges() -> bool {
+    // SAFETY: reads a value that the kernel gave the process when it started.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// The system's words for an errno.
 pub fn errno_text(errno: i32) -> String {
     let mut buffer = [0u8; 256];

@@ -1,21 +1,16 @@
 //! Sessions that a later connection to the same server may resume.
 
-use crate::{context::Context, hostname::Hostname, ossl};
-use std::sync::Arc;
+use crate::ossl;
 
-/// A session, and whom it was verified against: it vouches for nobody else.
+pub use scope::{Scope, ScopeBuilder};
+
+mod scope;
+
+/// A session. OpenSSL's carries the scope in which its peer was accepted.
 pub struct Session {
     /// OpenSSL's.
     pub session: ossl::session::Session,
-    /// The settings under which the peer was verified.
-    pub context: Arc<Context>,
-    /// The name under which it was verified.
-    pub hostname: Option<Hostname>,
-}
-
-impl Session {
-    /// Whether a connection with this context to this host may resume it.
-    pub fn is_for(&self, context: &Arc<Context>, hostname: Option<&Hostname>) -> bool {
-        Arc::ptr_eq(&self.context, context) && self.hostname.as_ref() == hostname
-    }
+    /// When the first certificate of the peer's verified chain expires, in seconds since 1970; None where no chain was
+    /// verified. A full handshake would fail from then on.
+    pub chain_expires: Option<i64>,
 }

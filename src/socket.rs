@@ -13,9 +13,10 @@ use crate::{
         deadline::Deadline,
         resolve::Family,
     },
+    ossl,
     ossl::ssl::{Ask, Medium, Role, Ssl},
     posix,
-    session::Session,
+    session::{Scope, Session},
     turn::Turn,
 };
 use limits::{LiveLimits, micros};
@@ -107,9 +108,6 @@ impl Socket {
             Some(given) => given.clone(),
             None => Hostname::parse(host)?,
         };
-        if session.is_some_and(|session| !session.is_for(&frozen.context, Some(&hostname))) {
-            return Err(Error::argument("the session is from another config or for another host"));
-        }
         if frozen.medium() == Medium::Datagrams {
             return Socket::connect_datagrams(frozen, host, port, family, &hostname, session);
         }
@@ -118,7 +116,7 @@ impl Socket {
         let _ = posix::set_no_delay(fd.as_fd());
         let socket = Socket::over(frozen, fd, Role::Client, Some(hostname), Peer::Named(host_port(host, port)))?;
         if let Some(session) = session {
-            socket.lock().ssl.resume(&session.session)?;
+            socket.offer(session)?;
         }
         socket.start(deadline)
     }
@@ -161,13 +159,16 @@ impl Socket {
             return Err(Error::new(Code::Config, "a server needs a certificate and its private key, and has none"));
         }
         let policy = config.peer_policy(role);
-        if role == Role::Client || policy.ask != Ask::No {
-            frozen.context.prepare_to_verify()?;
-        }
+        let verifies = policy.chain && (role == Role::Client || policy.ask != Ask::No);
+        let store = if verifies { frozen.context.system_store()? } else { None };
         let medium = frozen.medium();
         let mut ssl = Ssl::new(frozen.context.ctx(), fd.as_raw_fd(), medium, role, policy, config.alpn.clone())?;
+        if let Some(store) = store {
+            ssl.verify_with(store)?;
+        }
         let mut sent_name = None;
         if role == Role::Client {
+            ssl.set_session_id_context(client_scope(frozen, hostname.as_ref())?.as_bytes())?;
             sent_name = server_name(&config.server_name, hostname.as_ref());
             if let Some(name) = &sent_name {
                 ssl.send_server_name(name)?;
@@ -211,6 +212,17 @@ impl Socket {
             sent_name,
             frozen: frozen.clone(),
         })
+    }
+
+    /// Offers a session to the server, if a full handshake would accept the same peer: it was made in the same scope, and
+    /// no certificate of its chain has expired since. Otherwise the handshake will be a full one.
+    fn offer(&self, session: &Session) -> Result<()> {
+        let expired = session.chain_expires.is_some_and(|end| ossl::now() > end);
+        let scope = client_scope(&self.frozen, self.hostname.as_ref())?;
+        if !expired && session.session.id_context() == scope.as_bytes() {
+            self.lock().ssl.resume(&session.session, session.chain_expires)?;
+        }
+        Ok(())
     }
 
     /// The eager handshake of a new socket.
@@ -267,11 +279,20 @@ fn expect(ssl: &mut Ssl, hostname: Option<&Hostname>) -> Result<()> {
     match hostname {
         Some(Hostname::Name(name)) => ssl.expect_name(name),
         Some(Hostname::Ip(ip)) => ssl.expect_ip(*ip),
-        None => Err(Error::new(
-            Code::Config,
-            "no host name is known to verify the peer's certificate against: give one, or verify the chain only",
-        )),
+        None => {
+            return Err(Error::new(
+                Code::Config,
+                "no host name is known to verify the peer's certificate against: give one, or verify the chain only",
+            ));
+        }
     }
+    Ok(())
+}
+
+/// Where a client's sessions with a host may be resumed. The name counts also where it is not verified: it names the
+/// server that the session is of.
+fn client_scope(frozen: &Frozen, hostname: Option<&Hostname>) -> Result<Scope> {
+    frozen.context.scope().with("host", format!("{hostname:?}").as_bytes())
 }
 
 fn duplicate(fd: i32, medium: Medium) -> Result<(OwnedFd, Peer)> {

@@ -5,6 +5,7 @@ use crate::{
     error::{Code, Error, Result},
     ossl::{
         bio::MemReader,
+        crl::Crl,
         ctx::{Ctx, Method},
         engine::Engine,
         engine_hooks,
@@ -14,6 +15,8 @@ use crate::{
     pem::{self, Format},
     pkcs12::Pkcs12,
     private_key::PrivateKey,
+    session::{Scope, ScopeBuilder},
+    system_cas::SystemCas,
 };
 use std::{
     ffi::{CStr, CString},
@@ -28,8 +31,23 @@ pub struct SecureContext(Mutex<Option<Open>>);
 struct Open {
     ctx: Ctx,
     method: Method,
-    /// The caller has chosen a session id context.
-    has_session_id_context: bool,
+    /// What decides about peers so far.
+    trust: Scope,
+    /// The session id context that the caller has chosen.
+    session_id_context: Vec<u8>,
+}
+
+impl Open {
+    /// Sessions from before a change of whom the context trusts are not resumed after it.
+    fn narrow(&mut self, name: &str, value: &[u8]) -> Result<()> {
+        self.trust = self.trust.with(name, value)?;
+        Ok(())
+    }
+
+    fn add_ca(&mut self, ca: &X509) -> Result<()> {
+        self.ctx.add_ca(ca)?;
+        self.narrow("CA", &ca.der_with_trust())
+    }
 }
 
 impl SecureContext {
@@ -42,7 +60,8 @@ impl SecureContext {
         }
         let mut ctx = bounded(meaning.method, &meaning)?.ok_or_else(|| method::unsupported(name))?;
         engine_hooks::attach(&mut ctx);
-        let open = Open { ctx, method: meaning.method, has_session_id_context: false };
+        let trust = ScopeBuilder::new()?.finish()?;
+        let open = Open { ctx, method: meaning.method, trust, session_id_context: Vec::new() };
         Ok(SecureContext(Mutex::new(Some(open))))
     }
 
@@ -66,22 +85,32 @@ impl SecureContext {
 
     /// Trusts the system's CAs.
     pub fn add_root_certs(&self) -> Result<()> {
-        self.with(|open| open.ctx.trust_system())
+        let cas = SystemCas::now();
+        self.with(|open| {
+            cas.add_to(&mut open.ctx.store())?;
+            open.narrow("system's CAs", cas.fingerprint().as_bytes())
+        })
     }
 
     /// Trusts the first certificate of a PEM text.
     pub fn add_ca_cert(&self, pem: &[u8]) -> Result<()> {
         let ca = Certificate::from_bytes(pem, Format::Pem)?;
-        self.with(|open| open.ctx.add_ca(ca.x509()))
+        self.with(|open| open.add_ca(ca.x509()))
     }
 
-    /// Adds the revocation lists of a PEM text, and demands one for each certificate of a chain.
+    /// Adds the revocation lists of a PEM text, all or none, and demands one for each certificate of a chain.
     pub fn add_crl(&self, text: &[u8]) -> Result<()> {
-        let reader = MemReader::new(text)?;
-        match self.with(|open| open.ctx.add_crls(&reader))? {
-            0 => Err(pem::lacks("X509 CRL", text)),
-            _ => Ok(()),
+        let crls = Crl::all_from_pem(&MemReader::new(text)?)?;
+        if pem::has_cut_line(text) {
+            return Err(Error::new(Code::Config, "a CRL is damaged: its BEGIN line is cut off"));
         }
+        if crls.is_empty() {
+            return Err(pem::lacks("X509 CRL", text));
+        }
+        self.with(|open| {
+            open.ctx.add_crls(&crls)?;
+            open.narrow("CRLs", text)
+        })
     }
 
     /// Proves possession with the first private key of a PEM text.
@@ -104,7 +133,7 @@ impl SecureContext {
         })
     }
 
-    /// Sessions of one id context are not resumed in another.
+    /// Sessions of one id context are not resumed in another, beside what else keeps them apart.
     pub fn set_session_id_context(&self, id: &[u8]) -> Result<()> {
         const MOST: usize = 32;
         if id.len() > MOST {
@@ -114,8 +143,7 @@ impl SecureContext {
             )));
         }
         self.with(|open| {
-            open.ctx.set_session_id_context(id)?;
-            open.has_session_id_context = !id.is_empty();
+            open.session_id_context = id.to_vec();
             Ok(())
         })
     }
@@ -128,7 +156,7 @@ impl SecureContext {
             open.ctx.clear_chain();
             open.ctx.use_key(contents.key.pkey())?;
             // What leads from the certificate to a CA is found among these when it is sent.
-            contents.chain.iter().try_for_each(|ca| open.ctx.add_ca(ca.x509()))
+            contents.chain.iter().try_for_each(|ca| open.add_ca(ca.x509()))
         })
     }
 
@@ -174,14 +202,12 @@ impl SecureContext {
                 return Err(Error::new(Code::Config, message));
             }
             let mut engine = Engine::new(&open.ctx, role, ask)?;
-            if role == Role::Server && !open.has_session_id_context {
-                // A session made without the client's certificate must not be resumed where one is demanded.
-                engine.set_session_id_context(match ask {
-                    Ask::No => b"bglssl",
-                    Ask::Optional => b"bglssl, certificate asked for",
-                    Ask::Required => b"bglssl, certificate required",
-                })?;
-            }
+            // A session made without the client's certificate must not be resumed where one is demanded.
+            let scope = open
+                .trust
+                .with("caller's", &open.session_id_context)?
+                .with("ask", format!("{ask:?}").as_bytes())?;
+            engine.set_session_id_context(scope.as_bytes())?;
             Ok(engine)
         })
     }

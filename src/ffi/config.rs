@@ -239,8 +239,15 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_chain(
 /// Sets the CA certificates against which the peer is verified. Each of them is an anchor: the peer's chain may end at
 /// any of them, self-signed or not, directly or indirectly. A server names them to its clients.
 ///
-/// certificates, count: NULL and 0 for the system's CAs (the default): those of SSL_CERT_FILE and SSL_CERT_DIR, or
-/// OpenSSL's own. The config takes references of its own.
+/// certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
+/// takes references of its own.
+///
+/// The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR (default:
+/// OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both, or gives
+/// its CAs here. They are read when a config that needs them is used for the first time; a file that is named but
+/// missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices that they
+/// have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread uses this
+/// library.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -254,7 +261,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_certificates(
     guard::done(|| {
         // SAFETY: the caller vouches for the handles.
         unsafe {
-            let cas = convert::clones(certificates, count, "CA certificates")?;
+            let list = convert::clones(certificates, count, "CA certificates")?;
+            let cas = if certificates.is_null() { None } else { Some(list) };
             apply(config, |config| config.cas = cas)
         }
     })

@@ -44,11 +44,12 @@ impl Common {
             let certificate = handle::borrow_optional(self.cert)?.cloned();
             let key: Option<PrivateKey> = handle::borrow_optional(self.pkey)?.cloned();
             config.set_identity(certificate.into_iter().collect(), key)?;
-            config.cas = convert::clones(self.cas, self.n_cas, "CA certificates")?;
+            let cas = convert::clones(self.cas, self.n_cas, "CA certificates")?;
+            config.cas = if self.cas.is_null() { None } else { Some(cas) };
             let accepted = convert::clones(self.accepted, self.n_accepted, "accepted certificates")?;
             config.accepted = if self.accepted.is_null() { None } else { Some(accepted) };
         }
-        config.verify = if config.cas.is_empty() { Verify::None } else { Verify::ChainOnly };
+        config.verify = if config.cas.is_none() { Verify::None } else { Verify::ChainOnly };
         Ok(config)
     }
 }
@@ -66,7 +67,7 @@ fn freeze(config: Config) -> Result<Arc<Frozen>> {
 /// timeout: microseconds for the connection, its handshake included; 0 for no limit.
 /// protocol: a BGLSSL_... number.
 /// cert, pkey: the client's certificate and its key, or both NULL.
-/// CAs, n_CAs: the CAs that the server's chain must lead to; NULL and 0 for no verification.
+/// CAs, n_CAs: the CAs that the server's chain must lead to; NULL and 0 for no verification; not NULL with 0 trusts nobody.
 /// accepted, n_accepted: certificates one of which the server must have; NULL for any.
 /// domain: AF_INET, AF_INET6 or AF_UNSPEC.
 ///

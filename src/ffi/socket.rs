@@ -76,10 +76,12 @@ pub unsafe extern "C" fn bgl_ssl_connect(
 /// Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves it and us a full
 /// handshake; bgl_ssl_socket_session_reused tells whether it agreed.
 ///
-/// session: from a socket of the same (or an equal) config, to the same host; NULL for none. It stays the caller's.
+/// session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake would
+/// accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
+/// verification, versions, ciphers, own certificate), while the system's CAs are the same and no certificate of the
+/// peer's chain has expired. Otherwise the handshake is a full one.
 ///
-/// Returns what bgl_ssl_connect does; BGL_SSL_E_ARGUMENT also for a session of another config or host, which would
-/// bypass verification. Threads and blocking as there.
+/// Returns what bgl_ssl_connect does. Threads and blocking as there.
 ///
 /// Precondition: config and session are NULL or live, host NULL or NUL-terminated.
 #[unsafe(no_mangle)]

@@ -1,15 +1,14 @@
 //! SSL_CTX: what connections of one configuration share.
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use openssl_sys as ffi;
 use std::{
-    ffi::{CStr, OsString, c_int, c_long},
-    path::{Path, PathBuf},
+    collections::HashSet,
+    ffi::{CStr, c_int, c_long},
     ptr::{self, NonNull},
-    time::SystemTime,
 };
 
-use super::{bio::MemReader, pkey::Pkey, queue, ssl, sys, x509::X509};
+use super::{crl::Crl, pkey::Pkey, queue, ssl, store::Store, sys, x509::X509};
 
 /// A context. Its setters are called while it is being built; afterwards it is only read.
 pub struct Ctx(NonNull<ffi::SSL_CTX>);
@@ -25,14 +24,6 @@ impl Drop for Ctx {
         unsafe { ffi::SSL_CTX_free(self.0.as_ptr()) }
     }
 }
-
-/// Where systems keep their CA certificates, for an OpenSSL that was built to look elsewhere.
-const CA_FILES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 /// What the connections of a context may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +52,9 @@ impl Ctx {
                 Method::Dtls => ffi::DTLS_method(),
             })
         };
-        NonNull::new(ctx).map(Ctx).ok_or_else(|| queue::error(Code::NoMemory, "cannot make an SSL_CTX"))
+        NonNull::new(ctx).map(Ctx).ok_or_else(|| {
+            queue::error(Code::Unsupported, "OpenSSL cannot make an SSL_CTX; are its providers loaded?")
+        })
     }
 
     /// A context for sockets: streams (TLS) or datagrams (DTLS), either end.
@@ -75,6 +68,8 @@ impl Ctx {
             ffi::SSL_CTX_set_mode(ctx.as_ptr(), mode as c_long | sys::SSL_MODE_RELEASE_BUFFERS);
             ffi::SSL_CTX_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
             ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
+            // Tickets carry sessions. OpenSSL's own cache would keep 20480 of them, with the certificates of clients.
+            ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), ffi::SSL_SESS_CACHE_OFF);
             sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(ssl::verify_callback), ptr::null_mut());
             sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(ssl::alpn_callback), ptr::null_mut());
             ssl::acknowledge_server_names(ctx.as_ptr());
@@ -221,41 +216,28 @@ impl Ctx {
         Ok(())
     }
 
-    /// Trusts the system's CAs: those of SSL_CERT_FILE and SSL_CERT_DIR, or of OpenSSL's own places, or of the
-    /// system's where OpenSSL was built to look in places that do not exist.
-    pub fn trust_system(&self) -> Result<()> {
-        queue::clear();
-        // SAFETY: the context is live.
-        let done = unsafe { ffi::SSL_CTX_set_default_verify_paths(self.as_ptr()) };
-        queue::check(done, Code::Config, "cannot use the system's CA certificates")?;
-        if system_ca_variables().iter().any(Option::is_some)
-            || default_paths().iter().any(|path| holds_certificates(path))
-        {
+    /// Names these CAs to clients that are asked for a certificate, each once. A message has room for about 64 kB of
+    /// names: where there are more, none are sent, and clients choose by themselves (RFC 5246, 7.4.4; RFC 8446, 4.2.4).
+    pub fn name_cas_to_clients(&mut self, cas: &[X509]) -> Result<()> {
+        const ROOM: usize = 60_000;
+        let mut names = HashSet::new();
+        let new: Vec<&X509> = cas.iter().filter(|ca| names.insert(ca.subject_der())).collect();
+        if names.iter().map(|name| name.len() + 2).sum::<usize>() > ROOM {
             return Ok(());
         }
-        match CA_FILES.iter().find(|path| holds_certificates(Path::new(path))) {
-            Some(path) => self.trust_file(path),
-            None => Ok(()),
-        }
-    }
-
-    fn trust_file(&self, path: &str) -> Result<()> {
-        let c_path = std::ffi::CString::new(path).map_err(|_| Error::argument("a path with a NUL"))?;
         queue::clear();
-        // SAFETY: the context is live, the path NUL-terminated.
-        let done = unsafe { ffi::SSL_CTX_load_verify_locations(self.as_ptr(), c_path.as_ptr(), ptr::null()) };
-        queue::check(done, Code::Config, &format!("cannot use the CA certificates of {path}"))
-    }
-
-    /// Names these CAs to clients that are asked for a certificate.
-    pub fn name_cas_to_clients(&mut self, cas: &[X509]) -> Result<()> {
-        queue::clear();
-        for ca in cas {
+        for ca in new {
             // SAFETY: both are live; the context copies the name.
             let done = unsafe { ffi::SSL_CTX_add_client_CA(self.as_ptr(), ca.as_ptr()) };
             queue::check(done, Code::NoMemory, "a CA's name cannot be listed")?;
         }
         Ok(())
+    }
+
+    /// The store of certificates that the context trusts.
+    pub fn store(&mut self) -> Store {
+        // SAFETY: the context is live and lends its store, to which the caller gets a reference of its own.
+        unsafe { Store::from_borrowed(ffi::SSL_CTX_get_cert_store(self.as_ptr())) }
     }
 
     /// A further reference to the same context.
@@ -290,31 +272,18 @@ impl Ctx {
         self.name_cas_to_clients(std::slice::from_ref(ca))
     }
 
-    /// Adds all revocation lists of a PEM text, and demands one for each certificate of a chain. Says how many.
-    pub fn add_crls(&mut self, pem: &MemReader<'_>) -> Result<usize> {
-        let mut count = 0;
+    /// Adds revocation lists, and demands one for each certificate of a chain.
+    pub fn add_crls(&mut self, crls: &[Crl]) -> Result<()> {
         queue::clear();
-        // SAFETY: the context is live and lends its store, which takes references of its own; the callback refuses
-        // to give a password rather than ask the terminal for one; each list is freed once.
+        // SAFETY: the context is live and lends its store, which takes references of its own.
         unsafe {
             let store = ffi::SSL_CTX_get_cert_store(self.as_ptr());
-            loop {
-                let ask = Some(super::pkey::no_passphrase as super::pkey::PassphraseCallback);
-                let crl = ffi::PEM_read_bio_X509_CRL(pem.as_ptr(), ptr::null_mut(), ask, ptr::null_mut());
-                if crl.is_null() {
-                    break;
-                }
-                let done = sys::X509_STORE_add_crl(store, crl);
-                ffi::X509_CRL_free(crl);
-                queue::check(done, Code::Config, "the CRL cannot be used")?;
-                count += 1;
+            for crl in crls {
+                queue::check(sys::X509_STORE_add_crl(store, crl.as_ptr()), Code::Config, "the CRL cannot be used")?;
             }
-            if count > 0 {
-                ffi::X509_STORE_set_flags(store, sys::X509_V_FLAG_CRL_CHECK | sys::X509_V_FLAG_CRL_CHECK_ALL);
-            }
+            ffi::X509_STORE_set_flags(store, sys::X509_V_FLAG_CRL_CHECK | sys::X509_V_FLAG_CRL_CHECK_ALL);
         }
-        queue::clear();
-        Ok(count)
+        Ok(())
     }
 
     /// Sets option bits (`SSL_OP_*`) and says which are set now.
@@ -332,47 +301,4 @@ impl Ctx {
         };
         queue::check(done, Code::Internal, "cannot set the session id context")
     }
-}
-
-/// Where the system's CAs come from, and as of when: what was read from another state of it is out of date.
-#[derive(Clone, PartialEq)]
-pub struct SystemCas {
-    variables: [Option<OsString>; 2],
-    modified: Vec<Option<SystemTime>>,
-}
-
-impl SystemCas {
-    /// As it is now.
-    pub fn now() -> SystemCas {
-        let variables = system_ca_variables();
-        let [file, dir] = default_paths();
-        let places = variables.iter().flatten().map(PathBuf::from).chain([file, dir]);
-        let places = places.chain(CA_FILES.iter().map(PathBuf::from));
-        let modified = places.map(|path| path.metadata().and_then(|found| found.modified()).ok()).collect();
-        SystemCas { variables, modified }
-    }
-}
-
-/// SSL_CERT_FILE and SSL_CERT_DIR, by which users say where the system's CAs are.
-fn system_ca_variables() -> [Option<OsString>; 2] {
-    ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(std::env::var_os)
-}
-
-/// Where this OpenSSL looks for CA certificates by itself.
-fn default_paths() -> [PathBuf; 2] {
-    // SAFETY: both are static texts.
-    let texts = unsafe {
-        [
-            super::static_text(sys::X509_get_default_cert_file()),
-            super::static_text(sys::X509_get_default_cert_dir()),
-        ]
-    };
-    texts.map(|text| PathBuf::from(text.map_or_else(String::new, |text| text.to_string_lossy().into_owned())))
-}
-
-fn holds_certificates(path: &Path) -> bool {
-    if path.is_dir() {
-        return path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    }
-    path.is_file()
 }

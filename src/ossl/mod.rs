@@ -4,6 +4,7 @@
 pub mod bio;
 pub mod bn;
 pub mod cipher;
+pub mod crl;
 pub mod ctx;
 pub mod custom_bio;
 pub mod datagram_bio;
@@ -30,6 +31,7 @@ pub mod queue;
 pub mod rand;
 pub mod session;
 pub mod ssl;
+pub mod store;
 pub mod sys;
 pub mod x509;
 pub mod x509_details;
@@ -52,6 +54,12 @@ pub fn init() {
 pub fn version() -> &'static CStr {
     // SAFETY: OpenSSL returns a static NUL-terminated text.
     unsafe { CStr::from_ptr(ffi::OpenSSL_version(ffi::OPENSSL_VERSION)) }
+}
+
+/// The time, in seconds since 1970, by the clock that certificates are judged by.
+pub fn now() -> i64 {
+    // SAFETY: NULL asks for the returned value only.
+    unsafe { libc::time(ptr::null_mut()) as i64 }
 }
 
 /// A static text of OpenSSL's as a C string; None for NULL.

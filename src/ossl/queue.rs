@@ -20,6 +20,17 @@ impl Entry {
         ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_SSL && ffi::ERR_GET_REASON(self.code) == reason
     }
 
+    /// Whether it says that a PEM text has no further object.
+    pub fn is_pem_end(&self) -> bool {
+        ffi::ERR_GET_LIB(self.code) == ffi::ERR_LIB_PEM
+            && ffi::ERR_GET_REASON(self.code) == ffi::PEM_R_NO_START_LINE
+    }
+
+    /// Whether an allocation failed.
+    pub fn is_out_of_memory(&self) -> bool {
+        ffi::ERR_GET_REASON(self.code) == sys::ERR_R_MALLOC_FAILURE
+    }
+
     /// Whether it says that no provider has an algorithm.
     pub fn is_unsupported(&self) -> bool {
         ffi::ERR_GET_REASON(self.code) == sys::ERR_R_UNSUPPORTED
@@ -33,10 +44,13 @@ impl Entry {
 
     /// The TLS alert that the peer sent, if that is what the entry tells.
     pub fn alert(&self) -> Option<i32> {
-        let reason = ffi::ERR_GET_REASON(self.code);
-        let alert = reason - sys::SSL_AD_REASON_OFFSET;
-        (ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_SSL && (0..=255).contains(&alert)).then_some(alert)
+        alert_of(self.code)
     }
+}
+
+fn alert_of(code: c_ulong) -> Option<i32> {
+    let alert = ffi::ERR_GET_REASON(code) - sys::SSL_AD_REASON_OFFSET;
+    (ffi::ERR_GET_LIB(code) == sys::ERR_LIB_SSL && (0..=255).contains(&alert)).then_some(alert)
 }
 
 /// Empties the queue. To look first costs less than to clear an empty one, which it nearly always is.
@@ -59,9 +73,10 @@ pub fn pop() -> Option<Entry> {
     }
     // SAFETY: OpenSSL returns NULL or a static text.
     let reason = unsafe { super::static_text(ffi::ERR_reason_error_string(code)) };
-    let mut text = match reason {
-        Some(reason) => reason.to_string_lossy().into_owned(),
-        None => format!("OpenSSL error {code:#x}"),
+    let mut text = match (reason, alert_of(code)) {
+        (Some(reason), _) => reason.to_string_lossy().into_owned(),
+        (None, Some(alert)) => format!("TLS alert {alert}, which has no name"),
+        (None, None) => format!("OpenSSL error {code:#x}"),
     };
     if flags & ffi::ERR_TXT_STRING != 0 && !data.is_null() {
         // SAFETY: the flag says that `data` is a NUL-terminated text; it lives until the queue's next use.
@@ -94,7 +109,8 @@ pub fn take() -> Option<Entry> {
     oldest
 }
 
-/// A failure of category `code`: `what`, and OpenSSL's reason from the queue, which is emptied.
+/// A failure of category `code`, or of NoMemory where an allocation failed: `what`, and OpenSSL's reason from the queue,
+/// which is emptied.
 pub fn error(code: Code, what: &str) -> Error {
     error_from(take(), code, what)
 }
@@ -103,13 +119,16 @@ pub fn error(code: Code, what: &str) -> Error {
 pub fn error_from(entry: Option<Entry>, code: Code, what: &str) -> Error {
     match entry {
         None => Error::new(code, what),
-        Some(entry) => Error {
-            openssl_code: entry.code,
-            alert: entry.alert().unwrap_or(-1),
-            message: format!("{what}: {}", entry.text),
-            reason: entry.text,
-            ..Error::new(code, "")
-        },
+        Some(entry) => {
+            let code = if entry.is_out_of_memory() { Code::NoMemory } else { code };
+            Error {
+                openssl_code: entry.code,
+                alert: entry.alert().unwrap_or(-1),
+                message: format!("{what}: {}", entry.text),
+                reason: entry.text,
+                ..Error::new(code, "")
+            }
+        }
     }
 }
 

@@ -57,6 +57,16 @@ impl Session {
         }
     }
 
+    /// The session id context in which it was made.
+    pub fn id_context(&self) -> Vec<u8> {
+        let mut len: c_uint = 0;
+        // SAFETY: the session is live and lends `len` bytes.
+        unsafe {
+            let id = super::sys::SSL_SESSION_get0_id_context(self.0.as_ptr(), &mut len);
+            super::bytes(id, c_int::try_from(len).unwrap_or(0)).to_vec()
+        }
+    }
+
     /// Takes a further reference.
     ///
     /// # Safety

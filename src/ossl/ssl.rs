@@ -5,7 +5,7 @@ use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
     cell::{Cell, RefCell},
-    ffi::{CStr, CString, c_int, c_uchar, c_uint, c_void},
+    ffi::{CStr, CString, c_int, c_long, c_uchar, c_uint, c_void},
     net::IpAddr,
     panic::{self, AssertUnwindSafe},
     ptr::{self, NonNull},
@@ -18,6 +18,7 @@ use super::{
     io::{Io, IoPointer},
     queue,
     session::Session,
+    store::{self, Store},
     sys,
     x509::{self, X509},
 };
@@ -84,6 +85,31 @@ enum Refusal {
     NotAccepted,
 }
 
+/// Whom a certificate must be for.
+enum Expected {
+    Name(CString),
+    Ip(IpAddr),
+}
+
+impl Expected {
+    /// Whether the certificate is for it: an `X509_V_*` code, 0 if it is.
+    fn check(&self, certificate: &X509) -> c_int {
+        match self {
+            Expected::Name(name) => certificate.is_for_name(name),
+            Expected::Ip(ip) => certificate.is_for_ip(*ip),
+        }
+    }
+}
+
+impl std::fmt::Display for Expected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Expected::Name(name) => f.write_str(&name.to_string_lossy()),
+            Expected::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
 /// What OpenSSL's callbacks need of the connection. They reach it through the SSL's ex_data.
 struct Hooks {
     policy: PeerPolicy,
@@ -91,8 +117,10 @@ struct Hooks {
     refusal: Cell<Option<Refusal>>,
     /// What a peer has shown that was refused: OpenSSL keeps only what was not.
     refused: RefCell<Vec<X509>>,
-    /// The code by which OpenSSL says that the certificate is for somebody else, if it is.
-    wrong_name: Cell<Option<c_int>>,
+    /// Whom the peer's certificate must be for.
+    expected: RefCell<Option<Expected>>,
+    /// When the first certificate of the verified chain expires, in seconds since 1970.
+    chain_expires: Cell<Option<i64>>,
     panicked: Cell<bool>,
     dtls: dtls::DtlsHooks,
 }
@@ -105,8 +133,6 @@ pub struct Ssl {
     /// Owned by us; the SSL's ex_data has its address.
     hooks: NonNull<Hooks>,
     role: Role,
-    /// Whom the peer's certificate must be for, for messages.
-    expected: CString,
     /// OpenSSL forbids further calls after a fatal error.
     failed: bool,
     /// Whether buffers are kept although they are empty.
@@ -153,7 +179,8 @@ impl Ssl {
             alpn,
             refusal: Cell::new(None),
             refused: RefCell::default(),
-            wrong_name: Cell::new(None),
+            expected: RefCell::new(None),
+            chain_expires: Cell::new(None),
             panicked: Cell::new(false),
             dtls: Default::default(),
         };
@@ -169,16 +196,7 @@ impl Ssl {
             ffi::SSL_set_ex_data(ssl.as_ptr(), hooks_index(), hooks.as_ptr().cast())
         };
         // From here on Drop frees everything.
-        let this = Ssl {
-            ssl,
-            io,
-            hooks,
-            role,
-            expected: CString::default(),
-            failed: false,
-            keeps_buffers: false,
-            untold: None,
-        };
+        let this = Ssl { ssl, io, hooks, role, failed: false, keeps_buffers: false, untold: None };
         queue::check(stored, Code::NoMemory, "cannot attach to an SSL")?;
         if role == Role::Client {
             this.offer_alpn()?;
@@ -230,35 +248,35 @@ impl Ssl {
     }
 
     /// Demands that the peer's certificate is for this DNS name.
-    pub fn expect_name(&mut self, name: &CStr) -> Result<()> {
-        self.expected = name.to_owned();
-        queue::clear();
-        // SAFETY: the SSL is live and lends its parameters; OpenSSL copies the NUL-terminated name.
-        let done = unsafe {
-            let param = ffi::SSL_get0_param(self.ptr());
-            ffi::X509_VERIFY_PARAM_set_hostflags(param, ffi::X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-            ffi::X509_VERIFY_PARAM_set1_host(param, name.as_ptr(), 0)
-        };
-        queue::check(done, Code::Argument, "the host name cannot be verified")
+    pub fn expect_name(&mut self, name: &CStr) {
+        self.hooks().expected.replace(Some(Expected::Name(name.to_owned())));
     }
 
     /// Demands that the peer's certificate is for this address.
-    pub fn expect_ip(&mut self, ip: IpAddr) -> Result<()> {
-        self.expected = CString::new(ip.to_string()).unwrap_or_default();
-        queue::clear();
-        let octets = match ip {
-            IpAddr::V4(v4) => v4.octets().to_vec(),
-            IpAddr::V6(v6) => v6.octets().to_vec(),
-        };
-        // SAFETY: the SSL is live and lends its parameters; OpenSSL copies the octets.
-        let done = unsafe {
-            ffi::X509_VERIFY_PARAM_set1_ip(ffi::SSL_get0_param(self.ptr()), octets.as_ptr(), octets.len())
-        };
-        queue::check(done, Code::Argument, "the address cannot be verified")
+    pub fn expect_ip(&mut self, ip: IpAddr) {
+        self.hooks().expected.replace(Some(Expected::Ip(ip)));
     }
 
-    /// Offers to resume `session`.
-    pub fn resume(&mut self, session: &Session) -> Result<()> {
+    /// Verifies the peer against this store, instead of the context's.
+    pub fn verify_with(&mut self, store: &Store) -> Result<()> {
+        queue::clear();
+        let command = sys::SSL_CTRL_SET_VERIFY_CERT_STORE;
+        // SAFETY: the SSL and the store are live; 1 asks for a further reference to the store.
+        let done = unsafe { ffi::SSL_ctrl(self.ptr(), command, 1, store.as_ptr().cast()) };
+        queue::check(done as c_int, Code::NoMemory, "the store of CA certificates cannot be used")
+    }
+
+    /// Sessions of other scopes are not resumed. At most 32 bytes.
+    pub fn set_session_id_context(&mut self, scope: &[u8]) -> Result<()> {
+        queue::clear();
+        // SAFETY: the SSL is live; `scope` is readable for its length.
+        let done = unsafe { sys::SSL_set_session_id_context(self.ptr(), scope.as_ptr(), scope.len() as c_uint) };
+        queue::check(done, Code::Internal, "cannot set the session id context")
+    }
+
+    /// Offers to resume `session`, whose chain was verified and expires at the given time, if there was one.
+    pub fn resume(&mut self, session: &Session, chain_expires: Option<i64>) -> Result<()> {
+        self.hooks().chain_expires.set(chain_expires);
         queue::clear();
         // SAFETY: both are live; the SSL takes a reference.
         let done = unsafe { ffi::SSL_set_session(self.ptr(), session.as_ptr()) };
@@ -273,7 +291,34 @@ impl Ssl {
             self.failed = true;
             return Err(no_certificate());
         }
+        if step == Step::Done(()) && self.session_reused() {
+            self.check_resumed()?;
+        }
         Ok(step)
+    }
+
+    /// OpenSSL verifies nothing in a resumed handshake. The scope of the session says that its peer was accepted under
+    /// the same settings; but its certificate may have expired since.
+    fn check_resumed(&mut self) -> Result<()> {
+        let policy = &self.hooks().policy;
+        let Some(certificate) = self.peer_certificate().filter(|_| policy.chain) else { return Ok(()) };
+        let now = super::now();
+        let expired = self.hooks().chain_expires.get().is_some_and(|end| now > end);
+        let reason = match certificate.validity_at(now) {
+            0 if expired => sys::X509_V_ERR_CERT_HAS_EXPIRED,
+            reason => reason,
+        };
+        if reason == 0 {
+            return Ok(());
+        }
+        self.failed = true;
+        Err(self.refused(Refusal::Chain(reason), None))
+    }
+
+    /// When the first certificate of the peer's verified chain expires, in seconds since 1970; None if no chain was
+    /// verified.
+    pub fn chain_expires(&self) -> Option<i64> {
+        self.hooks().chain_expires.get()
     }
 
     fn raw_handshake(&mut self) -> c_int {
@@ -505,16 +550,18 @@ impl Ssl {
                 "the peer's certificate is not among the accepted ones".to_string(),
                 sys::X509_V_ERR_CERT_REJECTED,
             ),
-            Refusal::Chain(reason) if is_wrong_name(reason) => (
-                Code::Name,
-                format!("the peer's certificate is not for \"{}\"", self.expected.to_string_lossy()),
-                reason,
-            ),
+            Refusal::Chain(reason) if is_wrong_name(reason) => {
+                (Code::Name, format!("the peer's certificate is not for \"{}\"", self.expected_text()), reason)
+            }
             Refusal::Chain(reason) => {
                 (Code::Verify, format!("certificate verify failed: {}", x509::verify_text(reason)), reason)
             }
         };
         Error { verify_result, openssl_code, reason: x509::verify_text(verify_result), ..Error::new(code, message) }
+    }
+
+    fn expected_text(&self) -> String {
+        self.hooks().expected.borrow().as_ref().map_or_else(String::new, Expected::to_string)
     }
 
     /// The protocol's name, such as "TLSv1.3".
@@ -552,10 +599,21 @@ impl Ssl {
         }
     }
 
-    /// What the check of the peer's chain found, enforced or not: an `X509_V_*` code.
-    pub fn verify_result(&self) -> c_int {
-        // SAFETY: the SSL is live.
-        unsafe { ffi::SSL_get_verify_result(self.ptr()) as c_int }
+    /// What the check of the peer's chain finds, enforced or not: an `X509_V_*` code. A chain that nobody demanded is
+    /// verified now, against `store` or, without one, the context's own.
+    pub fn verify_result(&self, store: Option<&Store>, partial_chain: bool) -> c_int {
+        // SAFETY: the SSL is live and lends what it has; the store outlives the call.
+        unsafe {
+            if self.hooks().policy.chain {
+                return ffi::SSL_get_verify_result(self.ptr()) as c_int;
+            }
+            let Some(leaf) = self.peer_certificate() else { return sys::X509_V_ERR_UNSPECIFIED };
+            let own = || ffi::SSL_CTX_get_cert_store(ffi::SSL_get_SSL_CTX(self.ptr()));
+            let store = store.map_or_else(own, Store::as_ptr);
+            let untrusted = ffi::SSL_get_peer_cert_chain(self.ptr());
+            let level = sys::SSL_get_security_level(self.ptr());
+            store::verify_chain(store, &leaf, untrusted, self.role == Role::Client, partial_chain, level)
+        }
     }
 
     /// The peer's certificate, be it accepted or refused.
@@ -686,58 +744,90 @@ pub unsafe extern "C" fn verify_callback(store: *mut ffi::X509_STORE_CTX, _: *mu
     }
 }
 
-/// Notes that a certificate is for somebody else, and lets OpenSSL go on: it looks at the names before it looks at times
-/// and signatures, and who hears of a wrong name shall know that the rest is right.
-unsafe extern "C" fn note_wrong_name(ok: c_int, store: *mut ffi::X509_STORE_CTX) -> c_int {
-    // SAFETY: OpenSSL passes a live store context.
-    let (reason, hooks) = unsafe { (ffi::X509_STORE_CTX_get_error(store), hooks_of_store(store)) };
-    match hooks {
-        Some(hooks) if ok == 0 && is_wrong_name(reason) => {
-            hooks.wrong_name.set(Some(reason));
-            1
-        }
-        _ => ok,
-    }
-}
-
 fn is_wrong_name(reason: c_int) -> bool {
     matches!(reason, sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH)
 }
 
 /// # Safety
-/// `store` is live, and holds the peer's chain.
-unsafe fn judge(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
-    hooks.wrong_name.set(None);
-    // SAFETY: the caller vouches for the store context; the callback has the type that OpenSSL asks for.
-    let reason = unsafe {
-        sys::X509_STORE_CTX_set_verify_cb(store, Some(note_wrong_name));
-        let trusted = sys::X509_verify_cert(store) == 1;
-        match hooks.wrong_name.get().filter(|_| trusted) {
-            Some(wrong_name) => {
-                ffi::X509_STORE_CTX_set_error(store, wrong_name);
-                Some(wrong_name)
-            }
-            None if trusted => None,
-            None => Some(ffi::X509_STORE_CTX_get_error(store)),
-        }
-    };
-    if let Some(reason) = reason.filter(|_| hooks.policy.chain) {
-        let reason = if reason == 0 { sys::X509_V_ERR_UNSPECIFIED } else { reason };
+/// `ctx` is live, and holds the peer's chain.
+unsafe fn judge(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
+    // SAFETY: the store context lends the peer's certificate.
+    let leaf = unsafe { X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(ctx)) };
+    // Nobody asked for the chain: it is verified when somebody asks what is wrong with it.
+    if hooks.policy.chain {
         // SAFETY: the store context is live.
-        return unsafe { refuse(store, hooks, Refusal::Chain(reason)) };
+        let reason = unsafe { check_chain_and_name(ctx, hooks, leaf.as_ref()) };
+        // SAFETY: likewise.
+        unsafe { ffi::X509_STORE_CTX_set_error(ctx, reason) };
+        if reason != 0 {
+            // SAFETY: likewise.
+            return unsafe { refuse(ctx, hooks, Refusal::Chain(reason)) };
+        }
     }
     if let Some(accepted) = &hooks.policy.accepted {
-        // SAFETY: the store context lends the peer's certificate.
-        let leaf = unsafe { X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(store)) };
         if !leaf.is_some_and(|leaf| accepted.contains(&leaf)) {
             // SAFETY: the store context is live.
             unsafe {
-                ffi::X509_STORE_CTX_set_error(store, sys::X509_V_ERR_CERT_REJECTED);
-                return refuse(store, hooks, Refusal::NotAccepted);
+                ffi::X509_STORE_CTX_set_error(ctx, sys::X509_V_ERR_CERT_REJECTED);
+                return refuse(ctx, hooks, Refusal::NotAccepted);
             }
         }
     }
     1
+}
+
+/// Builds and checks the chain, and then the name: an `X509_V_*` code, 0 only if both are right. Our own call checks the
+/// name, because OpenSSL loses it without a word where it cannot allocate memory for a copy.
+///
+/// # Safety
+/// `ctx` is live, and holds the peer's chain.
+unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, leaf: Option<&X509>) -> c_int {
+    // SAFETY: the caller vouches for the store context.
+    let chain = unsafe { store::verify(ctx) };
+    if chain != 0 {
+        return chain;
+    }
+    let name = match (hooks.expected.borrow().as_ref(), leaf) {
+        (Some(expected), Some(leaf)) => expected.check(leaf),
+        (Some(_), None) => sys::X509_V_ERR_UNSPECIFIED,
+        (None, _) => 0,
+    };
+    if name != 0 {
+        return name;
+    }
+    // SAFETY: likewise.
+    match unsafe { store::chain_expires(ctx) } {
+        Ok(expires) => {
+            hooks.chain_expires.set(expires);
+            if let Some(end) = expires {
+                // SAFETY: likewise.
+                unsafe { end_session_by(ctx, end) };
+            }
+            0
+        }
+        Err(_) => sys::X509_V_ERR_UNSPECIFIED,
+    }
+}
+
+/// Makes a server's session, and with it the tickets, end when the client's chain expires: the server has only the
+/// client's own certificate to look at when the client comes back.
+///
+/// # Safety
+/// `ctx` is live, and OpenSSL's for an SSL.
+unsafe fn end_session_by(ctx: *mut ffi::X509_STORE_CTX, end: i64) {
+    // SAFETY: the caller vouches for the store context, whose ex_data leads to its live SSL, which lends its session.
+    unsafe {
+        let ssl =
+            ffi::X509_STORE_CTX_get_ex_data(ctx, sys::SSL_get_ex_data_X509_STORE_CTX_idx()).cast::<ffi::SSL>();
+        let session = sys::SSL_get_session(ssl);
+        if session.is_null() || sys::SSL_is_server(ssl) == 0 {
+            return;
+        }
+        let left = c_long::try_from(end - super::now()).unwrap_or(c_long::MAX);
+        if left < ffi::SSL_SESSION_get_timeout(session) {
+            sys::SSL_SESSION_set_timeout(session, left.max(0));
+        }
+    }
 }
 
 /// Notes why the peer was refused, and what it has shown.

@@ -28,6 +28,19 @@ pub const X509_V_ERR_HOSTNAME_MISMATCH: c_int = 62;
 pub const X509_V_ERR_IP_ADDRESS_MISMATCH: c_int = 64;
 pub const X509_V_ERR_CERT_REJECTED: c_int = 28;
 pub const X509_V_ERR_UNSPECIFIED: c_int = 1;
+pub const X509_V_ERR_OUT_OF_MEM: c_int = 17;
+pub const X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: c_int = 20;
+pub const X509_V_ERR_CERT_NOT_YET_VALID: c_int = 9;
+pub const X509_V_ERR_CERT_HAS_EXPIRED: c_int = 10;
+pub const X509_L_ADD_DIR: c_int = 2;
+pub const X509_FILETYPE_PEM: c_long = 1;
+pub const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
+/// ERR_R_MALLOC_FAILURE: a reason that all libraries share.
+#[cfg(ossl300)]
+pub const ERR_R_MALLOC_FAILURE: c_int = (3 << 18) | 256;
+/// ERR_R_MALLOC_FAILURE: a reason that all libraries share.
+#[cfg(not(ossl300))]
+pub const ERR_R_MALLOC_FAILURE: c_int = 64 | 1;
 pub const BIO_TYPE_DESCRIPTOR_SOURCE_SINK: c_int = 0x0100 | 0x0400;
 pub const BIO_CTRL_WPENDING: c_int = 13;
 pub const BIO_CTRL_DUP: c_int = 12;
@@ -183,10 +196,17 @@ unsafe extern "C" {
     ) -> *mut X509;
     pub fn X509_NAME_print_ex(out: *mut BIO, name: *const X509_NAME, indent: c_int, flags: c_ulong) -> c_int;
     pub fn X509_STORE_CTX_get0_untrusted(ctx: *mut X509_STORE_CTX) -> *const stack_st_X509;
-    pub fn X509_STORE_CTX_set_verify_cb(
-        ctx: *mut X509_STORE_CTX,
-        cb: Option<unsafe extern "C" fn(c_int, *mut X509_STORE_CTX) -> c_int>,
-    );
+    pub fn X509_STORE_up_ref(store: *mut X509_STORE) -> c_int;
+    pub fn X509_STORE_CTX_set_default(ctx: *mut X509_STORE_CTX, name: *const c_char) -> c_int;
+    pub fn X509_STORE_CTX_get0_param(ctx: *const X509_STORE_CTX) -> *mut openssl_sys::X509_VERIFY_PARAM;
+    pub fn X509_VERIFY_PARAM_set_auth_level(param: *mut openssl_sys::X509_VERIFY_PARAM, level: c_int);
+    pub fn X509_check_purpose(x: *mut X509, id: c_int, ca: c_int) -> c_int;
+    pub fn SSL_is_server(ssl: *const SSL) -> c_int;
+    pub fn SSL_get_session(ssl: *const SSL) -> *mut SSL_SESSION;
+    pub fn SSL_get_security_level(ssl: *const SSL) -> c_int;
+    pub fn SSL_SESSION_get0_id_context(session: *const SSL_SESSION, len: *mut c_uint) -> *const c_uchar;
+    pub fn SSL_SESSION_set_timeout(session: *mut SSL_SESSION, seconds: c_long) -> c_long;
+    pub fn i2d_X509_AUX(x: *mut X509, out: *mut *mut c_uchar) -> c_int;
     pub fn X509_STORE_CTX_get0_cert(ctx: *mut X509_STORE_CTX) -> *mut X509;
     pub fn X509_check_private_key(cert: *const X509, key: *const EVP_PKEY) -> c_int;
     pub fn X509_get_default_cert_dir() -> *const c_char;

@@ -4,6 +4,7 @@ use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
     ffi::{CStr, c_char, c_int, c_long, c_uint, c_void},
+    net::IpAddr,
     ptr::{self, NonNull},
 };
 
@@ -119,6 +120,60 @@ impl X509 {
         }
     }
 
+    /// DER with the settings of trust behind it, where there are some ("TRUSTED CERTIFICATE").
+    pub fn der_with_trust(&self) -> Vec<u8> {
+        let mut der: *mut u8 = ptr::null_mut();
+        // SAFETY: the certificate is live; OpenSSL allocates the bytes.
+        let len = unsafe { sys::i2d_X509_AUX(self.0.as_ptr(), &mut der) };
+        queue::clear();
+        // SAFETY: `der` is NULL or holds `len` bytes that are ours.
+        unsafe { super::take_bytes(der, len) }
+    }
+
+    /// Whether it is valid at a time, in seconds since 1970: an `X509_V_*` code, 0 if it is.
+    pub fn validity_at(&self, now: i64) -> c_int {
+        match (self.not_before(), self.not_after()) {
+            (Ok(begin), _) if now < begin => sys::X509_V_ERR_CERT_NOT_YET_VALID,
+            (Ok(_), Ok(end)) if now <= end => 0,
+            (Ok(_), Ok(_)) => sys::X509_V_ERR_CERT_HAS_EXPIRED,
+            _ => sys::X509_V_ERR_UNSPECIFIED,
+        }
+    }
+
+    /// Whether it is for a DNS name: an `X509_V_*` code, 0 if it is.
+    pub fn is_for_name(&self, name: &CStr) -> c_int {
+        let Some(flags) = self.name_flags() else {
+            return sys::X509_V_ERR_UNSPECIFIED;
+        };
+        // SAFETY: the certificate is live, the text NUL-terminated; 0 stands for its whole length.
+        let found = unsafe { ffi::X509_check_host(self.as_ptr(), name.as_ptr(), 0, flags, ptr::null_mut()) };
+        name_result(found, sys::X509_V_ERR_HOSTNAME_MISMATCH)
+    }
+
+    /// Whether it is for an address: an `X509_V_*` code, 0 if it is.
+    pub fn is_for_ip(&self, ip: IpAddr) -> c_int {
+        let octets = match ip {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        // SAFETY: the certificate is live, the octets are readable for their length.
+        let found = unsafe { ffi::X509_check_ip(self.as_ptr(), octets.as_ptr(), octets.len(), 0) };
+        name_result(found, sys::X509_V_ERR_IP_ADDRESS_MISMATCH)
+    }
+
+    /// The flags for matching a name: the CommonName counts only where there are no DNS names. OpenSSL would let it count
+    /// also where it could not read them for lack of memory. None if they cannot be read.
+    fn name_flags(&self) -> Option<c_uint> {
+        const FLAGS: c_uint = ffi::X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+        // SAFETY: the certificate is live.
+        if unsafe { ffi::X509_get_ext_by_NID(self.as_ptr(), ffi::NID_subject_alt_name, -1) } < 0 {
+            return Some(FLAGS);
+        }
+        let names = self.general_names()?;
+        let has_dns = names.iter().any(|name| name.kind == "DNS");
+        Some(if has_dns { FLAGS | ffi::X509_CHECK_FLAG_NEVER_CHECK_SUBJECT } else { FLAGS })
+    }
+
     /// Reads the next certificate of a PEM text, be it OpenSSL's kind with settings of trust behind it ("TRUSTED
     /// CERTIFICATE"). None at its end.
     pub fn next_from_pem(pem: &MemReader<'_>) -> Result<Option<X509>> {
@@ -133,7 +188,7 @@ impl X509 {
             return Ok(Some(x509));
         }
         match queue::take() {
-            Some(entry) if !is_pem_end(entry.code) => {
+            Some(entry) if !entry.is_pem_end() => {
                 Err(queue::error_from(Some(entry), Code::Config, "a PEM certificate is damaged"))
             }
             _ => Ok(None),
@@ -166,6 +221,15 @@ impl X509 {
                 Party::Issuer => ffi::X509_get_issuer_name(self.0.as_ptr()),
             }
         }
+    }
+
+    /// The subject's name in DER, by which issuers are found.
+    pub fn subject_der(&self) -> Vec<u8> {
+        let mut der: *mut u8 = ptr::null_mut();
+        // SAFETY: the name is lent by the live certificate; OpenSSL allocates the bytes.
+        let len = unsafe { ffi::i2d_X509_NAME(self.name(Party::Subject), &mut der) };
+        // SAFETY: `der` is NULL or holds `len` bytes that are ours.
+        unsafe { super::take_bytes(der, len) }
     }
 
     /// The last, most specific, CommonName, as UTF-8 whatever its encoding, with whatever NULs it holds.
@@ -250,6 +314,11 @@ impl X509 {
 
     /// The names of its subjectAltName extension that are DNS names, addresses or URIs.
     pub fn alt_names(&self) -> Vec<AltName> {
+        self.general_names().unwrap_or_default()
+    }
+
+    /// None if there are none, or they cannot be read.
+    fn general_names(&self) -> Option<Vec<AltName>> {
         // SAFETY: the certificate is live; the stack that OpenSSL makes is freed with its elements below.
         let stack: *mut c_void = unsafe {
             ffi::X509_get_ext_d2i(self.0.as_ptr(), ffi::NID_subject_alt_name, ptr::null_mut(), ptr::null_mut())
@@ -257,7 +326,7 @@ impl X509 {
         let mut names = Vec::new();
         if stack.is_null() {
             queue::clear();
-            return names;
+            return None;
         }
         // SAFETY: a live stack of GENERAL_NAMEs; each is popped, read and freed once, then the stack itself.
         unsafe {
@@ -272,7 +341,7 @@ impl X509 {
             sys::OPENSSL_sk_free(stack);
         }
         names.reverse();
-        names
+        Some(names)
     }
 
     /// Whether `key` is the private key of this certificate.
@@ -316,6 +385,16 @@ fn utf8(text: *const ffi::ASN1_STRING) -> Option<Vec<u8>> {
     Some(unsafe { super::take_bytes(bytes, len) })
 }
 
+/// The `X509_V_*` code for what X509_check_host and X509_check_ip return.
+fn name_result(found: c_int, mismatch: c_int) -> c_int {
+    queue::clear();
+    match found {
+        1 => 0,
+        0 => mismatch,
+        _ => sys::X509_V_ERR_OUT_OF_MEM,
+    }
+}
+
 fn seconds(time: *const ffi::ASN1_TIME) -> Result<i64> {
     // SAFETY: an all-zero tm is a valid value to be overwritten.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
@@ -324,10 +403,6 @@ fn seconds(time: *const ffi::ASN1_TIME) -> Result<i64> {
     queue::check(done, Code::Config, "the certificate holds no valid time")?;
     // SAFETY: `tm` is live; timegm reads it as UTC.
     Ok(unsafe { libc::timegm(&mut tm) } as i64)
-}
-
-fn is_pem_end(code: std::ffi::c_ulong) -> bool {
-    ffi::ERR_GET_LIB(code) == ffi::ERR_LIB_PEM && ffi::ERR_GET_REASON(code) == ffi::PEM_R_NO_START_LINE
 }
 
 /// The words for an `X509_V_*` code.

@@ -178,10 +178,10 @@ impl Socket {
 
     fn begin_datagrams(self, session: Option<&Session>, others: usize, deadline: Deadline) -> Result<Socket> {
         {
-            let mut tls = self.lock();
             if let Some(session) = session {
-                tls.ssl.resume(&session.session)?;
+                self.offer(session)?;
             }
+            let mut tls = self.lock();
             if let Some(datagrams) = tls.datagrams.as_mut().filter(|_| others > 0) {
                 datagrams.patience = 1;
             }

@@ -2,7 +2,9 @@
 
 use crate::{
     certificate::Certificate,
+    config::Verify,
     error::{Code, Error, Result},
+    ossl,
     ossl::ssl::Role,
     posix,
     session::Session,
@@ -60,8 +62,14 @@ impl Socket {
 
     /// What the check of the peer's chain found; None if the peer has shown no certificate.
     pub fn verify_result(&self) -> Option<i32> {
+        let context = &self.frozen.context;
+        // Reading the system's CAs takes time: not under the lock. Without them no chain can be fine.
+        let store = if self.frozen.config.verify == Verify::None { context.unused_store() } else { Ok(None) };
         let tls = self.lock();
-        tls.ssl.peer_certificate().map(|_| tls.ssl.verify_result())
+        tls.ssl.peer_certificate().map(|_| match &store {
+            Ok(store) => tls.ssl.verify_result(store.as_deref(), context.has_own_cas()),
+            Err(_) => ossl::sys::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+        })
     }
 
     /// The peer's certificate.
@@ -76,11 +84,12 @@ impl Socket {
 
     /// The session, if it can be resumed. With TLS 1.3 it comes with the first bytes that are read.
     pub fn session(&self) -> Result<Session> {
-        let session = self.lock().ssl.session().filter(|session| session.is_resumable());
+        let tls = self.lock();
+        let session = tls.ssl.session().filter(|session| session.is_resumable());
         let session = session.ok_or_else(|| {
             Error::new(Code::State, "the server has sent no session to resume yet (TLS 1.3: read something first)")
         })?;
-        Ok(Session { session, context: self.frozen.context.clone(), hostname: self.hostname.clone() })
+        Ok(Session { session, chain_expires: tls.ssl.chain_expires() })
     }
 
     /// Whether this connection resumed a session.

@@ -1,0 +1,46 @@
+//! X.509 certificate revocation lists.
+
+use crate::error::{Code, Result};
+use openssl_sys as ffi;
+use std::ptr::{self, NonNull};
+
+use super::{bio::MemReader, pkey, queue};
+
+/// One revocation list.
+pub struct Crl(NonNull<ffi::X509_CRL>);
+
+impl Drop for Crl {
+    fn drop(&mut self) {
+        // SAFETY: one reference is ours.
+        unsafe { ffi::X509_CRL_free(self.0.as_ptr()) }
+    }
+}
+
+impl Crl {
+    /// For OpenSSL's functions.
+    pub fn as_ptr(&self) -> *mut ffi::X509_CRL {
+        self.0.as_ptr()
+    }
+
+    /// All lists of a PEM text. Fails if any of them is damaged.
+    pub fn all_from_pem(pem: &MemReader<'_>) -> Result<Vec<Crl>> {
+        let mut crls = Vec::new();
+        loop {
+            queue::clear();
+            // SAFETY: the BIO is live; the callback refuses to give a password rather than ask the terminal for one.
+            let crl = unsafe {
+                let ask = Some(pkey::no_passphrase as pkey::PassphraseCallback);
+                ffi::PEM_read_bio_X509_CRL(pem.as_ptr(), ptr::null_mut(), ask, ptr::null_mut())
+            };
+            match NonNull::new(crl) {
+                Some(crl) => crls.push(Crl(crl)),
+                None => match queue::take() {
+                    Some(entry) if !entry.is_pem_end() => {
+                        return Err(queue::error_from(Some(entry), Code::Config, "a CRL is damaged"));
+                    }
+                    _ => return Ok(crls),
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! X509_STORE: certificates to trust. Built by one owner; afterwards any number of connections verify with it.
+
+use crate::error::{Code, Error, Result};
+use openssl_sys as ffi;
+use std::{
+    ffi::{CStr, OsString, c_int},
+    os::unix::ffi::OsStringExt,
+    ptr::{self, NonNull},
+};
+
+use super::{queue, sys, x509::X509};
+
+/// A store. Its setters take `&mut self`; what OpenSSL adds during verification (certificates that it finds in
+/// directories) is under the store's own lock.
+pub struct Store(NonNull<ffi::X509_STORE>);
+
+// SAFETY: OpenSSL counts references atomically, and locks the objects of a store.
+unsafe impl Send for Store {}
+// SAFETY: likewise; the list of places to look in changes only through `&mut self`.
+unsafe impl Sync for Store {}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // SAFETY: one reference is ours.
+        unsafe { ffi::X509_STORE_free(self.0.as_ptr()) }
+    }
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new() -> Result<Store> {
+        super::init();
+        queue::clear();
+        // SAFETY: no preconditions.
+        let store = NonNull::new(unsafe { ffi::X509_STORE_new() });
+        store.map(Store).ok_or_else(|| queue::error(Code::NoMemory, "cannot make an X509_STORE"))
+    }
+
+    /// Takes a further reference.
+    ///
+    /// # Safety
+    /// `store` is live.
+    pub unsafe fn from_borrowed(store: *mut ffi::X509_STORE) -> Store {
+        // SAFETY: the caller vouches for it; a live store is not NULL.
+        unsafe {
+            sys::X509_STORE_up_ref(store);
+            Store(NonNull::new_unchecked(store))
+        }
+    }
+
+    /// For OpenSSL's functions.
+    pub fn as_ptr(&self) -> *mut ffi::X509_STORE {
+        self.0.as_ptr()
+    }
+
+    /// Adds a certificate.
+    pub fn add(&mut self, certificate: &X509) -> Result<()> {
+        queue::clear();
+        // SAFETY: both are live; the store takes a reference of its own.
+        let done = unsafe { ffi::X509_STORE_add_cert(self.as_ptr(), certificate.as_ptr()) };
+        queue::check(done, Code::Config, "a CA certificate cannot be used")
+    }
+
+    /// Adds directories, separated by colons, whose files are named by the hashes of subjects (c_rehash(1)). OpenSSL
+    /// reads a file when a chain needs it.
+    pub fn add_directories(&mut self, paths: &CStr) -> Result<()> {
+        queue::clear();
+        // SAFETY: the store is live and owns the look-up; the text is NUL-terminated and only read.
+        let done = unsafe {
+            let lookup = ffi::X509_STORE_add_lookup(self.as_ptr(), ffi::X509_LOOKUP_hash_dir());
+            if lookup.is_null() {
+                return Err(queue::error(Code::NoMemory, "cannot add a directory of CA certificates"));
+            }
+            let (command, pem) = (sys::X509_L_ADD_DIR, sys::X509_FILETYPE_PEM);
+            ffi::X509_LOOKUP_ctrl(lookup, command, paths.as_ptr(), pem, ptr::null_mut())
+        };
+        queue::check(done, Code::Config, "cannot add a directory of CA certificates")
+    }
+}
+
+/// The file and the directories where this OpenSSL looks for CA certificates if the environment says nothing.
+pub fn default_places() -> [OsString; 2] {
+    // SAFETY: both are static texts.
+    let texts = unsafe {
+        [
+            super::static_text(sys::X509_get_default_cert_file()),
+            super::static_text(sys::X509_get_default_cert_dir()),
+        ]
+    };
+    texts.map(|text| OsString::from_vec(text.map_or_else(Vec::new, |text| text.to_bytes().to_vec())))
+}
+
+/// Verifies the chain of `leaf` as a connection would, without a host name: an `X509_V_*` code, 0 if it is fine.
+pub fn verify_chain(
+    store: *mut ffi::X509_STORE,
+    leaf: &X509,
+    untrusted: *mut ffi::stack_st_X509,
+    server: bool,
+    partial_chain: bool,
+    security_level: c_int,
+) -> c_int {
+    /// Frees a store context.
+    struct StoreCtx(NonNull<ffi::X509_STORE_CTX>);
+    impl Drop for StoreCtx {
+        fn drop(&mut self) {
+            // SAFETY: it is ours.
+            unsafe { ffi::X509_STORE_CTX_free(self.0.as_ptr()) }
+        }
+    }
+    queue::clear();
+    // SAFETY: no preconditions.
+    let Some(ctx) = NonNull::new(unsafe { ffi::X509_STORE_CTX_new() }).map(StoreCtx) else {
+        return sys::X509_V_ERR_OUT_OF_MEM;
+    };
+    let raw = ctx.0.as_ptr();
+    let purpose = if server { c"ssl_server" } else { c"ssl_client" };
+    // SAFETY: the store, the leaf and the stack (or NULL) outlive the store context, which borrows them.
+    let reason = unsafe {
+        if ffi::X509_STORE_CTX_init(raw, store, leaf.as_ptr(), untrusted) != 1
+            || sys::X509_STORE_CTX_set_default(raw, purpose.as_ptr()) != 1
+        {
+            sys::X509_V_ERR_OUT_OF_MEM
+        } else {
+            let param = sys::X509_STORE_CTX_get0_param(raw);
+            sys::X509_VERIFY_PARAM_set_auth_level(param, security_level);
+            if partial_chain {
+                ffi::X509_VERIFY_PARAM_set_flags(param, sys::X509_V_FLAG_PARTIAL_CHAIN);
+            }
+            verify(raw)
+        }
+    };
+    queue::clear();
+    reason
+}
+
+/// Builds and checks the chain of a store context: an `X509_V_*` code, 0 only if a chain was built and is fine.
+///
+/// # Safety
+/// `ctx` is live and initialised.
+pub unsafe fn verify(ctx: *mut ffi::X509_STORE_CTX) -> c_int {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let trusted = sys::X509_verify_cert(ctx) == 1;
+        let chain = ffi::X509_STORE_CTX_get0_chain(ctx);
+        let built = !chain.is_null() && sys::OPENSSL_sk_num(chain.cast()) > 0;
+        match ffi::X509_STORE_CTX_get_error(ctx) {
+            // A failure that OpenSSL gives no reason for, such as an allocation's, is a failure.
+            0 if !trusted || !built => sys::X509_V_ERR_UNSPECIFIED,
+            reason => reason,
+        }
+    }
+}
+
+/// When the first certificate of a store context's verified chain expires, in seconds since 1970.
+///
+/// # Safety
+/// `ctx` is live.
+pub unsafe fn chain_expires(ctx: *mut ffi::X509_STORE_CTX) -> Result<Option<i64>> {
+    // SAFETY: the caller vouches for the context, which lends its chain.
+    let chain = unsafe { X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx)) };
+    let times = chain.iter().map(X509::not_after).collect::<Result<Vec<i64>>>()?;
+    Ok(times.into_iter().min())
+}
+
+/// Checks whether a certificate's extensions can be decoded. OpenSSL decodes them once and keeps a failure for good,
+/// also one for lack of memory.
+pub fn check_decoded(certificate: &X509) -> Result<()> {
+    queue::clear();
+    // SAFETY: the certificate is live; the purpose -1 asks for the decoding only.
+    let done = unsafe { sys::X509_check_purpose(certificate.as_ptr(), -1, 0) };
+    if done == 1 {
+        return Ok(());
+    }
+    match queue::take() {
+        Some(entry) if entry.is_out_of_memory() => {
+            Err(Error::new(Code::NoMemory, "a certificate cannot be decoded for lack of memory"))
+        }
+        // A certificate with invalid extensions: its verification says so.
+        _ => Ok(()),
+    }
+}
