@@ -1988,7 +1988,8 @@ bgl_ssl_status_t bgl_ssl_config_set_retransmission_timeout(bgl_ssl_config_t *con
 /**
  * Sets how long a client of a DTLS server may be silent before its connection ends by itself: reads, and
  * bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, now and ever after. Datagrams do not tell that a client
- * has gone without close_notify, so without this a server's sockets would pile up.
+ * has gone without close_notify, so without this a server's sockets would pile up. Only what was verified counts as a
+ * sign of life: data that were read, and the end of the handshake.
  *
  * microseconds: 0 for no limit. Default: 15 minutes. It does not concern clients.
  *

@@ -15,7 +15,7 @@ use crate::{
     socket::{Socket, Step},
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     io,
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -38,8 +38,14 @@ const HALF_OPEN_PER_HOST: usize = 256;
 /// How long a handshake may go on before it makes room for others where there is none.
 const SURE_OF_ITS_PLACE: Duration = Duration::from_secs(3);
 
-/// How many events one accept that may not wait looks at.
+/// How many events one accept that may not wait looks at, and for how long: each event is a bounded amount of work, but
+/// floods of datagrams make new ones as fast as they are looked at.
 const EVENTS_WITHOUT_WAITING: usize = 256;
+const WORK_WITHOUT_WAITING: Duration = Duration::from_millis(20);
+
+/// How many datagrams are taken from a socket that was bound beside the listener and not yet connected. The rest is
+/// lost, and is sent again by its clients.
+const DATAGRAMS_BEFORE_CONNECT: usize = 32;
 
 const LISTENER: u64 = 0;
 const TIMER: u64 = 1;
@@ -134,11 +140,13 @@ impl DatagramServer {
     /// The next client whose handshake is done, or whose address is verified if the config leaves the handshake to
     /// the socket's first use; None if there was none in time. The failure of one client's handshake fails this, too.
     pub fn accept(&self, deadline: Deadline) -> Result<Option<Socket>> {
+        let began = Instant::now();
         for looked in 0.. {
             if self.closed.load(SeqCst) {
                 return Err(Error::new(Code::State, "the server is closed"));
             }
-            if looked >= EVENTS_WITHOUT_WAITING && deadline.has_passed() {
+            let worked_enough = looked >= EVENTS_WITHOUT_WAITING || began.elapsed() >= WORK_WITHOUT_WAITING;
+            if looked > 0 && worked_enough && deadline.has_passed() {
                 return Ok(None);
             }
             let event = self.events.wait(deadline.0).map_err(|error| self.failure(&error))?;
@@ -177,11 +185,24 @@ impl DatagramServer {
         };
         let datagram = buffer.get(..received.len).unwrap_or_default();
         let local = posix::local_end(received.to, self.address.port(), received.interface);
-        self.look_at(datagram, Ends { peer: received.from, local })
+        let mut early = VecDeque::new();
+        let mut accepted = self.look_at(datagram, Ends { peer: received.from, local }, &mut early)?;
+        // Each may bring a connection of its own only where handshakes are left to later, and one is returned at a time:
+        // the clients of the others ask again.
+        while let Some((datagram, ends)) = early.pop_front().filter(|_| accepted.is_none()) {
+            accepted = self.look_at(&datagram, ends, &mut early)?;
+        }
+        Ok(accepted)
     }
 
-    /// Looks at a datagram that does not belong to any connection.
-    fn look_at(&self, datagram: &[u8], ends: Ends) -> Result<Option<Socket>> {
+    /// Looks at a datagram that does not belong to any connection. Adds to `early` what else reached the socket of a new
+    /// connection before that was connected, unless there is much already.
+    fn look_at(
+        &self,
+        datagram: &[u8],
+        ends: Ends,
+        early: &mut VecDeque<(Vec<u8>, Ends)>,
+    ) -> Result<Option<Socket>> {
         let Some(hello) = Hello::parse(datagram) else {
             return if Hello::is_continued_by(datagram) { self.go_on(datagram, &ends) } else { Ok(None) };
         };
@@ -208,16 +229,8 @@ impl DatagramServer {
                 self.failure(&error)
             })?
         };
-        let strays = strays(&fd, ends.local);
-        let mut accepted = self.begin(fd, ends, association, datagram)?;
-        for (stray, ends) in strays {
-            // Each may bring a connection of its own only where handshakes are left to later, and one is returned
-            // at a time: that stray's client asks again.
-            if accepted.is_none() {
-                accepted = self.look_at(&stray, ends)?;
-            }
-        }
-        Ok(accepted)
+        take_early(&fd, ends.local, early);
+        self.begin(fd, ends, association, datagram)
     }
 
     /// Whether there is room for one more handshake. Those that get nowhere must not keep it from others.
@@ -472,14 +485,15 @@ fn host(peer: &SocketAddr) -> IpAddr {
     }
 }
 
-/// What came between the socket's bind and its connect, for others, too, and so never reached the listener.
-fn strays(fd: &OwnedFd, local: SocketAddr) -> Vec<(Vec<u8>, Ends)> {
-    let mut strays = Vec::new();
+/// Takes what came between the socket's bind and its connect, also for others, and so never reached the listener.
+fn take_early(fd: &OwnedFd, local: SocketAddr, early: &mut VecDeque<(Vec<u8>, Ends)>) {
     let mut buffer = [0u8; HELLO_LENGTH];
-    while let Ok((len, from)) = posix::recv_from(fd.as_fd(), &mut buffer) {
+    for _ in early.len()..DATAGRAMS_BEFORE_CONNECT {
+        let Ok((len, from)) = posix::recv_from(fd.as_fd(), &mut buffer) else {
+            return;
+        };
         if let Some(peer) = from {
-            strays.push((buffer.get(..len).unwrap_or_default().to_vec(), Ends { peer, local }));
+            early.push_back((buffer.get(..len).unwrap_or_default().to_vec(), Ends { peer, local }));
         }
     }
-    strays
 }

@@ -12,7 +12,6 @@ use std::{
     net::SocketAddr,
     os::fd::RawFd,
     sync::OnceLock,
-    time::Instant,
 };
 
 use super::{
@@ -23,8 +22,11 @@ use super::{
 /// What a path takes whose MTU is not known: all that carries IPv6 takes packets of this size (RFC 8200, section 5).
 const SAFE_MTU: usize = 1280;
 
-/// How many datagrams that are not for OpenSSL one read passes over before it lets others have their turn.
-const PASSED_OVER: usize = 32;
+/// How many receives, and how many bytes, one call of OpenSSL may use. OpenSSL discards a forged record and asks for the
+/// next datagram, so without these limits a flood would hold the call, and the socket's lock, for as long as it lasts.
+/// The bytes matter because to refuse a record of 16 kB can take as long as to refuse a hundred small ones.
+const RECEIVES_PER_CALL: usize = 64;
+const BYTES_PER_CALL: usize = 64 * 1024;
 
 /// The kinds of records that make a handshake (RFC 5246, section 6.2.1).
 const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -46,8 +48,13 @@ pub struct State {
     trouble: i32,
     /// How many failed since the peer was last heard.
     failures: u32,
-    /// When the peer was last heard.
-    heard: Instant,
+    /// How many receives, and how many bytes, the OpenSSL call under way has left.
+    receives_left: usize,
+    bytes_left: usize,
+    /// How many receives there were since one of them gave a result, or other threads got time for the lock.
+    receives_without_result: usize,
+    /// How many datagrams OpenSSL has sent.
+    sent: u64,
     /// A datagram to read before any of the socket's.
     first: Option<Vec<u8>>,
     /// Whether client hellos are kept from OpenSSL: those of a peer that is connected already begin a new connection.
@@ -78,7 +85,10 @@ impl State {
             too_large: false,
             trouble: 0,
             failures: 0,
-            heard: Instant::now(),
+            receives_left: RECEIVES_PER_CALL,
+            bytes_left: BYTES_PER_CALL,
+            receives_without_result: 0,
+            sent: 0,
             first: None,
             divert_hellos: false,
             hello: None,
@@ -121,9 +131,30 @@ impl State {
         self.trouble == 0 && self.hello.is_none() && self.first.is_none() && !self.too_large
     }
 
-    /// When the peer was last heard.
-    pub fn heard(&self) -> Instant {
-        self.heard
+    /// A call of OpenSSL begins.
+    pub fn begin_call(&mut self) {
+        self.receives_left = RECEIVES_PER_CALL;
+        self.bytes_left = BYTES_PER_CALL;
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.receives_left == 0 || self.bytes_left == 0
+    }
+
+    /// Whether other threads should get time for the socket's lock: the latest call of OpenSSL was ended because it had
+    /// received so much, or as much has been received by several calls, and nothing came of it.
+    pub fn is_exhausted(&self) -> bool {
+        self.is_used_up() || self.receives_without_result >= RECEIVES_PER_CALL
+    }
+
+    /// What has been received had a result, or other threads get time for the lock now.
+    pub fn forget_receives(&mut self) {
+        self.receives_without_result = 0;
+    }
+
+    /// How many datagrams OpenSSL has sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Whether a datagram was refused, since the last call, for being larger than the path takes.
@@ -152,9 +183,9 @@ impl State {
         self.fd = None;
     }
 
-    /// Receives one datagram of the peer's.
+    /// Receives one datagram of the peer's; WouldBlock also if the call under way has received as much as it may.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        for _ in 0..PASSED_OVER {
+        while !self.is_used_up() {
             if self.handshakes_only && !self.has_handshake() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -163,15 +194,16 @@ impl State {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 Err(error) => {
                     // Such an error comes before the datagrams that are there.
+                    self.count_receive(0);
                     self.failed(&error);
                     continue;
                 }
             };
+            self.count_receive(n);
             // Empty ones carry nothing, and are all that a socket has whose reading half is shut down.
             if n == 0 || (self.peer.is_some() && from.is_some() && from != self.peer) {
                 continue;
             }
-            self.heard = Instant::now();
             self.failures = 0;
             let datagram = buffer.get(..n).unwrap_or_default();
             if self.divert_hellos && begins_with_client_hello(datagram) {
@@ -181,6 +213,12 @@ impl State {
             return Ok(n);
         }
         Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn count_receive(&mut self, bytes: usize) {
+        self.receives_left = self.receives_left.saturating_sub(1);
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        self.receives_without_result = self.receives_without_result.saturating_add(1);
     }
 
     /// Whether the next datagram begins with a record of a handshake, or is empty.
@@ -209,7 +247,10 @@ impl State {
                 self.failed(&error);
                 Ok(data.len())
             }
-            Ok(_) => Ok(data.len()),
+            Ok(_) => {
+                self.sent = self.sent.wrapping_add(1);
+                Ok(data.len())
+            }
         }
     }
 

@@ -102,8 +102,9 @@ impl Io<'_> {
 
     /// A call of OpenSSL's begins.
     pub fn begin_call(self) {
-        if let Io::Stream(stream) = self {
-            stream.begin_call();
+        match self {
+            Io::Stream(stream) => stream.begin_call(),
+            Io::Datagram(datagrams) => datagrams.begin_call(),
         }
     }
 
@@ -111,7 +112,7 @@ impl Io<'_> {
     pub fn is_exhausted(&self) -> bool {
         match self {
             Io::Stream(stream) => stream.is_exhausted(),
-            Io::Datagram(_) => false,
+            Io::Datagram(datagrams) => datagrams.is_exhausted(),
         }
     }
 

@@ -20,7 +20,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Weak, atomic::Ordering::SeqCst},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{Core, Life, LimitKind, Peer, Socket, Step, Tls, closed};
@@ -37,8 +37,15 @@ pub struct State {
     idle: Limit,
     /// How many failures in a row end a handshake.
     patience: u32,
+    /// When the peer last sent something that was verified. What cannot be verified may be anybody's, so it must not
+    /// keep a connection alive.
+    last_verified: Instant,
+    /// Since when datagrams are known to be there that nobody reads.
+    unread_since: Option<Instant>,
     /// Whether the user has set the MTU.
     mtu_fixed: bool,
+    /// Whether the handshake was seen to be complete.
+    is_established: bool,
     /// Whether the peer has shown that its handshake is complete: its messages came last, or it has sent data.
     peer_is_done: bool,
     /// Whether a new connection of the peer's has taken the descriptor over.
@@ -54,7 +61,10 @@ impl State {
             association: None,
             idle: if ssl.role() == Role::Server { settings.idle } else { None },
             patience: PATIENCE,
+            last_verified: Instant::now(),
+            unread_since: None,
             mtu_fixed: false,
+            is_established: false,
             peer_is_done: false,
             superseded: false,
         };
@@ -78,14 +88,21 @@ impl Ward {
         if !tls.ssl.is_handshaken() && tls.failure.is_none() {
             return Some(false);
         }
-        let before = tls.ssl.datagrams()?.heard();
+        let sent_before = tls.ssl.datagrams()?.sent();
         let attended = tls.attend();
-        if let Some(hello) = tls.ssl.datagrams()?.take_hello() {
+        // OpenSSL answers nothing here but verified records.
+        let answered = tls.ssl.datagrams()?.sent() != sent_before;
+        if answered {
+            tls.note_verified();
+        }
+        let hello = tls.ssl.datagrams()?.take_hello();
+        let progress = answered || hello.is_some();
+        if let Some(hello) = hello {
             core.look_at_hello(&mut tls, &hello).ok()?;
         }
         // How it failed is for the user's next call.
         attended.map_err(|error| tls.fail(error)).ok()?;
-        Some(tls.ssl.datagrams()?.heard() != before)
+        Some(progress)
     }
 
     /// Ends the connection, and the peer's membership, if the peer is silent for longer than it may.
@@ -97,9 +114,8 @@ impl Ward {
         if tls.life != Life::Open || tls.too_long_silence().is_none() {
             return;
         }
-        // Nobody may have read what the peer has said.
         let has_unread = core.fd().is_some_and(|fd| posix::peek(fd.as_fd(), &mut [0]).is_ok());
-        if !has_unread && tls.tell_silence().is_err() {
+        if !(has_unread && tls.may_read_yet()) && tls.tell_silence().is_err() {
             tls.leave();
         }
     }
@@ -234,13 +250,21 @@ impl Socket {
         tls: &mut Tls,
         step: &mut impl FnMut(&mut Tls) -> Result<Step<T>>,
     ) -> Result<Step<T>> {
+        // The latest step said so, and the lock was free since.
+        if tls.ssl.io().is_exhausted() {
+            tls.forget_receives();
+        }
         tls.ssl.retransmit()?;
         let outcome = step(tls);
         if let Some(hello) = tls.ssl.datagrams().and_then(|datagrams| datagrams.take_hello()) {
             self.core.look_at_hello(tls, &hello)?;
         }
         let outcome = outcome?;
+        tls.note_handshake();
         tls.follow_mtu();
+        if matches!(outcome, Step::Done(_) | Step::Eof) {
+            tls.forget_receives();
+        }
         if matches!(outcome, Step::WantRead | Step::WantWrite) {
             tls.tell_trouble()?;
             tls.tell_silence()?;
@@ -289,6 +313,7 @@ impl Tls {
             return Ok(());
         }
         self.ssl.set_first_timer(config.datagrams.retransmission);
+        self.ssl.tolerate_forged_records();
         self.set_mtu(config.datagrams.mtu)
     }
 
@@ -308,8 +333,8 @@ impl Tls {
             return Deadline::NEVER;
         }
         let idle = self.idle_limit();
-        let heard = self.ssl.datagrams().map(|datagrams| datagrams.heard());
-        let silence = Deadline(idle.and_then(|idle| heard.and_then(|heard| heard.checked_add(idle))));
+        let verified = self.datagrams.as_ref().map(|datagrams| datagrams.last_verified);
+        let silence = Deadline(idle.and_then(|idle| verified.and_then(|verified| verified.checked_add(idle))));
         match self.ssl.retransmission() {
             Some(left) => Deadline::after(Some(left)).or_sooner(silence),
             None => silence,
@@ -349,8 +374,40 @@ impl Tls {
     /// How long the peer has been silent, if that is for longer than it may.
     pub(super) fn too_long_silence(&mut self) -> Option<Duration> {
         let idle = self.idle_limit()?;
-        let silence = self.ssl.datagrams()?.heard().elapsed();
+        let silence = self.datagrams.as_ref()?.last_verified.elapsed();
         (silence >= idle).then_some(silence)
+    }
+
+    /// The peer has sent something that was verified.
+    fn note_verified(&mut self) {
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.last_verified = Instant::now();
+            datagrams.unread_since = None;
+        }
+    }
+
+    /// The end of the handshake is verified, too.
+    fn note_handshake(&mut self) {
+        let done = self.ssl.is_handshaken();
+        if let Some(datagrams) = self.datagrams.as_mut().filter(|datagrams| !datagrams.is_established && done) {
+            datagrams.is_established = true;
+            self.note_verified();
+        }
+    }
+
+    /// Whether the program, for which datagrams are there, has still time to read them. Whether they are the peer's is
+    /// found out only then, so they count for one further limit and no longer.
+    fn may_read_yet(&mut self) -> bool {
+        let idle = self.idle_limit();
+        let since = self.datagrams.as_mut().map(|state| *state.unread_since.get_or_insert_with(Instant::now));
+        since.zip(idle).is_some_and(|(since, idle)| since.elapsed() < idle)
+    }
+
+    /// What was received so far came to something.
+    fn forget_receives(&mut self) {
+        if let Some(datagrams) = self.ssl.datagrams() {
+            datagrams.forget_receives();
+        }
     }
 
     /// Fails for good if the peer has been silent for longer than it may.
@@ -378,6 +435,7 @@ impl Tls {
         }
         if let (Step::Done(_), Some(datagrams)) = (&step, &mut self.datagrams) {
             datagrams.peer_is_done = true;
+            self.note_verified();
         }
         Ok(step)
     }
@@ -442,11 +500,8 @@ impl Tls {
             return;
         };
         let mut scratch = [0; MAX_RECORD];
-        for _ in 0..64 {
-            if datagrams.recv(&mut scratch).is_err() {
-                return;
-            }
-        }
+        datagrams.begin_call();
+        while datagrams.recv(&mut scratch).is_ok() {}
     }
 
     fn only_handshakes(&mut self, only: bool) {

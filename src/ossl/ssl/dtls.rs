@@ -82,6 +82,13 @@ impl Ssl {
         unsafe { sys::DTLS_set_timer_cb(self.ptr(), Some(timer_callback)) }
     }
 
+    /// Lets the connection survive records that fail authentication, as RFC 6347, section 4.1.2.7, asks for. OpenSSL
+    /// discards them, except those of CBC ciphers with encrypt-then-MAC: each of these, sent by anybody, would be fatal.
+    pub fn tolerate_forged_records(&mut self) {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_set_options(self.ptr(), sys::SSL_OP_NO_ENCRYPT_THEN_MAC) };
+    }
+
     /// How long it is until something must be sent again; None if nothing must.
     pub fn retransmission(&self) -> Option<Duration> {
         if self.failed {
@@ -104,6 +111,7 @@ impl Ssl {
             return Ok(());
         }
         queue::clear();
+        self.io().begin_call();
         // SAFETY: the SSL is live.
         let result = unsafe { ffi::SSL_ctrl(self.ptr(), sys::DTLS_CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut()) };
         if result >= 0 {
