@@ -424,6 +424,8 @@ TEST(the_functions_for_datagrams_survive_null_and_nonsense)
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_retransmission_timeout(NULL, SECOND));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_idle_timeout(NULL, SECOND));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_max_peers(NULL, 1));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_max_peers_per_host(NULL, 1));
+    CHECK_OK(bgl_ssl_config_set_max_peers_per_host(config, 0));
     CHECK(!bgl_ssl_socket_is_datagram(NULL));
     CHECK_INT(0, bgl_ssl_socket_mtu(NULL));
     CHECK_INT(0, (long long)bgl_ssl_socket_max_datagram(NULL));

@@ -540,6 +540,81 @@ TEST(no_more_peers_than_allowed_are_served)
     end_world(&world);
 }
 
+/* A plain socket that speaks to the server from 127.0.0.2. */
+static int raw_client_of_another_host(int server_port)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in own = loopback_port(0), server = loopback_port(server_port);
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+    CHECK_INT(0, bind(fd, (struct sockaddr *)&own, sizeof own));
+    CHECK_INT(0, connect(fd, (struct sockaddr *)&server, sizeof server));
+    return fd;
+}
+
+TEST(one_host_cannot_take_all_places)
+{
+    struct world world;
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_max_peers_per_host(server, 1));
+    make_world_with(&world, server);
+    int fd = raw_client(world.port, 0), late_fd = raw_client(world.port, 0);
+    int other_fd = raw_client_of_another_host(world.port);
+    bgl_ssl_socket_t *first = client_over(&world, fd), *late = client_over(&world, late_fd), *nobody;
+    bgl_ssl_socket_t *other = client_over(&world, other_fd);
+    bgl_ssl_socket_t *accepted = connect_both(&world, first);
+    for (int i = 0; i < 20; i++) {
+        CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(late));
+        CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_server_accept(world.listener, 2 * MS, &nobody));
+    }
+    bgl_ssl_socket_t *accepted_other = connect_both(&world, other);
+    check_byte(other, accepted_other);
+    /* Once the host has gone, it is welcome again. */
+    bgl_ssl_socket_free(accepted);
+    accepted = connect_both(&world, late);
+    check_byte(late, accepted);
+    bgl_ssl_socket_t *sockets[] = {first, late, other, accepted, accepted_other};
+    for (size_t i = 0; i < COUNT(sockets); i++)
+        bgl_ssl_socket_free(sockets[i]);
+    close(fd);
+    close(late_fd);
+    close(other_fd);
+    end_world(&world);
+}
+
+TEST(an_old_handshake_gives_its_descriptor_to_another_client)
+{
+    struct world world;
+    struct rlimit limit, old_limit;
+    uint8_t hello[1024], repeated[1024], cookie[COOKIE];
+    bgl_ssl_socket_t *nobody;
+    make_world(&world);
+    int silent = raw_client(world.port, 0), fd = raw_client(world.port, 0);
+    bgl_ssl_socket_t *client = client_over(&world, fd);
+    size_t length = first_hello(&world, hello, sizeof hello);
+    CHECK_INT(VERIFY_REQUEST, answer_to(&world, silent, hello, length, cookie));
+    size_t n = with_cookie(hello, length, cookie, repeated);
+    CHECK_INT(SERVER_HELLO, answer_to(&world, silent, repeated, n, NULL));
+    for (int64_t began = now_us(); now_us() - began < 3200 * MS;)
+        CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_server_accept(world.listener, 100 * MS, &nobody));
+
+    /* From now on there is no descriptor left. */
+    int next = dup(silent);
+    CHECK_INT(0, getrlimit(RLIMIT_NOFILE, &old_limit));
+    limit = old_limit;
+    limit.rlim_cur = (rlim_t)next;
+    CHECK_INT(0, close(next));
+    CHECK_INT(0, setrlimit(RLIMIT_NOFILE, &limit));
+    CHECK_INT(-1, dup(silent));
+    bgl_ssl_socket_t *accepted = connect_both(&world, client);
+    CHECK_INT(0, setrlimit(RLIMIT_NOFILE, &old_limit));
+    check_byte(client, accepted);
+    bgl_ssl_socket_free(client);
+    bgl_ssl_socket_free(accepted);
+    close(silent);
+    close(fd);
+    end_world(&world);
+}
+
 TEST(a_peer_silent_for_too_long_gives_its_place_to_another_although_nobody_reads)
 {
     struct world world;

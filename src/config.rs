@@ -86,6 +86,8 @@ pub struct Datagrams {
     pub idle: Limit,
     /// How many peers a server has at most.
     pub max_peers: usize,
+    /// How many of them may be of one host; None for a share of what there is room for.
+    pub max_peers_per_host: Option<usize>,
 }
 
 /// The settings.
@@ -151,6 +153,7 @@ impl Default for Config {
                 retransmission: Duration::from_secs(1),
                 idle: Some(Duration::from_secs(15 * 60)),
                 max_peers: 10_000,
+                max_peers_per_host: None,
             },
         }
     }

@@ -13,8 +13,8 @@ mod datagram;
 pub mod event;
 
 pub use datagram::{
-    connect_beside, connect_datagrams, listen_datagrams, local_end, path_mtu, recv_from, recv_with_destination,
-    send_from, unmapped,
+    connect_beside, connect_datagrams, descriptor_limit, listen_datagrams, local_end, path_mtu, recv_from,
+    recv_with_destination, send_from, unmapped,
 };
 
 /// While this lives, its thread is not cancelled (pthread_cancel): glibc would unwind the frames of the library, which

@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{
     collections::{HashMap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -23,6 +23,39 @@ const REST: Duration = Duration::from_secs(1);
 
 /// How many peers that begin anew may wait for the server to accept.
 const RETURNING: usize = 1024;
+
+/// Of a server's room, whatever its size, one host may have this much.
+const ALWAYS_PER_HOST: usize = 64;
+
+/// How many peers a server has at most.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerLimits {
+    /// All together.
+    pub total: usize,
+    /// Those of one host.
+    pub per_host: usize,
+}
+
+impl PeerLimits {
+    /// The limits for at most `total` peers, each of which takes one of `descriptors`. Unless `per_host` says otherwise,
+    /// one host may have a quarter of the room, so that it cannot keep the others out.
+    pub fn new(total: usize, per_host: Option<usize>, descriptors: usize) -> PeerLimits {
+        let room = total.min(descriptors);
+        let share = (room / 4).max(ALWAYS_PER_HOST.min(room));
+        PeerLimits { total, per_host: per_host.unwrap_or(share) }
+    }
+}
+
+/// The host that an address belongs to: with IPv6 a host has a whole network of 64 bits.
+pub fn host(peer: &SocketAddr) -> IpAddr {
+    match peer.ip() {
+        IpAddr::V6(v6) => {
+            let network = u128::from(v6) >> 64 << 64;
+            IpAddr::from(network.to_be_bytes())
+        }
+        v4 => v4,
+    }
+}
 
 /// The two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +83,7 @@ pub struct Peers {
     events: Arc<Events>,
     /// Wakes the server for `returning`, and at its end.
     waker: OwnedFd,
-    most: usize,
+    limits: PeerLimits,
     state: Mutex<State>,
 }
 
@@ -58,6 +91,8 @@ pub struct Peers {
 struct State {
     /// The number of each peer's latest connection.
     connected: HashMap<Ends, u64>,
+    /// How many peers each host has.
+    per_host: HashMap<IpAddr, usize>,
     /// The connections that have been handed out, by their numbers.
     wards: HashMap<u64, Ward>,
     next: u64,
@@ -85,10 +120,10 @@ pub enum Verdict {
 }
 
 impl Peers {
-    /// At most `most`, whose sockets are watched by `events`.
-    pub fn new(most: usize, events: Arc<Events>) -> Result<Arc<Peers>> {
+    /// No peers yet, and never more than `limits` allow. Their sockets are watched by `events`.
+    pub fn new(limits: PeerLimits, events: Arc<Events>) -> Result<Arc<Peers>> {
         let waker = event::waker().map_err(|error| crate::error::Error::io(&error))?;
-        Ok(Arc::new(Peers { cookies: Cookies::new()?, events, waker, most, state: Mutex::default() }))
+        Ok(Arc::new(Peers { cookies: Cookies::new()?, events, waker, limits, state: Mutex::default() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,12 +144,13 @@ impl Peers {
         Ok(Some(hello::verify_request(hello.sequence, &cookie)))
     }
 
-    /// Where there is no room for more, makes some by ending connections whose peers are silent for too long. Nobody may
-    /// be reading them and find out.
-    pub fn make_room(&self) {
+    /// Where there is no room for `newcomer`, makes some by ending connections whose peers are silent for too long. Nobody
+    /// may be reading them and find out.
+    pub fn make_room_for(&self, newcomer: &SocketAddr) {
         let wards: Vec<Ward> = {
             let mut state = self.state();
-            if state.connected.len() < self.most || state.asked.is_some_and(|asked| asked.elapsed() < REST) {
+            if state.has_room_for(newcomer, self.limits) || state.asked.is_some_and(|asked| asked.elapsed() < REST)
+            {
                 return;
             }
             state.asked = Some(Instant::now());
@@ -129,11 +165,11 @@ impl Peers {
     /// Of several threads that have one and the same hello in hand only one gets an association.
     pub fn admit(self: &Arc<Peers>, ends: Ends, hello: &Hello) -> Option<Association> {
         let mut state = self.state();
-        let has_room = !state.closed
-            && state.connected.len() < self.most
+        let is_admitted = !state.closed
+            && state.has_room_for(&ends.peer, self.limits)
             && !state.connected.contains_key(&ends)
             && !state.used.contains(hello.cookie);
-        has_room.then(|| self.enter_into(&mut state, ends, hello))
+        is_admitted.then(|| self.enter_into(&mut state, ends, hello))
     }
 
     /// Enters a peer in the place of its former self.
@@ -149,7 +185,9 @@ impl Peers {
     fn enter_into(self: &Arc<Peers>, state: &mut State, ends: Ends, hello: &Hello) -> Association {
         let number = state.next;
         state.next += 1;
-        state.connected.insert(ends, number);
+        if state.connected.insert(ends, number).is_none() {
+            *state.per_host.entry(host(&ends.peer)).or_default() += 1;
+        }
         state.used.insert(hello.cookie);
         Association { peers: self.clone(), ends, number }
     }
@@ -223,6 +261,43 @@ impl Drop for Association {
         state.wards.remove(&self.number);
         if state.connected.get(&self.ends) == Some(&self.number) {
             state.connected.remove(&self.ends);
+            let host = host(&self.ends.peer);
+            let left = state.per_host.get(&host).map_or(0, |peers| peers.saturating_sub(1));
+            if left == 0 {
+                state.per_host.remove(&host);
+            } else {
+                state.per_host.insert(host, left);
+            }
         }
+    }
+}
+
+impl State {
+    fn has_room_for(&self, newcomer: &SocketAddr, limits: PeerLimits) -> bool {
+        let of_host = self.per_host.get(&host(newcomer)).copied().unwrap_or(0);
+        self.connected.len() < limits.total && of_host < limits.per_host
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_gets_a_quarter_of_the_room_unless_there_is_little() {
+        let share = |total, descriptors| PeerLimits::new(total, None, descriptors).per_host;
+        assert_eq!(share(10_000, 1_000_000), 2_500);
+        assert_eq!(share(10_000, 1_024), 256);
+        assert_eq!(share(100, 1_024), 64);
+        assert_eq!(share(1, 1_024), 1);
+        assert_eq!(PeerLimits::new(10, Some(7), 1_024).per_host, 7);
+    }
+
+    #[test]
+    fn an_ipv6_host_is_a_network_of_64_bits() {
+        let of = |text: &str| host(&SocketAddr::new(text.parse().unwrap(), 1));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::2"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     config::Frozen,
     dtls::{
         hello::Hello,
-        peers::{Association, Ends, Peers, Returning},
+        peers::{Association, Ends, PeerLimits, Peers, Returning, host},
     },
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
@@ -104,7 +104,9 @@ impl DatagramServer {
         };
         let (events, timer, address) = ready().map_err(|error| Error::io(&error))?;
         let address = address.ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address"))?;
-        let peers = Peers::new(frozen.config.datagrams.max_peers, events.clone())?;
+        let settings = &frozen.config.datagrams;
+        let limits = PeerLimits::new(settings.max_peers, settings.max_peers_per_host, posix::descriptor_limit());
+        let peers = Peers::new(limits, events.clone())?;
         events.watch(peers.waker(), WAKER).map_err(|error| Error::io(&error))?;
         Ok(DatagramServer {
             fd,
@@ -218,19 +220,35 @@ impl DatagramServer {
         if !self.has_room_for(&ends) {
             return Ok(None);
         }
-        self.peers.make_room();
+        self.peers.make_room_for(&ends.peer);
         let Some(association) = self.peers.admit(ends, &hello) else {
             return Ok(None);
         };
-        let fd = {
-            let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
-            posix::connect_beside(self.fd.as_fd(), &ends.local, &ends.peer).map_err(|error| {
-                self.peers.forget(&hello);
-                self.failure(&error)
-            })?
-        };
+        let fd = self.connect_beside(&ends).map_err(|error| {
+            self.peers.forget(&hello);
+            self.failure(&error)
+        })?;
         take_early(&fd, ends.local, early);
         self.begin(fd, ends, association, datagram)
+    }
+
+    /// A socket for one client. If the process or the system has no descriptor left, the
+    /// oldest handshake gives up its own.
+    fn connect_beside(&self, ends: &Ends) -> io::Result<OwnedFd> {
+        let connect = || {
+            let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+            posix::connect_beside(self.fd.as_fd(), &ends.local, &ends.peer)
+        };
+        connect().or_else(|error| {
+            if !matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+                return Err(error);
+            }
+            let mut table = self.half_open();
+            let given_up = table.oldest().and_then(|token| table.remove(token));
+            drop(table);
+            drop(given_up);
+            connect()
+        })
     }
 
     /// Whether there is room for one more handshake. Those that get nowhere must not keep it from others.
@@ -409,6 +427,12 @@ impl HalfOpenTable {
         self.entries.len() < HALF_OPEN && self.per_host.get(&host).is_none_or(|n| *n < HALF_OPEN_PER_HOST)
     }
 
+    /// The oldest handshake that has had its time.
+    fn oldest(&self) -> Option<u64> {
+        let old = self.entries.iter().filter(|(_, (it, _))| it.began.elapsed() >= SURE_OF_ITS_PLACE);
+        old.map(|(token, _)| *token).min()
+    }
+
     fn oldest_in_the_way_of(&self, newcomer: IpAddr) -> Option<u64> {
         let only_host_is_full = self.entries.len() < HALF_OPEN;
         let in_the_way = self.entries.iter().filter(|(_, (half_open, _))| {
@@ -471,17 +495,6 @@ impl HalfOpenTable {
             *due = None;
         }
         Some(token)
-    }
-}
-
-/// Whom a peer's address belongs to: with IPv6 a host has a whole network of 64 bits.
-fn host(peer: &SocketAddr) -> IpAddr {
-    match peer.ip() {
-        IpAddr::V6(v6) => {
-            let network = u128::from(v6) >> 64 << 64;
-            IpAddr::from(network.to_be_bytes())
-        }
-        v4 => v4,
     }
 }
 

@@ -99,7 +99,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_idle_timeout(
 
 /// Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been silent
 /// for longer than the idle timeout. Whatever this says, no more than 1024 handshakes go on at once, and no more than
-/// 256 of them with one host.
+/// 256 of them with one host. See bgl_ssl_config_set_max_peers_per_host.
 ///
 /// peers: at least 1. Default: 10000. Each takes a descriptor.
 ///
@@ -116,6 +116,29 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_peers(
             return Err(Error::argument("a server needs room for at least one peer"));
         }
         config.datagrams.max_peers = peers;
+        Ok(())
+    };
+    // SAFETY: the caller vouches for the handle.
+    unsafe { change(config, set) }
+}
+
+/// Sets how many clients of one host a DTLS server has at once, so that one host cannot take the places and the descriptors
+/// of all. A host is an IPv4 address, or a /64 network of IPv6. Many clients behind one NAT or one proxy are one host.
+///
+/// peers: 0 for a quarter of what there is room for, that is of the maximum of peers or of the descriptors that the process
+/// may have (RLIMIT_NOFILE at the time of bgl_ssl_listen), whichever is less, but for as many as 64 where there is room for
+/// that (the default).
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+///
+/// Precondition: config is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_max_peers_per_host(
+    config: *mut bgl_ssl_config_t,
+    peers: usize,
+) -> bgl_ssl_status_t {
+    let set = |config: &mut Config| {
+        config.datagrams.max_peers_per_host = Some(peers).filter(|peers| *peers > 0);
         Ok(())
     };
     // SAFETY: the caller vouches for the handle.

@@ -245,6 +245,16 @@ pub fn unmapped(address: SocketAddr) -> SocketAddr {
     }
 }
 
+/// How many descriptors the process may have.
+pub fn descriptor_limit() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is writable.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } {
+        0 => usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX),
+        _ => usize::MAX,
+    }
+}
+
 fn bind(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     let (storage, len) = to_sockaddr(address);
     // SAFETY: `storage` holds a socket address of `len` bytes.
