@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the C tests against other versions of OpenSSL than the system's: check-openssl.sh [111] [300] [400].
+# Runs the C tests, and the comparison of the foreign declarations, against other versions of OpenSSL than the
+# system's: check-openssl.sh [111] [300] [400].
 # Each is built once, from the sources of the openssl-src crate, below $BUILD, and linked statically.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,4 +18,5 @@ for version in "$@"; do
     echo "=== OpenSSL $version"
     OPENSSL_DIR=$there/install OPENSSL_STATIC=1 BUILD=$build/with-$version CARGO_TARGET_DIR=$build/target-$version \
         "${MAKE:-make}" -s check-c VENDORED=no
+    OPENSSL_DIR=$there/install "${MAKE:-make}" -s -C c-tests check-externs BUILD="$build/with-$version/c-tests"
 done
