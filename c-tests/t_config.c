@@ -246,7 +246,7 @@ TEST_TABLE(fault_7_a_version_that_openssl_lacks_is_unsupported_by_name, lacking)
 
 TEST(unknown_protocol_numbers_are_argument_errors)
 {
-    static const int unknown[] = {0, -1, 9, 100, INT32_MIN, INT32_MAX};
+    static const int unknown[] = {0, -1, 10, 100, INT32_MIN, INT32_MAX};
     bgl_ssl_config_t *config = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     for (size_t i = 0; i < COUNT(unknown); i++) {
         CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_protocol(config, unknown[i]));

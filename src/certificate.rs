@@ -91,16 +91,17 @@ impl Certificate {
     }
 
     /// The CommonName in UTF-8, empty if there is none, followed by a NUL that is not part of it.
-    pub fn common_name(&self, party: Party) -> &[u8] {
+    pub fn common_name(&self, party: Party) -> Result<&[u8]> {
         let cached = match party {
             Party::Subject => &self.subject,
             Party::Issuer => &self.issuer,
         };
-        cached.get_or_init(|| {
-            let mut name = self.x509.common_name(party).unwrap_or_default();
+        let name = kept(cached, || {
+            let mut name = self.x509.common_name(party)?;
             name.push(0);
-            name
-        })
+            Ok(name)
+        });
+        name.map(Vec::as_slice)
     }
 
     /// The whole name, as RFC 2253 writes it.
@@ -115,18 +116,19 @@ impl Certificate {
     }
 
     /// The further names, each as "DNS:example.org".
-    pub fn alt_names(&self) -> &[String] {
-        self.alt_names.get_or_init(|| self.x509.alt_names().iter().map(alt_name_text).collect())
+    pub fn alt_names(&self) -> Result<&[String]> {
+        let names = || Ok(self.x509.alt_names()?.iter().map(alt_name_text).collect());
+        kept(&self.alt_names, names).map(Vec::as_slice)
     }
 
     /// The OIDs of its extended key usage, in dotted numbers; none if it has no such extension.
-    pub fn purposes(&self) -> &[String] {
-        self.purposes.get_or_init(|| self.x509.ext_key_usage())
+    pub fn purposes(&self) -> Result<&[String]> {
+        kept(&self.purposes, || self.x509.ext_key_usage()).map(Vec::as_slice)
     }
 
     /// The further names in one text, such as "DNS:example.org, IP Address:127.0.0.1"; empty if there are none.
-    pub fn alt_names_text(&self) -> String {
-        let names = self.x509.alt_names();
+    pub fn alt_names_text(&self) -> Result<String> {
+        let names = self.x509.alt_names()?;
         let texts = names.iter().map(|name| {
             let text = alt_name_text(name);
             match text.split_once(':') {
@@ -135,18 +137,27 @@ impl Certificate {
                 _ => text,
             }
         });
-        texts.collect::<Vec<_>>().join(", ")
+        Ok(texts.collect::<Vec<_>>().join(", "))
     }
 
     /// Fails unless `key` belongs to this certificate.
     pub fn check_private_key(&self, key: &PrivateKey) -> Result<()> {
-        if self.x509.matches(key.pkey()) {
+        if self.x509.matches(key.pkey())? {
             return Ok(());
         }
         let subject = self.name(Party::Subject).unwrap_or_default();
         let subject = String::from_utf8_lossy(&subject);
         Err(Error::new(Code::Config, format!("the private key does not belong to the certificate of {subject}")))
     }
+}
+
+/// What was found out before, or else is found out now; a failure is not kept.
+fn kept<T>(cache: &OnceLock<T>, find: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(known) = cache.get() {
+        return Ok(known);
+    }
+    let found = find()?;
+    Ok(cache.get_or_init(|| found))
 }
 
 /// An address of IPv6 with all its zeros, as OpenSSL and node write it: "2001:DB8:0:0:0:0:0:1"; others as they are.

@@ -44,7 +44,8 @@ struct Anchor(Certificate);
 impl PartialEq for Anchor {
     fn eq(&self, other: &Anchor) -> bool {
         let (own, other) = (self.0.x509(), other.0.x509());
-        own.as_ptr() == other.as_ptr() || own.der_with_trust() == other.der_with_trust()
+        own.as_ptr() == other.as_ptr()
+            || matches!((own.der_with_trust(), other.der_with_trust()), (Ok(own), Ok(other)) if own == other)
     }
 }
 
@@ -146,12 +147,12 @@ impl Key {
         scope.add("policy", policy.as_bytes())?;
         scope.add("groups", self.groups.as_ref().map_or(&b""[..], |groups| groups.as_bytes()))?;
         for certificate in self.identity.iter().flat_map(|identity| &identity.chain) {
-            scope.add("own certificate", &certificate.x509().der())?;
+            scope.add("own certificate", &certificate.x509().der()?)?;
         }
         if let Some(cas) = &self.cas {
             scope.add("own CAs", b"")?;
             for ca in cas {
-                scope.add("CA", &ca.0.x509().der_with_trust())?;
+                scope.add("CA", &ca.0.x509().der_with_trust()?)?;
             }
         }
         if let Some(cas) = &self.system_cas {
@@ -160,7 +161,7 @@ impl Key {
         if let Some(accepted) = &self.accepted {
             scope.add("accepted list", b"")?;
             for certificate in accepted {
-                scope.add("accepted", &certificate.x509().der())?;
+                scope.add("accepted", &certificate.x509().der()?)?;
             }
         }
         scope.finish()

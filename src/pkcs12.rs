@@ -9,13 +9,11 @@ use crate::{
 };
 use std::{ffi::CStr, path::Path};
 
-/// A key, its certificate and the others.
+/// What a file holds: often a key, its certificate and the others; a truststore holds certificates alone.
 pub struct Pkcs12 {
-    /// The private key.
-    pub key: PrivateKey,
-    /// Its certificate.
-    pub certificate: Certificate,
-    /// The others, in the file's order.
+    key: Option<PrivateKey>,
+    certificate: Option<Certificate>,
+    /// The certificates but for the key's own, in the file's order.
     pub chain: Vec<Certificate>,
 }
 
@@ -29,11 +27,31 @@ impl Pkcs12 {
     /// Reads DER.
     pub fn from_bytes(data: &[u8], passphrase: Option<&CStr>) -> Result<Pkcs12> {
         let contents = pkcs12::parse(data, passphrase)?;
-        let lacks = |what: &str| Error::new(Code::Config, format!("the PKCS#12 holds no {what}"));
         Ok(Pkcs12 {
-            key: contents.key.map(PrivateKey::new).ok_or_else(|| lacks("private key"))?,
-            certificate: contents.certificate.map(Certificate::new).ok_or_else(|| lacks("certificate"))?,
+            key: contents.key.map(PrivateKey::new),
+            certificate: contents.certificate.map(Certificate::new),
             chain: contents.chain.into_iter().map(Certificate::new).collect(),
         })
     }
+
+    /// The private key.
+    pub fn key(&self) -> Result<&PrivateKey> {
+        self.key.as_ref().ok_or_else(|| match self.chain.as_slice() {
+            [] => lacks("private key"),
+            chain => Error::new(
+                Code::Config,
+                format!("the PKCS#12 holds no private key: it holds {} certificates and nothing else", chain.len()),
+            ),
+        })
+    }
+
+    /// The key's certificate.
+    pub fn certificate(&self) -> Result<&Certificate> {
+        self.key()?;
+        self.certificate.as_ref().ok_or_else(|| lacks("certificate of its private key"))
+    }
+}
+
+fn lacks(what: &str) -> Error {
+    Error::new(Code::Config, format!("the PKCS#12 holds no {what}"))
 }

@@ -46,7 +46,7 @@ impl Open {
 
     fn add_ca(&mut self, ca: &X509) -> Result<()> {
         self.ctx.add_ca(ca)?;
-        self.narrow("CA", &ca.der_with_trust())
+        self.narrow("CA", &ca.der_with_trust()?)
     }
 }
 
@@ -151,10 +151,11 @@ impl SecureContext {
     /// Presents and trusts what a PKCS#12 text holds: the key, its certificate, and the others as CAs.
     pub fn load_pkcs12(&self, pfx: &[u8], passphrase: Option<&CStr>) -> Result<()> {
         let contents = Pkcs12::from_bytes(pfx, passphrase)?;
+        let (key, certificate) = (contents.key()?, contents.certificate()?);
         self.with(|open| {
-            open.ctx.use_chain(contents.certificate.x509(), &[])?;
+            open.ctx.use_chain(certificate.x509(), &[])?;
             open.ctx.clear_chain();
-            open.ctx.use_key(contents.key.pkey())?;
+            open.ctx.use_key(key.pkey())?;
             // What leads from the certificate to a CA is found among these when it is sent.
             contents.chain.iter().try_for_each(|ca| open.add_ca(ca.x509()))
         })

@@ -261,7 +261,7 @@ unsafe fn common_name(certificate: *const bgl_ssl_certificate_t, party: Party) -
     guard::or(ptr::null(), || {
         // SAFETY: the caller vouches for the handle.
         let certificate = unsafe { handle::borrow(certificate)? };
-        Ok(certificate.common_name(party).as_ptr().cast())
+        Ok(certificate.common_name(party)?.as_ptr().cast())
     })
 }
 
@@ -270,7 +270,7 @@ unsafe fn common_name_length(certificate: *const bgl_ssl_certificate_t, party: P
     guard::or(0, || {
         // SAFETY: the caller vouches for the handle.
         let certificate = unsafe { handle::borrow(certificate)? };
-        Ok(certificate.common_name(party).len().saturating_sub(1))
+        Ok(certificate.common_name(party)?.len().saturating_sub(1))
     })
 }
 
@@ -367,7 +367,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_fingerprint(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_alt_name_count(certificate: *const bgl_ssl_certificate_t) -> usize {
     // SAFETY: the caller vouches for the handle.
-    guard::or(0, || unsafe { handle::with(certificate, |certificate| Ok(certificate.alt_names().len())) })
+    guard::or(0, || unsafe { handle::with(certificate, |certificate| Ok(certificate.alt_names()?.len())) })
 }
 
 /// Copies out one of these names: "DNS:example.org", "IP:127.0.0.1", "EMAIL:...", "URI:...". A value with characters
@@ -386,7 +386,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_alt_name(
     size: usize,
 ) -> usize {
     let text = |certificate: &Certificate| {
-        let name = certificate.alt_names().get(index).map(|name| name.clone().into_bytes());
+        let name = certificate.alt_names()?.get(index).map(|name| name.clone().into_bytes());
         name.ok_or_else(|| Error::argument(format!("the certificate has no alternative name {index}")))
     };
     // SAFETY: the caller vouches for handle and buffer.
@@ -443,7 +443,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_der(
 ) -> usize {
     // SAFETY: the caller vouches for handle and buffer.
     guard::or(0, || unsafe {
-        let der = handle::with(certificate, |certificate| Ok(certificate.x509().der()))?;
+        let der = handle::with(certificate, |certificate| certificate.x509().der())?;
         convert::copy_bytes(&der, buf, size)
     })
 }

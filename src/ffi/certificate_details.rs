@@ -69,7 +69,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_alt_names(
     size: usize,
 ) -> usize {
     // SAFETY: the caller vouches for handle and buffer.
-    unsafe { copy(certificate, buf, size, |certificate| Ok(certificate.alt_names_text().into_bytes())) }
+    unsafe { copy(certificate, buf, size, |certificate| certificate.alt_names_text().map(String::into_bytes)) }
 }
 
 /// Copies out the modulus of an RSA key, in upper-case hexadecimal without leading zeros.
@@ -83,9 +83,12 @@ pub unsafe extern "C" fn bgl_ssl_certificate_modulus(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    let modulus = |certificate: &Certificate| certificate.x509().rsa().map(|(modulus, _)| modulus);
+    let modulus = |certificate: &Certificate| {
+        let numbers = certificate.x509().rsa()?;
+        Ok(numbers.map(|(modulus, _)| modulus.into_bytes()).unwrap_or_default())
+    };
     // SAFETY: the caller vouches for handle and buffer.
-    unsafe { copy(certificate, buf, size, |certificate| Ok(modulus(certificate).unwrap_or_default().into_bytes())) }
+    unsafe { copy(certificate, buf, size, modulus) }
 }
 
 /// Copies out the public exponent of an RSA key, in upper-case hexadecimal without leading zeros, such as "10001".
@@ -99,11 +102,12 @@ pub unsafe extern "C" fn bgl_ssl_certificate_exponent(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    let exponent = |certificate: &Certificate| certificate.x509().rsa().map(|(_, exponent)| exponent);
+    let exponent = |certificate: &Certificate| {
+        let numbers = certificate.x509().rsa()?;
+        Ok(numbers.map(|(_, exponent)| exponent.into_bytes()).unwrap_or_default())
+    };
     // SAFETY: the caller vouches for handle and buffer.
-    unsafe {
-        copy(certificate, buf, size, |certificate| Ok(exponent(certificate).unwrap_or_default().into_bytes()))
-    }
+    unsafe { copy(certificate, buf, size, exponent) }
 }
 
 /// Copies out from when the certificate is valid, such as "Nov 23 16:49:18 2026 GMT".
@@ -146,7 +150,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_ext_key_usage_count(
     certificate: *const bgl_ssl_certificate_t,
 ) -> usize {
     // SAFETY: the caller vouches for the handle.
-    guard::or(0, || unsafe { handle::with(certificate, |certificate| Ok(certificate.purposes().len())) })
+    guard::or(0, || unsafe { handle::with(certificate, |certificate| Ok(certificate.purposes()?.len())) })
 }
 
 /// Copies out a purpose of the certificate's extended key usage: its OID, such as "1.3.6.1.5.5.7.3.1" (TLS servers).
@@ -164,7 +168,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_ext_key_usage(
     size: usize,
 ) -> usize {
     let oid = |certificate: &Certificate| {
-        let oids = certificate.purposes();
+        let oids = certificate.purposes()?;
         oids.get(index).map(|oid| oid.clone().into_bytes()).ok_or_else(|| {
             Error::argument(format!("the extended key usage has {} purposes, and none at {index}", oids.len()))
         })

@@ -35,7 +35,7 @@ pub unsafe extern "C" fn bgl_ssl_get_ciphers(buf: *mut c_char, size: usize) -> u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_evp_get_ciphers(buf: *mut c_char, size: usize) -> usize {
     // SAFETY: the caller vouches for the buffer.
-    unsafe { copy(buf, size, || Ok(lists::evp_ciphers())) }
+    unsafe { copy(buf, size, lists::evp_ciphers) }
 }
 
 /// Copies out the names of the digests that OpenSSL knows, aliases included, sorted, separated by colons. (Bigloo:
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn bgl_evp_get_ciphers(buf: *mut c_char, size: usize) -> u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_evp_get_hashes(buf: *mut c_char, size: usize) -> usize {
     // SAFETY: the caller vouches for the buffer.
-    unsafe { copy(buf, size, || Ok(lists::evp_digests())) }
+    unsafe { copy(buf, size, lists::evp_digests) }
 }
 
 /// The bit of OpenSSL's option SSL_OP_CIPHER_SERVER_PREFERENCE. (Bigloo: ssl-op-cipher-server-preference.)

@@ -10,16 +10,18 @@ use super::{
     status::bgl_ssl_status_t,
 };
 
-/// Reads a PKCS#12 file (RFC 7292): a private key, its certificate and further ones.
+/// Reads a PKCS#12 file (RFC 7292): a private key, its certificate and further ones; or certificates alone, as in a
+/// truststore of Java's.
 ///
 /// file: a regular file of at most 16 MB.
 /// passphrase: NULL if there is none.
 /// private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others, each
-/// to be freed by the caller; any of them may be NULL. Untouched on failure.
+/// to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and certificate
+/// for a file of certificates alone, which are in chain. Untouched on failure.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO if the file cannot be read, or BGL_SSL_E_CONFIG if it is no
-/// PKCS#12, lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not.
-/// Any thread. Blocks no longer than the disk (and the file's own key derivation).
+/// PKCS#12, lacks the key or certificate that is asked for, is not opened by the passphrase, or uses an old cipher that
+/// this OpenSSL lacks. Any thread. Blocks no longer than the disk (and the file's own key derivation).
 ///
 /// Precondition: file and passphrase are NULL or NUL-terminated, the others NULL or writable.
 #[unsafe(no_mangle)]
@@ -73,13 +75,16 @@ unsafe fn hand_out(
     certificate: *mut *mut bgl_ssl_certificate_t,
     chain: *mut *mut bgl_ssl_certificate_list_t,
 ) -> Result<()> {
-    // SAFETY: the caller vouches for the pointers.
+    // All that is asked for must be there before anything is handed out.
+    let key = if private_key.is_null() { None } else { Some(contents.key()?.clone()) };
+    let leaf = if certificate.is_null() { None } else { Some(contents.certificate()?.clone()) };
+    // SAFETY: the caller vouches for the pointers, and the converter takes NULL.
     unsafe {
-        if !private_key.is_null() {
-            convert::store(private_key, handle::share(contents.key));
+        if let Some(key) = key {
+            convert::store(private_key, handle::share(key));
         }
-        if !certificate.is_null() {
-            convert::store(certificate, handle::share(contents.certificate));
+        if let Some(leaf) = leaf {
+            convert::store(certificate, handle::share(leaf));
         }
         if !chain.is_null() {
             convert::store(chain, handle::give(contents.chain));

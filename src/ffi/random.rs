@@ -11,7 +11,7 @@ use super::{convert, guard, status::bgl_ssl_status_t};
 /// Returns true if so. Never fails, never blocks; any thread. See RAND_status(3).
 #[unsafe(no_mangle)]
 pub extern "C" fn bgl_ssl_rand_status() -> bool {
-    guard::or(false, || Ok(rand::status()))
+    guard::or(false, rand::status)
 }
 
 /// Seeds OpenSSL's random number generator from the system, which it does by itself too. (Bigloo: ssl-rand-poll.)
@@ -19,7 +19,7 @@ pub extern "C" fn bgl_ssl_rand_status() -> bool {
 /// Returns true on success. Never blocks; any thread. See RAND_poll(3).
 #[unsafe(no_mangle)]
 pub extern "C" fn bgl_ssl_rand_poll() -> bool {
-    guard::or(false, || Ok(rand::poll()))
+    guard::or(false, rand::poll)
 }
 
 /// Fills a buffer with random bytes that nobody can predict. (Bigloo: ssl-rand-bytes.)

@@ -15,7 +15,7 @@ pub struct MemReader<'a> {
 impl<'a> MemReader<'a> {
     /// A reader at the beginning of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Result<MemReader<'a>> {
-        super::init();
+        super::init()?;
         let len = c_int::try_from(bytes.len()).map_err(|_| Error::argument("more than 2 GB of data"))?;
         // SAFETY: the bytes outlive the BIO by the lifetime 'a.
         let bio = unsafe { ffi::BIO_new_mem_buf(bytes.as_ptr().cast(), len) };
@@ -44,7 +44,7 @@ pub struct MemWriter(NonNull<ffi::BIO>);
 impl MemWriter {
     /// An empty one.
     pub fn new() -> Result<MemWriter> {
-        super::init();
+        super::init()?;
         // SAFETY: no preconditions.
         let bio = unsafe { ffi::BIO_new(ffi::BIO_s_mem()) };
         NonNull::new(bio).map(MemWriter).ok_or_else(|| queue::error(Code::NoMemory, "cannot make a BIO"))

@@ -30,7 +30,7 @@ struct Scratch(NonNull<ffi::BN_CTX>);
 
 impl Scratch {
     fn new() -> Result<Scratch> {
-        super::init();
+        super::init()?;
         queue::clear();
         // SAFETY: no preconditions.
         let ctx = unsafe { ffi::BN_CTX_new() };
@@ -56,14 +56,14 @@ impl Bn {
 
     /// Zero.
     pub fn new() -> Result<Bn> {
-        super::init();
+        super::init()?;
         // SAFETY: no preconditions; a new number or NULL.
         unsafe { Bn::from_owned(ffi::BN_new()) }
     }
 
     /// The number of these bytes, the most significant first.
     pub fn from_bytes(bytes: &[u8]) -> Result<Bn> {
-        super::init();
+        super::init()?;
         let len = c_int::try_from(bytes.len()).map_err(|_| Error::argument("a number of more than 2 GB"))?;
         // SAFETY: `bytes` is readable for its length; a new number or NULL.
         unsafe { Bn::from_owned(ffi::BN_bin2bn(bytes.as_ptr(), len, ptr::null_mut())) }
@@ -109,9 +109,11 @@ impl Bn {
     /// Makes it a small number.
     pub fn set_word(&mut self, word: u64) -> Result<()> {
         queue::clear();
-        // SAFETY: the number is live.
-        let done = unsafe { ffi::BN_set_word(self.0.as_ptr(), word) };
-        queue::check(done, Code::NoMemory, "cannot set a BIGNUM")
+        // BN_set_word takes 32 bits on some machines.
+        let bytes = word.to_be_bytes();
+        // SAFETY: the number is live, `bytes` readable for its length, which fits into an int.
+        let set = unsafe { ffi::BN_bin2bn(bytes.as_ptr(), bytes.len() as c_int, self.0.as_ptr()) };
+        queue::check(c_int::from(!set.is_null()), Code::NoMemory, "cannot set a BIGNUM")
     }
 
     /// One less. Not for zero.

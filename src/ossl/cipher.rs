@@ -46,7 +46,7 @@ impl Kind {
 impl Cipher {
     /// The cipher that OpenSSL knows by this name. Whether it can be used shows in `CipherCtx::new`.
     pub fn by_name(name: &CStr) -> Result<Cipher> {
-        super::init();
+        super::init()?;
         queue::clear();
         let text = name.to_string_lossy().into_owned();
         // SAFETY: the name is NUL-terminated; the result is static or NULL.
@@ -150,6 +150,12 @@ impl Cipher {
     }
 }
 
+/// Whether this OpenSSL decrypts with the cipher of this name: it may know the name and have no provider for it.
+pub fn can_decrypt(name: &CStr) -> bool {
+    let usable = Cipher::by_name(name).and_then(|cipher| CipherCtx::empty()?.prepare(&cipher, false));
+    usable.is_ok()
+}
+
 /// A text in the making.
 pub struct CipherCtx(NonNull<ffi::EVP_CIPHER_CTX>);
 
@@ -166,13 +172,8 @@ impl Drop for CipherCtx {
 impl CipherCtx {
     /// Ready for the text. `tag_size` is how long the tag of an AEAD cipher is.
     pub fn new(cipher: &Cipher, key: &[u8], iv: &[u8], tag_size: usize, encrypt: bool) -> Result<CipherCtx> {
-        queue::clear();
-        // SAFETY: no preconditions.
-        let ctx = NonNull::new(unsafe { ffi::EVP_CIPHER_CTX_new() });
-        let mut ctx = CipherCtx(ctx.ok_or_else(|| queue::error(Code::NoMemory, "cannot make a cipher"))?);
-        if ctx.init(Some(cipher), None, None, encrypt) != 1 {
-            return Err(cipher.unusable());
-        }
+        let mut ctx = CipherCtx::empty()?;
+        ctx.prepare(cipher, encrypt)?;
         let what = format!("the key and the initialisation vector cannot be used with \"{}\"", cipher.name);
         let kind = cipher.kind()?;
         if kind.is_aead() {
@@ -190,6 +191,19 @@ impl CipherCtx {
         let done = ctx.init(None, Some(key), Some(iv), encrypt);
         queue::check(done, Code::Config, &what)?;
         Ok(ctx)
+    }
+
+    fn empty() -> Result<CipherCtx> {
+        super::init()?;
+        queue::clear();
+        // SAFETY: no preconditions.
+        let ctx = NonNull::new(unsafe { ffi::EVP_CIPHER_CTX_new() });
+        ctx.map(CipherCtx).ok_or_else(|| queue::error(Code::NoMemory, "cannot make a cipher"))
+    }
+
+    /// Chooses the cipher, without a key.
+    fn prepare(&mut self, cipher: &Cipher, encrypt: bool) -> Result<()> {
+        if self.init(Some(cipher), None, None, encrypt) == 1 { Ok(()) } else { Err(cipher.unusable()) }
     }
 
     fn init(&mut self, cipher: Option<&Cipher>, key: Option<&[u8]>, iv: Option<&[u8]>, encrypt: bool) -> c_int {

@@ -41,7 +41,7 @@ pub enum Method {
 impl Ctx {
     /// A context as OpenSSL makes it.
     pub fn bare(method: Method) -> Result<Ctx> {
-        super::init();
+        super::init()?;
         queue::clear();
         // SAFETY: the methods are static.
         let ctx = unsafe {
@@ -66,7 +66,7 @@ impl Ctx {
         // SAFETY: the context is live; the callbacks have the types that OpenSSL asks for.
         unsafe {
             ffi::SSL_CTX_set_mode(ctx.as_ptr(), mode as c_long | sys::SSL_MODE_RELEASE_BUFFERS);
-            ffi::SSL_CTX_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
+            sys::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
             ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
             // Tickets carry sessions. OpenSSL's own cache would keep 20480 of them, with the certificates of clients.
             ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), ffi::SSL_SESS_CACHE_OFF);
@@ -289,7 +289,7 @@ impl Ctx {
     /// Sets option bits (`SSL_OP_*`) and says which are set now.
     pub fn set_options(&mut self, options: u64) -> u64 {
         // SAFETY: the context is live.
-        unsafe { ffi::SSL_CTX_set_options(self.as_ptr(), options) }
+        unsafe { sys::ctx_set_options(self.as_ptr(), options) }
     }
 
     /// Sessions of one id context are not resumed in another. At most 32 bytes.

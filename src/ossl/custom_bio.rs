@@ -50,7 +50,7 @@ pub struct CustomBio<T: Transport> {
 impl<T: Transport> CustomBio<T> {
     /// A BIO over `transport`.
     pub fn new(transport: T) -> Result<CustomBio<T>> {
-        super::init();
+        super::init()?;
         let Some(method) = T::method().get_or_init(make_method::<T>) else {
             return Err(queue::error(Code::NoMemory, "cannot make a BIO method"));
         };

@@ -25,7 +25,7 @@ impl Key {
     }
 
     fn new() -> Result<Key> {
-        super::init();
+        super::init()?;
         queue::clear();
         // SAFETY: no preconditions.
         Key::from_owned(unsafe { ffi::DH_new() })
@@ -71,7 +71,7 @@ pub fn generate_group(bits: c_int, generator: c_int) -> Result<Group> {
 
 /// The group that OpenSSL knows by this name.
 pub fn named_group(name: &CStr) -> Result<Option<Group>> {
-    super::init();
+    super::init()?;
     // SAFETY: the name is NUL-terminated; a new key or NULL.
     let dh = unsafe { evp_sys::DH_new_by_nid(evp_sys::OBJ_sn2nid(name.as_ptr())) };
     queue::clear();

@@ -32,7 +32,7 @@ fn of_dh() -> Result<PkeyCtx> {
 
 /// A key of this group; without any numbers, just the group.
 fn key(group: &Group, public: Option<&Bn>, private: Option<&Bn>) -> Result<Pkey> {
-    super::init();
+    super::init()?;
     queue::clear();
     let out_of_memory = || queue::error(Code::NoMemory, "cannot make a key");
     // SAFETY: no preconditions.

@@ -60,7 +60,7 @@ impl Curve {
                 bytes.len()
             )));
         }
-        super::init();
+        super::init()?;
         queue::clear();
         let key = if self.oid.is_empty() {
             // SAFETY: `bytes` is readable for its length.

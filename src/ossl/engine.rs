@@ -52,6 +52,7 @@ impl Drop for Engine {
 impl Engine {
     /// A connection of a context that `engine_hooks::attach` has seen.
     pub fn new(ctx: &Ctx, role: Role, ask: Ask) -> Result<Engine> {
+        super::init()?;
         queue::clear();
         let no_memory = || queue::error(Code::NoMemory, "cannot make a connection");
         // SAFETY: the context is live; the SSL takes a reference to it.

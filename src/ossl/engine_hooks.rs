@@ -104,7 +104,7 @@ pub fn attach(ctx: &mut Ctx) {
         );
         // Reading returns after a session, before the text behind it.
         ffi::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_CLEAR_MODE, ffi::SSL_MODE_AUTO_RETRY, ptr::null_mut());
-        ffi::SSL_CTX_set_options(ctx, sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
+        sys::ctx_set_options(ctx, sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
         ffi::SSL_CTX_set_session_cache_mode(ctx, cache);
         ffi::SSL_CTX_sess_set_new_cb(ctx, Some(new_session));
         ffi::SSL_CTX_sess_set_get_cb(ctx, Some(get_session));

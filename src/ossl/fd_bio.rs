@@ -250,6 +250,7 @@ impl State {
         };
         match first {
             [] | [20..=23, 3, ..] | [20..=23] => None,
+            [_, 3, 0..=4, ..] => Some("the peer's first bytes look like a TLS record of an unknown type"),
             _ if starts(&HTTP) => Some("the peer does not speak TLS: it looks like HTTP"),
             _ if starts(&["220", "+OK", "* OK"]) => {
                 Some("the peer does not speak TLS yet: it looks like a mail or FTP server's greeting (STARTTLS?)")

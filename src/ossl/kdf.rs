@@ -44,7 +44,7 @@ pub struct Scrypt {
 
 /// scrypt (RFC 7914).
 pub fn scrypt(password: &[u8], salt: &[u8], cost: &Scrypt, key: &mut [u8]) -> Result<()> {
-    super::init();
+    super::init()?;
     queue::clear();
     // SAFETY: all are readable, and `key` writable, for their lengths.
     let done = unsafe {

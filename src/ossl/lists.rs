@@ -22,23 +22,23 @@ pub fn tls_ciphers() -> Result<Vec<String>> {
 }
 
 /// The ciphers that EVP knows by name, sorted.
-pub fn evp_ciphers() -> Vec<String> {
+pub fn evp_ciphers() -> Result<Vec<String>> {
     names(sys::OBJ_NAME_TYPE_CIPHER_METH)
 }
 
 /// The digests that EVP knows by name, sorted.
-pub fn evp_digests() -> Vec<String> {
+pub fn evp_digests() -> Result<Vec<String>> {
     names(sys::OBJ_NAME_TYPE_MD_METH)
 }
 
-fn names(kind: c_int) -> Vec<String> {
-    super::init();
+fn names(kind: c_int) -> Result<Vec<String>> {
+    super::init()?;
     let mut names: Vec<String> = Vec::new();
     // SAFETY: the callback gets the address of `names`, which outlives the call.
     unsafe { sys::OBJ_NAME_do_all_sorted(kind, collect, (&raw mut names).cast()) };
     names.sort();
     names.dedup();
-    names
+    Ok(names)
 }
 
 unsafe extern "C" fn collect(entry: *const sys::ObjName, names: *mut c_void) {

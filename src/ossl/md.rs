@@ -26,7 +26,8 @@ unsafe impl Sync for Md {}
 impl Md {
     /// The digest that OpenSSL knows by this name. Whether it can be used shows in `MdCtx::new`.
     pub fn by_name(name: &CStr) -> Result<Md> {
-        super::init();
+        super::init()?;
+        queue::clear();
         let text = name.to_string_lossy().into_owned();
         // SAFETY: the name is NUL-terminated; the result is static or NULL.
         let md = unsafe { ffi::EVP_get_digestbyname(name.as_ptr()) };
@@ -41,13 +42,15 @@ impl Md {
         {
             // SAFETY: the name is NUL-terminated; the result is a new reference or NULL.
             let md = unsafe { ffi::EVP_MD_fetch(ptr::null_mut(), name.as_ptr(), ptr::null()) };
-            queue::clear();
+            let entry = queue::take().filter(queue::Entry::is_out_of_memory);
             if let Some(md) = NonNull::new(md) {
                 let md = Md { md, name: text.clone(), fetched: true };
                 // The providers' "NULL" digests nothing.
                 if md.is_extendable() || md.stated_size() > 0 {
                     return Ok(md);
                 }
+            } else if entry.is_some() {
+                return Err(queue::error_from(entry, Code::NoMemory, ""));
             }
         }
         Err(Error::argument(format!("OpenSSL knows no digest \"{text}\"")))
@@ -117,7 +120,7 @@ impl Drop for MdCtx {
 impl MdCtx {
     /// A context for nothing yet.
     pub fn empty() -> Result<MdCtx> {
-        super::init();
+        super::init()?;
         queue::clear();
         // SAFETY: no preconditions.
         let ctx = unsafe { ffi::EVP_MD_CTX_new() };

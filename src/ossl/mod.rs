@@ -36,11 +36,13 @@ pub mod sys;
 pub mod x509;
 pub mod x509_details;
 
+use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{ffi::CStr, ptr, sync::OnceLock};
 
-/// Initialises OpenSSL once for the process. Every module calls this before it creates anything.
-pub fn init() {
+/// Initialises OpenSSL once for the process. Every module calls this before it creates anything. Fails once the host has
+/// called OPENSSL_cleanup, after which parts of OpenSSL 3 crash instead of failing.
+pub fn init() -> Result<()> {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         // NO_ATEXIT: a host may dlclose this library, and then OpenSSL's exit handler would run unmapped code.
@@ -48,6 +50,13 @@ pub fn init() {
         // SAFETY: no settings; may be called at any time and from any thread.
         unsafe { ffi::OPENSSL_init_ssl(options, ptr::null()) };
     });
+    // SAFETY: likewise; this option initialises nothing more and leaves no entry in the error queue.
+    match unsafe { sys::OPENSSL_init_crypto(sys::OPENSSL_INIT_BASE_ONLY, ptr::null()) } {
+        0 => {
+            Err(Error::new(Code::State, "OpenSSL cannot be used any more: the program has called OPENSSL_cleanup"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The text of the OpenSSL in use, such as "OpenSSL 3.0.19 27 Jan 2026".

@@ -21,7 +21,7 @@ pub struct Contents {
 
 /// Reads PKCS#12 in DER.
 pub fn parse(der: &[u8], passphrase: Option<&CStr>) -> Result<Contents> {
-    super::init();
+    super::init()?;
     queue::clear();
     let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
     let mut cursor = der.as_ptr();

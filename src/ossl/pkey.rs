@@ -3,11 +3,11 @@
 use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
-    ffi::{CStr, c_char, c_int, c_long, c_void},
+    ffi::{CStr, CString, c_char, c_int, c_long, c_void},
     ptr::{self, NonNull},
 };
 
-use super::{bio::MemReader, queue, sys};
+use super::{bio::MemReader, cipher, queue, sys};
 
 /// One private key. Cloning takes a further reference.
 pub struct Pkey(NonNull<ffi::EVP_PKEY>);
@@ -64,16 +64,21 @@ impl Pkey {
     /// Reads the first private key of a PEM text.
     pub fn from_pem(pem: &[u8], passphrase: Option<&CStr>) -> Result<Pkey> {
         let reader = MemReader::new(pem)?;
-        read(passphrase, "no PEM private key", |callback, user| {
+        let key = read(passphrase, "no PEM private key", |callback, user| {
             // SAFETY: the BIO is live; `user` is what `callback` expects.
             unsafe { ffi::PEM_read_bio_PrivateKey(reader.as_ptr(), ptr::null_mut(), Some(callback), user) }
-        })
+        });
+        match key {
+            Err(error) if error.code == Code::Config && passphrase.is_some() => check_own_form(pem).and(Err(error)),
+            key => key,
+        }
     }
 
     /// Reads DER: PKCS#8, encrypted or not, or the traditional form of an algorithm.
     pub fn from_der(der: &[u8], passphrase: Option<&CStr>) -> Result<Pkey> {
         let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
-        super::init();
+        super::init()?;
+        queue::clear();
         let mut cursor = der.as_ptr();
         // SAFETY: `cursor` points to `len` readable bytes.
         let plain = unsafe { ffi::d2i_AutoPrivateKey(ptr::null_mut(), &mut cursor, len) };
@@ -107,13 +112,32 @@ fn read(
             queue::clear();
             Ok(key)
         }
-        None => Err(match (asked.asked, passphrase) {
-            (true, None) => queue::error(Code::Config, "the private key is encrypted and no passphrase was given"),
-            (true, Some(_)) => {
-                queue::error(Code::Config, "the private key cannot be decrypted: is the passphrase right?")
-            }
-            (false, _) => queue::error(Code::Config, what),
-        }),
+        None => {
+            let entry = queue::take();
+            let what = match (asked.asked, passphrase) {
+                (true, None) => "the private key is encrypted and no passphrase was given",
+                (true, Some(_)) if entry.as_ref().is_some_and(queue::Entry::is_unsupported) => OLD_CIPHER,
+                (true, Some(_)) => "the private key cannot be decrypted: is the passphrase right?",
+                (false, _) => what,
+            };
+            Err(queue::error_from(entry, Code::Config, what))
+        }
+    }
+}
+
+const OLD_CIPHER: &str = "the private key is encrypted with an old cipher that this OpenSSL lacks";
+
+/// Fails if the first encrypted key of a PEM text in an algorithm's own form names a cipher that cannot be used: OpenSSL 3
+/// fails without saying so.
+fn check_own_form(pem: &[u8]) -> Result<()> {
+    let lines = pem.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let Some(name) = lines.filter_map(|line| line.strip_prefix(b"DEK-Info: ")).next() else {
+        return Ok(());
+    };
+    let name = name.split(|byte| *byte == b',').next().unwrap_or_default();
+    match CString::new(name).map(|name| cipher::can_decrypt(&name)) {
+        Ok(true) => Ok(()),
+        _ => Err(Error::new(Code::Config, format!("{OLD_CIPHER}: {}", String::from_utf8_lossy(name)))),
     }
 }
 

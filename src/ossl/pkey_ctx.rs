@@ -45,7 +45,7 @@ impl PkeyCtx {
 
     /// An operation with keys of this kind (EVP_PKEY_EC and its like).
     pub fn of_kind(kind: c_int) -> Result<PkeyCtx> {
-        super::init();
+        super::init()?;
         queue::clear();
         // SAFETY: no preconditions.
         PkeyCtx::from_owned(unsafe { ffi::EVP_PKEY_CTX_new_id(kind, ptr::null_mut()) })

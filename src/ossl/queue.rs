@@ -26,14 +26,41 @@ impl Entry {
             && ffi::ERR_GET_REASON(self.code) == ffi::PEM_R_NO_START_LINE
     }
 
-    /// Whether an allocation failed.
+    /// Whether no provider has an algorithm, or any. Decoders use the same reason for data that they do not understand: it
+    /// is the algorithms of EVP that count.
+    pub fn is_unsupported(&self) -> bool {
+        let reason = ffi::ERR_GET_REASON(self.code);
+        let missing = reason == sys::ERR_R_UNSUPPORTED || reason == sys::ERR_R_FETCH_FAILED;
+        (ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_EVP && missing)
+            || self.is_ssl_reason(sys::SSL_R_LIBRARY_HAS_NO_CIPHERS)
+    }
+
+    /// The code in the width of the C API.
+    #[allow(clippy::useless_conversion, reason = "where `unsigned long` has 32 bits it is none")]
+    pub fn packed(&self) -> u64 {
+        self.code.into()
+    }
+
+    /// Whether memory ran out.
     pub fn is_out_of_memory(&self) -> bool {
         ffi::ERR_GET_REASON(self.code) == sys::ERR_R_MALLOC_FAILURE
     }
 
-    /// Whether it says that no provider has an algorithm.
-    pub fn is_unsupported(&self) -> bool {
-        ffi::ERR_GET_REASON(self.code) == sys::ERR_R_UNSUPPORTED
+    /// Whether it tells why there is an `older` entry: OpenSSL 3 puts what its decoders make of a failure first.
+    fn is_cause_of(&self, older: &Entry) -> bool {
+        let decoder = ffi::ERR_GET_LIB(older.code) == sys::ERR_LIB_OSSL_DECODER;
+        (self.is_out_of_memory() && !older.is_out_of_memory()) || (decoder && self.is_unsupported())
+    }
+
+    /// The category of a failure that is `code` unless OpenSSL knows better: an OpenSSL that makes nothing may have run
+    /// out of memory, or lack a provider.
+    fn category(&self, code: Code) -> Code {
+        match code {
+            _ if self.is_out_of_memory() => Code::NoMemory,
+            Code::NoMemory | Code::Internal if self.is_unsupported() => Code::Unsupported,
+            Code::NoMemory => Code::Internal,
+            code => code,
+        }
     }
 
     /// Whether a private key is of the certificate's kind, but not its own.
@@ -46,11 +73,6 @@ impl Entry {
     pub fn alert(&self) -> Option<i32> {
         alert_of(self.code)
     }
-}
-
-fn alert_of(code: c_ulong) -> Option<i32> {
-    let alert = ffi::ERR_GET_REASON(code) - sys::SSL_AD_REASON_OFFSET;
-    (ffi::ERR_GET_LIB(code) == sys::ERR_LIB_SSL && (0..=255).contains(&alert)).then_some(alert)
 }
 
 /// Empties the queue. To look first costs less than to clear an empty one, which it nearly always is.
@@ -71,13 +93,7 @@ pub fn pop() -> Option<Entry> {
     if code == 0 {
         return None;
     }
-    // SAFETY: OpenSSL returns NULL or a static text.
-    let reason = unsafe { super::static_text(ffi::ERR_reason_error_string(code)) };
-    let mut text = match (reason, alert_of(code)) {
-        (Some(reason), _) => reason.to_string_lossy().into_owned(),
-        (None, Some(alert)) => format!("TLS alert {alert}, which has no name"),
-        (None, None) => format!("OpenSSL error {code:#x}"),
-    };
+    let mut text = reason_text(code);
     if flags & ffi::ERR_TXT_STRING != 0 && !data.is_null() {
         // SAFETY: the flag says that `data` is a NUL-terminated text; it lives until the queue's next use.
         let data = unsafe { CStr::from_ptr(data) }.to_string_lossy();
@@ -86,6 +102,38 @@ pub fn pop() -> Option<Entry> {
         }
     }
     Some(Entry { code, text })
+}
+
+/// OpenSSL's words for a code, or ours where it has none.
+fn reason_text(code: c_ulong) -> String {
+    // SAFETY: OpenSSL returns NULL or a static text.
+    let reason = unsafe { super::static_text(ffi::ERR_reason_error_string(code)) };
+    match (reason, alert_of(code)) {
+        (Some(reason), _) => reason.to_string_lossy().into_owned(),
+        (None, Some(alert)) => alert_text(alert),
+        (None, None) => format!("OpenSSL error {code:#x}"),
+    }
+}
+
+/// The alert of the peer's that a code stands for.
+fn alert_of(code: c_ulong) -> Option<i32> {
+    let alert = ffi::ERR_GET_REASON(code) - sys::SSL_AD_REASON_OFFSET;
+    (ffi::ERR_GET_LIB(code) == sys::ERR_LIB_SSL && (0..=255).contains(&alert)).then_some(alert)
+}
+
+/// The words for an alert for which this OpenSSL has none: those of IANA's registry, where it is registered. OpenSSL adds
+/// the number.
+fn alert_text(alert: i32) -> String {
+    let text = match alert {
+        52 => "too many CIDs requested",
+        110 => "unsupported extension",
+        116 => "certificate required",
+        117 => "general error",
+        120 => "no application protocol",
+        121 => "ECH required",
+        _ => "an alert without a registered meaning",
+    };
+    text.to_string()
 }
 
 #[cfg(ossl300)]
@@ -102,33 +150,37 @@ fn next(data: &mut *const c_char, flags: &mut c_int) -> c_ulong {
     unsafe { ffi::ERR_get_error_line_data(null, std::ptr::null_mut(), data, flags) }
 }
 
-/// Takes the oldest entry and empties the queue.
+/// Takes the entry that says most, which is the oldest unless a later one tells its cause, and empties the queue.
 pub fn take() -> Option<Entry> {
-    let oldest = pop();
-    clear();
-    oldest
+    let mut telling = pop()?;
+    while let Some(entry) = pop() {
+        if entry.is_cause_of(&telling) {
+            telling = entry;
+        }
+    }
+    Some(telling)
 }
 
-/// A failure of category `code`, or of NoMemory where an allocation failed: `what`, and OpenSSL's reason from the queue,
-/// which is emptied.
+/// A failure of category `code`, or of the one that OpenSSL knows better: `what`, and OpenSSL's reason from the queue, which
+/// is emptied.
 pub fn error(code: Code, what: &str) -> Error {
     error_from(take(), code, what)
 }
 
-/// The same from an entry already taken.
+/// The same from an entry already taken. Where memory ran out, `what` would lead astray: a certificate that could not be
+/// read is not damaged.
 pub fn error_from(entry: Option<Entry>, code: Code, what: &str) -> Error {
-    match entry {
-        None => Error::new(code, what),
-        Some(entry) => {
-            let code = if entry.is_out_of_memory() { Code::NoMemory } else { code };
-            Error {
-                openssl_code: entry.code,
-                alert: entry.alert().unwrap_or(-1),
-                message: format!("{what}: {}", entry.text),
-                reason: entry.text,
-                ..Error::new(code, "")
-            }
-        }
+    let Some(entry) = entry else {
+        return Error::new(code, what);
+    };
+    let what = if entry.is_out_of_memory() { "memory ran out inside OpenSSL" } else { what };
+    Error {
+        openssl_code: entry.packed(),
+        alert: entry.alert().unwrap_or(-1),
+        message: format!("{what}: {}", entry.text),
+        code: entry.category(code),
+        reason: entry.text,
+        ..Error::new(code, "")
     }
 }
 

@@ -6,22 +6,22 @@ use std::ffi::c_int;
 use super::{queue, sys};
 
 /// Whether the generator has been seeded.
-pub fn status() -> bool {
-    super::init();
+pub fn status() -> Result<bool> {
+    super::init()?;
     // SAFETY: no preconditions.
-    unsafe { sys::RAND_status() == 1 }
+    Ok(unsafe { sys::RAND_status() == 1 })
 }
 
 /// Seeds the generator from the system.
-pub fn poll() -> bool {
-    super::init();
+pub fn poll() -> Result<bool> {
+    super::init()?;
     // SAFETY: no preconditions.
-    unsafe { sys::RAND_poll() == 1 }
+    Ok(unsafe { sys::RAND_poll() == 1 })
 }
 
 /// Fills `bytes`.
 pub fn bytes(bytes: &mut [u8]) -> Result<()> {
-    super::init();
+    super::init()?;
     queue::clear();
     let len = c_int::try_from(bytes.len()).map_err(|_| Error::argument("more than 2 GB of random bytes"))?;
     // SAFETY: `bytes` is writable for its length.

@@ -28,7 +28,7 @@ impl Session {
 
     /// Reads what `der` wrote. It says itself where it ends: bytes behind it do not matter.
     pub fn from_der(der: &[u8]) -> Result<Session> {
-        super::init();
+        super::init()?;
         queue::clear();
         let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
         let mut cursor = der.as_ptr();

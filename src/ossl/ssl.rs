@@ -164,6 +164,7 @@ impl Ssl {
     /// A connection over `fd`, which must stay open until `io().detach()`. `alpn` is a list of length-prefixed names:
     /// what a client offers, or what a server prefers, best first; empty for none.
     pub fn new(ctx: &Ctx, fd: i32, medium: Medium, role: Role, policy: PeerPolicy, alpn: Vec<u8>) -> Result<Ssl> {
+        super::init()?;
         queue::clear();
         let (bio, io) = make_bio(fd, medium)?;
         // SAFETY: the context is live; the SSL takes a reference to it.
@@ -543,7 +544,7 @@ impl Ssl {
     }
 
     fn refused(&self, refusal: Refusal, entry: Option<queue::Entry>) -> Error {
-        let openssl_code = entry.map_or(0, |entry| entry.code);
+        let openssl_code = entry.map_or(0, |entry| entry.packed());
         let (code, message, verify_result) = match refusal {
             Refusal::NotAccepted => (
                 Code::Verify,
@@ -553,6 +554,11 @@ impl Ssl {
             Refusal::Chain(reason) if is_wrong_name(reason) => {
                 (Code::Name, format!("the peer's certificate is not for \"{}\"", self.expected_text()), reason)
             }
+            Refusal::Chain(sys::X509_V_ERR_OUT_OF_MEM) => (
+                Code::NoMemory,
+                "memory ran out while the peer's certificate was verified".to_string(),
+                sys::X509_V_ERR_OUT_OF_MEM,
+            ),
             Refusal::Chain(reason) => {
                 (Code::Verify, format!("certificate verify failed: {}", x509::verify_text(reason)), reason)
             }

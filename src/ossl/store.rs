@@ -29,7 +29,7 @@ impl Drop for Store {
 impl Store {
     /// An empty store.
     pub fn new() -> Result<Store> {
-        super::init();
+        super::init()?;
         queue::clear();
         // SAFETY: no preconditions.
         let store = NonNull::new(unsafe { ffi::X509_STORE_new() });

@@ -8,14 +8,23 @@ use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
 
 pub const ERR_LIB_SSL: c_int = 20;
 pub const ERR_LIB_X509: c_int = 11;
-/// Of OpenSSL 3: a reason that all its libraries share.
+pub const ERR_LIB_EVP: c_int = 6;
+pub const ERR_LIB_OSSL_DECODER: c_int = 60;
+/// Reasons that all libraries of OpenSSL share; those about providers are of OpenSSL 3.
 pub const ERR_R_UNSUPPORTED: c_int = (2 << 18) | 268;
+pub const ERR_R_FETCH_FAILED: c_int = (2 << 18) | 269;
+#[cfg(ossl300)]
+pub const ERR_R_MALLOC_FAILURE: c_int = (3 << 18) | 256;
+#[cfg(not(ossl300))]
+pub const ERR_R_MALLOC_FAILURE: c_int = 64 | 1;
 pub const X509_R_KEY_VALUES_MISMATCH: c_int = 116;
+pub const OPENSSL_INIT_BASE_ONLY: u64 = 0x0004_0000;
 pub const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
 pub const SSL_AD_REASON_OFFSET: c_int = 1000;
 pub const SSL_R_UNEXPECTED_EOF_WHILE_READING: c_int = 294;
 pub const SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: c_int = 199;
 pub const SSL_R_READ_TIMEOUT_EXPIRED: c_int = 312;
+pub const SSL_R_LIBRARY_HAS_NO_CIPHERS: c_int = 161;
 pub const SSL_R_NO_CIPHERS_AVAILABLE: c_int = 181;
 pub const SSL_R_NO_PROTOCOLS_AVAILABLE: c_int = 191;
 pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
@@ -27,20 +36,14 @@ pub const X509_V_FLAG_CRL_CHECK_ALL: c_ulong = 0x8;
 pub const X509_V_ERR_HOSTNAME_MISMATCH: c_int = 62;
 pub const X509_V_ERR_IP_ADDRESS_MISMATCH: c_int = 64;
 pub const X509_V_ERR_CERT_REJECTED: c_int = 28;
-pub const X509_V_ERR_UNSPECIFIED: c_int = 1;
 pub const X509_V_ERR_OUT_OF_MEM: c_int = 17;
+pub const X509_V_ERR_UNSPECIFIED: c_int = 1;
 pub const X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: c_int = 20;
 pub const X509_V_ERR_CERT_NOT_YET_VALID: c_int = 9;
 pub const X509_V_ERR_CERT_HAS_EXPIRED: c_int = 10;
 pub const X509_L_ADD_DIR: c_int = 2;
 pub const X509_FILETYPE_PEM: c_long = 1;
 pub const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
-/// ERR_R_MALLOC_FAILURE: a reason that all libraries share.
-#[cfg(ossl300)]
-pub const ERR_R_MALLOC_FAILURE: c_int = (3 << 18) | 256;
-/// ERR_R_MALLOC_FAILURE: a reason that all libraries share.
-#[cfg(not(ossl300))]
-pub const ERR_R_MALLOC_FAILURE: c_int = 64 | 1;
 pub const BIO_TYPE_DESCRIPTOR_SOURCE_SINK: c_int = 0x0100 | 0x0400;
 pub const BIO_CTRL_WPENDING: c_int = 13;
 pub const BIO_CTRL_DUP: c_int = 12;
@@ -116,6 +119,7 @@ pub struct ObjName {
 }
 
 unsafe extern "C" {
+    pub fn OPENSSL_init_crypto(options: u64, settings: *const openssl_sys::OPENSSL_INIT_SETTINGS) -> c_int;
     pub fn BIO_ADDR_new() -> *mut BioAddr;
     pub fn BIO_ADDR_free(address: *mut BioAddr);
     pub fn DTLS_get_data_mtu(ssl: *const SSL) -> usize;
@@ -263,6 +267,16 @@ pub unsafe fn pkey_eq(a: *const EVP_PKEY, b: *const EVP_PKEY) -> c_int {
     // SAFETY: likewise.
     #[cfg(not(ossl300))]
     return unsafe { openssl_sys::EVP_PKEY_cmp(a, b) };
+}
+
+/// SSL_CTX_set_options, in the width of the C API: before OpenSSL 3 it has that of a `long`.
+///
+/// # Safety
+/// `ctx` is live.
+#[allow(clippy::unnecessary_cast, reason = "the types depend on OpenSSL and on the machine")]
+pub unsafe fn ctx_set_options(ctx: *mut SSL_CTX, options: u64) -> u64 {
+    // SAFETY: the caller vouches for it.
+    unsafe { openssl_sys::SSL_CTX_set_options(ctx, options as Options) as u64 }
 }
 
 /// SSL_session_reused.

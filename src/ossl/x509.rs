@@ -102,9 +102,9 @@ impl X509 {
         self.0.as_ptr()
     }
 
-    /// Reads DER, all of it.
+    /// Reads DER, all of it but white space behind it, which editors and scripts add.
     pub fn from_der(der: &[u8]) -> Result<X509> {
-        super::init();
+        super::init()?;
         queue::clear();
         let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
         let mut cursor = der.as_ptr();
@@ -113,21 +113,25 @@ impl X509 {
         // SAFETY: a new certificate, or NULL.
         match unsafe { X509::from_owned(x509) } {
             None => Err(queue::error(Code::Config, "no DER certificate")),
-            Some(_) if cursor as usize != der.as_ptr() as usize + der.len() => {
-                Err(Error::new(Code::Config, "no DER certificate: further bytes follow it"))
+            Some(x509) => {
+                let read = cursor as usize - der.as_ptr() as usize;
+                match der.get(read..).unwrap_or_default().trim_ascii() {
+                    [] => Ok(x509),
+                    _ => Err(Error::new(Code::Config, "no DER certificate: further bytes follow it")),
+                }
             }
-            Some(x509) => Ok(x509),
         }
     }
 
     /// DER with the settings of trust behind it, where there are some ("TRUSTED CERTIFICATE").
-    pub fn der_with_trust(&self) -> Vec<u8> {
+    pub fn der_with_trust(&self) -> Result<Vec<u8>> {
+        queue::clear();
         let mut der: *mut u8 = ptr::null_mut();
         // SAFETY: the certificate is live; OpenSSL allocates the bytes.
         let len = unsafe { sys::i2d_X509_AUX(self.0.as_ptr(), &mut der) };
-        queue::clear();
-        // SAFETY: `der` is NULL or holds `len` bytes that are ours.
-        unsafe { super::take_bytes(der, len) }
+        queue::check(len, Code::Internal, "cannot write the certificate")?;
+        // SAFETY: `der` holds `len` bytes that are ours.
+        Ok(unsafe { super::take_bytes(der, len) })
     }
 
     /// Whether it is valid at a time, in seconds since 1970: an `X509_V_*` code, 0 if it is.
@@ -169,7 +173,7 @@ impl X509 {
         if unsafe { ffi::X509_get_ext_by_NID(self.as_ptr(), ffi::NID_subject_alt_name, -1) } < 0 {
             return Some(FLAGS);
         }
-        let names = self.general_names()?;
+        let names = self.general_names().ok().flatten()?;
         let has_dns = names.iter().any(|name| name.kind == "DNS");
         Some(if has_dns { FLAGS | ffi::X509_CHECK_FLAG_NEVER_CHECK_SUBJECT } else { FLAGS })
     }
@@ -188,20 +192,20 @@ impl X509 {
             return Ok(Some(x509));
         }
         match queue::take() {
-            Some(entry) if !entry.is_pem_end() => {
-                Err(queue::error_from(Some(entry), Code::Config, "a PEM certificate is damaged"))
-            }
-            _ => Ok(None),
+            Some(entry) if entry.is_pem_end() => Ok(None),
+            entry => Err(queue::error_from(entry, Code::Config, "a PEM certificate is damaged")),
         }
     }
 
     /// The certificate as DER.
-    pub fn der(&self) -> Vec<u8> {
+    pub fn der(&self) -> Result<Vec<u8>> {
+        queue::clear();
         let mut der: *mut u8 = ptr::null_mut();
         // SAFETY: the certificate is live; OpenSSL allocates the bytes.
         let len = unsafe { ffi::i2d_X509(self.0.as_ptr(), &mut der) };
-        // SAFETY: `der` is NULL or holds `len` bytes that are ours.
-        unsafe { super::take_bytes(der, len) }
+        queue::check(len, Code::Internal, "cannot write the certificate")?;
+        // SAFETY: `der` holds `len` bytes that are ours.
+        Ok(unsafe { super::take_bytes(der, len) })
     }
 
     /// The certificate as PEM.
@@ -232,8 +236,10 @@ impl X509 {
         unsafe { super::take_bytes(der, len) }
     }
 
-    /// The last, most specific, CommonName, as UTF-8 whatever its encoding, with whatever NULs it holds.
-    pub fn common_name(&self, party: Party) -> Option<Vec<u8>> {
+    /// The last, most specific, CommonName, as UTF-8 whatever its encoding, with whatever NULs it holds; empty if there is
+    /// none, or none that can be decoded.
+    pub fn common_name(&self, party: Party) -> Result<Vec<u8>> {
+        queue::clear();
         let name = self.name(party);
         let mut last = -1;
         loop {
@@ -245,7 +251,7 @@ impl X509 {
             last = next;
         }
         if last < 0 {
-            return None;
+            return Ok(Vec::new());
         }
         // SAFETY: the index is within the name; the entry lives as long as the name.
         let value = unsafe { ffi::X509_NAME_ENTRY_get_data(ffi::X509_NAME_get_entry(name, last) as *mut _) };
@@ -285,7 +291,7 @@ impl X509 {
 
     /// The digest, by OpenSSL's name for it, of the DER.
     pub fn digest(&self, name: &CStr) -> Result<Vec<u8>> {
-        super::init();
+        super::init()?;
         // SAFETY: a NUL-terminated name.
         let digest = unsafe { sys::EVP_get_digestbyname(name.as_ptr()) };
         if digest.is_null() {
@@ -312,21 +318,22 @@ impl X509 {
         seconds(unsafe { sys::X509_get0_notAfter(self.0.as_ptr()) })
     }
 
-    /// The names of its subjectAltName extension that are DNS names, addresses or URIs.
-    pub fn alt_names(&self) -> Vec<AltName> {
-        self.general_names().unwrap_or_default()
+    /// The names of its subjectAltName extension that are DNS names, addresses or URIs. None for an extension that cannot
+    /// be decoded; an error if memory ran out.
+    pub fn alt_names(&self) -> Result<Vec<AltName>> {
+        Ok(self.general_names()?.unwrap_or_default())
     }
 
-    /// None if there are none, or they cannot be read.
-    fn general_names(&self) -> Option<Vec<AltName>> {
+    /// The same, where an extension that cannot be decoded, or is missing, is told from one without such names.
+    fn general_names(&self) -> Result<Option<Vec<AltName>>> {
+        queue::clear();
         // SAFETY: the certificate is live; the stack that OpenSSL makes is freed with its elements below.
         let stack: *mut c_void = unsafe {
             ffi::X509_get_ext_d2i(self.0.as_ptr(), ffi::NID_subject_alt_name, ptr::null_mut(), ptr::null_mut())
         };
         let mut names = Vec::new();
         if stack.is_null() {
-            queue::clear();
-            return None;
+            return nothing_there().map(|()| None);
         }
         // SAFETY: a live stack of GENERAL_NAMEs; each is popped, read and freed once, then the stack itself.
         unsafe {
@@ -341,15 +348,26 @@ impl X509 {
             sys::OPENSSL_sk_free(stack);
         }
         names.reverse();
-        Some(names)
+        Ok(Some(names))
     }
 
     /// Whether `key` is the private key of this certificate.
-    pub fn matches(&self, key: &Pkey) -> bool {
-        // SAFETY: both are live.
-        let matches = unsafe { sys::X509_check_private_key(self.0.as_ptr(), key.as_ptr()) } == 1;
+    pub fn matches(&self, key: &Pkey) -> Result<bool> {
         queue::clear();
-        matches
+        // SAFETY: both are live.
+        if unsafe { sys::X509_check_private_key(self.0.as_ptr(), key.as_ptr()) } == 1 {
+            return Ok(true);
+        }
+        nothing_there().map(|()| false)
+    }
+}
+
+/// What it means that OpenSSL found nothing: Ok if there is nothing, or nothing that makes sense; an error if it ran out of
+/// memory while it looked.
+pub(super) fn nothing_there() -> Result<()> {
+    match queue::take() {
+        Some(entry) if entry.is_out_of_memory() => Err(queue::error_from(Some(entry), Code::NoMemory, "")),
+        _ => Ok(()),
     }
 }
 
@@ -373,16 +391,15 @@ unsafe fn alt_name(name: *mut ffi::GENERAL_NAME) -> Option<AltName> {
     }
 }
 
-fn utf8(text: *const ffi::ASN1_STRING) -> Option<Vec<u8>> {
+fn utf8(text: *const ffi::ASN1_STRING) -> Result<Vec<u8>> {
     let mut bytes: *mut u8 = ptr::null_mut();
     // SAFETY: the text is live or NULL; OpenSSL allocates the bytes.
     let len = unsafe { if text.is_null() { -1 } else { ffi::ASN1_STRING_to_UTF8(&mut bytes, text as *mut _) } };
     if len < 0 {
-        queue::clear();
-        return None;
+        return nothing_there().map(|()| Vec::new());
     }
     // SAFETY: `bytes` holds `len` bytes that are ours.
-    Some(unsafe { super::take_bytes(bytes, len) })
+    Ok(unsafe { super::take_bytes(bytes, len) })
 }
 
 /// The `X509_V_*` code for what X509_check_host and X509_check_ip return.

@@ -10,7 +10,7 @@ use std::{
 use super::{
     bio::MemWriter,
     queue, sys,
-    x509::{Party, X509},
+    x509::{Party, X509, nothing_there},
 };
 
 impl X509 {
@@ -44,25 +44,25 @@ impl X509 {
     }
 
     /// Modulus and public exponent of an RSA key, in upper-case hexadecimal without leading zeros.
-    pub fn rsa(&self) -> Option<(String, String)> {
+    pub fn rsa(&self) -> Result<Option<(String, String)>> {
+        queue::clear();
         // SAFETY: the certificate is live; the key is freed here.
         let numbers = unsafe {
             let key = ffi::X509_get_pubkey(self.as_ptr());
             if key.is_null() {
-                queue::clear();
-                return None;
+                return nothing_there().map(|()| None);
             }
             let numbers = rsa_numbers(key);
             ffi::EVP_PKEY_free(key);
             numbers
         };
-        queue::clear();
-        numbers
+        nothing_there().map(|()| numbers)
     }
 
     /// The OIDs of its extended key usage, in dotted numbers; none if it has no such extension.
-    pub fn ext_key_usage(&self) -> Vec<String> {
+    pub fn ext_key_usage(&self) -> Result<Vec<String>> {
         let mut oids = Vec::new();
+        queue::clear();
         // SAFETY: the certificate is live; the stack that OpenSSL makes is freed with its elements here.
         unsafe {
             let stack =
@@ -79,9 +79,9 @@ impl X509 {
                 sys::OPENSSL_sk_free(stack);
             }
         }
-        queue::clear();
+        nothing_there()?;
         oids.reverse();
-        oids
+        Ok(oids)
     }
 }
 
