@@ -108,16 +108,29 @@ struct newer_error {
     char tail[64];
 };
 
-TEST(last_error_takes_a_larger_struct_of_a_newer_header)
+/* The program's header has fields that this library has never heard of: they are empty, and the size tells so. */
+TEST(last_error_zeroes_what_a_newer_header_has_beyond_the_known_fields)
 {
     struct newer_error newer;
     make_an_error();
-    memset(&newer, 0, sizeof newer);
+    memset(&newer, '#', sizeof newer);
     newer.known.size = sizeof newer;
     CHECK_INT(BGL_SSL_OK, bgl_ssl_last_error(&newer.known));
     CHECK_INT(BGL_SSL_E_IO, newer.known.code);
+    CHECK_INT((long long)sizeof newer.known, (long long)newer.known.size);
     for (size_t i = 0; i < sizeof newer.tail; i++)
         CHECK_INT(0, newer.tail[i]);
+}
+
+TEST(last_error_refuses_a_size_that_was_never_set)
+{
+    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX / 2, 0x5a5a5a5a};
+    bgl_ssl_error_t error;
+    make_an_error();
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        error.size = sizes[i];
+        CHECK_INT(BGL_SSL_E_ARGUMENT, bgl_ssl_last_error(&error));
+    }
 }
 
 TEST(last_error_refuses_null_and_a_size_of_zero)
@@ -246,6 +259,55 @@ TEST(error_string_is_a_text_and_clear_error_empties_the_queue)
     const char *text = bgl_ssl_error_string();
     CHECK(text != NULL);
     CHECK(strstr(text, "first-error") == NULL);
+}
+
+/* Programs for Bigloo's library print it whatever failed. */
+TEST(error_string_is_the_reason_of_every_failure)
+{
+    make_an_error();
+    CHECK_STRING(last_error().message, bgl_ssl_error_string());
+    CHECK(!bgl_ssl_config_copy(NULL));
+    CHECK_STRING(last_error().message, bgl_ssl_error_string());
+    CHECK(!bgl_ssl_load_certificate(pki("half.pem")));
+    CHECK_STRING(last_error().message, bgl_ssl_error_string());
+}
+
+TEST(error_message_is_the_message_of_the_last_failure)
+{
+    CHECK_STRING("", bgl_ssl_error_message());
+    make_an_error();
+    CHECK_STRING(last_error().message, bgl_ssl_error_message());
+    CHECK(strstr(bgl_ssl_error_message(), "first-error.pem") != NULL);
+    /* As often as one likes. */
+    CHECK_STRING(last_error().message, bgl_ssl_error_message());
+    bgl_ssl_clear_error();
+    CHECK_STRING("", bgl_ssl_error_message());
+}
+
+TEST(error_message_is_not_cut)
+{
+    char path[3000];
+    memset(path, 'p', sizeof path - 1);
+    path[0] = '/';
+    path[sizeof path - 1] = '\0';
+    CHECK(!bgl_ssl_load_certificate(path));
+    CHECK(strlen(bgl_ssl_error_message()) > sizeof path);
+}
+
+static void *hold_message(void *data)
+{
+    (void)data;
+    make_an_error();
+    return (void *)(intptr_t)(bgl_ssl_error_message()[0] != '\0');
+}
+
+TEST(error_message_belongs_to_its_thread)
+{
+    void *had_one = NULL;
+    pthread_t thread = start_thread(hold_message, NULL);
+    pthread_join(thread, &had_one);
+    CHECK(had_one);
+    CHECK_STRING("", bgl_ssl_error_message());
 }
 
 TEST(random_bytes_differ_and_stay_inside)

@@ -390,7 +390,7 @@ typedef int32_t bgl_ssl_status_t;
  */
 typedef struct {
     /**
-     * In: sizeof(bgl_ssl_error_t), which lets later versions add fields. Out: the same.
+     * In: sizeof(bgl_ssl_error_t), which lets later versions add fields. Out: how many bytes of it this library knows.
      */
     size_t size;
     /**
@@ -565,7 +565,8 @@ const char *bgl_ssl_status_name(bgl_ssl_status_t status);
 /**
  * Copies out why this thread's latest failure happened.
  *
- * out: its size field must be set; no more than that many bytes are written.
+ * out: its size field must be set, to the size of the struct. A program compiled with a later header has a larger one:
+ * then the fields that this library does not know are zeroed, and size becomes that of the fields that it knows.
  *
  * The account stays until the thread's next failure: successful calls and frees do not touch it. Before any failure
  * it is BGL_SSL_OK with an empty message.
@@ -573,16 +574,25 @@ const char *bgl_ssl_status_name(bgl_ssl_status_t status);
  * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT if out is NULL or its size is not that of a bgl_ssl_error_t of this or a
  * later version. Never blocks; any thread.
  *
- * Precondition: As said.
+ * Precondition: out is NULL or writable for as many bytes as its size field says.
  */
 bgl_ssl_status_t bgl_ssl_last_error(bgl_ssl_error_t *out);
 
 /**
- * The text of the oldest error in OpenSSL's queue of this thread, which it takes out of the queue; if the queue is
- * empty, OpenSSL's words for the thread's latest failure. (Bigloo: bgl_ssl_error_string.)
+ * Why this thread's latest failure happened, in one line: the message of bgl_ssl_last_error, uncut.
  *
- * Returns a text that lives until the thread's next call of this function; empty if there was no error. Never blocks;
- * any thread.
+ * Returns a text that lives until the thread's next call of a function of this library; empty before any failure. Never
+ * fails, never blocks; any thread.
+ */
+const char *bgl_ssl_error_message(void);
+
+/**
+ * The text of the oldest error in OpenSSL's queue of this thread, which it takes out of the queue. The functions of this
+ * library leave that queue empty: then it is why the thread's latest failure happened, as bgl_ssl_error_message has it.
+ * (Bigloo: bgl_ssl_error_string.)
+ *
+ * Returns a text that lives until the thread's next call of a function of this library; empty if there was no error.
+ * Never fails, never blocks; any thread.
  */
 const char *bgl_ssl_error_string(void);
 
@@ -1082,16 +1092,18 @@ void bgl_ssl_private_key_free(bgl_ssl_private_key_t *private_key);
 bool bgl_ssl_private_key_equal(const bgl_ssl_private_key_t *a, const bgl_ssl_private_key_t *b);
 
 /**
- * Reads a PKCS#12 file (RFC 7292): a private key, its certificate and further ones.
+ * Reads a PKCS#12 file (RFC 7292): a private key, its certificate and further ones; or certificates alone, as in a
+ * truststore of Java's.
  *
  * file: a regular file of at most 16 MB.
  * passphrase: NULL if there is none.
  * private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others, each
- * to be freed by the caller; any of them may be NULL. Untouched on failure.
+ * to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and certificate
+ * for a file of certificates alone, which are in chain. Untouched on failure.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO if the file cannot be read, or BGL_SSL_E_CONFIG if it is no
- * PKCS#12, lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not.
- * Any thread. Blocks no longer than the disk (and the file's own key derivation).
+ * PKCS#12, lacks the key or certificate that is asked for, is not opened by the passphrase, or uses an old cipher that
+ * this OpenSSL lacks. Any thread. Blocks no longer than the disk (and the file's own key derivation).
  *
  * Precondition: file and passphrase are NULL or NUL-terminated, the others NULL or writable.
  */

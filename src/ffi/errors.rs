@@ -1,7 +1,7 @@
 //! The account of the last failure, and the versions.
 
 use crate::{
-    error::{Error, Result},
+    error::Error,
     last_error,
     ossl::{self, queue},
 };
@@ -15,7 +15,7 @@ use super::{convert, guard, status::bgl_ssl_status_t};
 /// The full account of a failure.
 #[repr(C)]
 pub struct bgl_ssl_error_t {
-    /// In: sizeof(bgl_ssl_error_t), which lets later versions add fields. Out: the same.
+    /// In: sizeof(bgl_ssl_error_t), which lets later versions add fields. Out: how many bytes of it this library knows.
     pub size: usize,
     /// BGL_SSL_E_...
     pub code: i32,
@@ -35,9 +35,13 @@ pub struct bgl_ssl_error_t {
     pub reason: [c_char; 256],
 }
 
+/// The size of a struct above which a size field is taken for one that was never set.
+const LARGEST: usize = 65536;
+
 /// Copies out why this thread's latest failure happened.
 ///
-/// out: its size field must be set; no more than that many bytes are written.
+/// out: its size field must be set, to the size of the struct. A program compiled with a later header has a larger one:
+/// then the fields that this library does not know are zeroed, and size becomes that of the fields that it knows.
 ///
 /// The account stays until the thread's next failure: successful calls and frees do not touch it. Before any failure
 /// it is BGL_SSL_OK with an empty message.
@@ -45,7 +49,7 @@ pub struct bgl_ssl_error_t {
 /// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT if out is NULL or its size is not that of a bgl_ssl_error_t of this or a
 /// later version. Never blocks; any thread.
 ///
-/// Precondition: As said.
+/// Precondition: out is NULL or writable for as many bytes as its size field says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ssl_status_t {
     // Asking must not replace what is asked for, so a bad argument leaves no account of its own.
@@ -53,11 +57,18 @@ pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ss
         convert::check_out(out, "error")?;
         // SAFETY: the caller vouches for a readable size field.
         let size = unsafe { (&raw const (*out).size).read_unaligned() };
-        if size < size_of::<bgl_ssl_error_t>() {
+        let known = size_of::<bgl_ssl_error_t>();
+        if size < known {
             return Err(Error::argument("the size field is too small"));
         }
-        // SAFETY: the caller vouches for `size` writable bytes.
-        unsafe { out.write_unaligned(account(size, last_error::get())) };
+        if size > LARGEST {
+            return Err(Error::argument("the size field has not been set"));
+        }
+        // SAFETY: the caller vouches for `size` writable bytes, which are no less than the known ones.
+        unsafe {
+            out.write_unaligned(account(last_error::get()));
+            out.cast::<u8>().add(known).write_bytes(0, size - known);
+        }
         Ok(())
     });
     match copied {
@@ -66,9 +77,9 @@ pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ss
     }
 }
 
-fn account(size: usize, error: Option<Error>) -> bgl_ssl_error_t {
+fn account(error: Option<Error>) -> bgl_ssl_error_t {
     let mut account = bgl_ssl_error_t {
-        size,
+        size: size_of::<bgl_ssl_error_t>(),
         code: 0,
         phase: 0,
         sys_errno: 0,
@@ -109,29 +120,44 @@ fn fill(field: &mut [c_char], text: &str) {
     }
 }
 
-/// The text of the oldest error in OpenSSL's queue of this thread, which it takes out of the queue; if the queue is
-/// empty, OpenSSL's words for the thread's latest failure. (Bigloo: bgl_ssl_error_string.)
-///
-/// Returns a text that lives until the thread's next call of this function; empty if there was no error. Never blocks;
-/// any thread.
-#[unsafe(no_mangle)]
-pub extern "C" fn bgl_ssl_error_string() -> *const c_char {
-    thread_local! {
-        static TEXT: RefCell<CString> = RefCell::default();
-    }
-    guard::or(c"".as_ptr(), || {
-        let queued = queue::pop().map(|entry| entry.text);
-        let text = queued.or_else(|| last_error::get().map(|error| error.reason)).unwrap_or_default();
-        let text = c_string(&text)?;
-        Ok(TEXT.with(|slot| {
-            slot.replace(text);
-            slot.borrow().as_ptr()
-        }))
-    })
+thread_local! {
+    /// What the functions below returned last.
+    static TEXT: RefCell<CString> = RefCell::default();
 }
 
-fn c_string(text: &str) -> Result<CString> {
-    CString::new(text.replace('\0', " ")).map_err(|_| Error::argument("a text with a NUL"))
+/// Why this thread's latest failure happened, in one line: the message of bgl_ssl_last_error, uncut.
+///
+/// Returns a text that lives until the thread's next call of a function of this library; empty before any failure. Never
+/// fails, never blocks; any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn bgl_ssl_error_message() -> *const c_char {
+    guard::or(c"".as_ptr(), || Ok(lend(&last_message())))
+}
+
+/// The text of the oldest error in OpenSSL's queue of this thread, which it takes out of the queue. The functions of this
+/// library leave that queue empty: then it is why the thread's latest failure happened, as bgl_ssl_error_message has it.
+/// (Bigloo: bgl_ssl_error_string.)
+///
+/// Returns a text that lives until the thread's next call of a function of this library; empty if there was no error.
+/// Never fails, never blocks; any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn bgl_ssl_error_string() -> *const c_char {
+    guard::or(c"".as_ptr(), || Ok(lend(&queue::pop().map_or_else(last_message, |entry| entry.text))))
+}
+
+fn last_message() -> String {
+    last_error::get().map_or_else(String::new, |error| error.message)
+}
+
+/// Keeps a text, on one line, for the thread's next call. Empty while the thread is being torn down.
+fn lend(text: &str) -> *const c_char {
+    let line = text.replace(char::is_control, " ");
+    let line = CString::new(line).unwrap_or_default();
+    TEXT.try_with(|slot| {
+        slot.replace(line);
+        slot.borrow().as_ptr()
+    })
+    .unwrap_or(c"".as_ptr())
 }
 
 /// Forgets this thread's latest failure, and empties OpenSSL's queue of this thread. (Bigloo: ssl-clear-error.)
