@@ -277,6 +277,8 @@ static const struct source same_certificate[] = {
     {"pem", "good.pem", BGL_SSL_FORMAT_PEM},
     {"der_auto", "good.der", BGL_SSL_FORMAT_AUTO},
     {"der", "good.der", BGL_SSL_FORMAT_DER},
+    {"der_with_a_line_end", "line-after.der", BGL_SSL_FORMAT_DER},
+    {"der_with_a_line_end_auto", "line-after.der", BGL_SSL_FORMAT_AUTO},
     {"text_around", "with-text.pem", BGL_SSL_FORMAT_AUTO},
     {"crlf", "crlf.pem", BGL_SSL_FORMAT_PEM},
     {"key_first", "key-then-certificates.pem", BGL_SSL_FORMAT_PEM},
@@ -319,6 +321,7 @@ static const struct bad_source bad_certificates[] = {
     {"request_where_a_certificate_is_expected", "request.pem", BGL_SSL_FORMAT_AUTO, "it holds: CERTIFICATE REQUEST"},
     {"der_as_pem", "good.der", BGL_SSL_FORMAT_PEM, "good.der"},
     {"pem_as_der", "good.pem", BGL_SSL_FORMAT_DER, "good.pem"},
+    {"der_with_words_behind", "words-after.der", BGL_SSL_FORMAT_DER, "further bytes"},
 };
 
 TEST_TABLE(bad_certificate_file_is_refused, bad_certificates)

@@ -13,5 +13,4 @@
          (class ssl-verify)
          (class ssl-cipher)
          (class ssl-ecdh)
-         (class &io-ssl-error)
-         (class &io-ssl-truncated-error)))
+         (class &io-ssl-error)))

@@ -157,6 +157,25 @@ quietly openssl ecparam -name prime256v1 -genkey -out ec-parameters-first.key
 quietly openssl pkey -in good.key -outform DER -out good.key.der
 quietly openssl pkcs8 -topk8 -in good.key -v2 aes-256-cbc -passout pass:secret -outform DER -out good-encrypted.key.der
 quietly openssl pkey -in good.key -pubout -out good.pub
+# Ciphers that OpenSSL 3 keeps apart from the others.
+case $(openssl version) in
+'OpenSSL 1.'*) legacy= ;;
+*) legacy='-provider legacy -provider default' ;;
+esac
+old() { # NAME FORMAT CIPHER...: in PKCS#8
+    name=$1 form=$2
+    shift 2
+    # shellcheck disable=SC2086
+    quietly openssl pkcs8 -topk8 $legacy -in good.key "$@" -passout pass:secret -outform "$form" -out "$name"
+}
+old old-md5-des.key PEM -v1 PBE-MD5-DES
+old old-md5-des.key.der DER -v1 PBE-MD5-DES
+old old-rc2.key PEM -v1 PBE-SHA1-RC2-64
+old old-des.key PEM -v2 des-cbc
+# shellcheck disable=SC2086
+quietly openssl rsa -in good-rsa.key -traditional $legacy -des-cbc -passout pass:secret -out old-own-form-des.key
+# shellcheck disable=SC2086
+quietly openssl rsa -in good-rsa.key -traditional $legacy -rc2-cbc -passout pass:secret -out old-own-form-rc2.key
 cat >openssh.key <<'END'
 -----BEGIN OPENSSH PRIVATE KEY-----
 b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
@@ -172,6 +191,14 @@ quietly openssl x509 -in good.pem -outform DER -out good.der
     echo 'and some after'
 } >with-text.pem
 sed 's/$/\r/' good.pem >crlf.pem
+{
+    cat good.der
+    printf '\r\n'
+} >line-after.der
+{
+    cat good.der
+    printf '\nx'
+} >words-after.der
 cat good.key good.pem root.pem >key-then-certificates.pem
 head -c 400 good.pem >half.pem
 sed '5s/^..../####/' good.pem >garbled.pem
@@ -200,6 +227,8 @@ p12 good secret -inkey good.key -in good.pem
 p12 chained secret -inkey chained.key -in chained-alone.pem -certfile three.pem
 p12 no-passphrase '' -inkey good.key -in good.pem
 p12 certificates-only secret -nokeys -in good.pem
+# Two certificates in the form of Java's keytool, which marks each as trusted: keytool -importcert -storetype PKCS12.
+base64 -d "$here/truststore.p12.base64" >truststore.p12
 # RC2, as everybody wrote it before OpenSSL 3.
 case $(openssl version) in
 'OpenSSL 1.'*) p12 old-cipher secret -inkey good.key -in good.pem ;;
