@@ -373,6 +373,42 @@ TEST(a_flood_of_hellos_leaves_memory_and_descriptors_as_they_were)
     end_world(&world);
 }
 
+/* Messages that come too early are kept for later, each in as much memory as its first fragment says that it needs. */
+TEST(a_client_without_certificate_cannot_make_a_handshake_keep_long_messages)
+{
+    enum { COUNT_OF_MESSAGES = 100, FRAGMENT = 52 };
+    struct world world;
+    uint8_t hello[1024], repeated[1024], cookie[COOKIE];
+    bgl_ssl_socket_t *nobody;
+    bgl_ssl_status_t status = BGL_SSL_WANT_READ;
+    /* The beginnings of certificates of 100000 bytes. */
+    uint8_t datagram[RECORD + MESSAGE + FRAGMENT] = {22, 254, 253, 0, 0};
+    const uint8_t message[] = {11, 1, 134, 160, 0, 0, 0, 0, 0, 0, 0, FRAGMENT};
+    make_world(&world);
+    int fd = raw_client(world.port, 0);
+    size_t length = first_hello(&world, hello, sizeof hello);
+    CHECK_INT(VERIFY_REQUEST, answer_to(&world, fd, hello, length, cookie));
+    size_t n = with_cookie(hello, length, cookie, repeated);
+    CHECK_INT(SERVER_HELLO, answer_to(&world, fd, repeated, n, NULL));
+    if (memory_is_watched())
+        skip_test("the allocator's own numbers");
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    datagram[12] = MESSAGE + FRAGMENT;
+    memcpy(datagram + RECORD, message, sizeof message);
+    for (int i = 0; i < COUNT_OF_MESSAGES && status == BGL_SSL_WANT_READ; i++) {
+        datagram[10] = (uint8_t)(2 + i);
+        datagram[RECORD + 5] = (uint8_t)(3 + i);
+        CHECK_INT(sizeof datagram, (long long)send(fd, datagram, sizeof datagram, 0));
+        status = bgl_ssl_server_accept(world.listener, BGL_SSL_NO_WAIT, &nobody);
+    }
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, status);
+    size_t after = mallinfo2().uordblks + mallinfo2().hblkhd;
+    if (after > before + 64 * 1024)
+        FAIL("%zu kB are kept", (after - before) / 1024);
+    close(fd);
+    end_world(&world);
+}
+
 /* ---- many ---- */
 
 struct visitor {

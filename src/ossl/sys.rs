@@ -51,6 +51,7 @@ pub const BIO_CTRL_DGRAM_GET_FALLBACK_MTU: c_int = 47;
 pub const BIO_CTRL_DGRAM_GET_MTU_OVERHEAD: c_int = 49;
 pub const SSL_OP_NO_QUERY_MTU: Options = 1 << 12;
 pub const SSL_OP_NO_ENCRYPT_THEN_MAC: Options = 1 << 19;
+pub const SSL_CTRL_SET_MAX_CERT_LIST: c_int = 51;
 pub const SSL_CTRL_SET_MTU: c_int = 17;
 pub const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
 pub const DTLS_CTRL_HANDLE_TIMEOUT: c_int = 74;

@@ -314,6 +314,7 @@ impl Tls {
         }
         self.ssl.set_first_timer(config.datagrams.retransmission);
         self.ssl.tolerate_forged_records();
+        self.ssl.expect_short_messages();
         self.set_mtu(config.datagrams.mtu)
     }
 

@@ -6,7 +6,7 @@ use crate::{
         datagram_bio,
         io::IoPointer,
         queue,
-        ssl::{Ssl, Step, guarded, hooks},
+        ssl::{Ask, Role, Ssl, Step, guarded, hooks},
         sys,
     },
 };
@@ -20,6 +20,9 @@ use std::{
 
 /// The most that one record carries (RFC 6347, section 4.1).
 pub const MAX_RECORD: usize = 16 * 1024;
+
+/// The most that a message may have without certificates; OpenSSL takes up to one record all the same.
+const SHORT_MESSAGE: c_long = 16 * 1024;
 
 /// The longest time between two retransmissions (RFC 6347, section 4.2.4.1).
 const LONGEST_TIMER: Duration = Duration::from_secs(60);
@@ -87,6 +90,15 @@ impl Ssl {
     pub fn tolerate_forged_records(&mut self) {
         // SAFETY: the SSL is live.
         unsafe { sys::SSL_set_options(self.ptr(), sys::SSL_OP_NO_ENCRYPT_THEN_MAC) };
+    }
+
+    /// Refuses long messages of the peer's handshake where it has no certificates to send. OpenSSL keeps up to ten messages
+    /// that come too early, each in as much memory as its first fragment says that it needs.
+    pub fn expect_short_messages(&mut self) {
+        if self.role() == Role::Server && self.hooks().policy.ask == Ask::No {
+            // SAFETY: the SSL is live.
+            unsafe { ffi::SSL_ctrl(self.ptr(), sys::SSL_CTRL_SET_MAX_CERT_LIST, SHORT_MESSAGE, ptr::null_mut()) };
+        }
     }
 
     /// How long it is until something must be sent again; None if nothing must.
