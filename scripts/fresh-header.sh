@@ -1,8 +1,6 @@
 #!/bin/sh
-# Prints the header that build.rs makes from src/ffi as it is now. Arguments: cargo's flags.
+# Prints the header that cbindgen makes from src/ffi as it is now.
 set -eu
-out=$("${CARGO:-cargo}" build "$@" --message-format=json 2>/dev/null |
-    grep '"reason":"build-script-executed"' | grep '[/#]bglssl[@#]' |
-    sed -n 's/.*"out_dir":"\([^"]*\)".*/\1/p' | tail -1)
-[ -n "$out" ] || { echo "fresh-header: cargo did not say where the header is" >&2; exit 1; }
-cat "$out/bglssl.h"
+cd "$(dirname "$0")/.."
+exec "${CARGO:-cargo}" run --quiet --release --locked --manifest-path tools/header/Cargo.toml \
+    --target-dir "${BUILD:-$PWD/build}/tools"
