@@ -1,7 +1,9 @@
 # bglssl: build, test, install. `make help` lists the targets.
 
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
+STRIP   ?= strip
 BUILD   ?= $(CURDIR)/build
 CARGO   ?= cargo
 BIGLOO  ?= bigloo
@@ -34,11 +36,16 @@ LIBS_PRIVATE := -lpthread -ldl -lm
 REQUIRES_PRIVATE := libssl libcrypto
 endif
 
-INCLUDEDIR := $(PREFIX)/include
-LIBDIR     := $(PREFIX)/lib
-MANDIR     := $(PREFIX)/share/man
+# What programs find by pkg-config must not depend on where they are.
+absolute = $(if $(filter /%,$(1)),$(1),$(CURDIR)/$(1))
+override PREFIX := $(call absolute,$(PREFIX))
+override LIBDIR := $(call absolute,$(LIBDIR))
 
-.PHONY: all lib header check check-c check-openssl check-bigloo stage demo bench \
+INCLUDEDIR := $(PREFIX)/include
+MANDIR     := $(PREFIX)/share/man
+DOCDIR     := $(PREFIX)/share/doc/bglssl
+
+.PHONY: all lib built header check check-c check-openssl check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
 all: lib ## build the library (default)
@@ -46,29 +53,36 @@ all: lib ## build the library (default)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
-	@echo "Variables: PREFIX ($(PREFIX)), DESTDIR, BUILD ($(BUILD)), PROFILE ($(PROFILE)), BIGLOO ($(BIGLOO)),"
+	@echo "Variables: PREFIX ($(PREFIX)), LIBDIR ($(LIBDIR)), DESTDIR, BUILD ($(BUILD)), PROFILE ($(PROFILE)), BIGLOO ($(BIGLOO)),"
+	@echo "STRIP ($(STRIP); STRIP=: installs with debug information),"
 	@echo "VENDORED (yes: with an OpenSSL of its own; default: if the system has no development files of one)"
 
 # --- the library -----------------------------------------------------------------------------------------------
 
+NO_SYSTEM_OPENSSL := $(shell command -v pkg-config >/dev/null && echo "the system has no OpenSSL development files" || \
+	echo "pkg-config, which would find the system's, is not installed")
+
 lib: ## build libbglssl.so and libbglssl.a
+	@scripts/needs.sh build
 ifeq ($(VENDORED),yes)
-	@echo "note: building OpenSSL from source$(if $(HAVE_OPENSSL),, (the system has no OpenSSL development files))"
+	@echo "note: building OpenSSL from source$(if $(HAVE_OPENSSL),, ($(NO_SYSTEM_OPENSSL)))"
 endif
 	$(CARGO) build $(CARGO_FLAGS)
-	@mkdir -p $(BUILD)/lib
-	@cp $(OUT)/libbglssl.so $(BUILD)/lib/$(SONAME).tmp && mv $(BUILD)/lib/$(SONAME).tmp $(BUILD)/lib/$(SONAME)
-	@cp $(OUT)/libbglssl.a $(BUILD)/lib/libbglssl.a.tmp && mv $(BUILD)/lib/libbglssl.a.tmp $(BUILD)/lib/libbglssl.a
-	@ln -sf $(SONAME) $(BUILD)/lib/libbglssl.so
+	@mkdir -p "$(BUILD)/lib"
+	@cp "$(OUT)/libbglssl.so" "$(BUILD)/lib/$(SONAME).tmp" && mv "$(BUILD)/lib/$(SONAME).tmp" "$(BUILD)/lib/$(SONAME)"
+	@cp "$(OUT)/libbglssl.a" "$(BUILD)/lib/libbglssl.a.tmp" && mv "$(BUILD)/lib/libbglssl.a.tmp" "$(BUILD)/lib/libbglssl.a"
+	@ln -sf $(SONAME) "$(BUILD)/lib/libbglssl.so"
 
-header: lib ## update include/bglssl.h from src/ffi
+header: ## update include/bglssl.h from src/ffi
 	@mkdir -p include
-	scripts/fresh-header.sh $(CARGO_FLAGS) > include/bglssl.h.tmp
+	scripts/fresh-header.sh > include/bglssl.h.tmp
 	mv include/bglssl.h.tmp include/bglssl.h
 
 # --- tests -----------------------------------------------------------------------------------------------------
 
-check: lib ## build and run all tests
+check: ## build and run all tests
+	@scripts/needs.sh check
+	@$(MAKE) --no-print-directory lib
 	@scripts/check.sh
 
 check-c: lib ## build and run the C tests once, plain
@@ -80,9 +94,11 @@ check-openssl: ## run the C tests against OpenSSL 1.1.1 and 4.0, built from sour
 # The examples and the benchmark are built as users build: against an installed tree, by pkg-config.
 STAGE := $(BUILD)/stage
 stage: lib
-	@$(MAKE) -s install PREFIX=$(STAGE) DESTDIR=
+	@$(MAKE) -s install PREFIX="$(STAGE)" LIBDIR="$(STAGE)/lib" DESTDIR= STRIP=:
 
-demo: stage ## build and run a real TLS exchange
+demo: ## build and run a real TLS exchange
+	@scripts/needs.sh demo
+	@$(MAKE) --no-print-directory stage
 	@mkdir -p $(BUILD)/examples
 	@PKG_CONFIG_PATH=$(STAGE)/lib/pkgconfig $(MAKE) -C examples OUT=$(BUILD)/examples
 	@examples/demo.sh $(BUILD)/examples
@@ -93,22 +109,33 @@ bench: stage ## measure beside raw OpenSSL (ARGS: see bench/README.md)
 
 # --- installation ----------------------------------------------------------------------------------------------
 
-install: lib ## install library, header, pkg-config file and man pages below PREFIX
-	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(MANDIR)/man3
-	install -m 644 include/bglssl.h $(DESTDIR)$(INCLUDEDIR)/bglssl.h
-	install -m 755 $(BUILD)/lib/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME).tmp
-	mv $(DESTDIR)$(LIBDIR)/$(SONAME).tmp $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libbglssl.so
-	install -m 644 $(BUILD)/lib/libbglssl.a $(DESTDIR)$(LIBDIR)/libbglssl.a
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' \
-	    -e 's|@REQUIRES_PRIVATE@|$(REQUIRES_PRIVATE)|' bglssl.pc.in > $(BUILD)/bglssl.pc
-	install -m 644 $(BUILD)/bglssl.pc $(DESTDIR)$(LIBDIR)/pkgconfig/bglssl.pc
-	for page in $(wildcard man/*.3); do install -m 644 $$page $(DESTDIR)$(MANDIR)/man3/; done
+# Builds only what is missing, so that `sudo make install` needs no cargo after `make`.
+built:
+	@test -e "$(BUILD)/lib/$(SONAME)" || $(MAKE) --no-print-directory lib
+
+install: built ## install library, header, pkg-config file, manual pages, documents and licences below PREFIX
+	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)"
+	install -m 644 include/bglssl.h "$(DESTDIR)$(INCLUDEDIR)/bglssl.h"
+	install -m 755 "$(BUILD)/lib/$(SONAME)" "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp"
+	$(STRIP) --strip-unneeded "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp"
+	mv "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp" "$(DESTDIR)$(LIBDIR)/$(SONAME)"
+	ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/libbglssl.so"
+	install -m 644 "$(BUILD)/lib/libbglssl.a" "$(DESTDIR)$(LIBDIR)/libbglssl.a"
+	$(STRIP) --strip-debug "$(DESTDIR)$(LIBDIR)/libbglssl.a"
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' -e 's|@REQUIRES_PRIVATE@|$(REQUIRES_PRIVATE)|' \
+	    bglssl.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/bglssl.pc"
+	install -m 644 README.md CHANGELOG.md LICENSE LICENSES/* docs/*.md "$(DESTDIR)$(DOCDIR)"
+	scripts/manual-pages.sh install "$(DESTDIR)$(MANDIR)/man3"
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then ldconfig; \
+	elif [ -z "$(DESTDIR)" ]; then echo "note: programs find the library once ldconfig has run as root, if $(LIBDIR) is" \
+	    "in its configuration; else by LD_LIBRARY_PATH or an rpath"; fi
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(INCLUDEDIR)/bglssl.h $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libbglssl.so \
-	    $(DESTDIR)$(LIBDIR)/libbglssl.a $(DESTDIR)$(LIBDIR)/pkgconfig/bglssl.pc
-	for page in $(notdir $(wildcard man/*.3)); do rm -f $(DESTDIR)$(MANDIR)/man3/$$page; done
+	rm -f "$(DESTDIR)$(INCLUDEDIR)/bglssl.h" "$(DESTDIR)$(LIBDIR)/$(SONAME)" "$(DESTDIR)$(LIBDIR)/libbglssl.so" \
+	    "$(DESTDIR)$(LIBDIR)/libbglssl.a" "$(DESTDIR)$(LIBDIR)/pkgconfig/bglssl.pc"
+	rm -rf "$(DESTDIR)$(DOCDIR)"
+	scripts/manual-pages.sh uninstall "$(DESTDIR)$(MANDIR)/man3"
 
 clean: ## remove everything that was built
 	$(CARGO) clean
