@@ -8,6 +8,8 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
+#include <time.h>
 
 static bgl_ssl_config_t *over_datagrams(bgl_ssl_config_t *config)
 {
@@ -644,6 +646,45 @@ TEST(a_lost_flight_is_sent_again_when_its_time_has_come)
     free_ends(&ends);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
+}
+
+/* How far the wall clock, which OpenSSL's timers go by, has been set back. */
+static int64_t seconds_back;
+static long clock_reads;
+
+/* Stands in for the C library's. */
+int gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+    struct timespec real;
+    (void)zone;
+    clock_reads++;
+    clock_gettime(CLOCK_REALTIME, &real);
+    now->tv_sec = real.tv_sec - (time_t)seconds_back;
+    now->tv_usec = real.tv_nsec / 1000;
+    return 0;
+}
+
+TEST(a_clock_that_is_set_back_does_not_make_timers_longer_than_they_were)
+{
+    int fds[2];
+    bgl_ssl_config_t *config = over_datagrams(client_config());
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(config, true));
+    CHECK_INT(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
+    bgl_ssl_socket_t *client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(config, fds[0], "localhost", 0));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(client, true));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(client));
+    int64_t before = bgl_ssl_socket_timeout(client);
+    CHECK(before > 0 && before <= SECOND);
+    if (clock_reads == 0)
+        skip_test("an OpenSSL that asks gettimeofday for the time");
+    seconds_back = 3600;
+    CHECK(bgl_ssl_socket_timeout(client) > 0);
+    CHECK(bgl_ssl_socket_timeout(client) <= SECOND);
+    CHECK_OK(bgl_ssl_socket_handle_timeout(client));
+    bgl_ssl_socket_free(client);
+    bgl_ssl_config_free(config);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 TEST(nothing_is_sent_again_before_its_time)

@@ -36,11 +36,17 @@ pub struct DtlsHooks {
     cookie_verified: Cell<bool>,
     /// The time until the first retransmission, in microseconds.
     first_timer: Cell<c_uint>,
+    /// How long the timer that OpenSSL has set last was to run, in microseconds.
+    latest_timer: Cell<c_uint>,
 }
 
 impl Default for DtlsHooks {
     fn default() -> DtlsHooks {
-        DtlsHooks { cookie_verified: Cell::new(false), first_timer: Cell::new(1_000_000) }
+        DtlsHooks {
+            cookie_verified: Cell::new(false),
+            first_timer: Cell::new(1_000_000),
+            latest_timer: Cell::new(c_uint::MAX),
+        }
     }
 }
 
@@ -112,6 +118,8 @@ impl Ssl {
             unsafe { ffi::SSL_ctrl(self.ptr(), sys::DTLS_CTRL_GET_TIMEOUT, 0, (&raw mut left).cast()) } == 1;
         let seconds = Duration::from_secs(u64::try_from(left.tv_sec).unwrap_or(0));
         let left = seconds + Duration::from_micros(u64::try_from(left.tv_usec).unwrap_or(0));
+        // OpenSSL goes by the wall clock: where that was set back, more seems to be left than the timer ever had.
+        let left = left.min(Duration::from_micros(self.hooks().dtls.latest_timer.get().into()));
         // A microsecond later there is less than that left.
         running.then(|| left.saturating_sub(EXPIRED_EARLY - Duration::from_micros(1)))
     }
@@ -226,10 +234,15 @@ pub unsafe extern "C" fn cookie_callback(ssl: *mut ffi::SSL, _: *const c_uchar, 
 unsafe extern "C" fn timer_callback(ssl: *mut ffi::SSL, previous: c_uint) -> c_uint {
     const EARLY: c_uint = EXPIRED_EARLY.as_micros() as c_uint;
     // SAFETY: OpenSSL passes a live SSL.
-    let first = unsafe { hooks(ssl) }.map_or(1_000_000, |hooks| hooks.dtls.first_timer.get());
+    let hooks = unsafe { hooks(ssl) };
+    let first = hooks.map_or(1_000_000, |hooks| hooks.dtls.first_timer.get());
     let time = match previous.saturating_sub(EARLY) {
         0 => first,
         previous => previous.saturating_mul(2).min(LONGEST_TIMER.as_micros() as c_uint),
     };
-    time + EARLY
+    let time = time + EARLY;
+    if let Some(hooks) = hooks {
+        hooks.dtls.latest_timer.set(time);
+    }
+    time
 }
