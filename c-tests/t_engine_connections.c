@@ -280,6 +280,61 @@ TEST_TABLE(verify_error, verdicts)
     free_pair(&pair);
 }
 
+static const struct host_name {
+    const char *name;
+    const char *certificate;
+    const char *host;
+    const char *verdict; /* NULL: that is no host name */
+} host_names[] = {
+    {"name", "good", "localhost", "fine"},
+    {"final_dot", "good", "localhost.", "fine"},
+    {"upper_case", "good", "LOCALHOST", "fine"},
+    {"wildcard", "wildcard", "a.example.test", "fine"},
+    {"other_name", "good", "elsewhere.example", "HOSTNAME_MISMATCH"},
+    {"ipv4_address", "good", "127.0.0.1", "fine"},
+    {"ipv4_address_in_an_old_form", "good", "127.1", "fine"},
+    {"ipv6_address", "good", "::1", "fine"},
+    {"ipv6_address_in_brackets", "good", "[::1]", "fine"},
+    {"ipv6_address_with_zone", "good", "::1%lo", "fine"},
+    {"other_address", "good", "127.0.0.2", "IP_ADDRESS_MISMATCH"},
+    {"address_that_is_a_dns_name", "ip-as-dns", "127.0.0.1", "IP_ADDRESS_MISMATCH"},
+    {"empty", "good", "", NULL},
+    {"dot_in_front", "good", ".localhost", NULL},
+    {"dot_alone", "good", ".", NULL},
+    {"two_final_dots", "good", "localhost..", NULL},
+    {"two_dots_inside", "good", "a..example.test", NULL},
+    {"blank_in_front", "good", " localhost", NULL},
+    {"blank_behind", "good", "localhost ", NULL},
+    {"blank_alone", "good", " ", NULL},
+    {"line_end", "good", "localhost\n", NULL},
+    {"star", "wildcard", "*.example.test", NULL},
+    {"bad_utf_8", "good", "local\xffhost", NULL},
+    {"not_ascii", "good", "b\xc3\xbc" "cher.example", NULL},
+    {"final_dot_of_an_address", "ip-as-dns", "127.0.0.1.", NULL},
+    {"zone_of_an_ipv4_address", "good", "127.0.0.1%lo", NULL},
+    {"dot_behind_brackets", "good", "[::1].", NULL},
+    {"brackets_around_a_name", "good", "[localhost]", NULL},
+    {"empty_brackets", "good", "[]", NULL},
+    {"percent", "good", "%", NULL},
+    {"slash", "good", "localhost/x", NULL},
+    {"port", "good", "localhost:443", NULL},
+    {"user", "good", "me@localhost", NULL},
+};
+
+TEST_TABLE(host_name, host_names)
+{
+    const struct host_name *it = row;
+    struct pair pair = make_plain_pair(it->certificate);
+    if (it->verdict) {
+        CHECK_OK(bgl_ssl_connection_set_hostname(pair.client, it->host));
+        shake_hands(&pair);
+        CHECK_STRING(it->verdict, verify_error(pair.client));
+    } else {
+        CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_connection_set_hostname(pair.client, it->host));
+    }
+    free_pair(&pair);
+}
+
 TEST(a_host_name_is_checked_where_it_is_set)
 {
     struct pair pair = make_plain_pair("wrong-name");

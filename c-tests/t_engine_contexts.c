@@ -104,6 +104,32 @@ TEST(root_certs_are_those_of_ssl_cert_file)
     bgl_ssl_ctx_free(client);
 }
 
+static const struct bad_file {
+    const char *name;
+    const char *file;
+} bad_files[] = {
+    {"missing", "no-such-file.pem"},
+    {"empty", "empty.pem"},
+    {"without_certificates", "words.pem"},
+    {"cut_off", "half.pem"},
+    {"damaged_in_the_middle", "garbled.pem"},
+    {"damaged_at_the_end", "good-then-half.pem"},
+};
+
+/* Not later, by a verdict that names no file. */
+TEST_TABLE(root_certs_name_a_file_that_is, bad_files)
+{
+    const struct bad_file *it = row;
+    bgl_ssl_ctx_t *client = new_ctx("default");
+    setenv("SSL_CERT_FILE", pki(it->file), 1);
+    CHECK(bgl_ssl_ctx_add_root_certs(client) < 0);
+    CHECK(strstr(last_error().message, it->file));
+    setenv("SSL_CERT_FILE", pki("root.pem"), 1);
+    CHECK_OK(bgl_ssl_ctx_add_root_certs(client));
+    CHECK_STRING("fine", verdict_of(client, "good"));
+    bgl_ssl_ctx_free(client);
+}
+
 TEST(root_certs_are_each_contexts_own)
 {
     setenv("SSL_CERT_FILE", pki("root.pem"), 1);
@@ -157,6 +183,29 @@ TEST(a_crl_may_come_before_any_ca)
     bgl_ssl_ctx_free(client);
 }
 
+/* A good list followed by a damaged one. */
+TEST(a_damaged_crl_spoils_all_lists_of_the_text)
+{
+    size_t good_length, bad_length;
+    const char *good = pki_text("intermediate.crl", &good_length), *bad = pki_text("root.crl", &bad_length);
+    char *text = malloc(good_length + bad_length + 1);
+    memcpy(text, good, good_length);
+    memcpy(text + good_length, bad, bad_length);
+    bgl_ssl_ctx_t *client = client_ctx("default");
+    for (size_t cut = strlen("-----BEGIN "); cut + 1 < bad_length; cut += 7)
+        CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_add_crl(client, text, 0, good_length + cut));
+    char *damaged = text + good_length + bad_length / 2, whole = *damaged;
+    *damaged = '#';
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_add_crl(client, text, 0, good_length + bad_length));
+    *damaged = whole;
+    /* None was added: no list is demanded. */
+    CHECK_STRING("fine", verdict_of(client, "revoked"));
+    CHECK_OK(bgl_ssl_ctx_add_crl(client, text, 0, good_length + bad_length));
+    CHECK_STRING("CERT_REVOKED", verdict_of(client, "revoked"));
+    bgl_ssl_ctx_free(client);
+    free(text);
+}
+
 TEST(without_a_crl_nothing_is_revoked)
 {
     bgl_ssl_ctx_t *client = client_ctx("default");
@@ -205,17 +254,47 @@ TEST(a_key_of_another_certificate_is_refused)
     set_cert(ctx, "good.pem");
     const char *pem = pki_text("stranger.key", &length);
     CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
-    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(ctx, true, false, NULL, false));
     bgl_ssl_ctx_free(ctx);
 }
 
-TEST(a_certificate_of_another_key_is_found_out)
+static const struct version {
+    const char *name;
+    const char *method;
+} versions[] = {
+    {"tls_1_2", "TLSv1_2_method"},
+    {"tls_1_3", "TLSv1_3_method"},
+};
+
+/* As with node: contexts and connections can be made, and `err` says why the handshake fails. */
+TEST_TABLE(a_certificate_of_another_key_fails_the_handshake, versions)
 {
-    bgl_ssl_ctx_t *ctx = new_ctx("default");
-    set_key(ctx, "stranger.key");
-    set_cert(ctx, "good.pem");
-    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(ctx, true, false, NULL, false));
-    bgl_ssl_ctx_free(ctx);
+    const struct version *it = row;
+    bgl_ssl_ctx_t *server = new_ctx("default");
+    set_key(server, "stranger.key");
+    set_cert(server, "good.pem");
+    struct pair pair = make_own_pair(client_ctx(it->method), server);
+    shake_hands(&pair);
+    CHECK(!bgl_ssl_connection_init_finishedp(pair.server));
+    CHECK_INT(BGL_SSL_E_CONFIG, bgl_ssl_connection_status(pair.server));
+    CHECK(strstr(err_of(pair.server), "no private key that belongs to it"));
+    CHECK_INT(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
+    free_pair(&pair);
+}
+
+/* It has nothing to prove the certificate with, and sends none. */
+TEST_TABLE(a_client_with_a_certificate_only_is_one_without, versions)
+{
+    const struct version *it = row;
+    bgl_ssl_ctx_t *client = client_ctx(it->method), *server = server_ctx("default", "good");
+    set_cert(client, "client.pem");
+    trust(server, "root.pem");
+    struct pair pair = make_own_pair(client, server);
+    ask_client(&pair, server, true, false);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    CHECK_STRING("fine", verify_error(pair.client));
+    CHECK_STRING("UNABLE_TO_GET_ISSUER_CERT", verify_error(pair.server));
+    free_pair(&pair);
 }
 
 TEST(the_key_may_come_before_the_certificate)

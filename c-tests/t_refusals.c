@@ -85,11 +85,31 @@ TEST(client_that_only_writes_learns_why_its_certificate_was_refused)
     bgl_ssl_config_free(server);
 }
 
-/* To OpenSSL such a name means any host below. */
-TEST(host_name_with_a_dot_in_front_is_refused)
+static const struct wrong_name {
+    const char *name;
+    const char *host;
+} wrong_names[] = {
+    {"empty", ""},
+    {"dot_in_front", ".example.com"}, /* to OpenSSL any host below */
+    {"two_final_dots", "example.com.."},
+    {"two_dots_inside", "a..b"},
+    {"star", "*.example.com"},
+    {"final_dot_of_an_address", "127.0.0.1."},
+    {"zone_of_an_ipv4_address", "1.2.3.4%lo"},
+    {"dot_behind_brackets", "[::1]."},
+    {"brackets_around_a_name", "[example.com]"},
+    {"empty_brackets", "[]"},
+    {"percent", "%"},
+    {"slash", "a/b"},
+    {"port", "a:443"},
+    {"user", "a@b"},
+};
+
+TEST_TABLE(no_host_name, wrong_names)
 {
+    const struct wrong_name *it = row;
     bgl_ssl_config_t *config = client_config();
-    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_hostname(config, ".example.com"));
-    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect(config, ".example.com", 443, AF_INET));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_hostname(config, it->host));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect(config, it->host, 443, AF_INET));
     bgl_ssl_config_free(config);
 }

@@ -434,7 +434,8 @@ typedef void (*bgl_ssl_info_callback_t)(bgl_ssl_connection_t *connection, int wh
 
 /**
  * Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the connection
- * takes a reference, or NULL for the connection's own, with no acknowledgement of the name. To refuse the client, call
+ * takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id context hold from
+ * then on, and sessions made in another context are not resumed. Or NULL for the connection's own, with no acknowledgement of the name. To refuse the client, call
  * bgl_ssl_connection_refuse_server_name and return NULL. The name lives until the callback returns.
  */
 typedef const bgl_ssl_ctx_t *(*bgl_ssl_sni_context_callback_t)(bgl_ssl_connection_t *connection,
@@ -2308,9 +2309,11 @@ void bgl_ssl_ctx_free(bgl_ssl_ctx_t *ctx);
 
 /**
  * Trusts the system's CAs: those of the environment's SSL_CERT_FILE and SSL_CERT_DIR, else OpenSSL's or the system's
- * own. Each context has its own store of them.
+ * own. Each of the two variables replaces its own default only: a program that wants to restrict trust sets both. Each
+ * context has its own store of them.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if they cannot be read. Any thread. Blocks no
+ * Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, BGL_SSL_E_IO if a file cannot be read, or BGL_SSL_E_CONFIG if there
+ * are none or they are damaged; bgl_ssl_last_error names the file, and nothing of it is trusted. Any thread. Blocks no
  * longer than the disk.
  *
  * Precondition: ctx is NULL or live.
@@ -2335,9 +2338,10 @@ bgl_ssl_status_t bgl_ssl_ctx_add_ca_cert(const bgl_ssl_ctx_t *ctx,
 /**
  * Adds certificate revocation lists, and demands from now on one for each certificate of a peer's chain.
  *
- * pem: all lists of pem[off] to pem[off + len - 1] are taken; not kept.
+ * pem: all lists of pem[off] to pem[off + len - 1] are taken, or none; not kept.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list, or one
+ * is damaged.
  * Whether CAs have been added before does not matter. Never blocks; any thread.
  *
  * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
@@ -2381,8 +2385,9 @@ bgl_ssl_status_t bgl_ssl_ctx_set_cert(const bgl_ssl_ctx_t *ctx,
                                       size_t len);
 
 /**
- * Names what a server's sessions are for: those of one name are not resumed under another. Without a name, connections
- * that ask clients for a certificate do not resume sessions of those that do not.
+ * Names what a server's sessions are for: those of one name are not resumed under another. Sessions are also kept apart,
+ * whatever the name, by what decides about peers: the context's method, certificate, CAs, revocation lists, ciphers and
+ * options, and whether connections ask clients for a certificate and demand one.
  *
  * id: the bytes id[off] to id[off + len - 1], at most 32; not kept.
  *
@@ -2450,9 +2455,12 @@ bgl_ssl_status_t bgl_ssl_ctx_set_options(const bgl_ssl_ctx_t *ctx,
  * reject_unauthorized: on servers that ask for a certificate, whether a client without one is refused.
  *
  * No handshake fails because of what is wrong with the peer's certificate: ask bgl_ssl_connection_verify_error after it.
+ * Both ends refuse to renegotiate: a peer that tries is answered with the alert no_renegotiation, and the connection goes
+ * on.
  *
  * Returns a connection, to be freed with bgl_ssl_connection_free, or NULL: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if the
- * context is closed, BGL_SSL_E_CONFIG if it is for the other end only, or has a certificate without its private key.
+ * context is closed, BGL_SSL_E_CONFIG if it is for the other end only. A server whose context has no private key for its
+ * certificate fails in the handshake; a client sends no certificate then.
  * Never blocks; any thread.
  *
  * Precondition: ctx is NULL or live; server_name is NULL or NUL-terminated.
@@ -2604,9 +2612,10 @@ size_t bgl_ssl_connection_server_name(const bgl_ssl_connection_t *connection,
                                       size_t size);
 
 /**
- * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH.
+ * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH or
+ * IP_ADDRESS_MISMATCH.
  *
- * name: a DNS name.
+ * name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
  * busy. Never blocks; any thread.
@@ -2817,7 +2826,10 @@ bool bgl_ssl_connection_received_shutdown(const bgl_ssl_connection_t *connection
 bool bgl_ssl_connection_sent_shutdown(const bgl_ssl_connection_t *connection);
 
 /**
- * Offers, on a client, to resume a session; the server may refuse.
+ * Offers, on a client, to resume a session; the server may refuse. The offer is left out, so that the handshake is a full
+ * one, where that might end in another way than the one that made the session: the context has other CAs, revocation
+ * lists, ciphers or options, the server name or host name is another, or a certificate of the peer's chain or a
+ * revocation list has expired.
  *
  * session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the session
  * are ignored.
@@ -2844,7 +2856,9 @@ size_t bgl_ssl_connection_get_session(const bgl_ssl_connection_t *connection,
                                       size_t size);
 
 /**
- * Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id.
+ * Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id,
+ * and a full handshake would accept the same client: context and connection demand the same of clients as when it was
+ * made, and neither the client's chain nor a revocation list has expired. Tickets are looked at likewise.
  *
  * session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. None at all takes
  * the one handed before away.
@@ -2895,10 +2909,13 @@ const char *bgl_ssl_connection_get_current_cipher_version(const bgl_ssl_connecti
 const char *bgl_ssl_connection_protocol(const bgl_ssl_connection_t *connection);
 
 /**
- * What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed.
+ * What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed. A resumed
+ * handshake tells what a full one would. Of several faults of a chain the last that OpenSSL finds is told, and the name
+ * only where the chain is fine.
  *
  * Returns NULL if it is fine, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
- * "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "INVALID_CALL" if this could not be found
+ * "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "OUT_OF_MEM" if the certificate could not be
+ * verified for lack of memory; "INVALID_CALL" if this could not be found
  * out: the connection is NULL, closed or busy. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.

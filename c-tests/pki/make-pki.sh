@@ -132,6 +132,14 @@ for ca in root intermediate; do
     quietly openssl ca -config openssl.cnf -keyfile $ca.key -cert $ca.pem -gencrl -crldays 3650 -out $ca.crl
 done
 
+# A list of root's that ends in 30 days, and a CA that ends in a year, before the certificate that it issued.
+quietly openssl ca -config openssl.cnf -keyfile root.key -cert root.pem -gencrl -crldays 30 -out brief.crl
+key brief-ca
+issue brief-ca root "$CA" "$YESTERDAY" "$(date -u -d '1 year' +%Y%m%d%H%M%SZ)"
+leaf of-brief-ca-alone brief-ca "$LOCAL"
+cp of-brief-ca-alone.key of-brief-ca.key
+cat of-brief-ca-alone.pem brief-ca.pem >of-brief-ca.pem
+
 purpose client root clientAuth
 purpose client2 root clientAuth
 purpose client-stranger root2 clientAuth

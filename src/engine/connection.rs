@@ -4,15 +4,18 @@
 use crate::{
     certificate::Certificate,
     error::{Code, Error, Result},
+    hostname::Hostname,
     ossl::{
         engine::Engine,
         engine_hooks::{Answer, Wanted},
+        engine_trust::Expected,
         session::Session,
         ssl::{Ask, Role, Step},
     },
+    session::Scope,
 };
 use std::{
-    ffi::{CStr, c_int},
+    ffi::{CStr, CString, c_int},
     sync::{Mutex, TryLockError},
 };
 
@@ -41,10 +44,24 @@ pub struct Connection(Mutex<State>);
 struct State {
     /// None once it is closed.
     engine: Option<Engine>,
+    ask: Ask,
+    /// Where its sessions may be resumed, by what the context says.
+    scope: Scope,
+    /// Clients: which server they want, by which their sessions are kept apart, too.
+    server: Option<Server>,
     last: Outcome,
     /// Whether we have sent close_notify, and whether the peer has.
     close_notifies: (bool, bool),
     wanted: Wanted,
+}
+
+/// The server that a client wants.
+#[derive(Debug, Default)]
+struct Server {
+    /// Sent as SNI.
+    name: Option<CString>,
+    /// Verified.
+    hostname: Option<Hostname>,
 }
 
 impl Connection {
@@ -62,12 +79,17 @@ impl Connection {
             (true, false) => Ask::Optional,
             (true, true) => Ask::Required,
         };
-        let mut engine = context.engine(role, ask)?;
-        if let Some(name) = server_name.filter(|name| role == Role::Client && !name.is_empty()) {
+        let (mut engine, scope) = context.engine(role, ask)?;
+        let mut server = (role == Role::Client).then(Server::default);
+        if let (Some(server), Some(name)) = (&mut server, server_name.filter(|name| !name.is_empty())) {
             engine.send_server_name(name)?;
+            server.name = Some(name.to_owned());
         }
         Ok(Connection(Mutex::new(State {
             engine: Some(engine),
+            ask,
+            scope,
+            server,
             last: Outcome::Done,
             close_notifies: (false, false),
             wanted: Wanted::default(),
@@ -92,7 +114,7 @@ impl Connection {
     pub fn start(&self) -> Result<(Outcome, bool)> {
         self.with(|state| {
             let before = state.engine()?.is_handshaken();
-            let step = if before { Ok(Step::Done(0)) } else { handshake(state.engine()?) };
+            let step = if before { Ok(Step::Done(0)) } else { state.handshake() };
             Ok((state.record(step)?.0, !before))
         })
     }
@@ -100,8 +122,7 @@ impl Connection {
     /// Encrypts `data`, after the handshake.
     pub fn clear_in(&self, data: &[u8]) -> Result<(Outcome, usize)> {
         self.with(|state| {
-            let engine = state.engine()?;
-            let step = after_handshake(engine, |engine| match data {
+            let step = state.after_handshake(|engine| match data {
                 [] => Ok(Step::Done(0)),
                 data => engine.write(data),
             });
@@ -112,8 +133,7 @@ impl Connection {
     /// Decrypts into `buffer`, after the handshake.
     pub fn clear_out(&self, buffer: &mut [u8]) -> Result<(Outcome, usize)> {
         self.with(|state| {
-            let engine = state.engine()?;
-            let step = after_handshake(engine, |engine| match buffer {
+            let step = state.after_handshake(|engine| match buffer {
                 [] => Ok(Step::Done(0)),
                 buffer => engine.read(buffer),
             });
@@ -192,18 +212,21 @@ impl Connection {
 
     /// Answers which context serves the name that the client asked for.
     pub fn answer_server_name(&self, answer: ServerNameAnswer<'_>) -> Result<()> {
-        let answer = match answer {
-            ServerNameAnswer::Context(context) => Answer::Switch(context.ctx()?),
-            ServerNameAnswer::Own => Answer::Own,
-            ServerNameAnswer::NotAcknowledged => Answer::NotAcknowledged,
-            ServerNameAnswer::Refused => Answer::Refused,
-        };
-        self.with_engine(|engine| match engine.is_asking() {
-            true => {
-                engine.answer(answer);
-                Ok(())
+        self.with(|state| {
+            if !state.engine()?.is_asking() {
+                return Err(Error::new(Code::State, "no server name waits for an answer"));
             }
-            false => Err(Error::new(Code::State, "no server name waits for an answer")),
+            let answer = match answer {
+                ServerNameAnswer::Context(context) => {
+                    let (ctx, trust) = context.to_switch_to(state.ask)?;
+                    Answer::Switch(ctx, trust)
+                }
+                ServerNameAnswer::Own => Answer::Own,
+                ServerNameAnswer::NotAcknowledged => Answer::NotAcknowledged,
+                ServerNameAnswer::Refused => Answer::Refused,
+            };
+            state.engine()?.answer(answer);
+            Ok(())
         })
     }
 
@@ -212,9 +235,19 @@ impl Connection {
         self.with_engine(|engine| Ok(engine.server_name()))
     }
 
-    /// Makes the verification tell whether the peer's certificate is for this DNS name, too.
-    pub fn set_hostname(&self, name: &CStr) -> Result<()> {
-        self.before_handshake(|engine| engine.check_name(name))
+    /// Makes the verification tell whether the peer's certificate is for this host, too.
+    pub fn set_hostname(&self, hostname: Hostname) -> Result<()> {
+        self.with(|state| {
+            let engine = state.new_engine()?;
+            engine.expect(match hostname.clone() {
+                Hostname::Name(name) => Expected::Name(name),
+                Hostname::Ip(ip) => Expected::Ip(ip),
+            });
+            if let Some(server) = &mut state.server {
+                server.hostname = Some(hostname);
+            }
+            Ok(())
+        })
     }
 
     /// Offers or prefers these protocols, each name behind its length, best first.
@@ -229,16 +262,16 @@ impl Connection {
     }
 
     fn before_handshake(&self, body: impl FnOnce(&mut Engine) -> Result<()>) -> Result<()> {
-        self.with_engine(|engine| match engine.is_new() {
-            true => body(engine),
-            false => Err(Error::new(Code::State, "the handshake has already begun")),
-        })
+        self.with(|state| body(state.new_engine()?))
     }
 
     /// Offers to resume a serialized session.
     pub fn set_session(&self, der: &[u8]) -> Result<()> {
         let session = Session::from_der(der)?;
-        self.before_handshake(|engine| engine.resume(&session))
+        self.before_handshake(|engine| {
+            engine.resume(session);
+            Ok(())
+        })
     }
 
     /// The session, serialized. Empty if there is none yet.
@@ -279,7 +312,7 @@ impl Connection {
     pub fn verify_error(&self) -> Result<Option<&'static CStr>> {
         self.with_engine(|engine| match engine.peer_certificate() {
             None => Ok(Some(c"UNABLE_TO_GET_ISSUER_CERT")),
-            Some(_) => Ok(verify_error::name(engine.verify_result())),
+            Some(peer) => Ok(verify_error::name(engine.verify_result(&peer))),
         })
     }
 
@@ -311,6 +344,38 @@ impl State {
         self.engine.as_mut().ok_or_else(|| Error::new(Code::State, "the connection is closed"))
     }
 
+    /// The engine, as long as nothing of the handshake has happened.
+    fn new_engine(&mut self) -> Result<&mut Engine> {
+        let engine = self.engine()?;
+        if engine.is_new() { Ok(engine) } else { Err(Error::new(Code::State, "the handshake has already begun")) }
+    }
+
+    fn handshake(&mut self) -> Result<Step<usize>> {
+        let begins = self.engine()?.is_new();
+        if let Some(server) = self.server.as_ref().filter(|_| begins) {
+            let scope = self.scope.with("server", format!("{server:?}").as_bytes())?;
+            self.engine()?.narrow(scope.as_bytes())?;
+        }
+        Ok(match self.engine()?.handshake()? {
+            Step::Done(()) => Step::Done(0),
+            Step::WantRead => Step::WantRead,
+            Step::WantWrite => Step::WantWrite,
+            Step::Eof => Step::Eof,
+        })
+    }
+
+    fn after_handshake(&mut self, body: impl FnOnce(&mut Engine) -> Result<Step<usize>>) -> Result<Step<usize>> {
+        if !self.engine()?.is_handshaken() {
+            match self.handshake()? {
+                // Whoever is told of them may raise an exception, and would not hear what became of the data.
+                Step::Done(_) if self.engine()?.stop_for_events() => return Ok(Step::WantRead),
+                Step::Done(_) => {}
+                waiting => return Ok(waiting),
+            }
+        }
+        body(self.engine()?)
+    }
+
     /// Keeps how a step went, and hands it on.
     fn record(&mut self, step: Result<Step<usize>>) -> Result<(Outcome, usize)> {
         let engine = self.engine()?;
@@ -329,30 +394,6 @@ impl State {
         self.last = outcome.clone();
         Ok((outcome, n))
     }
-}
-
-fn handshake(engine: &mut Engine) -> Result<Step<usize>> {
-    Ok(match engine.handshake()? {
-        Step::Done(()) => Step::Done(0),
-        Step::WantRead => Step::WantRead,
-        Step::WantWrite => Step::WantWrite,
-        Step::Eof => Step::Eof,
-    })
-}
-
-fn after_handshake(
-    engine: &mut Engine,
-    body: impl FnOnce(&mut Engine) -> Result<Step<usize>>,
-) -> Result<Step<usize>> {
-    if !engine.is_handshaken() {
-        match handshake(engine)? {
-            // Whoever is told of them may raise an exception, and would not hear what became of the data.
-            Step::Done(_) if engine.stop_for_events() => return Ok(Step::WantRead),
-            Step::Done(_) => {}
-            waiting => return Ok(waiting),
-        }
-    }
-    body(engine)
 }
 
 /// Fails unless `wire` is a list of names of 1 to 255 bytes, each behind its length.

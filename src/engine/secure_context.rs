@@ -9,7 +9,9 @@ use crate::{
         ctx::{Ctx, Method},
         engine::Engine,
         engine_hooks,
+        engine_trust::{Terms, Trust},
         ssl::{Ask, Role},
+        store,
         x509::X509,
     },
     pem::{self, Format},
@@ -20,7 +22,7 @@ use crate::{
 };
 use std::{
     ffi::{CStr, CString},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::method;
@@ -31,22 +33,51 @@ pub struct SecureContext(Mutex<Option<Open>>);
 struct Open {
     ctx: Ctx,
     method: Method,
-    /// What decides about peers so far.
-    trust: Scope,
+    /// What decides about peers and connections so far.
+    scope: Scope,
+    /// The changes of it, for the connections that there are.
+    terms: Arc<Terms>,
     /// The session id context that the caller has chosen.
     session_id_context: Vec<u8>,
 }
 
 impl Open {
-    /// Sessions from before a change of whom the context trusts are not resumed after it.
+    /// To be called before a change: sessions from before it are not resumed after it, also if the change fails halfway.
     fn narrow(&mut self, name: &str, value: &[u8]) -> Result<()> {
-        self.trust = self.trust.with(name, value)?;
+        self.scope = self.scope.with(name, value)?;
+        self.terms.change();
         Ok(())
     }
 
     fn add_ca(&mut self, ca: &X509) -> Result<()> {
-        self.ctx.add_ca(ca)?;
-        self.narrow("CA", &ca.der_with_trust()?)
+        self.narrow("CA", &ca.der_with_trust()?)?;
+        store::check_decoded(ca)?;
+        self.ctx.add_ca(ca)
+    }
+
+    fn present(&mut self, leaf: &X509, rest: &[X509]) -> Result<()> {
+        self.narrow("own certificate", &leaf.der()?)?;
+        self.ctx.use_chain(leaf, &[])?;
+        self.ctx.clear_chain();
+        self.ctx.use_chain(leaf, rest)
+    }
+
+    /// Whom a connection trusts. A session that was made without the client's certificate must not be resumed where one
+    /// is demanded, nor one from a connection to a server by a client.
+    fn trust(&self, role: Role, ask: Ask) -> Result<(Trust, Scope)> {
+        let scope = self
+            .scope
+            .with("caller's", &self.session_id_context)?
+            .with("connection", format!("{role:?} {ask:?}").as_bytes())?;
+        Ok((Trust::new(self.terms.clone(), scope.as_bytes()), scope))
+    }
+
+    fn check_end(&self, role: Role) -> Result<()> {
+        match (self.method, role) {
+            (Method::TlsServer, Role::Client) => Err(wrong_end("server", "client")),
+            (Method::TlsClient, Role::Server) => Err(wrong_end("client", "server")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -60,8 +91,15 @@ impl SecureContext {
         }
         let mut ctx = bounded(meaning.method, &meaning)?.ok_or_else(|| method::unsupported(name))?;
         engine_hooks::attach(&mut ctx);
-        let trust = ScopeBuilder::new()?.finish()?;
-        let open = Open { ctx, method: meaning.method, trust, session_id_context: Vec::new() };
+        let mut scope = ScopeBuilder::new()?;
+        scope.add("method", name.as_bytes())?;
+        let open = Open {
+            ctx,
+            method: meaning.method,
+            scope: scope.finish()?,
+            terms: Arc::default(),
+            session_id_context: Vec::new(),
+        };
         Ok(SecureContext(Mutex::new(Some(open))))
     }
 
@@ -87,8 +125,8 @@ impl SecureContext {
     pub fn add_root_certs(&self) -> Result<()> {
         let cas = SystemCas::now();
         self.with(|open| {
-            cas.add_to(&mut open.ctx.store())?;
-            open.narrow("system's CAs", cas.fingerprint().as_bytes())
+            open.narrow("system's CAs", cas.fingerprint().as_bytes())?;
+            cas.add_to(&mut open.ctx.store())
         })
     }
 
@@ -108,8 +146,9 @@ impl SecureContext {
             return Err(pem::lacks("X509 CRL", text));
         }
         self.with(|open| {
-            open.ctx.add_crls(&crls)?;
-            open.narrow("CRLs", text)
+            open.narrow("CRLs", text)?;
+            open.terms.add_crls(&crls);
+            open.ctx.add_crls(&crls)
         })
     }
 
@@ -126,11 +165,7 @@ impl SecureContext {
         let Some((leaf, rest)) = chain.split_first() else {
             return Err(pem::lacks("certificate", pem));
         };
-        self.with(|open| {
-            open.ctx.use_chain(leaf, &[])?;
-            open.ctx.clear_chain();
-            open.ctx.use_chain(leaf, rest)
-        })
+        self.with(|open| open.present(leaf, rest))
     }
 
     /// Sessions of one id context are not resumed in another, beside what else keeps them apart.
@@ -153,8 +188,7 @@ impl SecureContext {
         let contents = Pkcs12::from_bytes(pfx, passphrase)?;
         let (key, certificate) = (contents.key()?, contents.certificate()?);
         self.with(|open| {
-            open.ctx.use_chain(certificate.x509(), &[])?;
-            open.ctx.clear_chain();
+            open.present(certificate.x509(), &[])?;
             open.ctx.use_key(key.pkey())?;
             // What leads from the certificate to a CA is found among these when it is sent.
             contents.chain.iter().try_for_each(|ca| open.add_ca(ca.x509()))
@@ -172,6 +206,7 @@ impl SecureContext {
             if suites.is_empty() && ciphers.is_empty() {
                 return Err(Error::new(Code::Config, "the cipher list is empty"));
             }
+            open.narrow("ciphers", list.as_bytes())?;
             if !suites.is_empty() {
                 open.ctx.set_cipher_suites(&joined(&suites)?)?;
             }
@@ -184,38 +219,31 @@ impl SecureContext {
 
     /// Sets option bits.
     pub fn set_options(&self, options: u64) -> Result<()> {
-        self.with(|open| match open.ctx.set_options(options) & options == options {
-            true => Ok(()),
-            false => Err(Error::new(Code::Unsupported, "this OpenSSL does not take all of these options")),
-        })
-    }
-
-    /// A connection's TLS.
-    pub fn engine(&self, role: Role, ask: Ask) -> Result<Engine> {
         self.with(|open| {
-            match (open.method, role) {
-                (Method::TlsServer, Role::Client) => return Err(wrong_end("server", "client")),
-                (Method::TlsClient, Role::Server) => return Err(wrong_end("client", "server")),
-                _ => {}
+            open.narrow("options", &options.to_be_bytes())?;
+            match open.ctx.set_options(options) & options == options {
+                true => Ok(()),
+                false => Err(Error::new(Code::Unsupported, "this OpenSSL does not take all of these options")),
             }
-            if open.ctx.lacks_key() {
-                let message = "the secure context has a certificate, but no private key that belongs to it";
-                return Err(Error::new(Code::Config, message));
-            }
-            let mut engine = Engine::new(&open.ctx, role, ask)?;
-            // A session made without the client's certificate must not be resumed where one is demanded.
-            let scope = open
-                .trust
-                .with("caller's", &open.session_id_context)?
-                .with("ask", format!("{ask:?}").as_bytes())?;
-            engine.set_session_id_context(scope.as_bytes())?;
-            Ok(engine)
         })
     }
 
-    /// A further reference to what connections use.
-    pub fn ctx(&self) -> Result<Ctx> {
-        self.with(|open| Ok(open.ctx.another()))
+    /// A connection's TLS, and the scope of its sessions.
+    pub fn engine(&self, role: Role, ask: Ask) -> Result<(Engine, Scope)> {
+        self.with(|open| {
+            open.check_end(role)?;
+            let (trust, scope) = open.trust(role, ask)?;
+            Ok((Engine::new(&open.ctx, role, ask, trust)?, scope))
+        })
+    }
+
+    /// What a server's connection goes on with that switches to this context.
+    pub fn to_switch_to(&self, ask: Ask) -> Result<(Ctx, Trust)> {
+        self.with(|open| {
+            open.check_end(Role::Server)?;
+            let (trust, _) = open.trust(Role::Server, ask)?;
+            Ok((open.ctx.another(), trust))
+        })
     }
 }
 

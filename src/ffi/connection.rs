@@ -4,6 +4,7 @@ use crate::{
     certificate::Certificate,
     engine::connection::{Connection, Event, Outcome, ServerNameAnswer},
     error::{Error, Result},
+    hostname::Hostname,
     ossl::{engine_hooks::Wanted, ssl::Role},
 };
 use std::{
@@ -48,7 +49,8 @@ pub type bgl_ssl_info_callback_t =
     Option<unsafe extern "C" fn(connection: *mut bgl_ssl_connection_t, what: c_int, user: *mut c_void)>;
 
 /// Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the connection
-/// takes a reference, or NULL for the connection's own, with no acknowledgement of the name. To refuse the client, call
+/// takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id context hold from
+/// then on, and sessions made in another context are not resumed. Or NULL for the connection's own, with no acknowledgement of the name. To refuse the client, call
 /// bgl_ssl_connection_refuse_server_name and return NULL. The name lives until the callback returns.
 pub type bgl_ssl_sni_context_callback_t = Option<
     unsafe extern "C" fn(
@@ -268,9 +270,12 @@ unsafe fn answer(connection: *mut bgl_ssl_connection_t, context: *const bgl_ssl_
 /// reject_unauthorized: on servers that ask for a certificate, whether a client without one is refused.
 ///
 /// No handshake fails because of what is wrong with the peer's certificate: ask bgl_ssl_connection_verify_error after it.
+/// Both ends refuse to renegotiate: a peer that tries is answered with the alert no_renegotiation, and the connection goes
+/// on.
 ///
 /// Returns a connection, to be freed with bgl_ssl_connection_free, or NULL: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if the
-/// context is closed, BGL_SSL_E_CONFIG if it is for the other end only, or has a certificate without its private key.
+/// context is closed, BGL_SSL_E_CONFIG if it is for the other end only. A server whose context has no private key for its
+/// certificate fails in the handshake; a client sends no certificate then.
 /// Never blocks; any thread.
 ///
 /// Precondition: ctx is NULL or live; server_name is NULL or NUL-terminated.
@@ -574,9 +579,10 @@ pub unsafe extern "C" fn bgl_ssl_connection_server_name(
     }
 }
 
-/// Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH.
+/// Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH or
+/// IP_ADDRESS_MISMATCH.
 ///
-/// name: a DNS name.
+/// name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
 /// busy. Never blocks; any thread.
@@ -588,7 +594,9 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_hostname(
     name: *const c_char,
 ) -> bgl_ssl_status_t {
     // SAFETY: the caller vouches for handle and text.
-    unsafe { done(connection, |connection| connection.set_hostname(convert::c_text(name, "host name")?)) }
+    unsafe {
+        done(connection, |connection| connection.set_hostname(Hostname::parse(convert::text(name, "host name")?)?))
+    }
 }
 
 /// Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and before
@@ -916,7 +924,10 @@ pub unsafe extern "C" fn bgl_ssl_connection_sent_shutdown(connection: *const bgl
     unsafe { or(connection, false, |connection| Ok(connection.close_notifies()?.0)) }
 }
 
-/// Offers, on a client, to resume a session; the server may refuse.
+/// Offers, on a client, to resume a session; the server may refuse. The offer is left out, so that the handshake is a full
+/// one, where that might end in another way than the one that made the session: the context has other CAs, revocation
+/// lists, ciphers or options, the server name or host name is another, or a certificate of the peer's chain or a
+/// revocation list has expired.
 ///
 /// session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the session
 /// are ignored.
@@ -951,7 +962,9 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_session(
     unsafe { or(connection, 0, |connection| convert::copy_bytes(&connection.session()?, buf, size)) }
 }
 
-/// Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id.
+/// Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id,
+/// and a full handshake would accept the same client: context and connection demand the same of clients as when it was
+/// made, and neither the client's chain nor a revocation list has expired. Tickets are looked at likewise.
 ///
 /// session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. None at all takes
 /// the one handed before away.
@@ -1022,10 +1035,13 @@ fn text(text: Option<&'static CStr>) -> *const c_char {
     text.map_or(ptr::null(), CStr::as_ptr)
 }
 
-/// What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed.
+/// What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed. A resumed
+/// handshake tells what a full one would. Of several faults of a chain the last that OpenSSL finds is told, and the name
+/// only where the chain is fine.
 ///
 /// Returns NULL if it is fine, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
-/// "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "INVALID_CALL" if this could not be found
+/// "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "OUT_OF_MEM" if the certificate could not be
+/// verified for lack of memory; "INVALID_CALL" if this could not be found
 /// out: the connection is NULL, closed or busy. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live.

@@ -92,9 +92,11 @@ pub unsafe extern "C" fn bgl_ssl_ctx_free(ctx: *mut bgl_ssl_ctx_t) {
 }
 
 /// Trusts the system's CAs: those of the environment's SSL_CERT_FILE and SSL_CERT_DIR, else OpenSSL's or the system's
-/// own. Each context has its own store of them.
+/// own. Each of the two variables replaces its own default only: a program that wants to restrict trust sets both. Each
+/// context has its own store of them.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if they cannot be read. Any thread. Blocks no
+/// Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, BGL_SSL_E_IO if a file cannot be read, or BGL_SSL_E_CONFIG if there
+/// are none or they are damaged; bgl_ssl_last_error names the file, and nothing of it is trusted. Any thread. Blocks no
 /// longer than the disk.
 ///
 /// Precondition: ctx is NULL or live.
@@ -125,9 +127,10 @@ pub unsafe extern "C" fn bgl_ssl_ctx_add_ca_cert(
 
 /// Adds certificate revocation lists, and demands from now on one for each certificate of a peer's chain.
 ///
-/// pem: all lists of pem[off] to pem[off + len - 1] are taken; not kept.
+/// pem: all lists of pem[off] to pem[off + len - 1] are taken, or none; not kept.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list, or one
+/// is damaged.
 /// Whether CAs have been added before does not matter. Never blocks; any thread.
 ///
 /// Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
@@ -183,8 +186,9 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_cert(
     unsafe { with(ctx, |ctx| ctx.set_cert(part(pem, off, len, "certificate")?)) }
 }
 
-/// Names what a server's sessions are for: those of one name are not resumed under another. Without a name, connections
-/// that ask clients for a certificate do not resume sessions of those that do not.
+/// Names what a server's sessions are for: those of one name are not resumed under another. Sessions are also kept apart,
+/// whatever the name, by what decides about peers: the context's method, certificate, CAs, revocation lists, ciphers and
+/// options, and whether connections ask clients for a certificate and demand one.
 ///
 /// id: the bytes id[off] to id[off + len - 1], at most 32; not kept.
 ///

@@ -4,7 +4,7 @@ use crate::error::{Code, Result};
 use openssl_sys as ffi;
 use std::ptr::{self, NonNull};
 
-use super::{bio::MemReader, pkey, queue};
+use super::{bio::MemReader, pkey, queue, x509};
 
 /// One revocation list.
 pub struct Crl(NonNull<ffi::X509_CRL>);
@@ -20,6 +20,13 @@ impl Crl {
     /// For OpenSSL's functions.
     pub fn as_ptr(&self) -> *mut ffi::X509_CRL {
         self.0.as_ptr()
+    }
+
+    /// When the next list is due, in seconds since 1970; None if it does not say, or not in a way that can be read.
+    pub fn next_update(&self) -> Option<i64> {
+        // SAFETY: the list is live and lends the time, or NULL.
+        let time = unsafe { ffi::X509_CRL_get0_nextUpdate(self.as_ptr()) };
+        if time.is_null() { None } else { x509::seconds(time).ok() }
     }
 
     /// All lists of a PEM text. Fails if any of them is damaged.

@@ -10,6 +10,7 @@ use std::{
 use super::{
     ctx::Ctx,
     engine_hooks::{self, Answer, Event, Hooks, Wanted},
+    engine_trust::{self, Expected, Trust},
     queue,
     session::Session,
     ssl::{Ask, Role, Step, step_of},
@@ -27,6 +28,10 @@ pub struct Engine {
     /// Owned by us; the SSL's ex_data has its address.
     hooks: NonNull<Hooks>,
     role: Role,
+    /// The session that a client offers, if it still fits when the handshake begins.
+    offered: Option<Session>,
+    /// The context has a certificate, but no private key that belongs to it. The handshake fails if it comes to that.
+    lacks_key: bool,
     /// The last step stopped for the owner to look at an event.
     stopped: bool,
     /// OpenSSL forbids further calls after a fatal error; this was it.
@@ -51,13 +56,13 @@ impl Drop for Engine {
 
 impl Engine {
     /// A connection of a context that `engine_hooks::attach` has seen.
-    pub fn new(ctx: &Ctx, role: Role, ask: Ask) -> Result<Engine> {
+    pub fn new(ctx: &Ctx, role: Role, ask: Ask, trust: Trust) -> Result<Engine> {
         super::init()?;
         queue::clear();
         let no_memory = || queue::error(Code::NoMemory, "cannot make a connection");
         // SAFETY: the context is live; the SSL takes a reference to it.
         let ssl = NonNull::new(unsafe { ffi::SSL_new(ctx.as_ptr()) }).ok_or_else(no_memory)?;
-        let hooks = NonNull::from(Box::leak(Box::new(Hooks::default())));
+        let hooks = NonNull::from(Box::leak(Box::new(Hooks::new(trust))));
         // SAFETY: no preconditions.
         let (incoming, outgoing) = unsafe { (ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem())) };
         // SAFETY: the SSL is ours, and takes over the BIOs, NULL or not; the hooks outlive the SSL.
@@ -80,14 +85,26 @@ impl Engine {
         };
         // SAFETY: the SSL is live; the callbacks have the types that OpenSSL asks for.
         unsafe {
-            ffi::SSL_set_verify(ssl.as_ptr(), mode, Some(engine_hooks::verify));
+            ffi::SSL_set_verify(ssl.as_ptr(), mode, None);
             sys::SSL_set_info_callback(ssl.as_ptr(), Some(engine_hooks::info));
             match role {
                 Role::Client => ffi::SSL_set_connect_state(ssl.as_ptr()),
                 Role::Server => ffi::SSL_set_accept_state(ssl.as_ptr()),
             }
         }
-        Ok(Engine { ssl, incoming, outgoing, hooks, role, stopped: false, failure: None })
+        let engine = Engine {
+            ssl,
+            incoming,
+            outgoing,
+            hooks,
+            role,
+            offered: None,
+            lacks_key: ctx.lacks_key(),
+            stopped: false,
+            failure: None,
+        };
+        engine.mark_sessions()?;
+        Ok(engine)
     }
 
     fn hooks(&self) -> &Hooks {
@@ -99,12 +116,19 @@ impl Engine {
         self.ssl.as_ptr()
     }
 
-    /// Sessions of one id context are not resumed in another. At most 32 bytes.
-    pub fn set_session_id_context(&mut self, id: &[u8]) -> Result<()> {
+    /// Gives its sessions another scope.
+    pub fn narrow(&mut self, scope: &[u8]) -> Result<()> {
+        let trust = self.hooks().trust.borrow().within(scope);
+        self.hooks().trust.replace(trust);
+        self.mark_sessions()
+    }
+
+    /// Makes sessions those of the scope. Those of another one are not resumed.
+    fn mark_sessions(&self) -> Result<()> {
         queue::clear();
-        // SAFETY: the SSL is live; `id` is readable for its length.
-        let done = unsafe { sys::SSL_set_session_id_context(self.ptr(), id.as_ptr(), id.len() as c_uint) };
-        queue::check(done, Code::Argument, "the session id context cannot be used")
+        // SAFETY: the SSL is live.
+        let done = unsafe { self.hooks().trust.borrow().mark(self.ptr()) };
+        queue::check(c_int::from(done), Code::NoMemory, "the session id context cannot be set")
     }
 
     /// Names the server that the client wants (SNI, RFC 6066).
@@ -117,16 +141,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes `verify_result` tell whether the peer's certificate is for this DNS name, too.
-    pub fn check_name(&mut self, name: &CStr) -> Result<()> {
-        queue::clear();
-        // SAFETY: the SSL is live and lends its parameters; OpenSSL copies the NUL-terminated name.
-        let done = unsafe {
-            let param = ffi::SSL_get0_param(self.ptr());
-            ffi::X509_VERIFY_PARAM_set_hostflags(param, ffi::X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-            ffi::X509_VERIFY_PARAM_set1_host(param, name.as_ptr(), 0)
-        };
-        queue::check(done, Code::Argument, "the host name cannot be verified")
+    /// Makes `verify_result` tell whether the peer's certificate is for this name, too.
+    pub fn expect(&mut self, expected: Expected) {
+        self.hooks().expected.replace(Some(expected));
     }
 
     /// Offers or prefers these protocols, length-prefixed names, best first.
@@ -209,6 +226,9 @@ impl Engine {
 
     /// A step of the handshake. WantRead also when an event has to be looked at first.
     pub fn handshake(&mut self) -> Result<Step<()>> {
+        if self.is_new() {
+            self.offer()?;
+        }
         // SAFETY: the SSL is live.
         self.call(|engine| (unsafe { ffi::SSL_do_handshake(engine.ptr()) }, ()))
     }
@@ -307,6 +327,15 @@ impl Engine {
         if cut || (kind == ffi::SSL_ERROR_SYSCALL && entry.is_none()) {
             return Error::new(Code::Truncated, "the peer closed the connection without close_notify");
         }
+        let nothing_to_present = entry.as_ref().is_some_and(|entry| {
+            [sys::SSL_R_NO_SHARED_CIPHER, sys::SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM]
+                .iter()
+                .any(|reason| entry.is_ssl_reason(*reason))
+        });
+        if self.lacks_key && nothing_to_present {
+            let why = "the secure context has a certificate, but no private key that belongs to it";
+            return queue::error_from(entry, Code::Config, why);
+        }
         let alert = entry.as_ref().is_some_and(|entry| entry.alert().is_some());
         queue::error_from(entry, Code::Protocol, if alert { "the peer sent an alert" } else { "TLS failed" })
     }
@@ -341,8 +370,19 @@ impl Engine {
         unsafe { (sys::BIO_ctrl_pending(self.outgoing.as_ptr()), sys::BIO_ctrl_pending(self.incoming.as_ptr())) }
     }
 
-    /// Offers to resume `session`.
-    pub fn resume(&mut self, session: &Session) -> Result<()> {
+    /// Offers to resume `session`, unless a full handshake might come to something else.
+    pub fn resume(&mut self, session: Session) {
+        self.offered = Some(session);
+    }
+
+    /// To be called when the handshake begins: until then the name to verify and the context may change.
+    fn offer(&mut self) -> Result<()> {
+        let Some(session) = self.offered.take() else {
+            return Ok(());
+        };
+        if !self.hooks().trust.borrow().covers(&session) {
+            return Ok(());
+        }
         queue::clear();
         // SAFETY: both are live; the SSL takes a reference.
         let done = unsafe { ffi::SSL_set_session(self.ptr(), session.as_ptr()) };
@@ -354,10 +394,15 @@ impl Engine {
         self.hooks().loaded.replace(session);
     }
 
-    /// The session.
+    /// The session; before the handshake the one that will be offered.
     pub fn session(&self) -> Option<Session> {
-        // SAFETY: the SSL is live; the reference is ours.
-        unsafe { Session::from_owned(sys::SSL_get1_session(self.ptr())) }
+        // SAFETY: the SSL is live, and so is the session that is offered; the reference is ours.
+        unsafe {
+            match &self.offered {
+                Some(offered) => Session::from_borrowed(offered.as_ptr()),
+                None => Session::from_owned(sys::SSL_get1_session(self.ptr())),
+            }
+        }
     }
 
     /// Whether this connection resumed a session.
@@ -416,10 +461,17 @@ impl Engine {
         None
     }
 
-    /// What the check of the peer's chain found: an `X509_V_*` code.
-    pub fn verify_result(&self) -> c_int {
+    /// What is wrong with the peer's certificate: an `X509_V_*` code, 0 if nothing is.
+    pub fn verify_result(&self, peer: &X509) -> c_int {
+        if !self.session_reused() {
+            // OpenSSL goes on, too, where it cannot allocate what the verification needs.
+            return self.hooks().verdict.get().unwrap_or(sys::X509_V_ERR_OUT_OF_MEM);
+        }
         // SAFETY: the SSL is live.
-        unsafe { ffi::SSL_get_verify_result(self.ptr()) as c_int }
+        match unsafe { ffi::SSL_get_verify_result(self.ptr()) as c_int } {
+            0 => engine_trust::recheck(peer, self.hooks().expected.borrow().as_ref()),
+            reason => reason,
+        }
     }
 
     /// The peer's certificate.

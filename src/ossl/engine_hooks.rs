@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     ctx::Ctx,
+    engine_trust::{Expected, Trust},
     session::Session,
     ssl::{self, alpn_names},
     sys,
@@ -57,13 +58,18 @@ pub enum Answer {
     NotAcknowledged,
     /// None: the handshake fails.
     Refused,
-    /// This one.
-    Switch(Ctx),
+    /// This one, and whom its connections trust.
+    Switch(Ctx, Trust),
 }
 
 /// What the trampolines share with the connection. They reach it through the SSL's ex_data.
-#[derive(Default)]
 pub struct Hooks {
+    /// Whom the peer must be.
+    pub trust: RefCell<Trust>,
+    /// Whose certificate the peer must present, if that was said.
+    pub expected: RefCell<Option<Expected>>,
+    /// What the verification of the peer's chain found, once it has run: an `X509_V_*` code.
+    pub verdict: Cell<Option<c_int>>,
     pub wanted: Cell<Wanted>,
     pub events: RefCell<VecDeque<Event>>,
     /// The client's hello has been looked at.
@@ -83,6 +89,24 @@ pub struct Hooks {
 }
 
 impl Hooks {
+    pub fn new(trust: Trust) -> Hooks {
+        Hooks {
+            trust: RefCell::new(trust),
+            expected: RefCell::default(),
+            verdict: Cell::default(),
+            wanted: Cell::default(),
+            events: RefCell::default(),
+            greeted: Cell::default(),
+            asking: Cell::default(),
+            answer: RefCell::default(),
+            server_name: RefCell::default(),
+            protocols: RefCell::default(),
+            npn_chosen: RefCell::default(),
+            loaded: RefCell::default(),
+            panicked: Cell::default(),
+        }
+    }
+
     fn note(&self, wanted: bool, event: impl FnOnce() -> Event) {
         if wanted {
             self.events.borrow_mut().push_back(event());
@@ -108,6 +132,8 @@ pub fn attach(ctx: &mut Ctx) {
         ffi::SSL_CTX_set_session_cache_mode(ctx, cache);
         ffi::SSL_CTX_sess_set_new_cb(ctx, Some(new_session));
         ffi::SSL_CTX_sess_set_get_cb(ctx, Some(get_session));
+        sys::SSL_CTX_set_session_ticket_cb(ctx, None, Some(decrypted_ticket), ptr::null_mut());
+        sys::SSL_CTX_set_cert_verify_callback(ctx, Some(verify), ptr::null_mut());
         ffi::SSL_CTX_set_client_hello_cb(ctx, Some(client_hello), ptr::null_mut());
         ssl::set_server_name_callback(ctx, server_name);
         sys::SSL_CTX_set_alpn_select_cb(ctx, Some(select_alpn), ptr::null_mut());
@@ -154,8 +180,19 @@ pub unsafe extern "C" fn info(ssl: *const ffi::SSL, what: c_int, _: c_int) {
     }
 }
 
-/// Lets every handshake complete: the owner asks afterwards what was found.
-pub extern "C" fn verify(_: c_int, _: *mut ffi::X509_STORE_CTX) -> c_int {
+/// Verifies the peer, and lets the handshake go on: the owner asks afterwards what was found.
+unsafe extern "C" fn verify(ctx: *mut ffi::X509_STORE_CTX, _: *mut c_void) -> c_int {
+    // SAFETY: OpenSSL passes a live store context, whose ex_data leads to its live SSL.
+    unsafe {
+        let ssl: *mut ffi::SSL =
+            ffi::X509_STORE_CTX_get_ex_data(ctx, sys::SSL_get_ex_data_X509_STORE_CTX_idx()).cast();
+        let verdict = with_hooks(ssl, sys::X509_V_ERR_UNSPECIFIED, |hooks| {
+            let verdict = hooks.trust.borrow().verify(ctx, ssl, hooks.expected.borrow().as_ref());
+            hooks.verdict.set(Some(verdict));
+            verdict
+        });
+        ffi::X509_STORE_CTX_set_error(ctx, verdict);
+    }
     1
 }
 
@@ -187,7 +224,34 @@ unsafe extern "C" fn get_session(
         let id = super::bytes(id, len);
         with_hooks(ssl, ptr::null_mut(), |hooks| {
             let session = hooks.loaded.borrow_mut().take_if(|session| session.id() == id);
+            let session = session.filter(|session| hooks.trust.borrow().covers(session));
             session.map_or(ptr::null_mut(), Session::into_raw)
+        })
+    }
+}
+
+/// Lets a client resume by a ticket only what a full handshake would come to.
+unsafe extern "C" fn decrypted_ticket(
+    ssl: *mut ffi::SSL,
+    session: *mut ffi::SSL_SESSION,
+    _: *const c_uchar,
+    _: usize,
+    status: c_int,
+    _: *mut c_void,
+) -> c_int {
+    // SAFETY: OpenSSL passes a live SSL, and a live session where it has decrypted one.
+    unsafe {
+        with_hooks(ssl, sys::SSL_TICKET_RETURN_IGNORE_RENEW, |hooks| {
+            let covered = || {
+                let session = Session::from_borrowed(session);
+                session.is_some_and(|session| hooks.trust.borrow().covers(&session))
+            };
+            match status {
+                sys::SSL_TICKET_SUCCESS if covered() => sys::SSL_TICKET_RETURN_USE,
+                sys::SSL_TICKET_SUCCESS_RENEW if covered() => sys::SSL_TICKET_RETURN_USE_RENEW,
+                // A full handshake, and another ticket at its end.
+                _ => sys::SSL_TICKET_RETURN_IGNORE_RENEW,
+            }
         })
     }
 }
@@ -202,8 +266,36 @@ unsafe extern "C" fn client_hello(ssl: *mut ffi::SSL, _: *mut c_int, _: *mut c_v
             if first {
                 ask_for_server_name(ssl, hooks);
             }
-            if looking || hooks.asking.get() { ffi::SSL_CLIENT_HELLO_RETRY } else { ffi::SSL_CLIENT_HELLO_SUCCESS }
+            if looking || hooks.asking.get() {
+                return ffi::SSL_CLIENT_HELLO_RETRY;
+            }
+            // Before OpenSSL looks for a session: what it may find depends on the context.
+            if switch_context(ssl, hooks) { ffi::SSL_CLIENT_HELLO_SUCCESS } else { ffi::SSL_CLIENT_HELLO_ERROR }
         })
+    }
+}
+
+/// Goes on with the context that the owner has chosen: its certificate, ciphers, CAs, versions and options, and the
+/// sessions of its scope only. False on failure.
+///
+/// # Safety
+/// Called from `client_hello`.
+unsafe fn switch_context(ssl: *mut ffi::SSL, hooks: &Hooks) -> bool {
+    let answer = hooks.answer.borrow();
+    let Some(Answer::Switch(ctx, trust)) = &*answer else {
+        return true;
+    };
+    hooks.trust.replace(trust.clone());
+    let ctx = ctx.as_ptr();
+    // SAFETY: the caller vouches for the SSL, to which OpenSSL adds a reference to the live context.
+    unsafe {
+        if ffi::SSL_set_SSL_CTX(ssl, ctx).is_null() || !trust.mark(ssl) {
+            return false;
+        }
+        let options = ffi::SSL_CTX_get_options(ctx) as sys::Options;
+        sys::SSL_clear_options(ssl, !options);
+        sys::SSL_set_options(ssl, options);
+        sys::copy_version_bounds(ctx, ssl)
     }
 }
 
@@ -278,9 +370,9 @@ fn prefixed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// Acts upon the answer to the client's server name.
+/// Acknowledges the client's server name, or not, as the owner has answered.
 unsafe extern "C" fn server_name(ssl: *mut ffi::SSL, alert: *mut c_int, _: *mut c_void) -> c_int {
-    // SAFETY: OpenSSL passes a live SSL and a live alert; a switched-to context gets a reference from OpenSSL.
+    // SAFETY: OpenSSL passes a live SSL and a live alert.
     unsafe {
         with_hooks(ssl, ffi::SSL_TLSEXT_ERR_ALERT_FATAL, |hooks| {
             let answer = hooks.answer.borrow();
@@ -288,12 +380,9 @@ unsafe extern "C" fn server_name(ssl: *mut ffi::SSL, alert: *mut c_int, _: *mut 
                 None if ffi::SSL_get_servername(ssl, sys::TLSEXT_NAMETYPE_HOST_NAME).is_null() => {
                     ffi::SSL_TLSEXT_ERR_NOACK
                 }
-                None | Some(Answer::Own) => ffi::SSL_TLSEXT_ERR_OK,
+                None | Some(Answer::Own | Answer::Switch(..)) => ffi::SSL_TLSEXT_ERR_OK,
                 Some(Answer::NotAcknowledged) => ffi::SSL_TLSEXT_ERR_NOACK,
-                Some(Answer::Switch(ctx)) if !ffi::SSL_set_SSL_CTX(ssl, ctx.as_ptr()).is_null() => {
-                    ffi::SSL_TLSEXT_ERR_OK
-                }
-                Some(Answer::Refused | Answer::Switch(_)) => {
+                Some(Answer::Refused) => {
                     *alert = sys::SSL_AD_UNRECOGNIZED_NAME;
                     ffi::SSL_TLSEXT_ERR_ALERT_FATAL
                 }

@@ -16,6 +16,7 @@ mod dh_evp;
 pub mod ecdh;
 pub mod engine;
 pub mod engine_hooks;
+pub mod engine_trust;
 mod evp_sys;
 pub mod fd_bio;
 pub mod hmac;

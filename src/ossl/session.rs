@@ -67,6 +67,12 @@ impl Session {
         }
     }
 
+    /// Whether its peer has presented a certificate.
+    pub fn has_peer(&self) -> bool {
+        // SAFETY: the session is live.
+        unsafe { !super::sys::SSL_SESSION_get0_peer(self.0.as_ptr()).is_null() }
+    }
+
     /// Takes a further reference.
     ///
     /// # Safety

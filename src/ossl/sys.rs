@@ -23,6 +23,8 @@ pub const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
 pub const SSL_AD_REASON_OFFSET: c_int = 1000;
 pub const SSL_R_UNEXPECTED_EOF_WHILE_READING: c_int = 294;
 pub const SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: c_int = 199;
+pub const SSL_R_NO_SHARED_CIPHER: c_int = 193;
+pub const SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM: c_int = 118;
 pub const SSL_R_READ_TIMEOUT_EXPIRED: c_int = 312;
 pub const SSL_R_LIBRARY_HAS_NO_CIPHERS: c_int = 161;
 pub const SSL_R_NO_CIPHERS_AVAILABLE: c_int = 181;
@@ -65,6 +67,12 @@ pub const SSL_CTRL_SET_GROUPS_LIST: c_int = 92;
 pub const SSL_CTRL_SET_MIN_PROTO_VERSION: c_int = 123;
 pub const SSL_CTRL_SET_MAX_PROTO_VERSION: c_int = 124;
 pub const SSL_CTRL_GET_MIN_PROTO_VERSION: c_int = 130;
+pub const SSL_CTRL_GET_MAX_PROTO_VERSION: c_int = 131;
+pub const SSL_TICKET_SUCCESS: c_int = 5;
+pub const SSL_TICKET_SUCCESS_RENEW: c_int = 6;
+pub const SSL_TICKET_RETURN_IGNORE_RENEW: c_int = 2;
+pub const SSL_TICKET_RETURN_USE: c_int = 3;
+pub const SSL_TICKET_RETURN_USE_RENEW: c_int = 4;
 pub const TLSEXT_NAMETYPE_HOST_NAME: c_int = 0;
 pub const TLSEXT_TYPE_SERVER_NAME: c_uint = 0;
 pub const TLSEXT_TYPE_PSK: c_uint = 41;
@@ -90,6 +98,8 @@ pub const DTLS1_2_VERSION: c_int = 0xfefd;
 pub type CertVerifyCallback = unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int;
 pub type CookieCallback = unsafe extern "C" fn(*mut SSL, *const c_uchar, c_uint) -> c_int;
 pub type TimerCallback = unsafe extern "C" fn(*mut SSL, c_uint) -> c_uint;
+pub type TicketCallback =
+    unsafe extern "C" fn(*mut SSL, *mut SSL_SESSION, *const c_uchar, usize, c_int, *mut c_void) -> c_int;
 pub type AlpnCallback =
     unsafe extern "C" fn(*mut SSL, *mut *const c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;
 
@@ -212,6 +222,24 @@ unsafe extern "C" {
     pub fn SSL_get_security_level(ssl: *const SSL) -> c_int;
     pub fn SSL_SESSION_get0_id_context(session: *const SSL_SESSION, len: *mut c_uint) -> *const c_uchar;
     pub fn SSL_SESSION_set_timeout(session: *mut SSL_SESSION, seconds: c_long) -> c_long;
+    pub fn SSL_SESSION_set1_id_context(session: *mut SSL_SESSION, id: *const c_uchar, len: c_uint) -> c_int;
+    pub fn SSL_SESSION_set1_ticket_appdata(session: *mut SSL_SESSION, data: *const c_void, len: usize) -> c_int;
+    pub fn SSL_SESSION_get0_ticket_appdata(
+        session: *mut SSL_SESSION,
+        data: *mut *mut c_void,
+        len: *mut usize,
+    ) -> c_int;
+    pub fn SSL_SESSION_get0_peer(session: *mut SSL_SESSION) -> *mut X509;
+    pub fn SSL_CTX_set_session_ticket_cb(
+        ctx: *mut SSL_CTX,
+        generate: Option<unsafe extern "C" fn(*mut SSL, *mut c_void) -> c_int>,
+        decrypt: Option<TicketCallback>,
+        arg: *mut c_void,
+    ) -> c_int;
+    pub fn X509_STORE_CTX_set_verify_cb(
+        ctx: *mut X509_STORE_CTX,
+        cb: Option<unsafe extern "C" fn(c_int, *mut X509_STORE_CTX) -> c_int>,
+    );
     pub fn i2d_X509_AUX(x: *mut X509, out: *mut *mut c_uchar) -> c_int;
     pub fn X509_STORE_CTX_get0_cert(ctx: *mut X509_STORE_CTX) -> *mut X509;
     pub fn X509_check_private_key(cert: *const X509, key: *const EVP_PKEY) -> c_int;
@@ -316,6 +344,27 @@ pub unsafe fn set_max_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long
     let null = std::ptr::null_mut();
     // SAFETY: the caller vouches for it.
     unsafe { openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MAX_PROTO_VERSION, c_long::from(version), null) }
+}
+
+/// Gives a connection the lowest and the highest version of a context. False on failure.
+///
+/// # Safety
+/// Both are live.
+pub unsafe fn copy_version_bounds(ctx: *mut SSL_CTX, ssl: *mut SSL) -> bool {
+    let null = std::ptr::null_mut();
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        let min = openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_GET_MIN_PROTO_VERSION, 0, null);
+        let max = openssl_sys::SSL_CTX_ctrl(ctx, SSL_CTRL_GET_MAX_PROTO_VERSION, 0, null);
+        // First none at all: OpenSSL refuses bounds that exclude each other on the way.
+        [
+            (SSL_CTRL_SET_MIN_PROTO_VERSION, 0),
+            (SSL_CTRL_SET_MAX_PROTO_VERSION, max),
+            (SSL_CTRL_SET_MIN_PROTO_VERSION, min),
+        ]
+        .iter()
+        .all(|(command, version)| openssl_sys::SSL_ctrl(ssl, *command, *version, null) == 1)
+    }
 }
 
 /// SSL_CTX_add1_chain_cert, a macro in C.

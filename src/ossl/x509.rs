@@ -412,7 +412,8 @@ fn name_result(found: c_int, mismatch: c_int) -> c_int {
     }
 }
 
-fn seconds(time: *const ffi::ASN1_TIME) -> Result<i64> {
+/// A time of a certificate or a revocation list, in seconds since 1970.
+pub fn seconds(time: *const ffi::ASN1_TIME) -> Result<i64> {
     // SAFETY: an all-zero tm is a valid value to be overwritten.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: the time is live or NULL (which means now, and does not occur); `tm` is live.

@@ -1,0 +1,193 @@
+//! Whom a connection of the engine trusts, and which sessions follow from that: the verification of a peer, and the
+//! check that a session is resumed only where and while a full handshake would come to the same result.
+//!
+//! A session carries its scope (OpenSSL's session id context) and, in its application data, the time until which the
+//! verification holds. OpenSSL keeps both when it serializes the session, also in tickets.
+
+use openssl_sys as ffi;
+use std::{
+    ffi::{CString, c_int, c_uint, c_void},
+    net::IpAddr,
+    ptr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{crl::Crl, rand, session::Session, store, sys, x509::X509};
+
+/// The changes of whom a secure context trusts, shared with its connections: they verify with its store, which changes
+/// under them.
+#[derive(Default)]
+pub struct Terms {
+    changes: AtomicU64,
+    /// When the context's revocation lists are due to be replaced, in seconds since 1970.
+    crl_ends: Mutex<Vec<i64>>,
+}
+
+impl Terms {
+    /// Notes a change.
+    pub fn change(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Notes lists that were added.
+    pub fn add_crls(&self, crls: &[Crl]) {
+        let mut ends = self.crl_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.extend(crls.iter().filter_map(Crl::next_update));
+    }
+
+    /// When the next list is due. One that is overdue already has had its effect.
+    fn next_crl_end(&self, now: i64) -> Option<i64> {
+        let ends = self.crl_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.iter().copied().filter(|end| *end >= now).min()
+    }
+}
+
+/// Whose certificate the peer has to present.
+#[derive(Clone, Debug)]
+pub enum Expected {
+    /// A DNS name's.
+    Name(CString),
+    /// An address's.
+    Ip(IpAddr),
+}
+
+impl Expected {
+    fn check(&self, certificate: &X509) -> c_int {
+        match self {
+            Expected::Name(name) => certificate.is_for_name(name),
+            Expected::Ip(ip) => certificate.is_for_ip(*ip),
+        }
+    }
+}
+
+/// Whom one connection trusts.
+#[derive(Clone)]
+pub struct Trust {
+    terms: Arc<Terms>,
+    /// The changes that the scope covers.
+    as_of: u64,
+    scope: Vec<u8>,
+}
+
+impl Trust {
+    /// By these terms, of which `scope` is a digest, of at most 32 bytes.
+    pub fn new(terms: Arc<Terms>, scope: &[u8]) -> Trust {
+        let as_of = terms.changes.load(Ordering::SeqCst);
+        Trust { terms, as_of, scope: scope.to_vec() }
+    }
+
+    /// The same with another scope.
+    pub fn within(&self, scope: &[u8]) -> Trust {
+        Trust { scope: scope.to_vec(), ..self.clone() }
+    }
+
+    fn is_current(&self) -> bool {
+        self.terms.changes.load(Ordering::SeqCst) == self.as_of
+    }
+
+    /// Makes the sessions of an SSL those of the scope. False on failure.
+    ///
+    /// # Safety
+    /// `ssl` is live.
+    pub unsafe fn mark(&self, ssl: *mut ffi::SSL) -> bool {
+        let len = c_uint::try_from(self.scope.len()).unwrap_or(c_uint::MAX);
+        // SAFETY: the caller vouches for the SSL; OpenSSL copies the bytes.
+        unsafe { sys::SSL_set_session_id_context(ssl, self.scope.as_ptr(), len) == 1 }
+    }
+
+    /// Whether a full handshake would come to the same result as the one that made the session.
+    pub fn covers(&self, session: &Session) -> bool {
+        let holds = match (session.has_peer(), holds_until(session)) {
+            (_, Some(end)) => super::now() <= end,
+            (has_peer, None) => !has_peer,
+        };
+        holds && self.is_current() && session.id_context() == self.scope
+    }
+
+    /// Verifies the peer's chain, and its name, and writes into the session for how long that holds: an `X509_V_*` code.
+    ///
+    /// # Safety
+    /// `ctx` is live, and OpenSSL's for the live `ssl`.
+    pub unsafe fn verify(
+        &self,
+        ctx: *mut ffi::X509_STORE_CTX,
+        ssl: *mut ffi::SSL,
+        expected: Option<&Expected>,
+    ) -> c_int {
+        // SAFETY: the caller vouches for both; the callback has the type that OpenSSL asks for.
+        unsafe {
+            sys::X509_STORE_CTX_set_verify_cb(ctx, Some(go_on));
+            let mut reason = store::verify(ctx);
+            let leaf = X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(ctx));
+            if let (0, Some(expected)) = (reason, expected) {
+                reason = leaf.map_or(sys::X509_V_ERR_UNSPECIFIED, |leaf| expected.check(&leaf));
+            }
+            let until = match (reason, store::chain_expires(ctx)) {
+                (0, Ok(Some(end))) => Some(self.terms.next_crl_end(super::now()).map_or(end, |crl| crl.min(end))),
+                // Not fine now, and not fine later.
+                (0, _) => None,
+                _ => Some(i64::MAX),
+            };
+            let session = sys::SSL_get_session(ssl);
+            let written = until.is_some_and(|until| self.is_current() && write_end(session, until));
+            if !written && !spoil(session) {
+                return sys::X509_V_ERR_OUT_OF_MEM;
+            }
+            reason
+        }
+    }
+}
+
+/// Lets OpenSSL go on after a failure, which its store context keeps: the last one found is told, as node does.
+extern "C" fn go_on(_: c_int, _: *mut ffi::X509_STORE_CTX) -> c_int {
+    1
+}
+
+/// Whether a resumed session still holds for this connection: an `X509_V_*` code. The scope promises it; this looks.
+pub fn recheck(leaf: &X509, expected: Option<&Expected>) -> c_int {
+    match leaf.validity_at(super::now()) {
+        0 => expected.map_or(0, |expected| expected.check(leaf)),
+        reason => reason,
+    }
+}
+
+/// What the application data begin with.
+const TAG: &[u8; 8] = b"bglssl 1";
+
+/// # Safety
+/// `session` is NULL or live, and in no cache.
+unsafe fn write_end(session: *mut ffi::SSL_SESSION, until: i64) -> bool {
+    let data: Vec<u8> = TAG.iter().copied().chain(until.to_be_bytes()).collect();
+    // SAFETY: the caller vouches for the session; OpenSSL copies the bytes.
+    unsafe {
+        !session.is_null()
+            && sys::SSL_SESSION_set1_ticket_appdata(session, data.as_ptr().cast::<c_void>(), data.len()) == 1
+    }
+}
+
+fn holds_until(session: &Session) -> Option<i64> {
+    let (mut data, mut len): (*mut c_void, usize) = (ptr::null_mut(), 0);
+    // SAFETY: the session is live and lends `len` bytes.
+    let data = unsafe {
+        sys::SSL_SESSION_get0_ticket_appdata(session.as_ptr(), &mut data, &mut len);
+        super::bytes(data.cast(), c_int::try_from(len).unwrap_or(0))
+    };
+    data.strip_prefix(TAG)?.try_into().ok().map(i64::from_be_bytes)
+}
+
+/// Gives a session a scope that no connection has. False on failure.
+///
+/// # Safety
+/// `session` is NULL or live, and in no cache.
+unsafe fn spoil(session: *mut ffi::SSL_SESSION) -> bool {
+    let mut scope = [0; 32];
+    // SAFETY: the caller vouches for the session; OpenSSL copies the bytes.
+    unsafe {
+        !session.is_null()
+            && rand::bytes(&mut scope).is_ok()
+            && sys::SSL_SESSION_set1_id_context(session, scope.as_ptr(), scope.len() as c_uint) == 1
+    }
+}
