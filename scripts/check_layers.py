@@ -22,7 +22,7 @@ LAYERS = [
     ("errors and limits", ["error", "last_error", "net::deadline", "turn"]),
     ("OpenSSL", ["ossl"]),
     ("values", ["alpn", "certificate", "file", "hostname", "pem", "pkcs12", "private_key", "protocol"]),
-    ("algorithms and addresses", ["crypto", "net"]),
+    ("algorithms and addresses", ["crypto", "linger", "net"]),
     ("settings", ["config", "context", "session"]),
     ("connections", ["socket", "dtls", "engine"]),
     ("servers", ["server"]),

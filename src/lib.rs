@@ -17,6 +17,7 @@ mod dtls;
 mod engine;
 mod file;
 mod hostname;
+mod linger;
 mod net;
 mod pem;
 mod pkcs12;

@@ -11,11 +11,14 @@ use std::{
 
 mod datagram;
 pub mod event;
+mod process;
 
 pub use datagram::{
     connect_beside, connect_datagrams, descriptor_limit, listen_datagrams, local_end, path_mtu, recv_from,
     recv_with_destination, send_from, unmapped,
 };
+
+pub use process::{at_exit, at_fork, pid};
 
 /// While this lives, its thread is not cancelled (pthread_cancel): glibc would unwind the frames of the library, which
 /// Rust answers by ending the process. A cancellation that comes meanwhile takes effect at the next cancellation point
@@ -307,6 +310,19 @@ pub fn peer_has_ended(fd: BorrowedFd<'_>) -> bool {
     const FIN_WAIT1: u8 = 4;
     const FIN_WAIT2: u8 = 5;
     result != 0 || ![ESTABLISHED, FIN_WAIT1, FIN_WAIT2].contains(&info.tcpi_state)
+}
+
+/// How much of what was sent over a TCP connection its peer's system has not acknowledged yet, the end of the stream
+/// included; 0 for other sockets.
+pub fn unacknowledged(fd: BorrowedFd<'_>) -> usize {
+    let mut bytes: libc::c_int = 0;
+    match local_address(fd) {
+        // SAFETY: SIOCOUTQ, which has TIOCOUTQ's number, writes one int.
+        Ok(Some(_)) if unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } == 0 => {
+            usize::try_from(bytes).unwrap_or(0)
+        }
+        _ => 0,
+    }
 }
 
 /// Ends the reading half of a socket: whoever waits for bytes is woken.

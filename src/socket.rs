@@ -20,7 +20,7 @@ use crate::{
     turn::Turn,
 };
 use limits::{LiveLimits, micros};
-use state::{Life, Tls};
+use state::{Life, Tls, closed};
 use std::{
     ffi::CString,
     fmt,
@@ -44,6 +44,8 @@ mod info;
 mod io;
 mod limits;
 mod state;
+mod timeouts;
+mod untold_writes;
 
 /// What a socket has in common with the server that looks after it.
 struct Core {
@@ -88,6 +90,8 @@ pub struct Socket {
     limits: LiveLimits,
     peer: Peer,
     hostname: Option<Hostname>,
+    /// The process that made it.
+    made_by: u32,
     /// The SNI that a client sends.
     sent_name: Option<CString>,
     frozen: Arc<Frozen>,
@@ -181,7 +185,8 @@ impl Socket {
         let mut tls = Tls {
             ssl,
             life: Life::Open,
-            taken: 0,
+            untold: Default::default(),
+            waiting: Default::default(),
             unsent: false,
             failure: None,
             write_closed: false,
@@ -209,6 +214,7 @@ impl Socket {
             },
             peer,
             hostname,
+            made_by: posix::pid(),
             sent_name,
             frozen: frozen.clone(),
         })
@@ -253,6 +259,12 @@ impl Socket {
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.abandon_freed();
+    }
+}
+
 impl Core {
     fn lock(&self) -> MutexGuard<'_, Tls> {
         self.tls.lock().unwrap_or_else(PoisonError::into_inner)
@@ -261,10 +273,6 @@ impl Core {
     fn fd(&self) -> Option<Arc<OwnedFd>> {
         self.fd.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-fn closed() -> Error {
-    Error::new(Code::State, "the socket is closed")
 }
 
 fn server_name(choice: &ServerName, hostname: Option<&Hostname>) -> Option<CString> {

@@ -39,6 +39,8 @@ pub struct State {
     sent: usize,
     /// What was received outside, and not yet read.
     incoming: Vec<u8>,
+    /// Whether anything was sent.
+    has_sent: bool,
     /// Whether somebody receives outside: what others received meanwhile would overtake that.
     receiving: bool,
     /// Whether nothing is received, whatever there is.
@@ -66,6 +68,7 @@ impl State {
             outgoing: Vec::new(),
             sent: 0,
             incoming: Vec::new(),
+            has_sent: false,
             receiving: false,
             silent: false,
             recv_errno: 0,
@@ -91,6 +94,11 @@ impl State {
     /// Whether the peer has ended its half of the stream.
     pub fn eof(&self) -> bool {
         self.eof
+    }
+
+    /// Whether the peer may have got something from us.
+    pub fn has_sent(&self) -> bool {
+        self.has_sent
     }
 
     /// Whether nothing is left to send or to read, and nothing has ended.
@@ -265,6 +273,7 @@ impl State {
         if self.send_errno != 0 {
             return;
         }
+        self.has_sent = true;
         let mut taken = 0;
         if self.outgoing.is_empty() {
             match self.send(data) {

@@ -53,6 +53,14 @@ impl Io<'_> {
         }
     }
 
+    /// Whether the peer may have got something from us.
+    pub fn has_sent(&self) -> bool {
+        match self {
+            Io::Stream(stream) => stream.has_sent(),
+            Io::Datagram(_) => true,
+        }
+    }
+
     /// Whether nothing but the peer's next bytes, or a timer, can be the answer to a read.
     pub fn is_quiet(&self) -> bool {
         match self {

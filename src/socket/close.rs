@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Code, Error, Phase, Result},
+    linger,
     net::deadline::Deadline,
     ossl::ssl::Medium,
     posix::{self, Readiness},
@@ -10,33 +11,36 @@ use std::{
     io,
     os::fd::AsFd,
     sync::{PoisonError, atomic::Ordering::SeqCst},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
     LimitKind, Socket, Step,
-    drive::look_again,
-    state::{Life, Tls},
+    state::{Life, Tls, look_again},
 };
 
 /// Room for bytes that nobody wants. Mostly there are none, or few: much room would only cost the processor's cache.
-pub(super) const SCRATCH: usize = 1024;
+const SCRATCH: usize = 1024;
 
+/// How long closing a connection takes at most whose handshake is not complete: there is nothing to be lost but an alert.
+const ALERT_LIMIT: Duration = Duration::from_millis(200);
 /// What a step of closing asks for.
-pub(super) enum Closing {
+enum Closing {
     Wait(Readiness, Deadline),
     /// Everything is sent: end the stream.
     Fin,
+    /// Nothing is left to do but to take what the peer still sends.
+    Linger(Deadline),
     Finished,
     Failed(Error),
 }
 
 impl Socket {
-    /// Ends a connection whose handshake failed. Where that was our own verdict, the peer shall learn it from the alert
+    /// Ends a connection whose handshake failed. Where that was our own decision, the peer shall learn it from the alert
     /// and not from a reset; but the deadline holds for this, too.
     pub(super) fn abandon(&self, code: Code, deadline: Deadline) {
-        if !matches!(code, Code::Verify | Code::Name | Code::Protocol) || self.medium() == Medium::Datagrams {
-            return self.finish_closing();
+        if !has_alert(code) || self.medium() == Medium::Datagrams {
+            return self.finish_closing(None);
         }
         if let Some(left) = deadline.remaining() {
             let close = Duration::from_micros(self.limits.close.load(SeqCst)).min(left);
@@ -46,16 +50,17 @@ impl Socket {
         let _ = self.close();
     }
 
-    /// Closes: flushes, sends close_notify and FIN, takes what the peer still sends until it ends too, and closes the
-    /// descriptor; never longer than the close limit.
+    /// Closes: flushes, sends close_notify and FIN, and leaves it to `linger` to take what the peer still sends and to
+    /// close the descriptor. Waits no longer than the close limit.
     pub fn close(&self) -> Result<Step<()>> {
         self.do_close()
             .map_err(|error| error.during(Phase::Close, format_args!("close the connection to {}", self.peer)))
     }
 
-    pub(super) fn do_close(&self) -> Result<Step<()>> {
+    fn do_close(&self) -> Result<Step<()>> {
         let nonblocking = self.nonblocking.load(SeqCst);
         let mut lost = None;
+        let mut lingers = None;
         loop {
             let (want, deadline) = {
                 let mut tls = self.lock();
@@ -69,6 +74,10 @@ impl Socket {
                         drop(tls);
                         self.send_fin();
                         continue;
+                    }
+                    Closing::Linger(deadline) => {
+                        lingers = deadline.0.filter(|_| !deadline.has_passed());
+                        break;
                     }
                     Closing::Finished => break,
                     Closing::Failed(error) => {
@@ -88,39 +97,74 @@ impl Socket {
             match self.wait(want, deadline) {
                 Ok(()) => {}
                 Err(error) if error.code == Code::Timeout => {}
-                Err(_) => break,
+                Err(error) => {
+                    lost = want.writable.then_some(error);
+                    break;
+                }
             }
         }
-        self.finish_closing();
+        self.finish_closing(lingers);
         match lost {
             None => Ok(Step::Done(())),
             Some(error) => Err(error),
         }
     }
 
-    /// Lets go of the descriptor, and wakes whoever waits on it.
-    pub(super) fn finish_closing(&self) {
+    /// Gives the descriptor up. The connection lingers until that time, if there is one; else it ends, which wakes the
+    /// threads that wait on it.
+    fn finish_closing(&self, lingers: Option<Instant>) {
         let mut tls = self.lock();
         tls.life = Life::Closed;
         tls.ssl.io().detach();
         let shared = tls.leave();
         drop(tls);
         let fd = self.core.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(fd) = fd.filter(|_| !shared) {
+        let Some(fd) = fd.filter(|_| !shared) else {
+            return;
+        };
+        match lingers {
+            Some(until) => linger::linger(fd, until, self.read_closed.load(SeqCst)),
             // Fails only if the connection is gone already.
-            let _ = posix::shutdown(fd.as_fd(), true);
+            None => drop(posix::shutdown(fd.as_fd(), true)),
+        }
+    }
+
+    /// A connection that is freed without a close is cut off. But where the handshake has failed the peer shall learn
+    /// why. Not so in a child process: there the connection is somebody else's.
+    pub(super) fn abandon_freed(&self) {
+        let failed = {
+            let tls = self.lock();
+            tls.life == Life::Open && tls.failure.as_ref().is_some_and(|failure| has_alert(failure.code))
+        };
+        if failed
+            && !self.handshaken.load(SeqCst)
+            && self.medium() == Medium::Stream
+            && self.made_by == posix::pid()
+        {
+            self.set_nonblocking(true);
+            // What the kernel does not take at once is lost.
+            let _ = self.do_close();
         }
     }
 }
 
+/// Whether a handshake that fails so sends the peer an alert.
+fn has_alert(code: Code) -> bool {
+    matches!(code, Code::Verify | Code::Name | Code::Protocol)
+}
+
 impl Tls {
-    pub(super) fn close_step(&mut self, limit: Duration, handshaken: bool) -> Closing {
+    fn close_step(&mut self, limit: Duration, handshaken: bool) -> Closing {
         match self.life {
             Life::Open => {
                 if handshaken && self.failure.is_none() {
                     // Without it the peer sees a truncation, which is then what happened.
                     let _ = self.ssl.close_notify();
                 }
+                if !handshaken && !self.ssl.io().has_sent() {
+                    return Closing::Finished;
+                }
+                let limit = if handshaken { limit } else { limit.min(ALERT_LIMIT) };
                 self.life = Life::Flushing(Deadline::after(Some(limit)));
                 self.close_step(limit, handshaken)
             }
@@ -134,10 +178,12 @@ impl Tls {
                 Err(_) => Closing::Finished,
             },
             Life::Draining(deadline) => {
-                if self.drain() {
+                if !self.drain() {
+                    Closing::Finished
+                } else if self.datagrams.is_some() {
                     Closing::Wait(Readiness::READ, deadline)
                 } else {
-                    Closing::Finished
+                    Closing::Linger(deadline)
                 }
             }
             Life::Closed => Closing::Finished,
@@ -145,13 +191,13 @@ impl Tls {
     }
 
     /// Takes and drops what the peer has sent. False once it will send no more.
-    pub(super) fn drain(&mut self) -> bool {
+    fn drain(&mut self) -> bool {
         if self.datagrams.is_some() && (self.failure.is_some() || !self.ssl.is_handshaken() || self.is_refused()) {
             return false;
         }
         let mut scratch = [0; SCRATCH];
-        // Bounded, so that a peer that never stops cannot keep us in here; the deadline ends the rest.
-        for _ in 0..1024 {
+        // Bounded, so that a peer that never stops cannot keep us in here.
+        for _ in 0..64 {
             if self.ssl.io().eof() || self.ssl.received_close_notify() || self.ssl.io().recv_errno() != 0 {
                 return false;
             }

@@ -241,7 +241,21 @@ impl Socket {
 
     /// The failure of a handshake that took too long.
     pub fn handshake_timed_out(&self) -> Error {
-        Error::timeout().during(Phase::Handshake, format_args!("TLS handshake with {}", self.peer))
+        self.timed_out(LimitKind::Handshake)
+    }
+
+    fn timed_out(&self, kind: LimitKind) -> Error {
+        let peer = &self.peer;
+        match kind {
+            LimitKind::Handshake => {
+                Error::timeout().during(Phase::Handshake, format_args!("TLS handshake with {peer}"))
+            }
+            LimitKind::Read => Error::timeout().during(Phase::Read, format_args!("read from {peer}")),
+            LimitKind::Write => Error::timeout().during(Phase::Write, format_args!("write to {peer}")),
+            LimitKind::Close => {
+                Error::timeout().during(Phase::Close, format_args!("close the connection to {peer}"))
+            }
+        }
     }
 
     /// One step over datagrams: what is due before it, and what it brought to light.
@@ -272,16 +286,25 @@ impl Socket {
         Ok(outcome)
     }
 
-    /// How long it is until `handle_timer` has something to do; None if nothing is due ever.
+    /// How long it is until `handle_timer` has something to do, or a call that could not be completed has run out of
+    /// time; None if nothing is due ever.
     pub fn time_to_timer(&self) -> Limit {
         let mut tls = self.lock();
-        if tls.check_usable().is_err() { None } else { tls.timer().remaining() }
+        let limit = Deadline(self.next_limit(&mut tls).map(|(_, at)| at));
+        let timer = if tls.check_usable().is_err() { Deadline::NEVER } else { tls.timer() };
+        limit.or_sooner(timer).remaining()
     }
 
-    /// Does what is due by now: sends again what may have been lost, and ends a connection whose peer was silent for
-    /// too long.
+    /// Does what is due by now: sends again what may have been lost, ends a connection whose peer was silent for too
+    /// long, and tells if a call that could not be completed has run out of time.
     pub fn handle_timer(&self) -> Result<()> {
         let mut tls = self.lock();
+        if let Some((kind, _)) = self.next_limit(&mut tls).filter(|(_, at)| Deadline(Some(*at)).has_passed()) {
+            return Err(self.timed_out(kind));
+        }
+        if matches!(tls.life, Life::Flushing(_) | Life::Draining(_)) {
+            return Ok(());
+        }
         tls.check_usable()?;
         let result = tls.ssl.retransmit().and_then(|()| tls.tell_silence());
         result

@@ -10,13 +10,9 @@ use crate::{
 use std::{io, os::fd::AsFd, sync::atomic::Ordering::SeqCst, thread, time::Duration};
 
 use super::{
-    Socket, Step, closed,
-    state::{Pause, SMALL, Tls, Waiter},
+    LimitKind, Socket, Step, closed,
+    state::{Pause, SMALL, Tls, Waiter, look_again},
 };
-
-/// How long to wait before looking anew, where the descriptor does not tell that the peer has sent something: its reading
-/// half is shut down, or another thread receives.
-pub(super) const BLIND_WAIT: Duration = Duration::from_millis(5);
 
 /// How long a flooded reader, say, lets the other threads have the lock. Just to let it go is not enough: they would
 /// have to be faster than the next bytes.
@@ -26,6 +22,7 @@ impl Socket {
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
     pub(super) fn drive<T>(
         &self,
+        kind: LimitKind,
         wait: Wait,
         waiter: Waiter,
         mut step: impl FnMut(&mut Tls) -> Result<Step<T>>,
@@ -38,15 +35,24 @@ impl Socket {
                     Medium::Stream => step(&mut tls),
                     Medium::Datagrams => self.step_datagrams(&mut tls, &mut step),
                 };
-                let outcome = outcome.map_err(|error| tls.fail(error))?;
+                let outcome = outcome.map_err(|error| {
+                    tls.waiting.end(kind);
+                    tls.fail(error)
+                })?;
                 // Reading may have left something to send: a key update, an alert.
                 let flushed = tls.flush().unwrap_or(true);
                 let want = match outcome {
                     Step::WantRead => Readiness { writable: !flushed, ..Readiness::READ },
                     Step::WantWrite => Readiness::WRITE,
-                    done => return Ok(done),
+                    done => {
+                        tls.waiting.end(kind);
+                        return Ok(done);
+                    }
                 };
-                let Wait::Until(deadline) = wait else { return Ok(outcome) };
+                let Wait::Until(deadline) = wait else {
+                    self.check_waiting(&mut tls, kind)?;
+                    return Ok(outcome);
+                };
                 (tls.pause(want, waiter, deadline), deadline)
             };
             self.pause(&pause, deadline)?;
@@ -100,9 +106,4 @@ impl Socket {
         let ready = posix::poll_one(fd.as_fd(), want, until.0).map_err(|error| Error::io(&error))?;
         if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }
     }
-}
-
-/// The deadline of a wait that the descriptor may not end.
-pub(super) fn look_again(deadline: Deadline) -> Deadline {
-    deadline.or_sooner(Deadline::after(Some(BLIND_WAIT)))
 }

@@ -44,16 +44,26 @@ impl Socket {
         let Some(_turn) = self.handshaking.take(wait)? else { return Ok(Step::WantWrite) };
         let handshake = |tls: &mut Tls| {
             let step = tls.ssl.handshake()?;
-            // A send that failed is told by the next write, or by why there is nothing more to read.
-            let flushed = tls.flush().unwrap_or(true);
+            let flushed = match tls.flush() {
+                Ok(flushed) => flushed,
+                // The peer has gone: why, is still to be read, and ends the handshake.
+                Err(error) if matches!(error.sys_errno, libc::EPIPE | libc::ECONNRESET) => true,
+                // The peer will never have our message, and so never answer.
+                Err(error) if step == Step::WantRead => return Err(error),
+                // The next write tells.
+                Err(_) => true,
+            };
             match step {
                 // The peer waits for the rest of what we have to say, and says nothing before.
                 Step::Done(()) | Step::WantRead if !flushed => Ok(Step::WantWrite),
-                Step::Eof => Err(Error::new(Code::Truncated, "the peer closed the connection")),
+                Step::Eof => {
+                    let message = "the peer closed the connection (close_notify) before the handshake was complete";
+                    Err(Error::new(Code::Protocol, message))
+                }
                 step => Ok(step),
             }
         };
-        let step = self.drive(wait, Waiter::Reader, handshake)?;
+        let step = self.drive(LimitKind::Handshake, wait, Waiter::Reader, handshake)?;
         if step == Step::Done(()) {
             self.handshaken.store(true, SeqCst);
         }

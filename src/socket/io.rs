@@ -11,6 +11,7 @@ use std::{os::fd::AsFd, sync::atomic::Ordering::SeqCst};
 use super::{
     LimitKind, Socket, Step, closed,
     state::{Life, SMALL, Waiter},
+    untold_writes::WriteCount,
 };
 
 impl Socket {
@@ -33,7 +34,7 @@ impl Socket {
         let wait = self.waits(deadline);
         let Some(_turn) = self.reading.take(wait)? else { return Ok(Step::WantRead) };
         let mut looks_first = matches!(wait, Wait::No);
-        self.drive(wait, Waiter::Reader, |tls| {
+        self.drive(LimitKind::Read, wait, Waiter::Reader, |tls| {
             // The kernel's end of file is not the peer's, and must not reach OpenSSL.
             if self.read_closed.load(SeqCst) {
                 return Ok(Step::Eof);
@@ -70,19 +71,23 @@ impl Socket {
         let wait = self.waits(deadline);
         let all = matches!(wait, Wait::Until(_));
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
-        self.drive(wait, Waiter::Other, |tls| {
+        let mut count = WriteCount::default();
+        let result = self.drive(LimitKind::Write, wait, Waiter::Other, |tls| {
             tls.answer_due = true;
             tls.end_run();
             if self.medium() == Medium::Datagrams {
-                return tls.write_record(data, written);
+                return tls.write_record(data, &mut count.written);
             }
-            let step = tls.write(data, written, all, deadline)?;
-            if all {
-                // What was taken will go out, whatever this call reports.
-                *written += std::mem::take(&mut tls.taken);
+            let step = tls.write(data, &mut count, all, deadline)?;
+            if !all && step != Step::Done(()) && count.on_its_way > 0 {
+                tls.untold.add(data.get(..count.on_its_way).unwrap_or_default());
+                count.on_its_way = 0;
             }
             Ok(step)
-        })
+        });
+        // A blocking write that has run out of time is not repeated, and what it has handed over will be sent.
+        *written = count.written + count.on_its_way;
+        result
     }
 
     /// How many bytes a read would give without waiting.
@@ -121,7 +126,7 @@ impl Socket {
     pub(super) fn do_shutdown(&self) -> Result<Step<()>> {
         let wait = self.waits(self.deadline(LimitKind::Write));
         let Some(_turn) = self.writing.take(wait)? else { return Ok(Step::WantWrite) };
-        let step = self.drive(wait, Waiter::Other, |tls| {
+        let step = self.drive(LimitKind::Write, wait, Waiter::Other, |tls| {
             tls.ssl.close_notify()?;
             tls.write_closed = true;
             Ok(if tls.flush()? { Step::Done(()) } else { Step::WantWrite })

@@ -1,15 +1,7 @@
 //! Time limits, which can change while the socket is in use.
 
-use crate::{
-    net::deadline::{Deadline, Limit},
-    turn::Wait,
-};
-use std::{
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
-    time::Duration,
-};
-
-use super::Socket;
+use crate::net::deadline::Limit;
+use std::{sync::atomic::AtomicU64, time::Instant};
 
 /// The limits that can change while the socket is in use, in microseconds; 0 is none.
 pub(super) struct LiveLimits {
@@ -20,7 +12,7 @@ pub(super) struct LiveLimits {
 }
 
 /// Which limit.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum LimitKind {
     /// For a handshake.
     Handshake,
@@ -32,34 +24,30 @@ pub enum LimitKind {
     Close,
 }
 
-impl Socket {
-    /// Whether reads and writes return WANT_READ and WANT_WRITE instead of waiting.
-    pub fn set_nonblocking(&self, nonblocking: bool) {
-        self.nonblocking.store(nonblocking, SeqCst);
-    }
+/// Since when non-blocking calls could not be completed: from then on their limits run, until one is completed.
+#[derive(Default)]
+pub(super) struct WaitingSince {
+    handshake: Option<Instant>,
+    read: Option<Instant>,
+    write: Option<Instant>,
+}
 
-    /// Sets a limit for calls that begin from now on.
-    pub fn set_limit(&self, kind: LimitKind, limit: Limit) {
-        self.live_limit(kind).store(micros(limit), SeqCst);
-    }
-
-    pub(super) fn live_limit(&self, kind: LimitKind) -> &AtomicU64 {
-        match kind {
-            LimitKind::Handshake => &self.limits.handshake,
-            LimitKind::Read => &self.limits.read,
-            LimitKind::Write => &self.limits.write,
-            LimitKind::Close => &self.limits.close,
+impl WaitingSince {
+    /// A call of this kind is complete, or has failed.
+    pub fn end(&mut self, kind: LimitKind) {
+        if let Some(since) = self.of(kind) {
+            *since = None;
         }
     }
 
-    pub(super) fn waits(&self, deadline: Deadline) -> Wait {
-        if self.nonblocking.load(SeqCst) { Wait::No } else { Wait::Until(deadline) }
-    }
-
-    pub(super) fn deadline(&self, kind: LimitKind) -> Deadline {
-        match self.live_limit(kind).load(SeqCst) {
-            0 => Deadline::NEVER,
-            micros => Deadline::after(Some(Duration::from_micros(micros))),
+    /// Since when, if this kind is counted here.
+    pub fn of(&mut self, kind: LimitKind) -> Option<&mut Option<Instant>> {
+        match kind {
+            LimitKind::Handshake => Some(&mut self.handshake),
+            LimitKind::Read => Some(&mut self.read),
+            LimitKind::Write => Some(&mut self.write),
+            // Its deadline is part of how far the close has come.
+            LimitKind::Close => None,
         }
     }
 }

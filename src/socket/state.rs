@@ -3,12 +3,16 @@
 use crate::{
     error::{Code, Error, Result},
     net::deadline::Deadline,
-    ossl::ssl::Ssl,
+    ossl::ssl::{Ssl, Step},
     posix::Readiness,
 };
 use std::time::Duration;
 
-use super::{Step, closed, datagram, drive::look_again};
+use super::{
+    datagram,
+    limits::WaitingSince,
+    untold_writes::{UntoldWrites, WriteCount},
+};
 
 /// How far a socket has come on its way out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,8 +29,10 @@ pub(super) enum Life {
 pub(super) struct Tls {
     pub(super) ssl: Ssl,
     pub(super) life: Life,
-    /// Bytes of a non-blocking write that are on their way but not yet reported as written.
-    pub(super) taken: usize,
+    /// What non-blocking writes have handed over and nobody was told of.
+    pub(super) untold: UntoldWrites,
+    /// Since when non-blocking calls of each kind could not be completed.
+    pub(super) waiting: WaitingSince,
     /// Whether bytes of the user's are still to be handed to the kernel.
     pub(super) unsent: bool,
     /// The first failure, which every later call repeats.
@@ -56,6 +62,10 @@ pub(super) const READER_PATIENCE: Duration = Duration::from_millis(50);
 
 /// A read that has no more time than this looks before it waits.
 pub(super) const HARDLY_ANY_TIME: Duration = Duration::from_millis(1);
+
+/// How long to wait before looking anew, where the descriptor does not tell that the peer has sent something: its reading
+/// half is shut down, or another thread receives.
+pub(super) const BLIND_WAIT: Duration = Duration::from_millis(5);
 
 /// What a step that cannot go on waits for.
 pub(super) struct Pause {
@@ -152,13 +162,12 @@ impl Tls {
         Ok(flushed)
     }
 
-    /// Writes record after record until the kernel takes no more; or one record if not `all`, because whoever is told
-    /// of a part may well go on with something else than the rest. Counts what the kernel has in `written`; what is
-    /// still on its way is in `taken`.
+    /// Writes record after record until the kernel takes no more; or one record if not `all`, because a caller who is
+    /// told of a part may go on with something else than the rest.
     pub(super) fn write(
         &mut self,
         data: &[u8],
-        written: &mut usize,
+        count: &mut WriteCount,
         all: bool,
         deadline: Deadline,
     ) -> Result<Step<()>> {
@@ -170,24 +179,29 @@ impl Tls {
                 Ok(true) => {}
                 Ok(false) => return Ok(Step::WantWrite),
                 Err(_) if all && self.awaits_reader(deadline) => {
-                    // Nobody will have it.
-                    self.taken = 0;
+                    // It is lost.
+                    count.on_its_way = 0;
+                    self.untold.clear();
                     return Ok(Step::WantRead);
                 }
-                // Why the peer has gone says more than that it has.
-                Err(error) => return Err(self.ssl.peer_alert().unwrap_or(error)),
+                Err(error) => {
+                    count.on_its_way = 0;
+                    self.untold.clear();
+                    // Why the peer has gone says more than that it has.
+                    return Err(self.ssl.peer_alert().unwrap_or(error));
+                }
             }
-            if self.taken > data.len().saturating_sub(*written) {
-                return Err(Error::argument("a write that returned WANT_WRITE was repeated with fewer bytes"));
+            count.written += std::mem::take(&mut count.on_its_way);
+            if count.written == 0 {
+                count.written = self.untold.take(data).unwrap_or(0);
             }
-            *written += std::mem::take(&mut self.taken);
-            let rest = data.get(*written..).unwrap_or_default();
-            if rest.is_empty() || (*written > 0 && !all) {
+            let rest = data.get(count.written..).unwrap_or_default();
+            if rest.is_empty() || (count.written > 0 && !all) {
                 return Ok(Step::Done(()));
             }
             match self.ssl.write(rest)? {
                 Step::Done(n) => {
-                    self.taken = n;
+                    count.on_its_way = n;
                     self.unsent = true;
                 }
                 Step::WantRead => return Ok(Step::WantRead),
@@ -204,4 +218,14 @@ impl Tls {
             && deadline.remaining().is_none_or(|left| left > READER_PATIENCE)
             && !self.reader_due.get_or_insert_with(patience).has_passed()
     }
+}
+
+/// The deadline of a wait that the descriptor may not end.
+pub(super) fn look_again(deadline: Deadline) -> Deadline {
+    deadline.or_sooner(Deadline::after(Some(BLIND_WAIT)))
+}
+
+/// What calls on a closed socket return.
+pub(super) fn closed() -> Error {
+    Error::new(Code::State, "the socket is closed")
 }
