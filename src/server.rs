@@ -4,14 +4,12 @@ use crate::{
     config::Frozen,
     dtls::server::DatagramServer,
     error::{Code, Error, Phase, Result},
-    net::{deadline::Deadline, listen, resolve::Family},
+    net::{accept, deadline::Deadline, listen, resolve::Family},
     ossl::ssl::Medium,
-    posix,
     socket::{Socket, Step},
 };
 use std::{
     net::SocketAddr,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -24,7 +22,7 @@ pub struct Server {
 
 #[derive(Clone)]
 enum Listener {
-    Stream(Arc<OwnedFd>),
+    Stream(Arc<accept::Listener>),
     Datagrams(Arc<DatagramServer>),
 }
 
@@ -40,7 +38,8 @@ impl Server {
         let listener = match frozen.medium() {
             Medium::Stream => {
                 let deadline = Deadline::after(frozen.config.limits.connect);
-                Listener::Stream(Arc::new(listen::listen(name, port, backlog, family, deadline)?))
+                let fd = listen::listen(name, port, backlog, family, deadline)?;
+                Listener::Stream(Arc::new(accept::Listener::new(fd)))
             }
             Medium::Datagrams => Listener::Datagrams(Arc::new(DatagramServer::listen(frozen, name, port, family)?)),
         };
@@ -55,33 +54,26 @@ impl Server {
     /// Accepts one client, and does its handshake unless the config leaves that to the socket's first use.
     /// WANT_READ if none came in time.
     pub fn accept(&self, deadline: Deadline) -> Result<Step<Socket>> {
-        let fd = match self.listener().ok_or_else(closed)? {
-            Listener::Stream(fd) => fd,
+        let listener = match self.listener().ok_or_else(closed)? {
+            Listener::Stream(listener) => listener,
             Listener::Datagrams(server) => {
                 return Ok(server.accept(deadline)?.map_or(Step::WantRead, Step::Done));
             }
         };
-        let client = listen::accept(fd.as_fd(), deadline).map_err(|error| self.accept_failure(&error))?;
-        match client {
-            None => Ok(Step::WantRead),
-            Some((client, peer)) => Socket::accepted(&self.frozen, client, peer).map(Step::Done),
+        match listener.accept(deadline) {
+            Ok(Some((client, peer))) => Socket::accepted(&self.frozen, client, peer).map(Step::Done),
+            // Which may make accept fail, too.
+            _ if listener.is_closed() => Err(closed()),
+            Ok(None) => Ok(Step::WantRead),
+            Err(error) => Err(Error::io(&error).during(Phase::Accept, "accept a connection")),
         }
     }
 
-    fn accept_failure(&self, error: &std::io::Error) -> Error {
-        match self.listener() {
-            // close() makes accept fail with EINVAL.
-            None => closed(),
-            Some(_) => Error::io(error).during(Phase::Accept, "accept a connection"),
-        }
-    }
-
-    /// Stops listening, and wakes whoever waits.
+    /// Stops listening, and wakes the threads that wait.
     pub fn close(&self) {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         match listener {
-            // On a listening socket this wakes accept(2) and poll(2); it cannot fail otherwise.
-            Some(Listener::Stream(fd)) => drop(posix::shutdown(fd.as_fd(), true)),
+            Some(Listener::Stream(listener)) => listener.close(),
             Some(Listener::Datagrams(server)) => server.close(),
             None => {}
         }
@@ -94,7 +86,7 @@ impl Server {
     /// The descriptor's number, for poll(2). None once closed.
     pub fn raw_fd(&self) -> Option<i32> {
         self.listener().map(|listener| match listener {
-            Listener::Stream(fd) => fd.as_raw_fd(),
+            Listener::Stream(listener) => listener.raw_fd(),
             Listener::Datagrams(server) => server.raw_fd(),
         })
     }
@@ -102,7 +94,8 @@ impl Server {
     /// Where it listens.
     pub fn local_address(&self) -> Result<SocketAddr> {
         match self.listener().ok_or_else(closed)? {
-            Listener::Stream(fd) => posix::local_address(fd.as_fd())
+            Listener::Stream(listener) => listener
+                .local_address()
                 .map_err(|error| Error::io(&error))?
                 .ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address")),
             Listener::Datagrams(server) => Ok(server.address()),

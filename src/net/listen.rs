@@ -7,12 +7,12 @@ use crate::{
         deadline::Deadline,
         resolve::{self, Family},
     },
-    posix::{self, Readiness},
+    posix,
 };
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::OwnedFd,
 };
 
 /// Listens for streams on the first address of `name` (None: every interface) that can be had.
@@ -36,11 +36,23 @@ pub fn listen_with(
     for address in &addresses {
         match listen(address) {
             Ok(fd) => return Ok(fd),
-            Err(error) => failure = failure.or(Some(error)),
+            Err(error) => {
+                let unusable = is_unusable(&error);
+                failure = failure.or(Some(error));
+                // A port that is taken on one address must not silently become a server on another.
+                if !unusable {
+                    break;
+                }
+            }
         }
     }
     let error = failure.map_or_else(|| Error::new(Code::Resolve, "no address"), |error| Error::io(&error));
     Err(error.during(Phase::Accept, format!("listen on {}", host_port(name.unwrap_or("*"), port))))
+}
+
+/// Whether the system does not have this kind of address, or not this one.
+fn is_unusable(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
 /// IPv6's any-address takes IPv4 clients too; a host without IPv6 has only IPv4's.
@@ -50,41 +62,4 @@ fn any(family: Family) -> Vec<IpAddr> {
         Family::Inet6 => vec![Ipv6Addr::UNSPECIFIED.into()],
         Family::Unspec => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
     }
-}
-
-/// Takes one client, and says where it is; None if none came in time.
-///
-/// Who has all the time in the world waits in accept(2): of many threads that wait there the system wakes one for each
-/// client, and of those that wait in poll(2) it wakes all.
-pub fn accept(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<(OwnedFd, Option<SocketAddr>)>> {
-    if deadline != Deadline::NEVER {
-        // Another thread may take the client that poll(2) has seen.
-        posix::set_nonblocking(fd, true)?;
-    }
-    loop {
-        match posix::accept(fd) {
-            Ok(client) => return Ok(Some(client)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) if is_the_clients(&error) => continue,
-            Err(error) => return Err(error),
-        }
-        if !posix::poll_one(fd, Readiness::READ, deadline.0)?.readable {
-            return Ok(None);
-        }
-    }
-}
-
-/// Whether accept(2) tells the failure of a connection that has gone again, which is none of the server's.
-fn is_the_clients(error: &io::Error) -> bool {
-    const GONE: [i32; 8] = [
-        libc::ECONNABORTED,
-        libc::ENETDOWN,
-        libc::EPROTO,
-        libc::ENOPROTOOPT,
-        libc::EHOSTDOWN,
-        libc::ENONET,
-        libc::EHOSTUNREACH,
-        libc::ENETUNREACH,
-    ];
-    error.raw_os_error().is_some_and(|errno| GONE.contains(&errno))
 }
