@@ -1443,9 +1443,10 @@ bgl_ssl_status_t bgl_ssl_config_set_write_timeout(bgl_ssl_config_t *config,
                                                   int64_t microseconds);
 
 /**
- * Sets the time limit for a close: for flushing, and for the peer's last bytes.
+ * Sets the time limit for a close: for flushing, which the call waits for, and for the peer's last bytes, which are
+ * taken in the background.
  *
- * microseconds: 0: a close waits for nothing. Default: 2 s.
+ * microseconds: 0: a close waits for nothing, neither in the call nor in the background. Default: 2 s.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -1482,7 +1483,7 @@ bgl_ssl_status_t bgl_ssl_config_set_lazy_handshake(bgl_ssl_config_t *config,
  * BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_RESOLVE; BGL_SSL_E_IO (ECONNREFUSED ...); BGL_SSL_E_TIMEOUT;
  * BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED from the handshake. Any thread. Blocks no
  * longer than the config's connect timeout (and, in the handshake, its handshake timeout), and after a failed
- * handshake for its close timeout.
+ * handshake 200 ms more, to send the alert.
  *
  * Precondition: config is NULL or live, host NULL or NUL-terminated.
  */
@@ -1525,7 +1526,7 @@ bgl_ssl_socket_t *bgl_ssl_connect_resume(const bgl_ssl_config_t *config,
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_STATE for buffered plaintext;
  * BGL_SSL_E_IO for a bad descriptor; else as bgl_ssl_connect. Any thread. Blocks no longer than the config's handshake
- * timeout, and after a failed handshake for its close timeout.
+ * timeout, and after a failed handshake 200 ms more, to send the alert.
  *
  * Precondition: config is NULL or live, hostname NULL or NUL-terminated.
  */
@@ -1542,7 +1543,7 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_client_fd(const bgl_ssl_config_t *config,
  * fd, buffered: as for bgl_ssl_upgrade_client_fd.
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fd. Any thread.
- * Blocks no longer than the config's handshake timeout, and after a failed handshake for its close timeout.
+ * Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
  *
  * Precondition: config is NULL or live.
  */
@@ -1556,7 +1557,7 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fd(const bgl_ssl_config_t *config,
  * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
  * (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
  * BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
- * handshake timeout.
+ * handshake timeout; non-blocking, that runs from the first call, and BGL_SSL_E_TIMEOUT tells that it is over.
  *
  * Precondition: socket is NULL or live.
  */
@@ -1574,7 +1575,8 @@ bgl_ssl_status_t bgl_ssl_socket_handshake(const bgl_ssl_socket_t *socket);
  * BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
  * BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which one may read again; BGL_SSL_E_PROTOCOL;
  * BGL_SSL_E_STATE if the socket is or gets closed; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread;
- * several readers take turns. Blocks no longer than the read timeout (and the handshake timeout before). See read(2).
+ * several readers take turns. Blocks no longer than the read timeout (and the handshake timeout before); non-blocking,
+ * that runs from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
  */
@@ -1592,11 +1594,13 @@ bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
  * n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.
  *
  * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
- * must be given again; BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
+ * must be given again, for they may be on their way already (another thread's write goes behind them, and each is told
+ * of its own bytes only); BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
  * ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is or gets
  * closed, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; several
  * writers take turns, each with its whole buffer. Blocks no longer than the write timeout (and the handshake timeout
- * before). See write(2).
+ * before); non-blocking, that runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and starts
+ * again with any progress. See write(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
  */
@@ -1640,12 +1644,14 @@ bgl_ssl_status_t bgl_ssl_socket_shutdown(const bgl_ssl_socket_t *socket);
 bgl_ssl_status_t bgl_ssl_socket_shutdown_read(const bgl_ssl_socket_t *socket);
 
 /**
- * Closes the connection without losing what was written: sends what is left, close_notify and FIN, then takes and
- * drops what the peer still sends until it has ended too, because bytes that nobody read (TLS 1.3 tickets, say) would
- * turn the close into a reset. Then closes the descriptor. The handle remains, for questions, until it is freed.
- * Other threads' calls on the socket return BGL_SSL_E_STATE. A second close does nothing.
+ * Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when the
+ * system has it all. Bytes that nobody read (TLS 1.3 tickets, say) would turn the close into a reset; so the library
+ * keeps the descriptor, and takes and drops in the background what the peer still sends, until the peer has ended too,
+ * for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is closed
+ * at once, or after 200 ms at most. The handle remains, for questions, until it is freed. Other threads' calls on the
+ * socket return BGL_SSL_E_STATE. A second close does nothing.
  *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, then call again;
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
  * BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, the socket being closed all the same;
  * BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
  *
@@ -1654,7 +1660,8 @@ bgl_ssl_status_t bgl_ssl_socket_shutdown_read(const bgl_ssl_socket_t *socket);
 bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
 
 /**
- * Frees a socket. One that was not closed is cut off: the peer sees a truncation. Takes NULL; returns nothing, never
+ * Frees a socket. One that was not closed is cut off: the peer sees a truncation. One whose handshake has failed needs
+ * no close: the peer gets the alert. Takes NULL; returns nothing, never
  * fails, never blocks.
  *
  * Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
@@ -1673,7 +1680,7 @@ bgl_ssl_status_t bgl_ssl_socket_set_nonblocking(const bgl_ssl_socket_t *socket,
                                                 bool nonblocking);
 
 /**
- * Sets the time limit for a handshake; the config's until then.
+ * Sets the time limit for a handshake; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
  *
  * microseconds: 0 for none.
  *
@@ -1685,7 +1692,7 @@ bgl_ssl_status_t bgl_ssl_socket_set_handshake_timeout(const bgl_ssl_socket_t *so
                                                       int64_t microseconds);
 
 /**
- * Sets the time limit for one read; the config's until then.
+ * Sets the time limit for one read; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
  *
  * microseconds: 0 for none.
  *
@@ -1697,7 +1704,8 @@ bgl_ssl_status_t bgl_ssl_socket_set_read_timeout(const bgl_ssl_socket_t *socket,
                                                  int64_t microseconds);
 
 /**
- * Sets the time limit for one write, and for ending the writing half; the config's until then.
+ * Sets the time limit for one write, and for ending the writing half; the config's until then. It holds in both modes:
+ * see bgl_ssl_socket_timeout.
  *
  * microseconds: 0 for none.
  *
@@ -1709,9 +1717,9 @@ bgl_ssl_status_t bgl_ssl_socket_set_write_timeout(const bgl_ssl_socket_t *socket
                                                   int64_t microseconds);
 
 /**
- * Sets the time limit for a close; the config's until then.
+ * Sets the time limit for a close, and for the time after it in which the peer may end too; the config's until then.
  *
- * microseconds: 0: a close waits for nothing.
+ * microseconds: 0: a close waits for nothing, neither in the call nor in the background.
  *
  * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for a close that begins afterwards.
  *
@@ -1884,7 +1892,9 @@ bool bgl_ssl_socketp(const void *handle);
  * name: the host name or address to listen on; NULL for every interface.
  * port: 1 to 65535, or 0 for any that is free (see bgl_ssl_server_port).
  * backlog: how many clients may wait, as for listen(2).
- * family: AF_INET, AF_INET6 or AF_UNSPEC. Without a name, the latter two take IPv4 clients too.
+ * family: AF_INET, AF_INET6 or AF_UNSPEC. Without a name, the latter two take IPv4 clients too. A name with several
+ * addresses ("localhost" is often ::1 and 127.0.0.1) is listened on at the first of them that this system has: give an
+ * address, or one server for each, where that matters.
  *
  * Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG and
  * BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_RESOLVE; BGL_SSL_E_IO (EADDRINUSE, EACCES ...). Any thread. Blocks
@@ -1906,11 +1916,12 @@ bgl_ssl_server_t *bgl_ssl_listen(const bgl_ssl_config_t *config,
  * out: where to put the socket, to be freed with bgl_ssl_socket_free; NULL unless BGL_SSL_OK is returned. Not NULL.
  *
  * Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
- * BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ...); and the failures of
+ * BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ..., told after a pause
+ * of 50 ms at most, so that a loop does not spin); and the failures of
  * the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
  * closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread.
- * Blocks no longer than timeout and then the config's handshake timeout, and after a failed handshake its close
- * timeout. See accept(2).
+ * Blocks no longer than timeout and then the config's handshake timeout, and after a failed handshake 200 ms
+ * more, to send the alert. See accept(2).
  *
  * Precondition: server is NULL or live, out NULL or writable.
  */
@@ -1954,7 +1965,9 @@ int bgl_ssl_server_fd(const bgl_ssl_server_t *server);
 
 /**
  * Stops listening; sockets that were accepted live on. Threads that wait in bgl_ssl_server_accept return
- * BGL_SSL_E_STATE. A second close does nothing.
+ * BGL_SSL_E_STATE. A second close does nothing. A process that was forked can close its copy, and its parent goes on;
+ * but a close in the process that made the server, while threads of it wait in accept without a limit, ends the
+ * listening of all (see docs/threads.md).
  *
  * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
  *
@@ -2092,11 +2105,12 @@ bgl_ssl_status_t bgl_ssl_socket_set_mtu(const bgl_ssl_socket_t *socket,
                                         int bytes);
 
 /**
- * How long it is until a datagram socket must do something by itself: send a handshake's messages again, or end a
- * connection whose peer is silent for too long. For event loops: poll(2) no longer than that, then call
- * bgl_ssl_socket_handle_timeout. Blocking calls, and bgl_ssl_server_accept, see to it themselves.
+ * How long it is until a non-blocking call that could not be completed (a handshake, read, write or close) reaches its
+ * limit, or a datagram socket must do something by itself: send a handshake's messages again, or end a connection whose
+ * peer is silent for too long. For event loops: poll(2) no longer than that, then call bgl_ssl_socket_handle_timeout.
+ * Blocking calls, and bgl_ssl_server_accept, see to it themselves.
  *
- * Returns microseconds, 0 if it is due; -1 if nothing is ever due, for a stream, and for NULL (BGL_SSL_E_ARGUMENT).
+ * Returns microseconds, 0 if it is due; -1 if nothing is ever due, and for NULL (BGL_SSL_E_ARGUMENT).
  * Never blocks; any thread.
  *
  * Precondition: socket is NULL or live.
@@ -2106,8 +2120,9 @@ int64_t bgl_ssl_socket_timeout(const bgl_ssl_socket_t *socket);
 /**
  * Does what is due by bgl_ssl_socket_timeout, and nothing if nothing is.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if the peer has been silent for too long, or the handshake's messages were sent
- * in vain too often: the connection has ended; BGL_SSL_E_STATE if the socket is closed; what ended the connection
+ * Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if a call has reached its limit, which that call returns too when it is made
+ * again (its phase says which call), or if the peer has been silent for too long, or the handshake's messages were sent
+ * too often without an answer, which ends the connection; BGL_SSL_E_STATE if the socket is closed; what ended the connection
  * before; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
  *
  * Precondition: socket is NULL or live.

@@ -566,9 +566,10 @@ pub unsafe extern "C" fn bgl_ssl_config_set_write_timeout(
     unsafe { set_limit(config, microseconds, |config| &mut config.limits.write) }
 }
 
-/// Sets the time limit for a close: for flushing, and for the peer's last bytes.
+/// Sets the time limit for a close: for flushing, which the call waits for, and for the peer's last bytes, which are
+/// taken in the background.
 ///
-/// microseconds: 0: a close waits for nothing. Default: 2 s.
+/// microseconds: 0: a close waits for nothing, neither in the call nor in the background. Default: 2 s.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///

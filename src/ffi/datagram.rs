@@ -206,11 +206,12 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_mtu(socket: *const bgl_ssl_socket_t,
     guard::done(|| unsafe { handle::with(socket, set) })
 }
 
-/// How long it is until a datagram socket must do something by itself: send a handshake's messages again, or end a
-/// connection whose peer is silent for too long. For event loops: poll(2) no longer than that, then call
-/// bgl_ssl_socket_handle_timeout. Blocking calls, and bgl_ssl_server_accept, see to it themselves.
+/// How long it is until a non-blocking call that could not be completed (a handshake, read, write or close) reaches its
+/// limit, or a datagram socket must do something by itself: send a handshake's messages again, or end a connection whose
+/// peer is silent for too long. For event loops: poll(2) no longer than that, then call bgl_ssl_socket_handle_timeout.
+/// Blocking calls, and bgl_ssl_server_accept, see to it themselves.
 ///
-/// Returns microseconds, 0 if it is due; -1 if nothing is ever due, for a stream, and for NULL (BGL_SSL_E_ARGUMENT).
+/// Returns microseconds, 0 if it is due; -1 if nothing is ever due, and for NULL (BGL_SSL_E_ARGUMENT).
 /// Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.
@@ -226,8 +227,9 @@ pub unsafe extern "C" fn bgl_ssl_socket_timeout(socket: *const bgl_ssl_socket_t)
 
 /// Does what is due by bgl_ssl_socket_timeout, and nothing if nothing is.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if the peer has been silent for too long, or the handshake's messages were sent
-/// in vain too often: the connection has ended; BGL_SSL_E_STATE if the socket is closed; what ended the connection
+/// Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if a call has reached its limit, which that call returns too when it is made
+/// again (its phase says which call), or if the peer has been silent for too long, or the handshake's messages were sent
+/// too often without an answer, which ends the connection; BGL_SSL_E_STATE if the socket is closed; what ended the connection
 /// before; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.

@@ -35,7 +35,9 @@ pub const BGL_SSL_NO_WAIT: i64 = -1;
 /// name: the host name or address to listen on; NULL for every interface.
 /// port: 1 to 65535, or 0 for any that is free (see bgl_ssl_server_port).
 /// backlog: how many clients may wait, as for listen(2).
-/// family: AF_INET, AF_INET6 or AF_UNSPEC. Without a name, the latter two take IPv4 clients too.
+/// family: AF_INET, AF_INET6 or AF_UNSPEC. Without a name, the latter two take IPv4 clients too. A name with several
+/// addresses ("localhost" is often ::1 and 127.0.0.1) is listened on at the first of them that this system has: give an
+/// address, or one server for each, where that matters.
 ///
 /// Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG and
 /// BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_RESOLVE; BGL_SSL_E_IO (EADDRINUSE, EACCES ...). Any thread. Blocks
@@ -65,11 +67,12 @@ pub unsafe extern "C" fn bgl_ssl_listen(
 /// out: where to put the socket, to be freed with bgl_ssl_socket_free; NULL unless BGL_SSL_OK is returned. Not NULL.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
-/// BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ...); and the failures of
+/// BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ..., told after a pause
+/// of 50 ms at most, so that a loop does not spin); and the failures of
 /// the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
 /// closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread.
-/// Blocks no longer than timeout and then the config's handshake timeout, and after a failed handshake its close
-/// timeout. See accept(2).
+/// Blocks no longer than timeout and then the config's handshake timeout, and after a failed handshake 200 ms
+/// more, to send the alert. See accept(2).
 ///
 /// Precondition: server is NULL or live, out NULL or writable.
 #[unsafe(no_mangle)]
@@ -154,7 +157,9 @@ pub unsafe extern "C" fn bgl_ssl_server_fd(server: *const bgl_ssl_server_t) -> c
 }
 
 /// Stops listening; sockets that were accepted live on. Threads that wait in bgl_ssl_server_accept return
-/// BGL_SSL_E_STATE. A second close does nothing.
+/// BGL_SSL_E_STATE. A second close does nothing. A process that was forked can close its copy, and its parent goes on;
+/// but a close in the process that made the server, while threads of it wait in accept without a limit, ends the
+/// listening of all (see docs/threads.md).
 ///
 /// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
 ///

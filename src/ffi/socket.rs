@@ -59,7 +59,7 @@ impl Handle for bgl_ssl_session_t {
 /// BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_RESOLVE; BGL_SSL_E_IO (ECONNREFUSED ...); BGL_SSL_E_TIMEOUT;
 /// BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED from the handshake. Any thread. Blocks no
 /// longer than the config's connect timeout (and, in the handshake, its handshake timeout), and after a failed
-/// handshake for its close timeout.
+/// handshake 200 ms more, to send the alert.
 ///
 /// Precondition: config is NULL or live, host NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn bgl_ssl_connect_resume(
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_STATE for buffered plaintext;
 /// BGL_SSL_E_IO for a bad descriptor; else as bgl_ssl_connect. Any thread. Blocks no longer than the config's handshake
-/// timeout, and after a failed handshake for its close timeout.
+/// timeout, and after a failed handshake 200 ms more, to send the alert.
 ///
 /// Precondition: config is NULL or live, hostname NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_client_fd(
 /// fd, buffered: as for bgl_ssl_upgrade_client_fd.
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fd. Any thread.
-/// Blocks no longer than the config's handshake timeout, and after a failed handshake for its close timeout.
+/// Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
 ///
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
@@ -192,7 +192,7 @@ unsafe fn step(
 /// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
 /// (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
 /// BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
-/// handshake timeout.
+/// handshake timeout; non-blocking, that runs from the first call, and BGL_SSL_E_TIMEOUT tells that it is over.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
@@ -212,7 +212,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_handshake(socket: *const bgl_ssl_socket_
 /// BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
 /// BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which one may read again; BGL_SSL_E_PROTOCOL;
 /// BGL_SSL_E_STATE if the socket is or gets closed; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread;
-/// several readers take turns. Blocks no longer than the read timeout (and the handshake timeout before). See read(2).
+/// several readers take turns. Blocks no longer than the read timeout (and the handshake timeout before); non-blocking,
+/// that runs from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
 #[unsafe(no_mangle)]
@@ -249,11 +250,13 @@ pub unsafe extern "C" fn bgl_ssl_socket_read(
 /// n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.
 ///
 /// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
-/// must be given again; BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
+/// must be given again, for they may be on their way already (another thread's write goes behind them, and each is told
+/// of its own bytes only); BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
 /// ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is or gets
 /// closed, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; several
 /// writers take turns, each with its whole buffer. Blocks no longer than the write timeout (and the handshake timeout
-/// before). See write(2).
+/// before); non-blocking, that runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and starts
+/// again with any progress. See write(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
 #[unsafe(no_mangle)]
@@ -318,12 +321,14 @@ pub unsafe extern "C" fn bgl_ssl_socket_shutdown_read(socket: *const bgl_ssl_soc
     guard::done(|| unsafe { handle::with(socket, Socket::shutdown_read) })
 }
 
-/// Closes the connection without losing what was written: sends what is left, close_notify and FIN, then takes and
-/// drops what the peer still sends until it has ended too, because bytes that nobody read (TLS 1.3 tickets, say) would
-/// turn the close into a reset. Then closes the descriptor. The handle remains, for questions, until it is freed.
-/// Other threads' calls on the socket return BGL_SSL_E_STATE. A second close does nothing.
+/// Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when the
+/// system has it all. Bytes that nobody read (TLS 1.3 tickets, say) would turn the close into a reset; so the library
+/// keeps the descriptor, and takes and drops in the background what the peer still sends, until the peer has ended too,
+/// for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is closed
+/// at once, or after 200 ms at most. The handle remains, for questions, until it is freed. Other threads' calls on the
+/// socket return BGL_SSL_E_STATE. A second close does nothing.
 ///
-/// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, then call again;
+/// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
 /// BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, the socket being closed all the same;
 /// BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
 ///
@@ -334,7 +339,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_close(socket: *const bgl_ssl_socket_t) -
     unsafe { step(socket, Socket::close) }
 }
 
-/// Frees a socket. One that was not closed is cut off: the peer sees a truncation. Takes NULL; returns nothing, never
+/// Frees a socket. One that was not closed is cut off: the peer sees a truncation. One whose handshake has failed needs
+/// no close: the peer gets the alert. Takes NULL; returns nothing, never
 /// fails, never blocks.
 ///
 /// Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
@@ -373,7 +379,7 @@ unsafe fn set_limit(socket: *const bgl_ssl_socket_t, kind: LimitKind, microsecon
     guard::done(|| unsafe { handle::with(socket, set) })
 }
 
-/// Sets the time limit for a handshake; the config's until then.
+/// Sets the time limit for a handshake; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
 ///
 /// microseconds: 0 for none.
 ///
@@ -389,7 +395,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_handshake_timeout(
     unsafe { set_limit(socket, LimitKind::Handshake, microseconds) }
 }
 
-/// Sets the time limit for one read; the config's until then.
+/// Sets the time limit for one read; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
 ///
 /// microseconds: 0 for none.
 ///
@@ -405,7 +411,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_read_timeout(
     unsafe { set_limit(socket, LimitKind::Read, microseconds) }
 }
 
-/// Sets the time limit for one write, and for ending the writing half; the config's until then.
+/// Sets the time limit for one write, and for ending the writing half; the config's until then. It holds in both modes:
+/// see bgl_ssl_socket_timeout.
 ///
 /// microseconds: 0 for none.
 ///
@@ -421,9 +428,9 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_write_timeout(
     unsafe { set_limit(socket, LimitKind::Write, microseconds) }
 }
 
-/// Sets the time limit for a close; the config's until then.
+/// Sets the time limit for a close, and for the time after it in which the peer may end too; the config's until then.
 ///
-/// microseconds: 0: a close waits for nothing.
+/// microseconds: 0: a close waits for nothing, neither in the call nor in the background.
 ///
 /// Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for a close that begins afterwards.
 ///
