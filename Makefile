@@ -45,7 +45,7 @@ INCLUDEDIR := $(PREFIX)/include
 MANDIR     := $(PREFIX)/share/man
 DOCDIR     := $(PREFIX)/share/doc/bglssl
 
-.PHONY: all lib built header check check-c check-openssl check-bigloo stage demo bench \
+.PHONY: all lib built header check check-c check-faults check-openssl check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
 all: lib ## build the library (default)
@@ -87,6 +87,9 @@ check: ## build and run all tests
 
 check-c: lib ## build and run the C tests once, plain
 	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
+
+check-faults: lib ## fail every allocation and system call of the fault scenarios, one at a time (an hour; make check has a sample)
+	@$(MAKE) --no-print-directory -C c-tests check-faults BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
 
 check-openssl: ## run the C tests against OpenSSL 1.1.1 and 4.0, built from source (ARGS: 111 300 400)
 	@scripts/check-openssl.sh $(ARGS)
