@@ -489,6 +489,17 @@ pub fn has_raised_privileges() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Sets errno to 0, so that `memory_ran_out` tells about what comes next.
+pub fn clear_errno() {
+    // SAFETY: the address of this thread's errno is always valid.
+    unsafe { *libc::__errno_location() = 0 };
+}
+
+/// Whether malloc, or a system call, has said so since `clear_errno`.
+pub fn memory_ran_out() -> bool {
+    io::Error::last_os_error().raw_os_error() == Some(libc::ENOMEM)
+}
+
 /// The system's words for an errno.
 pub fn errno_text(errno: i32) -> String {
     let mut buffer = [0u8; 256];

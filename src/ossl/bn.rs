@@ -71,6 +71,7 @@ impl Bn {
 
     /// The same number once more.
     pub fn try_clone(&self) -> Result<Bn> {
+        queue::clear();
         // SAFETY: the number is live; a new number or NULL.
         unsafe { Bn::from_owned(ffi::BN_dup(self.as_ptr())) }
     }

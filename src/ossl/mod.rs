@@ -41,7 +41,8 @@ use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{ffi::CStr, ptr, sync::OnceLock};
 
-/// Initialises OpenSSL once for the process. Every module calls this before it creates anything. Fails once the host has
+/// Initialises OpenSSL once for the process, and empties the error queue. Every module calls this before it creates
+/// anything. Fails once the host has
 /// called OPENSSL_cleanup, after which parts of OpenSSL 3 crash instead of failing.
 pub fn init() -> Result<()> {
     static DONE: OnceLock<()> = OnceLock::new();
@@ -52,12 +53,12 @@ pub fn init() -> Result<()> {
         unsafe { ffi::OPENSSL_init_ssl(options, ptr::null()) };
     });
     // SAFETY: likewise; this option initialises nothing more and leaves no entry in the error queue.
-    match unsafe { sys::OPENSSL_init_crypto(sys::OPENSSL_INIT_BASE_ONLY, ptr::null()) } {
-        0 => {
-            Err(Error::new(Code::State, "OpenSSL cannot be used any more: the program has called OPENSSL_cleanup"))
-        }
-        _ => Ok(()),
+    let usable = unsafe { sys::OPENSSL_init_crypto(sys::OPENSSL_INIT_BASE_ONLY, ptr::null()) } == 1;
+    queue::clear();
+    if usable {
+        return Ok(());
     }
+    Err(Error::new(Code::State, "OpenSSL cannot be used any more: the program has called OPENSSL_cleanup"))
 }
 
 /// The text of the OpenSSL in use, such as "OpenSSL 3.0.19 27 Jan 2026".

@@ -41,10 +41,11 @@ pub fn parse(der: &[u8], passphrase: Option<&CStr>) -> Result<Contents> {
     };
     // SAFETY: the stack is new or NULL.
     let chain = unsafe { owned_stack(chain.cast()) };
-    if done != 1 {
-        return Err(unopened(queue::take()));
+    let entry = queue::take();
+    // OpenSSL takes a key that it could not compare with a certificate for one that does not belong to it.
+    if done != 1 || entry.as_ref().is_some_and(queue::Entry::is_out_of_memory) {
+        return Err(unopened(entry));
     }
-    queue::clear();
     Ok(Contents { key, certificate, chain })
 }
 

@@ -1,6 +1,9 @@
 //! OpenSSL's per-thread error queue: cleared before, read after, every call whose failure it explains.
 
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    posix,
+};
 use openssl_sys as ffi;
 use std::ffi::{CStr, c_char, c_int, c_ulong};
 
@@ -12,6 +15,8 @@ pub struct Entry {
     pub code: c_ulong,
     /// OpenSSL's words, with the extra data where there is some.
     pub text: String,
+    /// Whether malloc has failed since the queue was cleared: OpenSSL 3 often says something else then, or nothing.
+    malloc_failed: bool,
 }
 
 impl Entry {
@@ -43,7 +48,7 @@ impl Entry {
 
     /// Whether memory ran out.
     pub fn is_out_of_memory(&self) -> bool {
-        ffi::ERR_GET_REASON(self.code) == sys::ERR_R_MALLOC_FAILURE
+        self.malloc_failed || ffi::ERR_GET_REASON(self.code) == sys::ERR_R_MALLOC_FAILURE
     }
 
     /// Whether it tells why there is an `older` entry: OpenSSL 3 puts what its decoders make of a failure first.
@@ -75,8 +80,9 @@ impl Entry {
     }
 }
 
-/// Empties the queue. To look first costs less than to clear an empty one, which it nearly always is.
+/// Empties the queue, and errno with it. To look first costs less than to clear an empty one, which it nearly always is.
 pub fn clear() {
+    posix::clear_errno();
     // SAFETY: no preconditions.
     unsafe {
         if ffi::ERR_peek_last_error() != 0 {
@@ -101,7 +107,7 @@ pub fn pop() -> Option<Entry> {
             text = format!("{text} ({data})");
         }
     }
-    Some(Entry { code, text })
+    Some(Entry { code, text, malloc_failed: false })
 }
 
 /// OpenSSL's words for a code, or ours where it has none.
@@ -150,15 +156,20 @@ fn next(data: &mut *const c_char, flags: &mut c_int) -> c_ulong {
     unsafe { ffi::ERR_get_error_line_data(null, std::ptr::null_mut(), data, flags) }
 }
 
-/// Takes the entry that says most, which is the oldest unless a later one tells its cause, and empties the queue.
+/// Takes the entry that says most, which is the oldest unless a later one tells its cause, and empties the queue. There is
+/// one if malloc has failed, even if OpenSSL has left none.
 pub fn take() -> Option<Entry> {
-    let mut telling = pop()?;
+    let malloc_failed = posix::memory_ran_out();
+    let Some(mut telling) = pop() else {
+        let text = "OpenSSL gives no reason".to_string();
+        return malloc_failed.then_some(Entry { code: 0, text, malloc_failed });
+    };
     while let Some(entry) = pop() {
         if entry.is_cause_of(&telling) {
             telling = entry;
         }
     }
-    Some(telling)
+    Some(Entry { malloc_failed, ..telling })
 }
 
 /// A failure of category `code`, or of the one that OpenSSL knows better: `what`, and OpenSSL's reason from the queue, which

@@ -544,6 +544,7 @@ impl Ssl {
     }
 
     fn refused(&self, refusal: Refusal, entry: Option<queue::Entry>) -> Error {
+        let out_of_memory = entry.as_ref().is_some_and(queue::Entry::is_out_of_memory);
         let openssl_code = entry.map_or(0, |entry| entry.packed());
         let (code, message, verify_result) = match refusal {
             Refusal::NotAccepted => (
@@ -554,7 +555,7 @@ impl Ssl {
             Refusal::Chain(reason) if is_wrong_name(reason) => {
                 (Code::Name, format!("the peer's certificate is not for \"{}\"", self.expected_text()), reason)
             }
-            Refusal::Chain(sys::X509_V_ERR_OUT_OF_MEM) => (
+            Refusal::Chain(reason) if out_of_memory || reason == sys::X509_V_ERR_OUT_OF_MEM => (
                 Code::NoMemory,
                 "memory ran out while the peer's certificate was verified".to_string(),
                 sys::X509_V_ERR_OUT_OF_MEM,

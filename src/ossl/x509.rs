@@ -272,6 +272,7 @@ impl X509 {
 
     /// The serial number in upper-case hexadecimal.
     pub fn serial(&self) -> Result<String> {
+        queue::clear();
         // SAFETY: the certificate lends its number; the BIGNUM and the text that OpenSSL makes are freed here.
         unsafe {
             let number = ffi::ASN1_INTEGER_to_BN(ffi::X509_get_serialNumber(self.0.as_ptr()), ptr::null_mut());
@@ -414,6 +415,7 @@ fn name_result(found: c_int, mismatch: c_int) -> c_int {
 
 /// A time of a certificate or a revocation list, in seconds since 1970.
 pub fn seconds(time: *const ffi::ASN1_TIME) -> Result<i64> {
+    queue::clear();
     // SAFETY: an all-zero tm is a valid value to be overwritten.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: the time is live or NULL (which means now, and does not occur); `tm` is live.
