@@ -6,6 +6,7 @@ use crate::{
     error::{Code, Error, Result},
     ossl::{
         ctx::Ctx,
+        ssl::{Ask, Role},
         store::{self, Store},
         x509::X509,
     },
@@ -78,9 +79,9 @@ impl Context {
         }
         let scope = key.scope()?;
         let context = Arc::new(Context { ctx: build(&key, &scope)?, key, scope, system_store: OnceLock::new() });
-        // A context with a certificate is most likely a server's, which asks its clients for none unless told so: reading
-        // the system's CAs takes longer than anything else here.
-        if context.key.identity.is_none() {
+        // A context with a certificate is most likely a server's, which verifies nobody unless it asks its clients for
+        // certificates: reading the system's CAs takes longer than anything else here.
+        if context.key.identity.is_none() || config.peer_policy(Role::Server).ask != Ask::No {
             context.system_store()?;
         }
         Ok(remember(context))

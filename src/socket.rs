@@ -22,7 +22,7 @@ use crate::{
 use limits::{LiveLimits, micros};
 use state::{Life, Tls, closed};
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     fmt,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -172,8 +172,8 @@ impl Socket {
         }
         let mut sent_name = None;
         if role == Role::Client {
-            ssl.set_session_id_context(client_scope(frozen, hostname.as_ref())?.as_bytes())?;
             sent_name = server_name(&config.server_name, hostname.as_ref());
+            ssl.set_session_id_context(client_scope(frozen, hostname.as_ref(), sent_name.as_deref())?.as_bytes())?;
             if let Some(name) = &sent_name {
                 ssl.send_server_name(name)?;
             }
@@ -224,7 +224,7 @@ impl Socket {
     /// no certificate of its chain has expired since. Otherwise the handshake will be a full one.
     fn offer(&self, session: &Session) -> Result<()> {
         let expired = session.chain_expires.is_some_and(|end| ossl::now() > end);
-        let scope = client_scope(&self.frozen, self.hostname.as_ref())?;
+        let scope = client_scope(&self.frozen, self.hostname.as_ref(), self.sent_name.as_deref())?;
         if !expired && session.session.id_context() == scope.as_bytes() {
             self.lock().ssl.resume(&session.session, session.chain_expires)?;
         }
@@ -297,10 +297,10 @@ fn expect(ssl: &mut Ssl, hostname: Option<&Hostname>) -> Result<()> {
     Ok(())
 }
 
-/// Where a client's sessions with a host may be resumed. The name counts also where it is not verified: it names the
+/// Where a client's sessions with a host may be resumed. The names count also where they are not verified: they name the
 /// server that the session is of.
-fn client_scope(frozen: &Frozen, hostname: Option<&Hostname>) -> Result<Scope> {
-    frozen.context.scope().with("host", format!("{hostname:?}").as_bytes())
+fn client_scope(frozen: &Frozen, hostname: Option<&Hostname>, sent_name: Option<&CStr>) -> Result<Scope> {
+    frozen.context.scope().with("host", format!("{:?}", (hostname, sent_name)).as_bytes())
 }
 
 fn duplicate(fd: i32, medium: Medium) -> Result<(OwnedFd, Peer)> {

@@ -32,6 +32,7 @@ EOF
 PAST=20200101000000Z
 YESTERDAY=$(date -u -d yesterday +%Y%m%d%H%M%SZ)
 FUTURE=$(date -u -d '5 years' +%Y%m%d%H%M%SZ)
+SOON=$(date -u -d '1 year' +%Y%m%d%H%M%SZ)
 LATER=$(date -u -d '10 years' +%Y%m%d%H%M%SZ)
 LEAF='basicConstraints=critical,CA:FALSE'
 CA='basicConstraints=critical,CA:TRUE
@@ -97,6 +98,12 @@ leaf many-names root 'DNS:localhost,IP:192.0.2.1,IP:2001:db8::1,email:who@exampl
 leaf chained-alone intermediate "$LOCAL"
 cp chained-alone.key chained.key
 cat chained-alone.pem intermediate.pem >chained.pem
+
+# A chain whose CA expires long before its end.
+key intermediate-soon
+issue intermediate-soon root "$CA" "$YESTERDAY" "$SOON"
+leaf chained-soon intermediate-soon "$LOCAL"
+cat intermediate-soon.pem >>chained-soon.pem
 
 # A certificate of some 12 kB, so that a handshake does not fit into a small socket buffer.
 names=DNS:localhost
@@ -216,6 +223,11 @@ printf 'no certificate at all\n' >words.pem
 cat good.pem intermediate.pem root.pem >three.pem
 quietly openssl x509 -in good.pem -trustout -addtrust serverAuth -out trusted.pem
 cat trusted.pem root.pem >trusted-then-root.pem
+quietly openssl x509 -in root.pem -trustout -addreject serverAuth -out root-rejected.pem
+openssl x509 -in root.pem -noout -hash >root.hash
+quietly openssl req -x509 -new -config openssl.cnf -key good.key -days 3650 -outform DER -out long-name.der \
+    -subj '/O=A certification authority with a name of some length/CN=numbered 0000'
+quietly openssl x509 -in root.pem -trustout -addtrust serverAuth -out root-for-servers.pem
 quietly openssl req -new -key good.key -subj /CN=good -out request.pem
 awk 'BEGIN { print "[req]\ndistinguished_name=d\nx509_extensions=x\n[d]\n[x]\nsubjectAltName=@names\n[names]"
              for (i = 0; i < 9000; i++) printf "DNS.%d=n%d\n", i, i }' >crowd.cnf

@@ -73,6 +73,9 @@ impl Ctx {
             sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(ssl::verify_callback), ptr::null_mut());
             sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(ssl::alpn_callback), ptr::null_mut());
             ssl::acknowledge_server_names(ctx.as_ptr());
+            let decide = Some(ssl::session_end::ticket_callback as sys::TicketCallback);
+            let done = sys::SSL_CTX_set_session_ticket_cb(ctx.as_ptr(), None, decide, ptr::null_mut());
+            queue::check(done, Code::Internal, "cannot look at session tickets")?;
             if datagram {
                 sys::SSL_CTX_set_cookie_verify_cb(ctx.as_ptr(), Some(ssl::dtls::cookie_callback));
             }

@@ -5,7 +5,7 @@ use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
     cell::{Cell, RefCell},
-    ffi::{CStr, CString, c_int, c_long, c_uchar, c_uint, c_void},
+    ffi::{CStr, CString, c_int, c_uchar, c_uint, c_void},
     net::IpAddr,
     panic::{self, AssertUnwindSafe},
     ptr::{self, NonNull},
@@ -24,6 +24,7 @@ use super::{
 };
 
 pub mod dtls;
+pub mod session_end;
 
 /// Which end of the connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,21 +300,34 @@ impl Ssl {
     }
 
     /// OpenSSL verifies nothing in a resumed handshake. The scope of the session says that its peer was accepted under
-    /// the same settings; but its certificate may have expired since.
+    /// the same settings; what can be said without the chain is checked again, and time has passed.
     fn check_resumed(&mut self) -> Result<()> {
-        let policy = &self.hooks().policy;
-        let Some(certificate) = self.peer_certificate().filter(|_| policy.chain) else { return Ok(()) };
-        let now = super::now();
-        let expired = self.hooks().chain_expires.get().is_some_and(|end| now > end);
-        let reason = match certificate.validity_at(now) {
-            0 if expired => sys::X509_V_ERR_CERT_HAS_EXPIRED,
-            reason => reason,
-        };
-        if reason == 0 {
-            return Ok(());
+        match self.peer_certificate().and_then(|certificate| self.refusal_of_resumed(&certificate)) {
+            None => Ok(()),
+            Some(refusal) => {
+                self.failed = true;
+                Err(self.refused(refusal, None))
+            }
         }
-        self.failed = true;
-        Err(self.refused(Refusal::Chain(reason), None))
+    }
+
+    fn refusal_of_resumed(&self, certificate: &X509) -> Option<Refusal> {
+        let hooks = self.hooks();
+        if hooks.policy.chain {
+            let now = super::now();
+            let expired = hooks.chain_expires.get().is_some_and(|end| now > end);
+            let name = || hooks.expected.borrow().as_ref().map_or(0, |expected| expected.check(certificate));
+            let reason = match certificate.validity_at(now) {
+                0 if expired => sys::X509_V_ERR_CERT_HAS_EXPIRED,
+                0 => name(),
+                reason => reason,
+            };
+            if reason != 0 {
+                return Some(Refusal::Chain(reason));
+            }
+        }
+        let accepted = hooks.policy.accepted.as_ref();
+        accepted.is_some_and(|accepted| !accepted.contains(certificate)).then_some(Refusal::NotAccepted)
     }
 
     /// When the first certificate of the peer's verified chain expires, in seconds since 1970; None if no chain was
@@ -806,34 +820,10 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
     match unsafe { store::chain_expires(ctx) } {
         Ok(expires) => {
             hooks.chain_expires.set(expires);
-            if let Some(end) = expires {
-                // SAFETY: likewise.
-                unsafe { end_session_by(ctx, end) };
-            }
-            0
+            // SAFETY: likewise.
+            if unsafe { session_end::remember(ctx, expires) } { 0 } else { sys::X509_V_ERR_OUT_OF_MEM }
         }
         Err(_) => sys::X509_V_ERR_UNSPECIFIED,
-    }
-}
-
-/// Makes a server's session, and with it the tickets, end when the client's chain expires: the server has only the
-/// client's own certificate to look at when the client comes back.
-///
-/// # Safety
-/// `ctx` is live, and OpenSSL's for an SSL.
-unsafe fn end_session_by(ctx: *mut ffi::X509_STORE_CTX, end: i64) {
-    // SAFETY: the caller vouches for the store context, whose ex_data leads to its live SSL, which lends its session.
-    unsafe {
-        let ssl =
-            ffi::X509_STORE_CTX_get_ex_data(ctx, sys::SSL_get_ex_data_X509_STORE_CTX_idx()).cast::<ffi::SSL>();
-        let session = sys::SSL_get_session(ssl);
-        if session.is_null() || sys::SSL_is_server(ssl) == 0 {
-            return;
-        }
-        let left = c_long::try_from(end - super::now()).unwrap_or(c_long::MAX);
-        if left < ffi::SSL_SESSION_get_timeout(session) {
-            sys::SSL_SESSION_set_timeout(session, left.max(0));
-        }
     }
 }
 

@@ -70,6 +70,7 @@ pub const SSL_CTRL_GET_MIN_PROTO_VERSION: c_int = 130;
 pub const SSL_CTRL_GET_MAX_PROTO_VERSION: c_int = 131;
 pub const SSL_TICKET_SUCCESS: c_int = 5;
 pub const SSL_TICKET_SUCCESS_RENEW: c_int = 6;
+pub const SSL_TICKET_RETURN_ABORT: c_int = 0;
 pub const SSL_TICKET_RETURN_IGNORE_RENEW: c_int = 2;
 pub const SSL_TICKET_RETURN_USE: c_int = 3;
 pub const SSL_TICKET_RETURN_USE_RENEW: c_int = 4;
@@ -221,7 +222,6 @@ unsafe extern "C" {
     pub fn SSL_get_session(ssl: *const SSL) -> *mut SSL_SESSION;
     pub fn SSL_get_security_level(ssl: *const SSL) -> c_int;
     pub fn SSL_SESSION_get0_id_context(session: *const SSL_SESSION, len: *mut c_uint) -> *const c_uchar;
-    pub fn SSL_SESSION_set_timeout(session: *mut SSL_SESSION, seconds: c_long) -> c_long;
     pub fn SSL_SESSION_set1_id_context(session: *mut SSL_SESSION, id: *const c_uchar, len: c_uint) -> c_int;
     pub fn SSL_SESSION_set1_ticket_appdata(session: *mut SSL_SESSION, data: *const c_void, len: usize) -> c_int;
     pub fn SSL_SESSION_get0_ticket_appdata(
