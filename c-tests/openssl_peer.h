@@ -8,6 +8,7 @@
 #include "harness.h"
 
 struct openssl {
+    void *library;
     void *(*TLS_server_method)(void);
     void *(*SSL_CTX_new)(void *);
     int (*SSL_CTX_use_certificate_chain_file)(void *, const char *);
@@ -41,6 +42,7 @@ static inline void load_openssl(struct openssl *it)
         library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     if (!library)
         skip_test("the system's libssl");
+    it->library = library;
 #define LOAD(name) *(void **)&it->name = dlsym(library, #name)
     LOAD(TLS_server_method);
     LOAD(SSL_CTX_new);
