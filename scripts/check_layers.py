@@ -23,7 +23,7 @@ LAYERS = [
     ("OpenSSL", ["ossl"]),
     ("values", ["alpn", "certificate", "file", "hostname", "pem", "pkcs12", "private_key", "protocol"]),
     ("algorithms and addresses", ["crypto", "linger", "net"]),
-    ("settings", ["config", "context", "session"]),
+    ("settings", ["config", "context", "session", "system_cas"]),
     ("connections", ["socket", "dtls", "engine"]),
     ("servers", ["server"]),
     ("the C API", ["ffi"]),
