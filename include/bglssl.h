@@ -2814,13 +2814,15 @@ void bgl_ssl_connection_free(bgl_ssl_connection_t *connection);
 bgl_ssl_status_t bgl_ssl_connection_status(const bgl_ssl_connection_t *connection);
 
 /**
- * Copies out why that step failed, in one line; "ZERO_RETURN" after the peer's close_notify.
+ * Copies out why that step failed, in one line. The peer's close_notify is no failure: the status is BGL_SSL_EOF then.
  *
  * Returns the length of the whole text; 0 if nothing is wrong. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
  */
-size_t bgl_ssl_connection_err(const bgl_ssl_connection_t *connection, char *buf, size_t size);
+size_t bgl_ssl_connection_err(const bgl_ssl_connection_t *connection,
+                              char *buf,
+                              size_t size);
 
 /**
  * Whether the peer's close_notify has come, as far as it has been read.

@@ -35,7 +35,7 @@
       (class ssl-verify
          ($native (default #f)))
       (generic ssl-verify-init ::ssl-verify ::bstring)
-      (generic ssl-verify-update! ::ssl-verify ::bstring ::long ::long)
+      (generic ssl-verify-update! ::object ::bstring ::long ::long)
       (generic ssl-verify-final::bool ::ssl-verify ::bstring ::long ::long ::bstring ::long ::long)
       (ssl-verify-set-padding! ::ssl-verify ::symbol #!optional (salt 'auto))
       (ssl-verify-message::bool ::obj ::bstring ::bstring ::bstring)))
@@ -115,7 +115,13 @@
       (set! $native (made 'ssl-verify-init type $tls-box-verify ($tls-verify-init type)))
       verify))
 
-(define-generic (ssl-verify-update! verify::ssl-verify data::bstring offset len)
+;; Programs for Bigloo's own library call it for signatures that are being made, too.
+(define-generic (ssl-verify-update! verify::object data::bstring offset len)
+   (if (isa? verify ssl-sign)
+       (ssl-sign-update! verify data offset len)
+       (error 'ssl-verify-update! "not an ssl-verify" verify)))
+
+(define-method (ssl-verify-update! verify::ssl-verify data::bstring offset len)
    (let ((part (string-part 'ssl-verify-update! data offset len)))
       (check 'ssl-verify-update! verify
          (with-native ssl-verify 'ssl-verify-update! verify handle

@@ -79,6 +79,9 @@
          ($native (default #f))
          ($begun::bool (default #f))
          ($closed::bool (default #f))
+         ;; The events asked for, and whether the handshake was done after the last step.
+         ($wanted::int (default -1))
+         ($shaken::bool (default #f))
          (ctx::secure-context read-only)
          (isserver::bool read-only)
          (request-cert::bool read-only (default #f))
@@ -95,7 +98,11 @@
          (sent-shutdown::bool (default #f))
          ;; Servers: a procedure of 2, the connection and the id of the session that the
          ;; client wants to resume; it may call ssl-connection-load-session.
-         (session-lookup-callback (default #f)))
+         (session-lookup-callback (default #f))
+         ;; Clients: info-callback and newsession-callback are for servers, as with
+         ;; Bigloo's own library, whose programs set them on both ends.
+         (client-info-callback (default #f))
+         (client-newsession-callback (default #f)))
       (generic ssl-connection-init ::ssl-connection)
       (generic ssl-connection-start::int ::ssl-connection)
       (generic ssl-connection-close::int ::ssl-connection)
@@ -170,14 +177,24 @@
       ($tls-clear-error)
       (let ((n (step)))
          (check-refused proc ssl n)
-         (let ((stopped (with-engine ssl handle
-                           (=fx ($tls-engine-status handle) $tls-want-event))))
-            (note-state ssl)
-            (let ((delivered (deliver-events proc ssl)))
-               (with-access::ssl-connection ssl ($closed)
-                  (if (and stopped delivered (not $closed))
-                      (loop)
-                      n)))))))
+         (if (moved-data? ssl n)
+             (begin
+                (with-access::ssl-connection ssl (err)
+                   (set! err #f))
+                (deliver-events proc ssl)
+                n)
+             (let ((status (with-engine ssl handle ($tls-engine-status handle))))
+                (note-state ssl status)
+                (let ((delivered (deliver-events proc ssl)))
+                   (with-access::ssl-connection ssl ($closed)
+                      (if (and (=fx status $tls-want-event) delivered (not $closed))
+                          (loop)
+                          n))))))))
+
+;; Most steps: nothing has changed but the data.
+(define (moved-data?::bool ssl::ssl-connection n)
+   (with-access::ssl-connection ssl ($shaken)
+      (and $shaken (>fx n 0))))
 
 ;; A step that TLS refused shows in `err`; one that was not even tried is an error.
 (define (check-refused proc ssl n)
@@ -194,31 +211,48 @@
          (set! $begun #t))))
 
 (define (want-events ssl::ssl-connection)
-   (with-access::ssl-connection ssl (info-callback sni-context-callback newsession-callback
-                                       session-lookup-callback)
-      (with-engine ssl handle
-         ($tls-engine-want-events handle
-            (+fx (if (procedure? info-callback) $tls-want-info-events 0)
-               (+fx (if (procedure? sni-context-callback) $tls-want-server-name-events 0)
-                  (+fx (if (eq? newsession-callback list) 0 $tls-want-new-session-events)
-                     (+fx (if (procedure? session-lookup-callback) $tls-want-session-lookup-events 0)
-                        $tls-stop-for-events))))))))
+   (with-access::ssl-connection ssl ($wanted sni-context-callback session-lookup-callback)
+      (let ((kinds (+fx (if (procedure? (info-callback-of ssl)) $tls-want-info-events 0)
+                      (+fx (if (procedure? sni-context-callback) $tls-want-server-name-events 0)
+                         (+fx (if (newsession-callback-of ssl) $tls-want-new-session-events 0)
+                            (+fx (if (procedure? session-lookup-callback)
+                                     $tls-want-session-lookup-events
+                                     0)
+                               $tls-stop-for-events))))))
+         (unless (=fx kinds $wanted)
+            (with-engine ssl handle
+               ($tls-engine-want-events handle kinds))
+            (set! $wanted kinds)))))
 
-(define (note-state ssl::ssl-connection)
+(define (info-callback-of ssl::ssl-connection)
+   (with-access::ssl-connection ssl (isserver info-callback client-info-callback)
+      (if isserver info-callback client-info-callback)))
+
+;; #f if nobody has set one.
+(define (newsession-callback-of ssl::ssl-connection)
+   (with-access::ssl-connection ssl (isserver newsession-callback client-newsession-callback)
+      (cond
+         ((not isserver) client-newsession-callback)
+         ((eq? newsession-callback list) #f)
+         (else newsession-callback))))
+
+(define (note-state ssl::ssl-connection status::int)
    (with-access::ssl-connection ssl (err received-shutdown sent-shutdown isserver server-name
-                                       selected-npn-protos npn-protos)
+                                       selected-npn-protos npn-protos $shaken)
       (with-engine ssl handle
-         (set! err (text-or-false (c-text $tls-engine-err handle)))
+         (set! err (and (<fx status 0) (text-or-false (c-text $tls-engine-err handle))))
          (set! received-shutdown ($tls-engine-received-shutdown? handle))
          (set! sent-shutdown ($tls-engine-sent-shutdown? handle))
-         (when (and isserver (not (and server-name ($tls-engine-init-finished? handle))))
-            (let ((name (text-or-false (c-text $tls-engine-server-name handle))))
-               (when name
-                  (set! server-name name))))
-         (when ($tls-engine-init-finished? handle)
-            (let ((chosen (text-or-false (c-text $tls-engine-negotiated-protocol handle))))
-               (when (or chosen (string? npn-protos))
-                  (set! selected-npn-protos chosen)))))))
+         (unless $shaken
+            (when isserver
+               (let ((name (text-or-false (c-text $tls-engine-server-name handle))))
+                  (when name
+                     (set! server-name name))))
+            (when ($tls-engine-init-finished? handle)
+               (let ((chosen (text-or-false (c-text $tls-engine-negotiated-protocol handle))))
+                  (when (or chosen (string? npn-protos))
+                     (set! selected-npn-protos chosen)))
+               (set! $shaken #t))))))
 
 ;; #f if there was nothing to deliver.
 (define (deliver-events proc ssl::ssl-connection)
@@ -231,25 +265,29 @@
                 (loop #t))))))
 
 (define (deliver-event proc ssl::ssl-connection event::int)
-   (with-access::ssl-connection ssl (info-callback newsession-callback session-lookup-callback)
+   (with-access::ssl-connection ssl (session-lookup-callback)
       (cond
          ((=fx event $tls-event-handshake-start)
-          (check-callback proc info-callback 1)
-          (info-callback 0))
+          (call-info-callback proc ssl 0))
          ((=fx event $tls-event-handshake-done)
-          (check-callback proc info-callback 1)
-          (info-callback 1))
+          (call-info-callback proc ssl 1))
          ((=fx event $tls-event-server-name)
           (answer-server-name proc ssl))
          ((=fx event $tls-event-new-session)
-          (check-callback proc newsession-callback 2)
-          (newsession-callback
-             (with-engine ssl handle (c-bytes $tls-engine-event-id handle))
-             (with-engine ssl handle (c-bytes $tls-engine-event-session handle))))
+          (let ((callback (newsession-callback-of ssl)))
+             (check-callback proc callback 2)
+             (callback
+                (with-engine ssl handle (c-bytes $tls-engine-event-id handle))
+                (with-engine ssl handle (c-bytes $tls-engine-event-session handle)))))
          ((=fx event $tls-event-session-lookup)
           (check-callback proc session-lookup-callback 2)
           (session-lookup-callback ssl
              (with-engine ssl handle (c-bytes $tls-engine-event-id handle)))))))
+
+(define (call-info-callback proc ssl::ssl-connection what::int)
+   (let ((callback (info-callback-of ssl)))
+      (check-callback proc callback 1)
+      (callback what)))
 
 ;; However the callback ends, the name has its answer afterwards; only a context, or #f,
 ;; lets the client in.

@@ -148,6 +148,16 @@
       (ssl-verify-update! v text 0 (string-length text))
       (ssl-verify-final v key 0 (string-length key) signature 0 (string-length signature))))
 
+;; As with Bigloo's own library: Hop has one call for both.
+(define-case "ssl-verify-update! takes what is being signed, too"
+   (define (signed update)
+      (let ((s (instantiate::ssl-sign)) (key (call-with-input-file (pki "good-rsa.key") read-string)))
+         (ssl-sign-init s "RSA-SHA256")
+         (update s "..text" 2 4)
+         (ssl-sign-sign s key 0 (string-length key))))
+   (check-equal "signature" (signed ssl-verify-update!) (signed ssl-sign-update!))
+   (check-raises "another object" &error (lambda () (ssl-verify-update! (instantiate::secure-context) "x" 0 1))))
+
 (define-case "ECDSA signatures verify as published"
    (for-each-vector "ecdsa.txt"
       (lambda (type key text signature result)

@@ -118,7 +118,7 @@
             (check-raises "out" &error (lambda () (ssl-connection-clear-out c buffer (car range) (cadr range)))))
          '((-1 5) (0 11) (11 0) (5 6) (0 -1) (1 536870911)))))
 
-(define-case "shutdown, ZERO_RETURN and the flags"
+(define-case "shutdown is no error, and the flags"
    (let ((c (client)) (s (server)) (buffer (make-string 10)))
       (shake-hands c s)
       (talk c s)
@@ -128,7 +128,7 @@
       (carry c s)
       (check-equal "end" (ssl-connection-clear-out s buffer 0 10) 0)
       (with-access::ssl-connection s (err received-shutdown)
-         (check-equal "err" err "ZERO_RETURN")
+         (check-equal "err" err #f)
          (check-equal "received" received-shutdown #t))
       (check-equal "both" (ssl-connection-shutdown s) 1)))
 
@@ -341,7 +341,7 @@
           (connect (lambda ()
                       (let ((c (instantiate::ssl-connection
                                   (ctx cctx) (isserver #f) (reject-unauthorized #f)
-                                  (newsession-callback
+                                  (client-newsession-callback
                                      (lambda (id serialized)
                                         (check "id" (string? id))
                                         (set! session serialized)))))
@@ -397,6 +397,26 @@
          (set! info-callback (lambda (what) (set! seen (cons what seen)))))
       (shake-hands c s)
       (check-equal "seen" (reverse seen) '(0 1))))
+
+;; As with Bigloo's own: programs set the callbacks on both ends.
+(define-case "info and new sessions are told to servers, and to clients under other names"
+   (let* ((seen '())
+          (c (instantiate::ssl-connection
+                (ctx (client-context "TLSv1_2_method")) (isserver #f) (reject-unauthorized #f)
+                (info-callback (lambda (what) (fail "info-callback on a client")))
+                (newsession-callback (lambda (id session) (fail "newsession-callback on a client")))))
+          (s (instantiate::ssl-connection
+                (ctx (server-context "good")) (isserver #t) (reject-unauthorized #f)
+                (client-info-callback (lambda (what) (fail "client-info-callback on a server")))
+                (client-newsession-callback
+                   (lambda (id session) (fail "client-newsession-callback on a server"))))))
+      (with-access::ssl-connection c (client-info-callback client-newsession-callback)
+         (set! client-info-callback (lambda (what) (set! seen (cons what seen))))
+         (set! client-newsession-callback (lambda (id session) (set! seen (cons 'session seen)))))
+      (shake-hands c s)
+      (check-shaken c s)
+      (check-equal "seen" (sort (lambda (a b) (and (number? a) (or (symbol? b) (< a b)))) seen)
+         '(0 1 session))))
 
 (define (server-with-sni callback)
    (let ((s (server)))
@@ -539,7 +559,7 @@
 (define-case "an exception of the new-session callback arrives while reading"
    (let* ((c (instantiate::ssl-connection
                 (ctx (client-context "TLSv1_3_method")) (isserver #f) (reject-unauthorized #f)
-                (newsession-callback (lambda (id session) (raise 'session)))))
+                (client-newsession-callback (lambda (id session) (raise 'session)))))
           (s (server))
           (buffer (make-string 10)))
       (bind-exit (end)
@@ -564,7 +584,7 @@
 (define-case "text behind a session is not lost when the callback raises"
    (let* ((c (instantiate::ssl-connection
                 (ctx (client-context "TLSv1_3_method")) (isserver #f) (reject-unauthorized #f)
-                (newsession-callback (lambda (id session) (raise 'session)))))
+                (client-newsession-callback (lambda (id session) (raise 'session)))))
           (s (server))
           (buffer (make-string 10)))
       (ssl-connection-start c)

@@ -878,7 +878,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_status(connection: *const bgl_ssl_co
     })
 }
 
-/// Copies out why that step failed, in one line; "ZERO_RETURN" after the peer's close_notify.
+/// Copies out why that step failed, in one line. The peer's close_notify is no failure: the status is BGL_SSL_EOF then.
 ///
 /// Returns the length of the whole text; 0 if nothing is wrong. Never blocks; any thread.
 ///
@@ -893,7 +893,6 @@ pub unsafe extern "C" fn bgl_ssl_connection_err(
     unsafe {
         or(connection, 0, |connection| {
             let text = match connection.last()? {
-                Outcome::Eof => "ZERO_RETURN".to_string(),
                 Outcome::Failed(_, message) => message,
                 _ => String::new(),
             };
