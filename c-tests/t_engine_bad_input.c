@@ -77,6 +77,7 @@ TEST(null_for_a_connection)
     CHECK_ARGUMENT(bgl_ssl_connection_refuse_server_name(NULL));
     CHECK_VALUE(0, bgl_ssl_connection_server_name(NULL, buffer, sizeof buffer));
     CHECK_ARGUMENT(bgl_ssl_connection_set_hostname(NULL, "localhost"));
+    CHECK_ARGUMENT(bgl_ssl_connection_set_strict_alpn(NULL, true));
     CHECK_ARGUMENT(bgl_ssl_connection_set_npn_protos(NULL, "\2h2", 3));
     CHECK_VALUE(0, bgl_ssl_connection_get_negotiated_protocol(NULL, buffer, sizeof buffer));
     CHECK_VALUE(-1, bgl_ssl_connection_start(NULL));

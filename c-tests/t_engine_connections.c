@@ -495,6 +495,39 @@ TEST_TABLE(alpn, offers)
     free_pair(&pair);
 }
 
+static const struct strictness {
+    const char *name;
+    const char *offered, *own;
+    bool strict, shaken;
+} strictnesses[] = {
+    {"refuses_what_it_has_not", "\2h2", "\010http/1.1", true, false},
+    {"refuses_everything_without_protocols", "\2h2", "", true, false},
+    {"takes_one_in_common", "\2h2\010http/1.1", "\010http/1.1", true, true},
+    {"takes_clients_without_offer", "", "\010http/1.1", true, true},
+    {"is_off_by_default", "\2h2", "\010http/1.1", false, true},
+};
+
+TEST_TABLE(strict_alpn, strictnesses)
+{
+    enum { NO_APPLICATION_PROTOCOL = 120 };
+    const struct strictness *it = row;
+    struct pair pair = make_plain_pair("good");
+    if (it->strict)
+        CHECK_OK(bgl_ssl_connection_set_strict_alpn(pair.server, true));
+    CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.client, it->offered, strlen(it->offered)));
+    CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.server, it->own, strlen(it->own)));
+    shake_hands(&pair);
+    CHECK_INT(it->shaken, bgl_ssl_connection_init_finishedp(pair.server));
+    if (!it->shaken) {
+        CHECK_INT(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
+        CHECK(bgl_ssl_connection_start(pair.client) < 0);
+        CHECK_INT(NO_APPLICATION_PROTOCOL, last_error().alert);
+    } else {
+        CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_connection_set_strict_alpn(pair.server, true));
+    }
+    free_pair(&pair);
+}
+
 TEST(protocol_names_without_lengths_are_refused)
 {
     bgl_ssl_ctx_t *ctx = new_ctx("default");

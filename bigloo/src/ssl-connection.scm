@@ -19,6 +19,7 @@
       (macro $tls-engine-set-hostname::int (::void* ::string) "bgl_ssl_connection_set_hostname")
       (macro $tls-engine-set-npn-protos::int (::void* ::string ::long)
              "bgl_ssl_connection_set_npn_protos")
+      (macro $tls-engine-set-strict-alpn::int (::void* ::bool) "bgl_ssl_connection_set_strict_alpn")
       (macro $tls-engine-negotiated-protocol::long (::void* ::string ::long)
              "bgl_ssl_connection_get_negotiated_protocol")
       (macro $tls-engine-start::int (::void*) "bgl_ssl_connection_start")
@@ -99,6 +100,8 @@
          ;; Servers: a procedure of 2, the connection and the id of the session that the
          ;; client wants to resume; it may call ssl-connection-load-session.
          (session-lookup-callback (default #f))
+         ;; Servers: refuse clients that offer only other protocols.
+         (strict-alpn::bool (default #f))
          ;; Clients: info-callback and newsession-callback are for servers, as with
          ;; Bigloo's own library, whose programs set them on both ends.
          (client-info-callback (default #f))
@@ -202,8 +205,12 @@
       ($tls-raise proc ssl)))
 
 (define (offer-protocols proc ssl::ssl-connection)
-   (with-access::ssl-connection ssl ($begun npn-protos)
+   (with-access::ssl-connection ssl ($begun npn-protos strict-alpn)
       (unless $begun
+         (when strict-alpn
+            (check proc ssl
+               (with-engine ssl handle
+                  ($tls-engine-set-strict-alpn handle #t))))
          (when (string? npn-protos)
             (check proc npn-protos
                (with-engine ssl handle

@@ -256,6 +256,14 @@ impl Connection {
         self.before_handshake(|engine| engine.set_protocols(wire.to_vec()))
     }
 
+    /// Refuses, on a server, a client that offers only other protocols.
+    pub fn set_strict_protocols(&self, strict: bool) -> Result<()> {
+        self.before_handshake(|engine| {
+            engine.set_strict_protocols(strict);
+            Ok(())
+        })
+    }
+
     /// What ALPN or NPN chose.
     pub fn negotiated_protocol(&self) -> Result<Option<Vec<u8>>> {
         self.with_engine(|engine| Ok(engine.negotiated_protocol()))

@@ -600,7 +600,11 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_hostname(
 }
 
 /// Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and before
-/// where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol.
+/// where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
+/// bgl_ssl_connection_set_strict_alpn says otherwise.
+///
+/// With an OpenSSL that has NPN, clients offer it in TLS 1.2 also where no protocols are set: a server that speaks nothing
+/// but NPN is answered with "http/1.1" then, as that draft demands an answer.
 ///
 /// names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
 ///
@@ -618,6 +622,25 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_npn_protos(
     unsafe {
         done(connection, |connection| connection.set_protocols(convert::bytes(names, len, "protocol names")?))
     }
+}
+
+/// Says what a server does with a client whose ALPN offer has none of the protocols that were set, or to which none were
+/// set: refuse it with the alert no_application_protocol, as RFC 7301 demands, or go on without a protocol, as node does.
+///
+/// strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect on
+/// clients.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
+/// busy. Never blocks; any thread.
+///
+/// Precondition: connection is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_connection_set_strict_alpn(
+    connection: *const bgl_ssl_connection_t,
+    strict: bool,
+) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the handle.
+    unsafe { done(connection, |connection| connection.set_strict_protocols(strict)) }
 }
 
 /// Copies out the application protocol that ALPN, or NPN with a peer that still has only that, chose.

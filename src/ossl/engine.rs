@@ -160,6 +160,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a server refuses a client that offers only other protocols.
+    pub fn set_strict_protocols(&mut self, strict: bool) {
+        self.hooks().strict_protocols.set(strict);
+    }
+
     /// Which events are kept from now on.
     pub fn want(&mut self, wanted: Wanted) {
         self.hooks().wanted.set(wanted);
@@ -235,8 +240,10 @@ impl Engine {
 
     /// Decrypts. WantRead also when an event has to be looked at first: what followed it is still to be read then.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        // Where nothing is left to read, OpenSSL has looked at everything.
+        let mut before = usize::MAX;
         loop {
-            let (events, unread) = (self.events(), self.buffered().1);
+            let events = self.events();
             let step = self.call(|engine| {
                 let mut n = 0;
                 // SAFETY: `buffer` is writable for its length.
@@ -244,11 +251,16 @@ impl Engine {
                     unsafe { sys::SSL_read_ex(engine.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
                 (result, n)
             })?;
+            if !matches!(step, Step::WantRead) {
+                return Ok(step);
+            }
             // OpenSSL returns after each message that is no text.
-            let has_more = matches!(step, Step::WantRead) && self.buffered().1 != unread;
+            let unread = self.unread();
+            let has_more = unread != 0 && unread != before;
             if !has_more || (self.events() != events && self.stop_for_events()) {
                 return Ok(step);
             }
+            before = unread;
         }
     }
 
@@ -351,10 +363,12 @@ impl Engine {
     /// Puts in bytes that came from the peer, and says how many it took.
     pub fn put_incoming(&mut self, data: &[u8]) -> Result<usize> {
         let len = c_int::try_from(data.len()).unwrap_or(c_int::MAX);
-        queue::clear();
         // SAFETY: the BIO is live, `data` readable for its length.
         let n = unsafe { ffi::BIO_write(self.incoming.as_ptr(), data.as_ptr().cast(), len) };
-        usize::try_from(n).map_err(|_| queue::error(Code::NoMemory, "the bytes cannot be buffered"))
+        usize::try_from(n).map_err(|_| {
+            queue::clear();
+            Error::new(Code::NoMemory, "the bytes cannot be buffered")
+        })
     }
 
     /// Says that nothing more will come from the peer.
@@ -364,10 +378,17 @@ impl Engine {
         unsafe { ffi::BIO_ctrl(self.incoming.as_ptr(), command, nothing, ptr::null_mut()) };
     }
 
+    /// How many bytes that were put in have not been read yet.
+    fn unread(&self) -> usize {
+        // SAFETY: the BIO is live.
+        unsafe { sys::BIO_ctrl_pending(self.incoming.as_ptr()) }
+    }
+
     /// How many bytes wait to be sent, and how many that were put in have not been read yet.
     pub fn buffered(&self) -> (usize, usize) {
-        // SAFETY: both BIOs are live.
-        unsafe { (sys::BIO_ctrl_pending(self.outgoing.as_ptr()), sys::BIO_ctrl_pending(self.incoming.as_ptr())) }
+        // SAFETY: the BIO is live.
+        let unsent = unsafe { sys::BIO_ctrl_pending(self.outgoing.as_ptr()) };
+        (unsent, self.unread())
     }
 
     /// Offers to resume `session`, unless a full handshake might come to something else.

@@ -81,6 +81,8 @@ pub struct Hooks {
     pub server_name: RefCell<Option<Vec<u8>>>,
     /// Length-prefixed names, best first.
     pub protocols: RefCell<Vec<u8>>,
+    /// A client that offers only others is refused.
+    pub strict_protocols: Cell<bool>,
     /// What a client chose by NPN among what both have.
     pub npn_chosen: RefCell<Option<Vec<u8>>>,
     /// The session for the next look-up.
@@ -101,6 +103,7 @@ impl Hooks {
             answer: RefCell::default(),
             server_name: RefCell::default(),
             protocols: RefCell::default(),
+            strict_protocols: Cell::default(),
             npn_chosen: RefCell::default(),
             loaded: RefCell::default(),
             panicked: Cell::default(),
@@ -392,7 +395,7 @@ unsafe extern "C" fn server_name(ssl: *mut ffi::SSL, alert: *mut c_int, _: *mut 
 }
 
 /// Chooses, on a server, the first of its own protocols that the client offers (RFC 7301); without one in common the
-/// connection goes on without a protocol, as by NPN.
+/// connection goes on without a protocol, as by NPN, or the client gets the alert no_application_protocol.
 unsafe extern "C" fn select_alpn(
     ssl: *mut ffi::SSL,
     out: *mut *const c_uchar,
@@ -409,6 +412,7 @@ unsafe extern "C" fn select_alpn(
             let ours = hooks.protocols.borrow();
             let chosen = alpn_names(&ours).find_map(|our| alpn_names(offered).find(|their| *their == our));
             match chosen {
+                None if hooks.strict_protocols.get() => ffi::SSL_TLSEXT_ERR_ALERT_FATAL,
                 None => ffi::SSL_TLSEXT_ERR_NOACK,
                 Some(name) => {
                     *out = name.as_ptr();
