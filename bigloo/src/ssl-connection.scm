@@ -177,16 +177,14 @@
    (offer-protocols proc ssl)
    (let loop ()
       (want-events ssl)
-      ($tls-clear-error)
       (let ((n (step)))
-         (check-refused proc ssl n)
          (if (moved-data? ssl n)
              (begin
                 (with-access::ssl-connection ssl (err)
                    (set! err #f))
                 (deliver-events proc ssl)
                 n)
-             (let ((status (with-engine ssl handle ($tls-engine-status handle))))
+             (let ((status (status-after proc ssl n)))
                 (note-state ssl status)
                 (let ((delivered (deliver-events proc ssl)))
                    (with-access::ssl-connection ssl ($closed)
@@ -199,10 +197,13 @@
    (with-access::ssl-connection ssl ($shaken)
       (and $shaken (>fx n 0))))
 
-;; A step that TLS refused shows in `err`; one that was not even tried is an error.
-(define (check-refused proc ssl n)
-   (when (and (<fx n 0) (memv ($tls-last-code) (list $tls-e-argument $tls-e-state)))
-      ($tls-raise proc ssl)))
+;; A step that TLS refused shows in `err`; one that was not even tried, because another
+;; thread uses the connection, is an error.
+(define (status-after::int proc ssl n)
+   (let ((status (with-engine ssl handle ($tls-engine-status handle))))
+      (when (and (<fx n 0) (=fx status $tls-e-state))
+         ($tls-raise proc ssl))
+      status))
 
 (define (offer-protocols proc ssl::ssl-connection)
    (with-access::ssl-connection ssl ($begun npn-protos strict-alpn)
@@ -263,6 +264,11 @@
 
 ;; #f if there was nothing to deliver.
 (define (deliver-events proc ssl::ssl-connection)
+   (with-access::ssl-connection ssl ($wanted)
+      (and (not (=fx $wanted $tls-stop-for-events))
+           (deliver-all-events proc ssl))))
+
+(define (deliver-all-events proc ssl::ssl-connection)
    (let loop ((delivered #f))
       (let ((event (with-engine ssl handle ($tls-engine-next-event handle))))
          (if (<=fx event $tls-event-none)
@@ -362,19 +368,19 @@
 (define-generic (ssl-connection-read ssl::ssl-connection buffer offset len)
    (check-open 'ssl-connection-read ssl)
    (check-part 'ssl-connection-read buffer offset len)
-   ($tls-clear-error)
    (let ((n (with-engine ssl handle
                ($tls-engine-read handle buffer offset len))))
-      (check-refused 'ssl-connection-read ssl n)
+      (when (<fx n 0)
+         (status-after 'ssl-connection-read ssl n))
       n))
 
 (define-generic (ssl-connection-write ssl::ssl-connection buffer offset len)
    (check-open 'ssl-connection-write ssl)
    (check-part 'ssl-connection-write buffer offset len)
-   ($tls-clear-error)
    (let ((n (with-engine ssl handle
                ($tls-engine-write handle buffer offset len))))
-      (check-refused 'ssl-connection-write ssl n)
+      (when (<fx n 0)
+         (status-after 'ssl-connection-write ssl n))
       n))
 
 ;; Nothing more will be written.

@@ -326,6 +326,19 @@
          (set! npn-protos "http/1.1"))
       (check-raises "start" &error (lambda () (ssl-connection-start c)))))
 
+(define-case "a server refuses what it does not speak, where it is told to"
+   (define (err-with strict)
+      (let ((c (client))
+            (s (instantiate::ssl-connection
+                  (ctx (server-context "good")) (isserver #t) (reject-unauthorized #f)
+                  (npn-protos "\010http/1.1") (strict-alpn strict))))
+         (with-access::ssl-connection c (npn-protos)
+            (set! npn-protos "\002h2"))
+         (shake-hands c s)
+         (err-of c)))
+   (check-equal "not strict" (err-with #f) #f)
+   (check "strict" (contains? (err-with #t) "no application protocol")))
+
 (define-case "a host name is checked where it is set"
    (let ((c (client)) (s (server (server-context "wrong-name"))))
       (ssl-connection-set-hostname! c "localhost")

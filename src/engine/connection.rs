@@ -205,6 +205,11 @@ impl Connection {
         self.with(|state| Ok(state.engine.as_mut().and_then(|engine| engine.next_event(if_wanted))))
     }
 
+    /// Whether there may be events that nobody has taken yet.
+    pub fn has_events(&self) -> bool {
+        self.with(|state| Ok(state.engine.as_ref().is_some_and(Engine::has_events))).unwrap_or(true)
+    }
+
     /// Whether a step would only stop again, or the last one stopped, for an event that nobody has looked at.
     pub fn must_stop(&self) -> Result<bool> {
         self.with_engine(|engine| Ok(engine.must_stop()))

@@ -185,8 +185,13 @@ unsafe fn step<T>(
         let reference = handle::hold(connection)?;
         let held = reference.as_ptr();
         loop {
-            let result = handle::with(held, |door| body(&door.connection));
-            deliver(held);
+            let (result, has_events) = handle::with(held, |door| {
+                let result = body(&door.connection);
+                Ok((result, door.connection.has_events()))
+            })?;
+            if has_events {
+                deliver(held);
+            }
             let waits = matches!(result, Ok((Outcome::WantEvent, _)));
             if !waits || !handle::with(held, |door| door.connection.must_stop()).is_ok_and(|must_stop| !must_stop) {
                 return result;

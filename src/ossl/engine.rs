@@ -191,6 +191,11 @@ impl Engine {
         self.hooks().wanted.get().stops
     }
 
+    /// Whether there are events that nobody has taken yet.
+    pub fn has_events(&self) -> bool {
+        self.events() > 0
+    }
+
     fn events(&self) -> usize {
         self.hooks().events.borrow().len()
     }
