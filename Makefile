@@ -45,7 +45,7 @@ INCLUDEDIR := $(PREFIX)/include
 MANDIR     := $(PREFIX)/share/man
 DOCDIR     := $(PREFIX)/share/doc/bglssl
 
-.PHONY: all lib built header check check-c check-faults check-openssl check-bigloo stage demo bench \
+.PHONY: all lib built header check check-c check-faults fuzz check-openssl check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
 all: lib ## build the library (default)
@@ -90,6 +90,11 @@ check-c: lib ## build and run the C tests once, plain
 
 check-faults: lib ## fail every allocation and system call of the fault scenarios, one at a time (an hour; make check has a sample)
 	@$(MAKE) --no-print-directory -C c-tests check-faults BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
+
+SECONDS ?= 60
+fuzz: ## run each fuzzer for SECONDS (60) under AddressSanitizer
+	@$(MAKE) --no-print-directory -C c-tests pki BUILD=$(BUILD)/c-tests
+	@fuzz/run.sh $(SECONDS)
 
 check-openssl: ## run the C tests against OpenSSL 1.1.1 and 4.0, built from source (ARGS: 111 300 400)
 	@scripts/check-openssl.sh $(ARGS)
