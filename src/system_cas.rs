@@ -19,6 +19,7 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 /// Where systems keep their CA certificates, for an OpenSSL that was built to look elsewhere.
@@ -57,8 +58,25 @@ pub struct SystemCas {
     /// The file, and whether the user named it, in which case it must be there.
     file: (PathBuf, bool),
     directories: (OsString, bool),
-    stamps: Vec<(PathBuf, Option<Stamp>)>,
+    /// Of the file and the directories.
+    places: Vec<Stamped>,
+    /// Of what the directories hold.
+    entries: Arc<Vec<Stamped>>,
 }
+
+/// A path and the state of what is there.
+type Stamped = (PathBuf, Option<Stamp>);
+
+/// The entries of directories as they were found at one time.
+struct Scan {
+    at: Instant,
+    places: Vec<Stamped>,
+    entries: Arc<Vec<Stamped>>,
+}
+
+/// How long the entries of directories that have not changed themselves are taken for unchanged: to look at some hundred
+/// of them takes as long as a handshake.
+const SCAN_IS_NEW: Duration = Duration::from_secs(1);
 
 impl SystemCas {
     /// As they are now.
@@ -72,20 +90,15 @@ impl SystemCas {
                 file = (bundle.into(), false);
             }
         }
-        let mut stamps = vec![stamped(PathBuf::from(&file.0))];
-        for directory in std::env::split_paths(&directories.0) {
-            let mut entries: Vec<PathBuf> =
-                directory.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
-            entries.sort();
-            stamps.push(stamped(directory));
-            stamps.extend(entries.into_iter().map(stamped));
-        }
-        SystemCas { file: (file.0.into(), file.1), directories, stamps }
+        let mut places = vec![stamped(PathBuf::from(&file.0))];
+        places.extend(std::env::split_paths(&directories.0).map(stamped));
+        let entries = entries_of(&places);
+        SystemCas { file: (file.0.into(), file.1), directories, places, entries }
     }
 
     /// What tells this state from others.
     pub fn fingerprint(&self) -> String {
-        format!("{:?}", (&self.file, &self.directories, &self.stamps))
+        format!("{:?}", (&self.file, &self.directories, &self.places, &self.entries))
     }
 
     /// The certificates of the file. Empty if there is no file and nobody asked for one.
@@ -155,6 +168,28 @@ fn variable(name: &str) -> Option<OsString> {
 fn stamped(path: PathBuf) -> (PathBuf, Option<Stamp>) {
     let stamp = path.metadata().ok().map(Stamp::from);
     (path, stamp)
+}
+
+/// The entries of these places, from the latest scan if it is new.
+fn entries_of(places: &[Stamped]) -> Arc<Vec<Stamped>> {
+    static LATEST: Mutex<Option<Scan>> = Mutex::new(None);
+    let latest = || LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = Instant::now();
+    let is_new = |scan: &&Scan| scan.places == places && at.saturating_duration_since(scan.at) < SCAN_IS_NEW;
+    if let Some(scan) = latest().as_ref().filter(is_new) {
+        return scan.entries.clone();
+    }
+    // Looking takes time: not under the lock.
+    let mut entries: Vec<Stamped> = places
+        .iter()
+        .filter_map(|(place, _)| place.read_dir().ok())
+        .flat_map(|directory| directory.filter_map(|entry| Some(stamped(entry.ok()?.path()))))
+        .collect();
+    entries.sort_by(|one, other| one.0.cmp(&other.0));
+    let entries = Arc::new(entries);
+    let previous = latest().replace(Scan { at, places: places.to_vec(), entries: entries.clone() });
+    drop(previous);
+    entries
 }
 
 fn holds_entries(directories: &OsString) -> bool {
