@@ -158,6 +158,40 @@ TEST(a_ca_in_the_middle_of_a_buffer_is_trusted)
     free(buffer);
 }
 
+/* Their names have more bytes than the message that asks for a certificate can hold. */
+TEST(thousands_of_client_cas_leave_handshakes_working)
+{
+    unsigned char der[2000];
+    char pem[4000];
+    bgl_ssl_ctx_t *server = server_ctx("default", "good"), *client = client_ctx("default");
+    bgl_ssl_certificate_t *root =
+        MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_from_file(pki("root.pem"), BGL_SSL_FORMAT_PEM));
+    size_t length = bgl_ssl_certificate_der(root, der, sizeof der);
+    bgl_ssl_certificate_free(root);
+    CHECK(length <= sizeof der);
+    /* Behind the issuer's name, which is the same. */
+    unsigned char *subject = memmem(der, length, "root", 4);
+    CHECK(subject && (subject = memmem(subject + 4, length - (size_t)(subject + 4 - der), "root", 4)));
+    present(client, "client");
+    trust(server, "root.pem");
+    for (int i = 0; i < 3000; i++) {
+        for (int j = 0, rest = i; j < 4; j++, rest /= 26)
+            subject[j] = (unsigned char)('a' + rest % 26);
+        bgl_ssl_certificate_t *ca =
+            MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_from_mem(der, length, BGL_SSL_FORMAT_DER));
+        size_t pem_length = bgl_ssl_certificate_pem(ca, pem, sizeof pem);
+        CHECK(pem_length < sizeof pem);
+        CHECK_OK(bgl_ssl_ctx_add_ca_cert(server, pem, 0, pem_length));
+        bgl_ssl_certificate_free(ca);
+    }
+    struct pair pair = make_own_pair(client, server);
+    ask_client(&pair, server, true, true);
+    shake_hands(&pair);
+    check_shaken(&pair);
+    CHECK_STRING("fine", verify_error(pair.server));
+    free_pair(&pair);
+}
+
 TEST(a_ca_added_twice_is_fine)
 {
     bgl_ssl_ctx_t *client = client_ctx("default");

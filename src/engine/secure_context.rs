@@ -21,6 +21,7 @@ use crate::{
     system_cas::SystemCas,
 };
 use std::{
+    collections::HashSet,
     ffi::{CStr, CString},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -39,6 +40,8 @@ struct Open {
     terms: Arc<Terms>,
     /// The session id context that the caller has chosen.
     session_id_context: Vec<u8>,
+    /// The CAs' names that clients are told, and how many bytes they have.
+    ca_names: (HashSet<Vec<u8>>, usize),
 }
 
 impl Open {
@@ -52,7 +55,26 @@ impl Open {
     fn add_ca(&mut self, ca: &X509) -> Result<()> {
         self.narrow("CA", &ca.der_with_trust()?)?;
         store::check_decoded(ca)?;
-        self.ctx.add_ca(ca)
+        self.ctx.add_ca(ca)?;
+        self.name_to_clients(ca)
+    }
+
+    /// Names a CA to clients that are asked for a certificate, once. Where the names do not fit into a message any more,
+    /// none are sent, and clients choose by themselves.
+    fn name_to_clients(&mut self, ca: &X509) -> Result<()> {
+        const ROOM: usize = 60_000;
+        let name = ca.subject_der();
+        let (names, bytes) = &mut self.ca_names;
+        let len = name.len() + 2;
+        if *bytes > ROOM || !names.insert(name) {
+            return Ok(());
+        }
+        *bytes += len;
+        if *bytes > ROOM {
+            self.ctx.name_no_cas_to_clients();
+            return Ok(());
+        }
+        self.ctx.name_cas_to_clients(std::slice::from_ref(ca))
     }
 
     fn present(&mut self, leaf: &X509, rest: &[X509]) -> Result<()> {
@@ -99,6 +121,7 @@ impl SecureContext {
             scope: scope.finish()?,
             terms: Arc::default(),
             session_id_context: Vec::new(),
+            ca_names: (HashSet::new(), 0),
         };
         Ok(SecureContext(Mutex::new(Some(open))))
     }

@@ -265,14 +265,18 @@ impl Ctx {
         }
     }
 
-    /// Trusts a CA, which must be self-signed to end a chain, and names it to clients that are asked for a
-    /// certificate.
+    /// Names no CAs to clients any more.
+    pub fn name_no_cas_to_clients(&mut self) {
+        // SAFETY: the context is live; NULL stands for no list.
+        unsafe { ffi::SSL_CTX_set_client_CA_list(self.as_ptr(), ptr::null_mut()) }
+    }
+
+    /// Trusts a CA, which must be self-signed to end a chain.
     pub fn add_ca(&mut self, ca: &X509) -> Result<()> {
         queue::clear();
         // SAFETY: both are live; the store takes a reference of its own.
         let done = unsafe { ffi::X509_STORE_add_cert(ffi::SSL_CTX_get_cert_store(self.as_ptr()), ca.as_ptr()) };
-        queue::check(done, Code::Config, "the CA certificate cannot be used")?;
-        self.name_cas_to_clients(std::slice::from_ref(ca))
+        queue::check(done, Code::Config, "the CA certificate cannot be used")
     }
 
     /// Adds revocation lists, and demands one for each certificate of a chain.
