@@ -29,6 +29,7 @@
 #define BGLSSL_CONDITION_FILE_NOT_FOUND 4
 #define BGLSSL_CONDITION_ARGUMENT 5
 #define BGLSSL_CONDITION_SIGPIPE 6
+#define BGLSSL_CONDITION_TRUNCATED 7
 
 /* How a connection is switched to TLS; the numbers are known to client.scm. */
 #define BGLSSL_ROLE_CLIENT 0
@@ -71,12 +72,15 @@ void bglssl_link_flush(struct bglssl_link *link, obj_t socket);
 void bglssl_link_closing(struct bglssl_link *link);
 bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
 long bglssl_port_time_limit(obj_t socket);
+void bglssl_socket_raise_truncation(obj_t socket, bool_t raises);
+bool_t bglssl_socket_truncatedp(obj_t socket);
 
 /* sockets.c: Bigloo sockets made from, or switched to, connections of the library */
 obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int port, obj_t inbuf,
                                 obj_t outbuf, obj_t close_hook);
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
-                                long handshake_limit, obj_t accept_failure, obj_t close_hook);
+                                long handshake_limit, bool_t raises_truncation, obj_t accept_failure,
+                                obj_t close_hook);
 obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
                      obj_t proc, obj_t where, obj_t close_hook);
 obj_t bglssl_peer_name(obj_t socket);

@@ -11,6 +11,7 @@
       (macro $tls-port-time-limit::long (::obj) "bglssl_port_time_limit")
       (macro $tls-known-hostname::obj (::obj) "bglssl_known_hostname")
       (macro $tls-peer-name::obj (::obj) "bglssl_peer_name")
+      (macro $tls-socket-raise-truncation::void (::obj ::bool) "bglssl_socket_raise_truncation")
       (macro $tls-socket-flush::void (::obj) "bglssl_socket_flush")
       (macro $tls-socket-closing::void (::obj) "bglssl_socket_closing")
       (macro $tls-socket-abandon::void (::obj) "bglssl_socket_abandon"))
@@ -24,7 +25,7 @@
          (domain 'inet)
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f)
-         (handshake-timeout 0))
+         (handshake-timeout 0) (truncation #unspecified))
       (client-socket-use-ssl! ::socket
          #!key
          (protocol 'sslv23)
@@ -32,7 +33,7 @@
          (CAs '()) (accepted-certs #f)
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f)
-         (handshake-timeout #f))))
+         (handshake-timeout #f) (truncation #unspecified))))
 
 ;; The close hook of all sockets of this library. A flush hook of the program's may raise or
 ;; escape: the socket is closed all the same.
@@ -67,8 +68,9 @@
            (domain 'inet)
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
-           (handshake-timeout 0))
+           (handshake-timeout 0) (truncation #unspecified))
    (let* ((proc 'make-ssl-client-socket)
+          (raises (raises-truncation? proc truncation verify hostname))
           (where (address (c-string proc "the host name" host) port))
           (family (domain->int proc domain '(inet inet6 unspec)))
           (port (check-port proc where port 1))
@@ -81,7 +83,9 @@
       ($tls-box-release! config)
       (if ($tls-null? handle)
           ($tls-raise proc where)
-          ($tls-make-client-socket handle proc host port inbuf outbuf socket-closing))))
+          (let ((socket ($tls-make-client-socket handle proc host port inbuf outbuf socket-closing)))
+             ($tls-socket-raise-truncation socket raises)
+             socket))))
 
 ;; A socket to switch: open, with ports, and not yet switched. Gives its peer's name.
 (define (switchable-socket proc socket)
@@ -103,21 +107,24 @@
            (CAs '()) (accepted-certs #f)
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
-           (handshake-timeout #f))
+           (handshake-timeout #f) (truncation #unspecified))
    (let* ((proc 'client-socket-use-ssl!)
+          (raises (raises-truncation? proc truncation verify hostname))
           (where (switchable-socket proc socket))
           (limit (or handshake-timeout ($tls-port-time-limit socket)))
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
                      #f limit #f)))
-      (switch-socket! proc socket config $tls-role-client limit where)))
+      (switch-socket! proc socket config $tls-role-client limit where raises)))
 
 ;; What the program wrote before the switch goes out before it, in the clear.
-(define (switch-socket! proc socket config role::int limit::long where)
+(define (switch-socket! proc socket config role::int limit::long where raises::bool)
    (flush-output-port (socket-output socket))
    (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) limit proc where
                        socket-closing)))
       ($tls-box-release! config)
       (if condition
           (raise condition)
-          socket)))
+          (begin
+             ($tls-socket-raise-truncation socket raises)
+             socket))))

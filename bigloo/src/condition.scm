@@ -9,7 +9,8 @@
       (macro $tls-condition-unknown-host::int "BGLSSL_CONDITION_UNKNOWN_HOST")
       (macro $tls-condition-file-not-found::int "BGLSSL_CONDITION_FILE_NOT_FOUND")
       (macro $tls-condition-argument::int "BGLSSL_CONDITION_ARGUMENT")
-      (macro $tls-condition-sigpipe::int "BGLSSL_CONDITION_SIGPIPE"))
+      (macro $tls-condition-sigpipe::int "BGLSSL_CONDITION_SIGPIPE")
+      (macro $tls-condition-truncated::int "BGLSSL_CONDITION_TRUNCATED"))
    (export
       ;; code: one of the negative BGL_SSL_E_ numbers of bglssl.h
       ;; reason: OpenSSL's words, "" where it had none
@@ -20,6 +21,8 @@
          (reason read-only (default ""))
          (verify-result read-only (default 0))
          (alert read-only (default #f)))
+      ;; The peer ended the stream without close_notify, where reads raise for that.
+      (class &io-ssl-truncated-error::&io-read-error)
       (%ssl-condition::obj ::int ::obj ::obj ::int ::int ::int ::obj ::obj)
       (%ssl-raise::obj ::obj)))
 
@@ -35,6 +38,8 @@
        (instantiate::&io-file-not-found-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-sigpipe)
        (instantiate::&io-sigpipe-error (proc proc) (msg message) (obj where)))
+      ((=fx kind $tls-condition-truncated)
+       (instantiate::&io-ssl-truncated-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-argument)
        (instantiate::&error (proc proc) (msg message) (obj where)))
       (else

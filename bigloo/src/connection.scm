@@ -2,6 +2,7 @@
 (directives
    (extern
       (macro $tls-ssl-socket?::bool (::obj) "bglssl_ssl_socketp")
+      (macro $tls-socket-truncated?::bool (::obj) "bglssl_socket_truncatedp")
       (macro $tls-socket-handle::void* (::obj) "bglssl_socket_handle")
       (macro $tls-connection-protocol::void* (::void*) "(void *)bgl_ssl_socket_protocol")
       (macro $tls-connection-cipher::void* (::void*) "(void *)bgl_ssl_socket_cipher")
@@ -15,6 +16,7 @@
       (macro $tls-connection-peer-chain::void* (::void*) "bgl_ssl_socket_peer_chain"))
    (export
       (ssl-socket?::bool ::obj)
+      (ssl-socket-truncated?::bool ::socket)
       (ssl-socket-protocol ::socket)
       (ssl-socket-cipher ::socket)
       (ssl-socket-alpn ::socket)
@@ -40,6 +42,12 @@
 
 (define (text-or-false text)
    (and (not (string-null? text)) text))
+
+;; Whether reads have come to an end that the peer did not announce (close_notify): what
+;; arrived may be less than what was sent.
+(define (ssl-socket-truncated? socket)
+   (with-connection 'ssl-socket-truncated? socket handle
+      ($tls-socket-truncated? socket)))
 
 (define (ssl-socket-protocol socket)
    (with-connection 'ssl-socket-protocol socket handle

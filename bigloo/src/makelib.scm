@@ -13,4 +13,5 @@
          (class ssl-verify)
          (class ssl-cipher)
          (class ssl-ecdh)
-         (class &io-ssl-error)))
+         (class &io-ssl-error)
+         (class &io-ssl-truncated-error)))

@@ -194,6 +194,8 @@ static int condition_of_error(const bgl_ssl_error_t *error) {
       return BGLSSL_CONDITION_UNKNOWN_HOST;
     case BGL_SSL_E_ARGUMENT:
       return BGLSSL_CONDITION_ARGUMENT;
+    case BGL_SSL_E_TRUNCATED:
+      return error->phase == BGL_SSL_PHASE_READ ? BGLSSL_CONDITION_TRUNCATED : BGLSSL_CONDITION_SSL;
     case BGL_SSL_E_IO:
       return condition_of_errno(error->sys_errno);
     default:

@@ -41,7 +41,9 @@
       (macro $tls-set-lazy-handshake::int (::void* ::bool) "bgl_ssl_config_set_lazy_handshake"))
    (export
       (ssl-default-verify)
-      (ssl-default-verify-set! ::bool)))
+      (ssl-default-verify-set! ::bool)
+      (ssl-default-truncation)
+      (ssl-default-truncation-set! ::symbol)))
 
 ;; What :verify means where it is not given: #unspecified, as Bigloo's manual has it (a
 ;; list of CAs turns the verification of the chain on), or #t.
@@ -52,6 +54,31 @@
 
 (define (ssl-default-verify-set! verify)
    (set! *default-verify* (if verify #t #unspecified)))
+
+;; What :truncation means where it is not given: eof, as with Bigloo's own sockets, or raise.
+(define *default-truncation* 'eof)
+
+(define (ssl-default-truncation)
+   *default-truncation*)
+
+(define (ssl-default-truncation-set! truncation)
+   (set! *default-truncation*
+      (check-truncation 'ssl-default-truncation-set! truncation)))
+
+(define (check-truncation proc truncation)
+   (if (memq truncation '(eof raise))
+       truncation
+       (error proc "the truncation must be eof or raise" truncation)))
+
+;; Whether reads raise where the peer ends the stream without close_notify. Programs that verify
+;; whom they talk to want to know whether they have heard all of it.
+(define (raises-truncation?::bool proc truncation verify hostname)
+   (cond
+      ((given? truncation) (eq? (check-truncation proc truncation) 'raise))
+      ((eq? *default-truncation* 'raise) #t)
+      ((given? verify) (and verify #t))
+      (hostname #t)
+      (else (ssl-default-verify))))
 
 (define (given? option)
    (not (eq? option #unspecified)))
@@ -161,8 +188,8 @@
          (cond
             ((eq? verify #f) ($tls-verify-none config))
             ((given? verify) ($tls-verify-chain-and-name config))
-            ((null? CAs) ($tls-verify-none config))
             (hostname ($tls-verify-chain-and-name config))
+            ((null? CAs) ($tls-verify-none config))
             (else ($tls-verify-chain-only config))))))
 
 ;; A server has no name to check. CAs, or :verify #t, make it demand a certificate.

@@ -62,6 +62,10 @@ struct bglssl_link {
   int output;
   char *where;
   atomic_int closed;
+  /* Whether the peer ended the stream without close_notify, and whether reads raise then. */
+  atomic_bool truncated, raises_truncation;
+  /* Where the latest read ended in memory: see is_within_an_operation. */
+  const char *read_end;
   atomic_int readers;
   atomic_long read_limit;
   atomic_long write_limit;
@@ -295,6 +299,35 @@ static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_
   }
 }
 
+/* Whether the reader of `port` has bytes already that it would lose by a condition: they are in the
+ * port's buffer (a token that is not yet complete), or were put just before `buffer`, where
+ * read-chars collects them. */
+static bool is_within_an_operation(struct bglssl_link *link, obj_t port, const char *buffer) {
+  return INPUT_PORT(port).bufpos > INPUT_PORT(port).matchstart || (link->read_end && link->read_end == buffer);
+}
+
+static bool is_in_port_buffer(obj_t port, const char *buffer) {
+  const char *start = (const char *)&RGC_BUFFER_REF(port, 0);
+
+  return buffer >= start && buffer < start + BGL_INPUT_PORT_BUFSIZ(port);
+}
+
+/* The stream ended without close_notify. By default that is its end, as for Bigloo's own sockets. Where
+ * it raises, whoever is collecting bytes gets them first, and the next read raises. */
+static long end_of_truncated(struct bglssl_link *link, obj_t port, const char *buffer) {
+  atomic_store(&link->truncated, true);
+  if (!atomic_load(&link->raises_truncation)) {
+    INPUT_PORT(port).eof = 1;
+    return 0;
+  }
+  if (!is_within_an_operation(link, port, buffer)) raise_from_port(link, "read");
+  link->read_end = NULL;
+  /* read-chars asks again until it has all, or has seen the end of file, which would be for good; of
+   * datagrams it takes what it gets. In all else the runtime treats both kinds of ports alike. */
+  if (!is_in_port_buffer(port, buffer)) PORT(port).kindof = KINDOF_DATAGRAM;
+  return 0;
+}
+
 static long tls_read(void *object, char *buffer, long size) {
   obj_t port = object;
   struct bglssl_link *link = (void *)PORT(port).userdata;
@@ -310,6 +343,7 @@ static long tls_read(void *object, char *buffer, long size) {
 
   show_pending(link);
   if (status == BGL_SSL_OK) {
+    link->read_end = buffer + got;
     bglssl_keep(port);
     return (long)got;
   }
@@ -318,6 +352,7 @@ static long tls_read(void *object, char *buffer, long size) {
     INPUT_PORT(port).eof = 1;
     return 0;
   }
+  if (status == BGL_SSL_E_TRUNCATED) return end_of_truncated(link, port, buffer);
   raise_from_port(link, status == BGL_SSL_E_TIMEOUT ? "read/timeout" : "read");
   return 0;
 }
@@ -454,6 +489,19 @@ struct bglssl_link *bglssl_link_of_socket(obj_t socket) {
   return BGL_SOCKET_CLIENTP(socket) && link && (obj_t)link != BUNSPEC && link->tag == &tag
              ? link
              : NULL;
+}
+
+/* Whether reads raise where the peer ends the stream without close_notify. */
+void bglssl_socket_raise_truncation(obj_t socket, bool_t raises) {
+  struct bglssl_link *link = bglssl_link_of_socket(socket);
+
+  if (link) atomic_store(&link->raises_truncation, raises);
+}
+
+bool_t bglssl_socket_truncatedp(obj_t socket) {
+  struct bglssl_link *link = bglssl_link_of_socket(socket);
+
+  return link && atomic_load(&link->truncated);
 }
 
 /* ---- closing ------------------------------------------------------------------------------ */

@@ -2,7 +2,7 @@
 (directives
    (extern
       (export %accept-failed "bglssl_scheme_accept_failed")
-      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::long ::obj ::obj)
+      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::long ::bool ::obj ::obj)
              "bglssl_make_server_socket")
       (macro $tls-role-server::int "BGLSSL_ROLE_SERVER"))
    (export
@@ -15,7 +15,8 @@
          (CAs '()) (accepted-certs #f)
          (verify #unspecified) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f)
-         (handshake-timeout 10000000) (lazy-handshake #f))
+         (handshake-timeout 10000000) (lazy-handshake #f)
+         (truncation #unspecified))
       (%accept-failed::obj ::obj ::obj)))
 
 (define (make-ssl-server-socket . arguments)
@@ -38,7 +39,7 @@
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
            (handshake-timeout #f) (lazy-handshake #f)
-           (accept-failure 'raise)
+           (accept-failure 'raise) (truncation #unspecified)
            #!rest unknown)
    (let ((proc 'make-ssl-server-socket))
       (when (pair? unknown)
@@ -51,6 +52,7 @@
             accept-failure))
       (let* ((host (and name (c-string proc "the name" name)))
              (where (address (or host "*") port))
+             (raises (raises-truncation? proc truncation verify #f))
              (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
              (config (make-config proc where #t protocol cert pkey CAs accepted-certs
@@ -58,6 +60,7 @@
                         #f limit lazy-handshake)))
          (check-port proc where port 0)
          ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family limit
+            raises
             (if (eq? accept-failure 'skip) #t accept-failure)
             socket-closing))))
 
@@ -75,10 +78,11 @@
            (CAs '()) (accepted-certs #f)
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
-           (handshake-timeout 10000000) (lazy-handshake #f))
+           (handshake-timeout 10000000) (lazy-handshake #f) (truncation #unspecified))
    (let* ((proc 'server-socket-use-ssl!)
+          (raises (raises-truncation? proc truncation verify #f))
           (where (switchable-socket proc socket))
           (config (make-config proc where #t protocol cert pkey CAs accepted-certs
                      verify #f alpn min-protocol max-protocol ciphers
                      #f handshake-timeout lazy-handshake)))
-      (switch-socket! proc socket config $tls-role-server handshake-timeout where)))
+      (switch-socket! proc socket config $tls-role-server handshake-timeout where raises)))

@@ -40,6 +40,7 @@ struct server {
   struct server_handle *owner;
   void *config;
   long handshake_limit;
+  bool raises_truncation;
   obj_t accept_failure;
   obj_t close_hook;
   /* Whether socket-accept-many has been seen at work. */
@@ -355,6 +356,7 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
       set_peer_address(socket);
       set_buffering(SOCKET(socket).output);
       bglssl_link_attach(socket, handle, where, server->handshake_limit, server->close_hook);
+      bglssl_socket_raise_truncation(socket, server->raises_truncation);
       restore_mode(server, SOCKET(server_socket).fd, nonblocking);
       return socket;
     }
@@ -370,8 +372,8 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
 }
 
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog,
-                                int family, long handshake_limit, obj_t accept_failure,
-                                obj_t close_hook) {
+                                int family, long handshake_limit, bool_t raises_truncation,
+                                obj_t accept_failure, obj_t close_hook) {
   const char *host = STRINGP(name) ? BSTRING_TO_STRING(name) : NULL;
   struct server_handle *owner = (void *)GC_MALLOC_ATOMIC(sizeof(*owner));
   struct server *server = (void *)GC_MALLOC(sizeof(*server));
@@ -401,6 +403,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   server->owner = owner;
   server->config = config;
   server->handshake_limit = handshake_limit;
+  server->raises_truncation = raises_truncation;
   server->accept_failure = accept_failure;
   server->close_hook = close_hook;
   socket = allocate_socket(fd, bgl_ssl_server_port(owner->handle),
