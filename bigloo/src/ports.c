@@ -299,17 +299,18 @@ static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_
   }
 }
 
-/* Whether the reader of `port` has bytes already that it would lose by a condition: they are in the
- * port's buffer (a token that is not yet complete), or were put just before `buffer`, where
- * read-chars collects them. */
-static bool is_within_an_operation(struct bglssl_link *link, obj_t port, const char *buffer) {
-  return INPUT_PORT(port).bufpos > INPUT_PORT(port).matchstart || (link->read_end && link->read_end == buffer);
-}
-
 static bool is_in_port_buffer(obj_t port, const char *buffer) {
   const char *start = (const char *)&RGC_BUFFER_REF(port, 0);
 
   return buffer >= start && buffer < start + BGL_INPUT_PORT_BUFSIZ(port);
+}
+
+/* Whether the reader of `port` has bytes already that it would lose by a condition: they are in the
+ * port's buffer (a token that is not yet complete), or were put just before `buffer`, where
+ * read-chars collects them. */
+static bool is_within_an_operation(struct bglssl_link *link, obj_t port, const char *buffer) {
+  return INPUT_PORT(port).bufpos > INPUT_PORT(port).matchstart ||
+         (link->read_end == buffer && !is_in_port_buffer(port, buffer));
 }
 
 /* The stream ended without close_notify. By default that is its end, as for Bigloo's own sockets. Where
