@@ -13,6 +13,8 @@
 #ifndef BGLSSL_BIGLOO_H
 #define BGLSSL_BIGLOO_H
 
+#include <stdint.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "bglssl.h"
@@ -63,6 +65,14 @@ obj_t bglssl_raise(obj_t proc, obj_t where);
 void *bglssl_pkcs12_certificate(const char *file, const char *passphrase);
 void *bglssl_pkcs12_private_key(const char *file, const char *passphrase);
 
+/* wait.c: waiting in the program's own thread */
+int64_t bglssl_microseconds(void);
+/* Waits for poll(2)'s `events`, for `left` microseconds or a second at most. */
+void bglssl_wait(int fd, short events, int64_t left);
+/* Completes the handshake of a socket of a lazy configuration. The collector frees the handle, and
+ * closes `input` and `output` (NULL, -1: none), if the thread never comes back. */
+bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output);
+
 /* ports.c: the connection behind the ports of a socket */
 struct bglssl_link;
 struct bglssl_link *bglssl_link_of_socket(obj_t socket);
@@ -72,17 +82,19 @@ void bglssl_link_flush(struct bglssl_link *link, obj_t socket);
 void bglssl_link_closing(struct bglssl_link *link);
 bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
 long bglssl_port_time_limit(obj_t socket);
-void bglssl_socket_raise_truncation(obj_t socket, bool_t raises);
+void bglssl_socket_configure(obj_t socket, bool_t raises_truncation, long close_limit);
 bool_t bglssl_socket_truncatedp(obj_t socket);
 
 /* sockets.c: Bigloo sockets made from, or switched to, connections of the library */
+void *bglssl_connect(void *config, const char *host, int port, int family, bool_t datagrams,
+                     long handshake_limit, long limit);
 obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int port, obj_t inbuf,
                                 obj_t outbuf, obj_t close_hook);
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
-                                long handshake_limit, bool_t raises_truncation, obj_t accept_failure,
-                                obj_t close_hook);
+                                long handshake_limit, bool_t lazy_handshake, bool_t raises_truncation,
+                                long close_limit, obj_t accept_failure, obj_t close_hook);
 obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
-                     obj_t proc, obj_t where, obj_t close_hook);
+                     bool_t lazy_handshake, obj_t proc, obj_t where, obj_t close_hook);
 obj_t bglssl_peer_name(obj_t socket);
 obj_t bglssl_known_hostname(obj_t socket);
 bool_t bglssl_ssl_socketp(obj_t object);

@@ -1,17 +1,17 @@
 ;; client.scm: sockets that connect, and the client's side of STARTTLS.
 (directives
    (extern
-      (macro $tls-connect::void* (::void* ::string ::int ::int) "bgl_ssl_connect")
+      (macro $tls-connect::void* (::void* ::string ::int ::int ::bool ::long ::long) "bglssl_connect")
       (macro $tls-make-client-socket::obj (::void* ::obj ::obj ::int ::obj ::obj ::obj)
              "bglssl_make_client_socket")
-      (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::long ::obj ::obj ::obj)
+      (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::long ::bool ::obj ::obj ::obj)
              "bglssl_use_ssl")
       (macro $tls-role-client::int "BGLSSL_ROLE_CLIENT")
       (macro $tls-plain-client?::bool (::obj) "bglssl_plain_clientp")
       (macro $tls-port-time-limit::long (::obj) "bglssl_port_time_limit")
       (macro $tls-known-hostname::obj (::obj) "bglssl_known_hostname")
       (macro $tls-peer-name::obj (::obj) "bglssl_peer_name")
-      (macro $tls-socket-raise-truncation::void (::obj ::bool) "bglssl_socket_raise_truncation")
+      (macro $tls-socket-configure::void (::obj ::bool ::long) "bglssl_socket_configure")
       (macro $tls-socket-flush::void (::obj) "bglssl_socket_flush")
       (macro $tls-socket-closing::void (::obj) "bglssl_socket_closing")
       (macro $tls-socket-abandon::void (::obj) "bglssl_socket_abandon"))
@@ -25,7 +25,8 @@
          (domain 'inet)
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f)
-         (handshake-timeout 0) (truncation #unspecified))
+         (handshake-timeout 0) (truncation #unspecified)
+         (close-timeout 2000000))
       (client-socket-use-ssl! ::socket
          #!key
          (protocol 'sslv23)
@@ -33,7 +34,8 @@
          (CAs '()) (accepted-certs #f)
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f)
-         (handshake-timeout #f) (truncation #unspecified))))
+         (handshake-timeout #f) (truncation #unspecified)
+         (close-timeout 2000000))))
 
 ;; The close hook of all sockets of this library. A flush hook of the program's may raise or
 ;; escape: the socket is closed all the same.
@@ -48,6 +50,11 @@
             (unless flushed
                ($tls-socket-abandon socket)))))
    #unspecified)
+
+(define (check-close-timeout::long proc close-timeout)
+   (if (and (fixnum? close-timeout) (>=fx close-timeout 0))
+       close-timeout
+       (error proc "the close-timeout must be a number of microseconds, 0 or more" close-timeout)))
 
 (define *default-buffer-size* 8192)
 
@@ -68,23 +75,27 @@
            (domain 'inet)
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
-           (handshake-timeout 0) (truncation #unspecified))
+           (handshake-timeout 0) (truncation #unspecified)
+         (close-timeout 2000000))
    (let* ((proc 'make-ssl-client-socket)
           (raises (raises-truncation? proc truncation verify hostname))
           (where (address (c-string proc "the host name" host) port))
           (family (domain->int proc domain '(inet inet6 unspec)))
           (port (check-port proc where port 1))
+          (datagrams (=fx (protocol->int proc protocol) $tls-dtlsv1))
+          (close-timeout (check-close-timeout proc close-timeout))
           (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))
           (outbuf (get-port-buffer proc (if (given? buffer) buffer outbuf) *default-buffer-size*))
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
-                     (or timeout 0) handshake-timeout #f))
-          (handle ($tls-connect ($tls-unbox config) host port family)))
+                     (or timeout 0) handshake-timeout (not datagrams)))
+          (handle ($tls-connect ($tls-unbox config) host port family datagrams
+                     handshake-timeout (or timeout 0))))
       ($tls-box-release! config)
       (if ($tls-null? handle)
           ($tls-raise proc where)
           (let ((socket ($tls-make-client-socket handle proc host port inbuf outbuf socket-closing)))
-             ($tls-socket-raise-truncation socket raises)
+             ($tls-socket-configure socket raises close-timeout)
              socket))))
 
 ;; A socket to switch: open, with ports, and not yet switched. Gives its peer's name.
@@ -107,24 +118,27 @@
            (CAs '()) (accepted-certs #f)
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
-           (handshake-timeout #f) (truncation #unspecified))
+           (handshake-timeout #f) (truncation #unspecified)
+         (close-timeout 2000000))
    (let* ((proc 'client-socket-use-ssl!)
           (raises (raises-truncation? proc truncation verify hostname))
           (where (switchable-socket proc socket))
           (limit (or handshake-timeout ($tls-port-time-limit socket)))
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
-                     #f limit #f)))
-      (switch-socket! proc socket config $tls-role-client limit where raises)))
+                     #f limit #t)))
+      (switch-socket! proc socket config $tls-role-client limit #f where raises
+         (check-close-timeout proc close-timeout))))
 
 ;; What the program wrote before the switch goes out before it, in the clear.
-(define (switch-socket! proc socket config role::int limit::long where raises::bool)
+(define (switch-socket! proc socket config role::int limit::long lazy::bool where raises::bool
+                        close-timeout::long)
    (flush-output-port (socket-output socket))
-   (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) limit proc where
+   (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) limit lazy proc where
                        socket-closing)))
       ($tls-box-release! config)
       (if condition
           (raise condition)
           (begin
-             ($tls-socket-raise-truncation socket raises)
+             ($tls-socket-configure socket raises close-timeout)
              socket))))

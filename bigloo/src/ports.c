@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bglssl_bigloo.h"
@@ -32,16 +31,12 @@ extern ssize_t bgl_syswrite();
 extern bool_t bgl_input_port_timeout_set(obj_t port, long timeout);
 extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
 
-/* How long the closing of a socket waits for a write that another thread has under way. */
-#define WRITER_PATIENCE_S 2
+/* How long a thread waits in the library, where it cannot be interrupted, for one read or write. */
+#define LONGEST_CALL_US 1000
 
-/* How long a reader waits before it looks whether it still should; and how long it waits in
- * the library. */
-#define LONGEST_POLL_US 1000000
-#define LONGEST_READ_US 1000
-
-/* How long a socket that is closed waits for its peer to be done, too. */
-#define CLOSE_PATIENCE_US 2000000
+/* How long a close waits for writes that are under way and for the system to take the rest, and how
+ * long the library then takes the peer's last bytes in the background. */
+#define CLOSE_TIMEOUT_US 2000000
 
 /* What a connection takes outside the collector's heap, more or less: see objects.c. */
 #define LINK_WEIGHT (16 * 1024)
@@ -74,6 +69,10 @@ struct bglssl_link {
   pthread_mutex_t lock;
   pthread_cond_t writer_left;
   int writers;
+  pthread_t writer;
+  /* In microseconds: how long a close may take, and until when the one under way may. */
+  long close_limit;
+  int64_t close_deadline;
   bool closing;
   pthread_t closer;
   /* Of datagrams: what of a record had no room in the port's buffer. */
@@ -255,33 +254,24 @@ static void limit_handshake(struct bglssl_link *link, long limit) {
   bgl_ssl_socket_set_handshake_timeout(link->handle, limit);
 }
 
-static int64_t microseconds(void) {
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+/* Waits until something has come, until `deadline` (0: none), or for a while. */
+static void await_bytes(struct bglssl_link *link, int64_t deadline) {
+  if (bgl_ssl_socket_pending(link->handle) > 0) return;
+  bglssl_wait(bgl_ssl_socket_fd(link->handle), POLLIN,
+              deadline ? deadline - bglssl_microseconds() : INT64_MAX);
 }
 
-/* Waits until something has come, until `deadline` (0: none), or for a while. Not in the
- * library: while it waits a thread may be terminated, and a signal handler of the program's
- * may raise or escape. */
-static void await_bytes(struct bglssl_link *link, int64_t deadline) {
-  struct pollfd wanted = {.fd = bgl_ssl_socket_fd(link->handle), .events = POLLIN};
-  int64_t left = deadline ? deadline - microseconds() : LONGEST_POLL_US;
-  struct timespec time;
-
-  if (wanted.fd < 0 || left <= 0 || bgl_ssl_socket_pending(link->handle) > 0) return;
-  if (left > LONGEST_POLL_US) left = LONGEST_POLL_US;
-  time.tv_sec = left / 1000000;
-  time.tv_nsec = left % 1000000 * 1000;
-  ppoll(&wanted, 1, &time, NULL);
+/* Whether the thread waits here rather than in the library: see wait.c. A handshake that a read or
+ * write begins, and datagrams, are waited for in the library. */
+static bool waits_here(struct bglssl_link *link) {
+  return bgl_ssl_socket_protocol(link->handle) && !bgl_ssl_socket_is_datagram(link->handle);
 }
 
 /* The library hardly waits, but is asked time and again: what came may be less than a record,
  * or nothing that is for the program; and what it has to write for a read must get out. */
 static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
                                    size_t *got) {
-  bool wait_here = bgl_ssl_socket_protocol(link->handle) && !bgl_ssl_socket_is_datagram(link->handle);
+  bool wait_here = waits_here(link);
 
   for (;;) {
     int64_t left, limit;
@@ -289,9 +279,9 @@ static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_
 
     if (wait_here) await_bytes(link, deadline);
     if (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED)) return BGL_SSL_EOF;
-    left = deadline ? deadline - microseconds() : 0;
+    left = deadline ? deadline - bglssl_microseconds() : 0;
     if (deadline && left <= 0) left = 1;
-    limit = wait_here && (!deadline || left > LONGEST_READ_US) ? LONGEST_READ_US : left;
+    limit = wait_here && (!deadline || left > LONGEST_CALL_US) ? LONGEST_CALL_US : left;
     if (atomic_exchange(&link->read_limit, limit) != limit)
       bgl_ssl_socket_set_read_timeout(link->handle, limit);
     status = read_bytes(link, buffer, size, got);
@@ -339,7 +329,7 @@ static long tls_read(void *object, char *buffer, long size) {
   if (size <= 0) return 0;
   limit_handshake(link, limit);
   atomic_fetch_add(&link->readers, 1);
-  status = read_until(link, buffer, (size_t)size, limit > 0 ? microseconds() + limit : 0, &got);
+  status = read_until(link, buffer, (size_t)size, limit > 0 ? bglssl_microseconds() + limit : 0, &got);
   atomic_fetch_sub(&link->readers, 1);
 
   show_pending(link);
@@ -358,11 +348,18 @@ static long tls_read(void *object, char *buffer, long size) {
   return 0;
 }
 
+/* The handler of a signal has escaped from a write of this thread: the write is counted still, and the
+ * runtime's lock on the port still taken. Called with the link's lock. */
+static bool has_escaped_from_write(const struct bglssl_link *link) {
+  return link->writers > 0 && pthread_equal(link->writer, pthread_self());
+}
+
 static bool enter_writer(struct bglssl_link *link) {
   bool closer;
 
   pthread_mutex_lock(&link->lock);
   link->writers++;
+  link->writer = pthread_self();
   closer = link->closing && pthread_equal(link->closer, pthread_self());
   pthread_mutex_unlock(&link->lock);
   return closer;
@@ -375,18 +372,64 @@ static void leave_writer(struct bglssl_link *link) {
   pthread_mutex_unlock(&link->lock);
 }
 
+struct write_in_progress {
+  struct bglssl_link *link;
+  obj_t port;
+};
+
+/* The thread is terminated while it waits: what it wrote is incomplete, and nobody waits for it. */
+static void abandon_write(void *data) {
+  struct write_in_progress *write = data;
+
+  OUTPUT_PORT(write->port).err = BGL_IO_WRITE_ERROR;
+  leave_writer(write->link);
+  BGL_MUTEX_UNLOCK(OUTPUT_PORT(write->port).mutex);
+}
+
+static void await_room(struct bglssl_link *link, obj_t port, int64_t deadline) {
+  struct write_in_progress write = {link, port};
+
+  pthread_cleanup_push(abandon_write, &write);
+  bglssl_wait(bgl_ssl_socket_fd(link->handle), POLLOUT,
+              deadline ? deadline - bglssl_microseconds() : INT64_MAX);
+  pthread_cleanup_pop(0);
+}
+
+static bgl_ssl_status_t write_until(struct bglssl_link *link, obj_t port, const char *buffer, size_t size,
+                                    int64_t deadline, size_t *done) {
+  bool wait_here = waits_here(link);
+
+  *done = 0;
+  for (;;) {
+    int64_t left = deadline ? deadline - bglssl_microseconds() : 0;
+    int64_t limit;
+    size_t written = 0;
+    bgl_ssl_status_t status;
+
+    if (deadline && left <= 0) left = 1;
+    limit = wait_here && (!deadline || left > LONGEST_CALL_US) ? LONGEST_CALL_US : left;
+    if (atomic_exchange(&link->write_limit, limit) != limit)
+      bgl_ssl_socket_set_write_timeout(link->handle, limit);
+    status = bgl_ssl_socket_write(link->handle, buffer + *done, size - *done, &written);
+    *done += written;
+    if (status != BGL_SSL_E_TIMEOUT || limit == left) return status;
+    if (*done == size) return BGL_SSL_OK;
+    await_room(link, port, deadline);
+  }
+}
+
 static ssize_t tls_write(void *object, void *buffer, size_t size) {
   obj_t port = object;
   struct bglssl_link *link = PORT(port).stream.channel;
   long limit = write_limit(port, (const void *)tls_write);
   bool closer = enter_writer(link);
+  int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
   size_t done = 0;
   bgl_ssl_status_t status;
 
   limit_handshake(link, limit);
-  if (atomic_exchange(&link->write_limit, limit) != limit)
-    bgl_ssl_socket_set_write_timeout(link->handle, limit);
-  status = bgl_ssl_socket_write(link->handle, buffer, size, &done);
+  if (closer && (!deadline || link->close_deadline < deadline)) deadline = link->close_deadline;
+  status = write_until(link, port, buffer, size, deadline, &done);
   leave_writer(link);
 
   if (status == BGL_SSL_OK) {
@@ -476,7 +519,8 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, lon
     C_SYSTEM_FAILURE(BGL_IO_ERROR, "ssl", "no memory for the socket's ports", where);
   }
   link->handshake_limit = handshake_limit;
-  bgl_ssl_socket_set_close_timeout(handle, CLOSE_PATIENCE_US);
+  link->close_limit = CLOSE_TIMEOUT_US;
+  bgl_ssl_socket_set_close_timeout(handle, CLOSE_TIMEOUT_US);
   attach_input(input, link);
   attach_output(output, link);
   show_pending(link);
@@ -492,11 +536,15 @@ struct bglssl_link *bglssl_link_of_socket(obj_t socket) {
              : NULL;
 }
 
-/* Whether reads raise where the peer ends the stream without close_notify. */
-void bglssl_socket_raise_truncation(obj_t socket, bool_t raises) {
+/* Whether reads raise where the peer ends the stream without close_notify, and how long a close may
+ * take, in microseconds. */
+void bglssl_socket_configure(obj_t socket, bool_t raises_truncation, long close_limit) {
   struct bglssl_link *link = bglssl_link_of_socket(socket);
 
-  if (link) atomic_store(&link->raises_truncation, raises);
+  if (!link) return;
+  atomic_store(&link->raises_truncation, raises_truncation);
+  link->close_limit = close_limit;
+  bgl_ssl_socket_set_close_timeout(link->handle, close_limit);
 }
 
 bool_t bglssl_socket_truncatedp(obj_t socket) {
@@ -507,7 +555,7 @@ bool_t bglssl_socket_truncatedp(obj_t socket) {
 
 /* ---- closing ------------------------------------------------------------------------------ */
 
-/* Waits, for a moment only, until no other thread is writing: its bytes and the ones
+/* Waits, until the deadline of the close, until no other thread is writing: its bytes and the ones
  * still in the port's buffer belong together. */
 static bool wait_for_writers(struct bglssl_link *link) {
   struct timespec until;
@@ -516,8 +564,8 @@ static bool wait_for_writers(struct bglssl_link *link) {
 
   /* The lock must not be left taken. */
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += WRITER_PATIENCE_S;
+  until.tv_sec = link->close_deadline / 1000000;
+  until.tv_nsec = link->close_deadline % 1000000 * 1000;
   pthread_mutex_lock(&link->lock);
   link->closing = true;
   link->closer = pthread_self();
@@ -530,10 +578,27 @@ static bool wait_for_writers(struct bglssl_link *link) {
   return idle;
 }
 
+/* Whether a write of this thread was left by an escape. Undoes what it left behind, but the port is not
+ * written to any more: nobody knows how much of its buffer has gone out. */
+static bool recover_from_escape(struct bglssl_link *link, obj_t output) {
+  bool escaped;
+
+  pthread_mutex_lock(&link->lock);
+  escaped = has_escaped_from_write(link);
+  if (escaped) link->writers--;
+  pthread_mutex_unlock(&link->lock);
+  if (!escaped) return false;
+  OUTPUT_PORT(output).err = BGL_IO_WRITE_ERROR;
+  BGL_MUTEX_UNLOCK(OUTPUT_PORT(output).mutex);
+  return true;
+}
+
 /* A flush hook of the program's may raise, or escape. */
 void bglssl_link_flush(struct bglssl_link *link, obj_t socket) {
   obj_t output = SOCKET(socket).output;
 
+  link->close_deadline = bglssl_microseconds() + link->close_limit;
+  if (recover_from_escape(link, output)) return;
   if (!wait_for_writers(link))
     OUTPUT_PORT(output).err = BGL_IO_TIMEOUT_ERROR;
   else if (OUTPUT_PORT(output).err == 0 && PORT(output).kindof != KINDOF_CLOSED)
@@ -542,7 +607,11 @@ void bglssl_link_flush(struct bglssl_link *link, obj_t socket) {
 }
 
 void bglssl_link_closing(struct bglssl_link *link) {
+  int64_t left = link->close_deadline - bglssl_microseconds();
+
   atomic_fetch_or(&link->closed, SOCKET_CLOSED);
+  /* A writer, or the flush, may have used all the time; what is left to send is little then. */
+  bgl_ssl_socket_set_close_timeout(link->handle, left > 0 ? left : link->close_limit > 0 ? 1 : 0);
   bgl_ssl_socket_close(link->handle);
   bglssl_keep(link);
 }

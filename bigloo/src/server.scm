@@ -2,7 +2,7 @@
 (directives
    (extern
       (export %accept-failed "bglssl_scheme_accept_failed")
-      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::long ::bool ::obj ::obj)
+      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::long ::bool ::bool ::long ::obj ::obj)
              "bglssl_make_server_socket")
       (macro $tls-role-server::int "BGLSSL_ROLE_SERVER"))
    (export
@@ -16,7 +16,8 @@
          (verify #unspecified) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f)
          (handshake-timeout 10000000) (lazy-handshake #f)
-         (truncation #unspecified))
+         (truncation #unspecified)
+         (close-timeout 2000000))
       (%accept-failed::obj ::obj ::obj)))
 
 (define (make-ssl-server-socket . arguments)
@@ -40,6 +41,7 @@
            (min-protocol #f) (max-protocol #f) (ciphers #f)
            (handshake-timeout #f) (lazy-handshake #f)
            (accept-failure 'raise) (truncation #unspecified)
+         (close-timeout 2000000)
            #!rest unknown)
    (let ((proc 'make-ssl-server-socket))
       (when (pair? unknown)
@@ -57,10 +59,11 @@
              (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
              (config (make-config proc where #t protocol cert pkey CAs accepted-certs
                         verify #f alpn min-protocol max-protocol ciphers
-                        #f limit lazy-handshake)))
+                        ;; The handshakes of datagrams happen in the acceptor's thread.
+                        #f limit (not (=fx (protocol->int proc protocol) $tls-dtlsv1)))))
          (check-port proc where port 0)
          ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family limit
-            raises
+            (and lazy-handshake #t) raises (check-close-timeout proc close-timeout)
             (if (eq? accept-failure 'skip) #t accept-failure)
             socket-closing))))
 
@@ -78,11 +81,13 @@
            (CAs '()) (accepted-certs #f)
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f)
-           (handshake-timeout 10000000) (lazy-handshake #f) (truncation #unspecified))
+           (handshake-timeout 10000000) (lazy-handshake #f) (truncation #unspecified)
+         (close-timeout 2000000))
    (let* ((proc 'server-socket-use-ssl!)
           (raises (raises-truncation? proc truncation verify #f))
           (where (switchable-socket proc socket))
           (config (make-config proc where #t protocol cert pkey CAs accepted-certs
                      verify #f alpn min-protocol max-protocol ciphers
-                     #f handshake-timeout lazy-handshake)))
-      (switch-socket! proc socket config $tls-role-server handshake-timeout where raises)))
+                     #f handshake-timeout #t)))
+      (switch-socket! proc socket config $tls-role-server handshake-timeout (and lazy-handshake #t)
+         where raises (check-close-timeout proc close-timeout))))

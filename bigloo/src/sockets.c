@@ -40,7 +40,9 @@ struct server {
   struct server_handle *owner;
   void *config;
   long handshake_limit;
+  bool lazy_handshake;
   bool raises_truncation;
+  long close_limit;
   obj_t accept_failure;
   obj_t close_hook;
   /* Whether socket-accept-many has been seen at work. */
@@ -215,6 +217,28 @@ static obj_t make_ports(obj_t socket, obj_t inbuf, obj_t outbuf) {
   return socket;
 }
 
+/* A connection whose handshake is done, or NULL. `limit`: for connecting and the handshake together, in
+ * microseconds; 0 for none. Streams are shaken hands with here, where the thread can be interrupted;
+ * datagrams in the library, which tries one address after another. */
+void *bglssl_connect(void *config, const char *host, int port, int family, bool_t datagrams,
+                     long handshake_limit, long limit) {
+  int64_t begin = bglssl_microseconds();
+  bgl_ssl_socket_t *handle = bgl_ssl_connect(config, host, port, family);
+
+  if (!handle || datagrams) return handle;
+  if (limit > 0) {
+    long left = limit - (long)(bglssl_microseconds() - begin);
+
+    if (left <= 0) left = 1;
+    if (handshake_limit == 0 || left < handshake_limit)
+      bgl_ssl_socket_set_handshake_timeout(handle, left);
+  }
+  if (bglssl_handshake(handle, NULL, -1) == BGL_SSL_OK) return handle;
+  bgl_ssl_socket_close(handle);
+  bgl_ssl_socket_free(handle);
+  return NULL;
+}
+
 /* Takes the handle over, also where it raises. */
 obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int port, obj_t inbuf,
                                 obj_t outbuf, obj_t close_hook) {
@@ -311,6 +335,12 @@ static void restore_mode(struct server *server, int fd, bool was_nonblocking) {
   set_nonblocking(fd, true);
 }
 
+/* After a handshake that failed: the peer learns why. */
+static void refuse(bgl_ssl_socket_t *handle) {
+  bgl_ssl_socket_close(handle);
+  bgl_ssl_socket_free(handle);
+}
+
 /* The client behind a plain socket; NULL, and a condition that says why not, or BFALSE where
  * nobody is there at all. */
 static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *where, obj_t *condition) {
@@ -322,6 +352,13 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *whe
     *where = bglssl_peer_name(socket);
     send_at_once(socket);
     handle = bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
+    if (handle && !server->lazy_handshake &&
+        bglssl_handshake(handle, PORT_FILE(SOCKET(socket).input), PORT_FD(SOCKET(socket).output)) !=
+            BGL_SSL_OK) {
+      *condition = bglssl_last_condition(proc, *where);
+      refuse(handle);
+      return NULL;
+    }
     if (!handle) *condition = bglssl_last_condition(proc, *where);
     return handle;
   }
@@ -356,7 +393,7 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
       set_peer_address(socket);
       set_buffering(SOCKET(socket).output);
       bglssl_link_attach(socket, handle, where, server->handshake_limit, server->close_hook);
-      bglssl_socket_raise_truncation(socket, server->raises_truncation);
+      bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
       restore_mode(server, SOCKET(server_socket).fd, nonblocking);
       return socket;
     }
@@ -372,8 +409,9 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
 }
 
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog,
-                                int family, long handshake_limit, bool_t raises_truncation,
-                                obj_t accept_failure, obj_t close_hook) {
+                                int family, long handshake_limit, bool_t lazy_handshake,
+                                bool_t raises_truncation, long close_limit, obj_t accept_failure,
+                                obj_t close_hook) {
   const char *host = STRINGP(name) ? BSTRING_TO_STRING(name) : NULL;
   struct server_handle *owner = (void *)GC_MALLOC_ATOMIC(sizeof(*owner));
   struct server *server = (void *)GC_MALLOC(sizeof(*server));
@@ -403,7 +441,9 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   server->owner = owner;
   server->config = config;
   server->handshake_limit = handshake_limit;
+  server->lazy_handshake = lazy_handshake;
   server->raises_truncation = raises_truncation;
+  server->close_limit = close_limit;
   server->accept_failure = accept_failure;
   server->close_hook = close_hook;
   socket = allocate_socket(fd, bgl_ssl_server_port(owner->handle),
@@ -431,7 +471,7 @@ bool_t bglssl_plain_clientp(obj_t object) {
  * wrong; then the socket is closed: nobody can tell what the peer makes of what it was
  * sent. */
 obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
-                     obj_t proc, obj_t where, obj_t close_hook) {
+                     bool_t lazy_handshake, obj_t proc, obj_t where, obj_t close_hook) {
   obj_t input = SOCKET(socket).input;
   size_t buffered = (size_t)RGC_BUFFER_AVAILABLE(input);
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
@@ -443,10 +483,11 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long 
                ? bgl_ssl_upgrade_server_fd(bglssl_unbox(config), fd, buffered)
                : bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name, buffered);
   bglssl_keep(config);
-  if (!handle) {
+  if (!handle || (!lazy_handshake && bglssl_handshake(handle, NULL, -1) != BGL_SSL_OK)) {
     /* First of all: close hooks may call the library too. */
     obj_t condition = bglssl_last_condition(proc, where);
 
+    if (handle) refuse(handle);
     close_plain(socket);
     /* Unsafe programs read what a closed port still has: let it have nothing. */
     bgl_input_port_buffer_set(input, INPUT_PORT(input).buf);

@@ -93,8 +93,15 @@
 
 ;; ---- this process ------------------------------------------------------------------------------
 
+;; Once it has stayed the same for a while: what is closed may linger for its peer.
 (define (descriptors)
-   (length (directory->list "/proc/self/fd")))
+   (let loop ((tries 50) (same 0) (before -1))
+      (let ((now (length (directory->list "/proc/self/fd"))))
+         (if (or (=fx tries 0) (=fx same 4))
+             now
+             (begin
+                (sleep 50000)
+                (loop (-fx tries 1) (if (=fx now before) (+fx same 1) 0) now))))))
 
 ;; The resident memory, in kilobytes.
 (define (memory)

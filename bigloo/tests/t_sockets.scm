@@ -765,20 +765,6 @@
                   (loop (+fx i 1))))))
       (socket-close c)))
 
-(define-case "a stream cut short is an error, not an end of file"
-   (multiple-value-bind (client accepted) (plain-pair)
-      (let ((t (spawn (guarded
-                         (lambda ()
-                            (server-socket-use-ssl! accepted :cert (pki "good.pem") :pkey (pki "good.key"))
-                            (display "half" (socket-output accepted))
-                            (flush-output-port (socket-output accepted))
-                            ;; shutdown(2), behind the back of TLS
-                            (socket-shutdown accepted #f))))))
-         (client-socket-use-ssl! client)
-         (check-equal "what came" (read-chars 4 (socket-input client)) "half")
-         (let ((e (check-raises "read" &io-ssl-error (lambda () (read-char (socket-input client))))))
-            (with-access::&io-ssl-error e (code) (check-equal "code" code -6)))
-         (join t))))
 
 (define-case "socket-shutdown closes, as for a plain socket"
    (with-connection '() '()
