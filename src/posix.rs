@@ -267,9 +267,10 @@ pub fn duplicate_socket(fd: RawFd, datagrams: bool) -> io::Result<OwnedFd> {
     }
 }
 
-/// Fails with ENOTCONN for a socket that has no peer, or with what ended its connection.
-pub fn check_connected(fd: BorrowedFd<'_>) -> io::Result<()> {
-    peer_address(fd).or_else(|not_connected| connect_result(fd).and(Err(not_connected))).map(|_| ())
+/// The address of the other end, as `peer_address`. Fails with ENOTCONN for a socket that has no peer, or with what ended
+/// its connection.
+pub fn connected_peer(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
+    peer_address(fd).or_else(|not_connected| connect_result(fd).and(Err(not_connected)))
 }
 
 /// What system calls say of a descriptor that is closed.

@@ -304,9 +304,9 @@ fn client_scope(frozen: &Frozen, hostname: Option<&Hostname>, sent_name: Option<
 }
 
 fn duplicate(fd: i32, medium: Medium) -> Result<(OwnedFd, Peer)> {
-    let copy = posix::duplicate_socket(fd, medium == Medium::Datagrams)
+    let (copy, peer) = posix::duplicate_socket(fd, medium == Medium::Datagrams)
         // A socket that was never connected would look like one whose peer hung up.
-        .and_then(|copy| posix::check_connected(copy.as_fd()).map(|()| copy))
+        .and_then(|copy| posix::connected_peer(copy.as_fd()).map(|peer| (copy, peer)))
         .map_err(|error| match (error.raw_os_error(), medium) {
             (Some(libc::EPROTOTYPE), Medium::Datagrams) => Error::new(
                 Code::Unsupported,
@@ -314,6 +314,5 @@ fn duplicate(fd: i32, medium: Medium) -> Result<(OwnedFd, Peer)> {
             ),
             _ => Error::io(&error).context(format_args!("TLS cannot use descriptor {fd}")),
         })?;
-    let peer = posix::peer_address(copy.as_fd()).unwrap_or(None).into();
-    Ok((copy, peer))
+    Ok((copy, peer.into()))
 }
