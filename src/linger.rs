@@ -60,6 +60,8 @@ struct State {
     thread: Option<JoinHandle<()>>,
     /// Whether the thread looks after the connections.
     runs: bool,
+    /// Whether the thread has begun.
+    started: bool,
     /// Whether the process exits.
     exits: bool,
     /// Whether the process's exit and forks are known here.
@@ -72,6 +74,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     next: 0,
     thread: None,
     runs: false,
+    started: false,
     exits: false,
     hooked: false,
 });
@@ -123,7 +126,7 @@ fn hand_over(connection: Lingering) -> Result<(), Lingering> {
     }
     state.connections.push((token, connection));
     if state.runs {
-        CHANGED.notify_one();
+        CHANGED.notify_all();
         return Ok(());
     }
     // One that has just ended; it holds the lock no more.
@@ -134,6 +137,9 @@ fn hand_over(connection: Lingering) -> Result<(), Lingering> {
         Ok(thread) => {
             state.thread = Some(thread);
             state.runs = true;
+            state.started = false;
+            // A library that is unloaded while its thread starts would make both wait for each other.
+            drop(CHANGED.wait_timeout_while(state, LONGEST_WAIT, |state| !state.started));
             Ok(())
         }
         Err(_) => match state.take_last() {
@@ -145,7 +151,11 @@ fn hand_over(connection: Lingering) -> Result<(), Lingering> {
 
 fn run() {
     posix::block_all_signals();
+    // Something that is dropped at the thread's end: until then the C library does not unload this library.
+    let _ = HELD.try_with(|_| ());
     let mut state = lock();
+    state.started = true;
+    CHANGED.notify_all();
     loop {
         let now = Instant::now();
         let exits = state.exits;
@@ -293,7 +303,7 @@ extern "C" fn at_exit() {
     let thread = {
         let mut state = lock();
         state.exits = true;
-        CHANGED.notify_one();
+        CHANGED.notify_all();
         state.thread.take()
     };
     if let Some(thread) = thread {
