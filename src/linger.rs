@@ -330,7 +330,9 @@ extern "C" fn after_fork_in_parent() {
 extern "C" fn after_fork_in_child() {
     if let Some(mut state) = take_held() {
         state.connections = Vec::new();
-        state.events = None;
+        if let Some(events) = state.events.take() {
+            Events::close_in_child(events);
+        }
         state.runs = false;
         mem::forget(state.thread.take());
     }
