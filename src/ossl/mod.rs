@@ -52,8 +52,8 @@ pub fn init() -> Result<()> {
         // SAFETY: no settings; may be called at any time and from any thread.
         unsafe { ffi::OPENSSL_init_ssl(options, ptr::null()) };
     });
-    // SAFETY: likewise; this option initialises nothing more and leaves no entry in the error queue.
-    let usable = unsafe { sys::OPENSSL_init_crypto(sys::OPENSSL_INIT_BASE_ONLY, ptr::null()) } == 1;
+    // SAFETY: likewise; without options nothing more is initialised.
+    let usable = unsafe { sys::OPENSSL_init_crypto(0, ptr::null()) } == 1;
     queue::clear();
     if usable {
         return Ok(());

@@ -18,7 +18,6 @@ pub const ERR_R_MALLOC_FAILURE: c_int = (3 << 18) | 256;
 #[cfg(not(ossl300))]
 pub const ERR_R_MALLOC_FAILURE: c_int = 64 | 1;
 pub const X509_R_KEY_VALUES_MISMATCH: c_int = 116;
-pub const OPENSSL_INIT_BASE_ONLY: u64 = 0x0004_0000;
 pub const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
 pub const SSL_AD_REASON_OFFSET: c_int = 1000;
 pub const SSL_R_UNEXPECTED_EOF_WHILE_READING: c_int = 294;
