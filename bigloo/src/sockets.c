@@ -52,6 +52,8 @@ struct server {
 /* Apart from the above, which refers to Scheme objects: finalizers want no cycles. */
 struct server_handle {
   bgl_ssl_server_t *handle;
+  /* The process that listens: a child of fork(2) must not stop it. */
+  pid_t made_by;
   /* Of datagrams: then the handle is the acceptor's. */
   struct bglssl_acceptor *acceptor;
 };
@@ -419,6 +421,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   int fd;
 
   owner->acceptor = NULL;
+  owner->made_by = getpid();
   owner->handle = bgl_ssl_listen(bglssl_unbox(config), host, port, backlog, family);
   if (!owner->handle) {
     char where[NI_MAXHOST + 16];
@@ -518,6 +521,12 @@ void bglssl_socket_flush(obj_t socket) {
   if (link) bglssl_link_flush(link, socket);
 }
 
+/* Threads wait in the runtime's accept(2), which the library knows nothing of: a shutdown wakes them. */
+static void stop_listening(struct server_handle *owner) {
+  if (owner->made_by == getpid()) shutdown(bgl_ssl_server_fd(owner->handle), SHUT_RDWR);
+  bgl_ssl_server_close(owner->handle);
+}
+
 void bglssl_socket_closing(obj_t socket) {
   struct server *server = server_of_socket(socket);
   struct bglssl_link *link = bglssl_link_of_socket(socket);
@@ -526,7 +535,7 @@ void bglssl_socket_closing(obj_t socket) {
     if (server->owner->acceptor)
       bglssl_acceptor_close(server->owner->acceptor);
     else
-      bgl_ssl_server_close(server->owner->handle);
+      stop_listening(server->owner);
     bglssl_keep(server);
   } else if (link) {
     bglssl_link_closing(link);
