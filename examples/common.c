@@ -49,24 +49,12 @@ void free_certificates(certificates_t certificates) {
 }
 
 void trust_file(bgl_ssl_config_t *config, const char *pem_file) {
-  certificates_t cas = read_certificates(pem_file);
-  if (bgl_ssl_config_set_ca_certificates(config, cas.items, cas.length) != BGL_SSL_OK)
-    fail("cannot trust the certificates");
-
-  /* The config has taken references of its own. */
-  free_certificates(cas);
+  if (bgl_ssl_config_set_ca_file(config, pem_file) != BGL_SSL_OK) fail("cannot trust the certificates");
 }
 
 void show_certificate(bgl_ssl_config_t *config, const char *pem_file, const char *key_file) {
-  certificates_t chain = read_certificates(pem_file);
-  bgl_ssl_private_key_t *key = bgl_ssl_load_private_key(key_file);
-  if (!key) fail("cannot read the private key");
-
-  if (bgl_ssl_config_set_certificate_chain(config, chain.items, chain.length, key) != BGL_SSL_OK)
+  if (bgl_ssl_config_set_certificate_file(config, pem_file, key_file, NULL) != BGL_SSL_OK)
     fail("cannot use the certificate");
-
-  bgl_ssl_private_key_free(key);
-  free_certificates(chain);
 }
 
 void use_protocol(bgl_ssl_config_t *config, const char *name) {

@@ -1469,6 +1469,83 @@ bgl_ssl_status_t bgl_ssl_config_set_lazy_handshake(bgl_ssl_config_t *config,
                                                    bool lazy);
 
 /**
+ * Sets the CA certificates against which the peer is verified to those of a PEM file: see
+ * bgl_ssl_config_set_ca_certificates.
+ *
+ * file: a regular file of at most 16 MB with at least one certificate; anything else in it is skipped.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the file cannot be read; BGL_SSL_E_CONFIG if it holds no
+ * certificate or a damaged one; BGL_SSL_E_STATE if the config is frozen. The message names the file. On failure the
+ * config is as it was. Any thread. Blocks no longer than the disk.
+ *
+ * Precondition: config is NULL or live; file is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_ca_file(bgl_ssl_config_t *config,
+                                            const char *file);
+
+/**
+ * Sets the CA certificates against which the peer is verified to those of a list: see
+ * bgl_ssl_config_set_ca_certificates.
+ *
+ * list: NULL for the system's CAs (the default). The config takes references of its own; the list stays the caller's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config and list are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_ca_list(bgl_ssl_config_t *config,
+                                            const bgl_ssl_certificate_list_t *list);
+
+/**
+ * Sets the certificates one of which the peer must present to those of a list: see
+ * bgl_ssl_config_set_accepted_certificates.
+ *
+ * list: NULL for any certificate (the default). The config takes references of its own; the list stays the caller's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config and list are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_accepted_list(bgl_ssl_config_t *config,
+                                                  const bgl_ssl_certificate_list_t *list);
+
+/**
+ * Sets what the connection presents of itself from files: a certificate, the intermediate ones that lead from it to a CA,
+ * and the private key of the first.
+ *
+ * chain_file: PEM, the connection's own certificate first.
+ * key_file: the private key in PEM or DER; NULL if it is in chain_file.
+ * passphrase: for an encrypted key; NULL if there is none.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it lacks what is
+ * sought, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
+ * the config is frozen. The message names the file. On failure the config is as it was. Any thread. Blocks no longer than
+ * the disk (and the key's own key derivation).
+ *
+ * Precondition: config is NULL or live; the others are NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_certificate_file(bgl_ssl_config_t *config,
+                                                     const char *chain_file,
+                                                     const char *key_file,
+                                                     const char *passphrase);
+
+/**
+ * Sets what the connection presents of itself: the certificates of a list, the connection's own first, and its private
+ * key.
+ *
+ * chain, private_key: both, or both NULL for none (the default). The config takes references of its own; the list and
+ * the key stay the caller's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if the key does not belong to the certificate, or
+ * BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: All are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_certificate_list(bgl_ssl_config_t *config,
+                                                     const bgl_ssl_certificate_list_t *chain,
+                                                     const bgl_ssl_private_key_t *private_key);
+
+/**
  * Connects to a host, and does the TLS handshake as the client unless the config says lazy.
  *
  * All addresses of the host are tried, IPv6 and IPv4 in turn, a slow one no longer than 250 ms before the next begins

@@ -24,6 +24,8 @@ pub mod pkcs12;
 
 pub mod config;
 
+pub mod config_files;
+
 pub mod socket;
 
 pub mod server;

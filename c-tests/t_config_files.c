@@ -1,0 +1,114 @@
+/* Configs from files and from lists, in one call each. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+static bgl_ssl_config_t *empty_config(void)
+{
+    return MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+}
+
+TEST(files_make_two_ends_that_meet)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = empty_config(), *server = empty_config();
+    CHECK_OK(bgl_ssl_config_set_ca_file(client, pki("root.pem")));
+    CHECK_OK(bgl_ssl_config_set_certificate_file(server, pki("chained.pem"), pki("chained.key"), NULL));
+    let_meet(&ends, client, server);
+    CHECK(exchange_bytes(&ends));
+    free_ends(&ends);
+}
+
+TEST(a_key_may_be_encrypted_or_in_the_file_of_the_chain)
+{
+    bgl_ssl_config_t *config = empty_config();
+    CHECK_OK(bgl_ssl_config_set_certificate_file(config, pki("good.pem"), pki("good-encrypted.key"), "secret"));
+    CHECK_OK(bgl_ssl_config_set_certificate_file(config, pki("key-then-certificates.pem"), NULL, NULL));
+    CHECK_OK(bgl_ssl_config_set_certificate_file(config, pki("good.pem"), pki("good.key.der"), NULL));
+    bgl_ssl_config_free(config);
+}
+
+TEST(lists_make_two_ends_that_meet)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = empty_config(), *server = empty_config();
+    bgl_ssl_certificate_list_t *cas = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("root.pem")));
+    bgl_ssl_certificate_list_t *chain = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("chained.pem")));
+    bgl_ssl_private_key_t *key = private_key("chained.key");
+    CHECK_OK(bgl_ssl_config_set_ca_list(client, cas));
+    CHECK_OK(bgl_ssl_config_set_accepted_list(client, chain));
+    CHECK_OK(bgl_ssl_config_set_certificate_list(server, chain, key));
+    bgl_ssl_certificate_list_free(cas);
+    bgl_ssl_certificate_list_free(chain);
+    bgl_ssl_private_key_free(key);
+    let_meet(&ends, client, server);
+    CHECK(exchange_bytes(&ends));
+    free_ends(&ends);
+}
+
+TEST(a_list_of_others_accepts_nobody_else)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_certificate_list_t *others = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("client.pem")));
+    CHECK_OK(bgl_ssl_config_set_accepted_list(client, others));
+    bgl_ssl_certificate_list_free(others);
+    try_to_meet(&ends, client, server_config("good"));
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
+    free_ends(&ends);
+}
+
+TEST(null_lists_restore_the_defaults)
+{
+    bgl_ssl_config_t *config = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_certificate_list(config, NULL, NULL));
+    CHECK_OK(bgl_ssl_config_set_ca_list(config, NULL));
+    CHECK_OK(bgl_ssl_config_set_accepted_list(config, NULL));
+    CHECK_OK(bgl_ssl_config_freeze(config));
+    bgl_ssl_config_free(config);
+}
+
+TEST(a_file_that_cannot_be_used_is_named_and_changes_nothing)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_config_set_ca_file(client, own_path("missing.pem")));
+    CHECK_MESSAGE("missing.pem");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_set_ca_file(client, pki("good.key")));
+    CHECK_MESSAGE("good.key");
+    CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_config_set_certificate_file(server, pki("good.pem"), own_path("no.key"), NULL));
+    CHECK_MESSAGE("no.key");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_set_certificate_file(server, pki("good.pem"), pki("client.key"), NULL));
+    CHECK_MESSAGE("client.key");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_set_certificate_file(server, pki("good.pem"), NULL, NULL));
+    CHECK_MESSAGE("good.pem");
+    CHECK_STATUS(BGL_SSL_E_CONFIG,
+                 bgl_ssl_config_set_certificate_file(server, pki("good.pem"), pki("good-encrypted.key"), NULL));
+    CHECK_MESSAGE("no passphrase was given");
+    let_meet(&ends, client, server);
+    free_ends(&ends);
+}
+
+TEST(a_frozen_config_takes_no_files_or_lists)
+{
+    bgl_ssl_config_t *config = server_config("good");
+    CHECK_OK(bgl_ssl_config_freeze(config));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_ca_file(config, pki("root.pem")));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_ca_list(config, NULL));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_accepted_list(config, NULL));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_certificate_list(config, NULL, NULL));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_certificate_file(config, pki("good.pem"), pki("good.key"), NULL));
+    bgl_ssl_config_free(config);
+}
+
+TEST(null_is_an_argument_error)
+{
+    bgl_ssl_config_t *config = empty_config();
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_file(NULL, pki("root.pem")));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_file(config, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_list(NULL, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_accepted_list(NULL, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_certificate_list(NULL, NULL, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_certificate_file(config, NULL, NULL, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_certificate_file(NULL, pki("good.pem"), pki("good.key"), NULL));
+    bgl_ssl_config_free(config);
+}

@@ -1,0 +1,149 @@
+//! Configs from files and lists: what takes a program several calls and handles with the functions of config.rs.
+
+use crate::{certificate::Certificate, config::Config, error::Result, pem::Format, private_key::PrivateKey};
+use std::ffi::c_char;
+
+use super::{
+    certificate::bgl_ssl_certificate_list_t,
+    config::{bgl_ssl_config_t, change},
+    convert, guard, handle,
+    private_key::bgl_ssl_private_key_t,
+    status::bgl_ssl_status_t,
+};
+
+/// The certificates of a list, or None for NULL.
+///
+/// Precondition: list is NULL or live.
+unsafe fn certificates(list: *const bgl_ssl_certificate_list_t) -> Result<Option<Vec<Certificate>>> {
+    // SAFETY: the caller vouches for the handle.
+    unsafe { handle::borrow_optional(list).map(|list| list.cloned()) }
+}
+
+/// Sets the CA certificates against which the peer is verified to those of a PEM file: see
+/// bgl_ssl_config_set_ca_certificates.
+///
+/// file: a regular file of at most 16 MB with at least one certificate; anything else in it is skipped.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the file cannot be read; BGL_SSL_E_CONFIG if it holds no
+/// certificate or a damaged one; BGL_SSL_E_STATE if the config is frozen. The message names the file. On failure the
+/// config is as it was. Any thread. Blocks no longer than the disk.
+///
+/// Precondition: config is NULL or live; file is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_ca_file(
+    config: *mut bgl_ssl_config_t,
+    file: *const c_char,
+) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for handle and text.
+    guard::done(|| unsafe {
+        // The file is read before the config is locked.
+        let cas = Certificate::all_from_file(convert::path(file)?)?;
+        let set = |config: &mut Config| {
+            config.cas = Some(cas);
+            Ok(())
+        };
+        handle::with(config, |config| config.change(set))
+    })
+}
+
+/// Sets the CA certificates against which the peer is verified to those of a list: see
+/// bgl_ssl_config_set_ca_certificates.
+///
+/// list: NULL for the system's CAs (the default). The config takes references of its own; the list stays the caller's.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+///
+/// Precondition: config and list are NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_ca_list(
+    config: *mut bgl_ssl_config_t,
+    list: *const bgl_ssl_certificate_list_t,
+) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the handles.
+    unsafe {
+        change(config, |config| {
+            config.cas = certificates(list)?;
+            Ok(())
+        })
+    }
+}
+
+/// Sets the certificates one of which the peer must present to those of a list: see
+/// bgl_ssl_config_set_accepted_certificates.
+///
+/// list: NULL for any certificate (the default). The config takes references of its own; the list stays the caller's.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+///
+/// Precondition: config and list are NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_accepted_list(
+    config: *mut bgl_ssl_config_t,
+    list: *const bgl_ssl_certificate_list_t,
+) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the handles.
+    unsafe {
+        change(config, |config| {
+            config.accepted = certificates(list)?;
+            Ok(())
+        })
+    }
+}
+
+/// Sets what the connection presents of itself from files: a certificate, the intermediate ones that lead from it to a CA,
+/// and the private key of the first.
+///
+/// chain_file: PEM, the connection's own certificate first.
+/// key_file: the private key in PEM or DER; NULL if it is in chain_file.
+/// passphrase: for an encrypted key; NULL if there is none.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it lacks what is
+/// sought, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
+/// the config is frozen. The message names the file. On failure the config is as it was. Any thread. Blocks no longer than
+/// the disk (and the key's own key derivation).
+///
+/// Precondition: config is NULL or live; the others are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_certificate_file(
+    config: *mut bgl_ssl_config_t,
+    chain_file: *const c_char,
+    key_file: *const c_char,
+    passphrase: *const c_char,
+) -> bgl_ssl_status_t {
+    let key_file = if key_file.is_null() { chain_file } else { key_file };
+    // SAFETY: the caller vouches for handle and texts.
+    guard::done(|| unsafe {
+        let (chain_path, key_path) = (convert::path(chain_file)?, convert::path(key_file)?);
+        let chain = Certificate::all_from_file(chain_path)?;
+        let key = PrivateKey::from_file(key_path, Format::Auto, convert::passphrase(passphrase))?;
+        let set = |config: &mut Config| {
+            config.set_identity(chain, Some(key)).map_err(|error| error.context(key_path.display()))
+        };
+        handle::with(config, |config| config.change(set))
+    })
+}
+
+/// Sets what the connection presents of itself: the certificates of a list, the connection's own first, and its private
+/// key.
+///
+/// chain, private_key: both, or both NULL for none (the default). The config takes references of its own; the list and
+/// the key stay the caller's.
+///
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if the key does not belong to the certificate, or
+/// BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+///
+/// Precondition: All are NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_certificate_list(
+    config: *mut bgl_ssl_config_t,
+    chain: *const bgl_ssl_certificate_list_t,
+    private_key: *const bgl_ssl_private_key_t,
+) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the handles.
+    unsafe {
+        change(config, |config| {
+            let key = handle::borrow_optional(private_key)?.cloned();
+            config.set_identity(certificates(chain)?.unwrap_or_default(), key)
+        })
+    }
+}
