@@ -160,6 +160,7 @@ TEST(a_peer_that_asks_without_end_and_reads_nothing_is_not_listened_to_any_more)
     CHECK_OK(bgl_ssl_socket_set_read_timeout(client, 50 * MS));
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(client, &byte, 1, &n));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(client, true));
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(client, 0));
     /* Once it reads again, it is listened to again. */
     long before = flood.sent;
     while (flood.sent < flood.total && flood.sent < before + 100000) {

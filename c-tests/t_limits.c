@@ -241,6 +241,9 @@ TEST(a_child_process_does_not_inherit_what_lingers)
         /* The client's descriptor is gone here, and whoever closes something starts a thread of this process. */
         CHECK_INT(before - 1, open_descriptors());
         CHECK_OK(bgl_ssl_socket_close(ends.server));
+        /* What the parent's thread held has no owner in this process, which a leak detector would report. */
+        if (memory_is_watched())
+            _exit(EXIT_SUCCESS);
         exit(EXIT_SUCCESS);
     }
     int ended;
