@@ -268,16 +268,18 @@ static bool waits_here(struct bglssl_link *link) {
 }
 
 /* The library hardly waits, but is asked time and again: what came may be less than a record,
- * or nothing that is for the program; and what it has to write for a read must get out. */
+ * or nothing that is for the program; and what it has to write for a read must get out. It is asked
+ * first: the answer may be there, also where no bytes are, as the end of the stream. */
 static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
                                    size_t *got) {
-  bool wait_here = waits_here(link);
+  bool wait_here = waits_here(link), first = true;
 
   for (;;) {
     int64_t left, limit;
     bgl_ssl_status_t status;
 
-    if (wait_here) await_bytes(link, deadline);
+    if (wait_here && !first) await_bytes(link, deadline);
+    first = false;
     if (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED)) return BGL_SSL_EOF;
     left = deadline ? deadline - bglssl_microseconds() : 0;
     if (deadline && left <= 0) left = 1;

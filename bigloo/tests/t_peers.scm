@@ -47,6 +47,22 @@
       (socket-close c)
       (stop-program server)))
 
+(define-case "openssl s_server: ten pages, read to their ends without waiting for more"
+   (let* ((port (free-port))
+          (server (s_server port "-www"))
+          (took (duration
+                   (lambda ()
+                      (let loop ((i 0))
+                         (when (<fx i 10)
+                            (let ((c (connect port)))
+                               (display "GET / HTTP/1.0\r\n\r\n" (socket-output c))
+                               (flush-output-port (socket-output c))
+                               (read-lines (socket-input c))
+                               (socket-close c))
+                            (loop (+fx i 1))))))))
+      (check "no second each" (< took (seconds 7)))
+      (stop-program server)))
+
 (define-case "openssl s_server: a page over HTTP"
    (let* ((port (free-port))
           (server (s_server port "-www"))
