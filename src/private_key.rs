@@ -5,6 +5,7 @@ use crate::{
     file,
     ossl::pkey::Pkey,
     pem::{self, Format},
+    pkcs12,
 };
 use std::{ffi::CStr, path::Path};
 
@@ -32,7 +33,9 @@ impl PrivateKey {
     /// The first key in `data`.
     pub fn from_bytes(data: &[u8], format: Format, passphrase: Option<&CStr>) -> Result<PrivateKey> {
         if !format.is_pem(data) {
-            return Pkey::from_der(data, passphrase).map(PrivateKey);
+            return Pkey::from_der(data, passphrase)
+                .map(PrivateKey)
+                .map_err(|error| pkcs12::unless_pkcs12(error, data));
         }
         Pkey::from_pem(pem::without_mark(data), passphrase).map(PrivateKey).map_err(|error| better(error, data))
     }

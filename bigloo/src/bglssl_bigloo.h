@@ -32,6 +32,7 @@
 #define BGLSSL_CONDITION_ARGUMENT 5
 #define BGLSSL_CONDITION_SIGPIPE 6
 #define BGLSSL_CONDITION_TRUNCATED 7
+#define BGLSSL_CONDITION_IO 8
 
 /* How a connection is switched to TLS; the numbers are known to client.scm. */
 #define BGLSSL_ROLE_CLIENT 0

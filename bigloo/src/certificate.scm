@@ -38,7 +38,9 @@
       (macro $tls-alt-name::long (::void* ::long ::string ::long) "bgl_ssl_certificate_alt_name")
       (macro $tls-not-before::llong (::void*) "bgl_ssl_certificate_not_before")
       (macro $tls-not-after::llong (::void*) "bgl_ssl_certificate_not_after")
-      (macro $tls-pem::long (::void* ::string ::long) "bgl_ssl_certificate_pem"))
+      (macro $tls-pem::long (::void* ::string ::long) "bgl_ssl_certificate_pem")
+      (macro $tls-certificate-equal?::bool (::void* ::void*) "bgl_ssl_certificate_equal")
+      (macro $tls-private-key-equal?::bool (::void* ::void*) "bgl_ssl_private_key_equal"))
    (export
       (class certificate
          ($native::$certificate read-only))
@@ -57,7 +59,9 @@
       (certificate-not-after::date ::certificate)
       (certificate-serial::bstring ::certificate)
       (certificate-fingerprint::bstring ::certificate #!optional (digest "SHA256"))
-      (certificate->pem::bstring ::certificate)))
+      (certificate->pem::bstring ::certificate)
+      (certificate=?::bool ::certificate ::certificate)
+      (private-key=?::bool ::private-key ::private-key)))
 
 ;; For C, which is handed lists of certificates.
 (define (%certificate-box certificate)
@@ -183,3 +187,37 @@
 (define (certificate->pem certificate)
    (with-certificate certificate handle
       (c-text $tls-pem handle)))
+;; ---- comparing and printing ------------------------------------------------------------------
+
+(define (certificate=? a b)
+   (with-certificate a a-handle
+      (with-certificate b b-handle
+         ($tls-certificate-equal? a-handle b-handle))))
+
+(define (private-key=? a b)
+   (let ((a-box (with-access::private-key a ($native) $native))
+         (b-box (with-access::private-key b ($native) $native)))
+      (let ((result ($tls-private-key-equal? ($tls-unbox a-box) ($tls-unbox b-box))))
+         ($tls-keep-box a-box)
+         ($tls-keep-box b-box)
+         result)))
+
+;; For equal?, and so for member and assoc.
+(define-method (object-equal? a::certificate b::object)
+   (and (isa? b certificate) (certificate=? a b)))
+
+(define-method (object-equal? a::private-key b::object)
+   (and (isa? b private-key) (private-key=? a b)))
+
+;; For hash tables that compare with equal?.
+(define-method (object-hashnumber certificate::certificate)
+   (get-hashnumber (certificate-fingerprint certificate)))
+
+(define-method (object-print certificate::certificate port print-slot)
+   (display "#<certificate:" port)
+   (display (certificate-subject-name certificate) port)
+   (display ">" port))
+
+;; Nothing of the key.
+(define-method (object-print key::private-key port print-slot)
+   (display "#<private-key>" port))

@@ -8,6 +8,7 @@
       (macro $tls-condition-connection::int "BGLSSL_CONDITION_CONNECTION")
       (macro $tls-condition-unknown-host::int "BGLSSL_CONDITION_UNKNOWN_HOST")
       (macro $tls-condition-file-not-found::int "BGLSSL_CONDITION_FILE_NOT_FOUND")
+      (macro $tls-condition-io::int "BGLSSL_CONDITION_IO")
       (macro $tls-condition-argument::int "BGLSSL_CONDITION_ARGUMENT")
       (macro $tls-condition-sigpipe::int "BGLSSL_CONDITION_SIGPIPE")
       (macro $tls-condition-truncated::int "BGLSSL_CONDITION_TRUNCATED"))
@@ -29,13 +30,19 @@
 (define (%ssl-condition kind proc where code verify-result alert message reason)
    (cond
       ((=fx kind $tls-condition-timeout)
-       (instantiate::&io-timeout-error (proc proc) (msg message) (obj where)))
+       ;; A string, as in the time-outs that the runtime raises.
+       (instantiate::&io-timeout-error
+          (proc (if (symbol? proc) (symbol->string proc) proc))
+          (msg message)
+          (obj where)))
       ((=fx kind $tls-condition-connection)
        (instantiate::&io-connection-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-unknown-host)
        (instantiate::&io-unknown-host-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-file-not-found)
        (instantiate::&io-file-not-found-error (proc proc) (msg message) (obj where)))
+      ((=fx kind $tls-condition-io)
+       (instantiate::&io-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-sigpipe)
        (instantiate::&io-sigpipe-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-truncated)

@@ -181,6 +181,10 @@ static int condition_of_errno(int number) {
     case ENOENT:
     case ENOTDIR:
       return BGLSSL_CONDITION_FILE_NOT_FOUND;
+    /* Of an address to listen on. */
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+      return BGLSSL_CONDITION_IO;
     default:
       return BGLSSL_CONDITION_SSL;
   }

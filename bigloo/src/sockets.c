@@ -117,12 +117,32 @@ static void set_datagram_peer(obj_t socket) {
   SOCKET(socket).hostip = BUNSPEC;
 }
 
+/* The peer's address as it was when the connection was accepted: the kernel forgets that of a peer
+ * that has reset it. Bigloo's accept has kept it for IPv4 only, and says so of IPv6, too. */
+static bool accepted_address(obj_t socket, struct sockaddr_storage *address, socklen_t *size) {
+  struct sockaddr_in *in = (void *)address;
+  struct sockaddr_storage local;
+  socklen_t local_size = sizeof(local);
+
+  if (SOCKET(socket).family != AF_INET || SOCKET(socket).portnum <= 0 ||
+      getsockname(SOCKET(socket).fd, (struct sockaddr *)&local, &local_size) != 0 ||
+      local.ss_family != AF_INET)
+    return false;
+  memset(in, 0, sizeof(*in));
+  in->sin_family = AF_INET;
+  in->sin_addr = SOCKET(socket).address.in_addr;
+  in->sin_port = htons((uint16_t)SOCKET(socket).portnum);
+  *size = sizeof(*in);
+  return true;
+}
+
 obj_t bglssl_peer_name(obj_t socket) {
   struct sockaddr_storage address;
   socklen_t size = sizeof(address);
   char host[NI_MAXHOST], port[NI_MAXSERV], name[NI_MAXHOST + NI_MAXSERV + 4];
 
-  if (getpeername(SOCKET(socket).fd, (struct sockaddr *)&address, &size) != 0 ||
+  if ((getpeername(SOCKET(socket).fd, (struct sockaddr *)&address, &size) != 0 &&
+       !accepted_address(socket, &address, &size)) ||
       getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0)
     return string_to_bstring("a socket");
@@ -518,7 +538,10 @@ void *bglssl_socket_handle(obj_t object) {
 void bglssl_socket_flush(obj_t socket) {
   struct bglssl_link *link = bglssl_link_of_socket(socket);
 
-  if (link) bglssl_link_flush(link, socket);
+  if (!link) return;
+  bglssl_link_flush(link, socket);
+  /* The port is flushed again when it is closed, with nothing to write. */
+  BGL_OUTPUT_PORT_FHOOK_SET(SOCKET(socket).output, BFALSE);
 }
 
 /* Threads wait in the runtime's accept(2), which the library knows nothing of: a shutdown wakes them. */

@@ -113,6 +113,38 @@
 (define-case "an unknown format is an error"
    (check-raises "format" &error (lambda () (read-certificate (pki "good.der") :format 'xml))))
 
+(define-case "a PKCS#12 file is called by its name where another format was expected"
+   (for-each
+      (lambda (read)
+         (let ((e (check-raises "reading" &io-ssl-error (lambda () (read (pki "good.p12"))))))
+            (check "says so" (contains? (condition-message e) "pkcs12"))))
+      (list read-certificate read-private-key)))
+
+(define-case "equal certificates and keys are equal?, others are not"
+   (let ((a (test-certificate "good")) (b (test-certificate "good")) (other (test-certificate "root")))
+      (check "certificate=?" (certificate=? a b))
+      (check "equal?" (equal? a b))
+      (check "another" (not (or (certificate=? a other) (equal? a other))))
+      (check "another object" (not (equal? a (test-key "good"))))
+      (check "member" (member a (list other b)))
+      (let ((table (create-hashtable :eqtest equal?)))
+         (hashtable-put! table a 1)
+         (check-equal "hash table" (hashtable-get table b) 1)))
+   (check "private-key=?" (private-key=? (test-key "good") (test-key "good")))
+   (check "equal keys" (equal? (test-key "good") (test-key "good")))
+   (check "other keys" (not (equal? (test-key "good") (test-key "client")))))
+
+(define-case "certificates print their subject, keys print nothing of theirs"
+   (define (printed print object)
+      (call-with-output-string (lambda (port) (print object port))))
+   (for-each
+      (lambda (print)
+         (let ((text (printed print (test-certificate "good"))))
+            (check "subject" (contains? text "CN"))
+            (check "form" (string-prefix? "#<certificate:" text)))
+         (check-equal "key" (printed print (test-key "good")) "#<private-key>"))
+      (list display write)))
+
 (define-case "an encrypted key wants its passphrase and never prompts"
    (check-raises "none" &io-ssl-error (lambda () (read-private-key (pki "good-encrypted.key"))))
    (check-raises "a wrong one" &io-ssl-error

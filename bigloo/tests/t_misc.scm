@@ -103,12 +103,15 @@
 (define-case "a negative time-out is an error"
    (check-raises "connect" &error (lambda () (make-ssl-client-socket "localhost" 1 :timeout -1))))
 
-(define-case "a port out of range is an error"
+(define-case "a port out of range and an empty host are io-errors, as nothing can be connected to"
+   (check-raises "host" &io-unknown-host-error (lambda () (make-ssl-client-socket "" 443)))
+   (check-raises "name" &io-unknown-host-error
+      (lambda () (make-ssl-server-socket 0 :name "" :cert (pki "good.pem") :pkey (pki "good.key"))))
    (for-each (lambda (port)
-                (check-raises "client" &error (lambda () (make-ssl-client-socket "localhost" port))))
+                (check-raises "client" &io-error (lambda () (make-ssl-client-socket "localhost" port))))
       '(0 -1 70000 4294967739))
    (for-each (lambda (port)
-                (check-raises "server" &error
+                (check-raises "server" &io-error
                    (lambda ()
                       (make-ssl-server-socket port :cert (pki "good.pem") :pkey (pki "good.key")))))
       '(-1 70000 4294967296)))
@@ -153,6 +156,7 @@
                         (make-ssl-server-socket port :name "localhost"
                            :cert (pki "good.pem") :pkey (pki "good.key"))))))
       (check "an io-error" (isa? e &io-error))
+      (check "none of TLS" (not (isa? e &io-ssl-error)))
       (check-equal "obj" (condition-object e) (string-append "localhost:" (integer->string port)))))
 
 (define-case "a policy for failures that is none is refused"

@@ -104,6 +104,21 @@
       (check-raises "read" &io-connection-error (lambda () (read-char (socket-input c))))
       (check-equal "closing raises nothing" (raised (lambda () (socket-close c))) #f)))
 
+(define-case "a client that has reset its connection before it is accepted is named all the same"
+   (need "python3")
+   (let* ((server (make-ssl-server-socket 0 :name "127.0.0.1" :cert (pki "good.pem") :pkey (pki "good.key")))
+          (p (run-process "python3" "-c"
+                (string-append "import socket, struct\n"
+                   "s = socket.create_connection(('127.0.0.1', "
+                   (integer->string (socket-port-number server)) "))\n"
+                   "print('%s:%d' % s.getsockname())\n"
+                   "s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n"
+                   "s.close()\n")
+                :wait #t :output pipe:))
+          (address (read-line (process-output-port p)))
+          (e (check-raises "accept" &io-connection-error (lambda () (socket-accept server)))))
+      (check-equal "obj" (condition-object e) address)))
+
 (define (serve-page server)
    (let* ((s (socket-accept server)) (in (socket-input s)))
       (let loop ()

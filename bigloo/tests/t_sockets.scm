@@ -272,6 +272,11 @@
               (let ((c (apply connect-to server options)))
                  (read-char (socket-input c))))))
 
+(define-case "a server whose accepted-certs are an empty list accepts nobody"
+   (let* ((server (test-server :accepted-certs '())) (t (accept-one server (lambda (s) (socket-close s)))))
+      (check "client" (isa? (refused-client server :cert (pki "client.pem") :pkey (pki "client.key")) &io-error))
+      (check "server" (isa? (join t) &io-ssl-error))))
+
 (define-case "a server with CAs demands a certificate"
    (let ((identity (list :cert (test-certificate "client") :pkey (test-key "client"))))
       (with-connection (list :CAs (CA)) identity
@@ -373,7 +378,7 @@
                                        :timeout 300000))))))))
       (check "not too soon" (>= took 250000))
       (check "not too late" (< took (seconds 5)))
-      (check-equal "proc" (condition-proc e) 'make-ssl-client-socket)))
+      (check-equal "proc" (condition-proc e) "make-ssl-client-socket")))
 
 (define-case ":handshake-timeout bounds a client's handshake"
    (let ((server (silent-server)))
@@ -386,7 +391,7 @@
    (let* ((server (test-server :handshake-timeout 300000))
           (silent (make-client-socket "localhost" (socket-port-number server)))
           (e (check-raises "accept" &io-timeout-error (lambda () (socket-accept server)))))
-      (check-equal "proc" (condition-proc e) 'socket-accept)
+      (check-equal "proc" (condition-proc e) "socket-accept")
       (let* ((t (accept-one server echo-lines))
              (c (connect-to server)))
          (check-equal "the next one is served" (ask c "x") "x")
@@ -788,6 +793,16 @@
             (check-equal "closed" (sort (lambda (a b) (string<? (symbol->string a) (symbol->string b)))
                                      closed)
                '(in out))))))
+
+(define-case "closing a socket calls the flush hook once"
+   (with-connection '() '() receive-all
+      (lambda (c)
+         (let ((sizes '()))
+            (output-port-flush-hook-set! (socket-output c)
+               (lambda (port size) (set! sizes (cons size sizes)) #f))
+            (display "12345" (socket-output c))
+            (socket-close c)
+            (check-equal "sizes" sizes '(5))))))
 
 (define-case "a flush hook and a flush buffer can put bytes before the text"
    (let ((got (with-connection '() '() receive-all

@@ -49,6 +49,21 @@ pub fn parse(der: &[u8], passphrase: Option<&CStr>) -> Result<Contents> {
     Ok(Contents { key, certificate, chain })
 }
 
+/// Whether `der` has the form of PKCS#12. Its integrity is not looked at.
+pub fn is_pkcs12(der: &[u8]) -> bool {
+    let Ok(len) = c_long::try_from(der.len()) else { return false };
+    if super::init().is_err() {
+        return false;
+    }
+    let mut cursor = der.as_ptr();
+    // SAFETY: `cursor` points to `len` readable bytes; what is made is freed at once, and may be NULL.
+    let p12 = unsafe { sys::d2i_PKCS12(ptr::null_mut(), &mut cursor, len) };
+    // SAFETY: p12 is ours or NULL.
+    unsafe { sys::PKCS12_free(p12) };
+    queue::clear();
+    !p12.is_null()
+}
+
 /// The passphrase is to blame unless OpenSSL says better.
 fn unopened(entry: Option<queue::Entry>) -> Error {
     let what = match &entry {
