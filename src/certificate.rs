@@ -8,7 +8,6 @@ use crate::{
         x509::{AltName, X509},
     },
     pem::{self, Format},
-    pkcs12,
     private_key::PrivateKey,
 };
 use std::{
@@ -69,7 +68,7 @@ impl Certificate {
     /// The first certificate in `data`.
     pub fn from_bytes(data: &[u8], format: Format) -> Result<Certificate> {
         if !format.is_pem(data) {
-            return X509::from_der(data).map(Certificate::new).map_err(|error| pkcs12::unless_pkcs12(error, data));
+            return X509::from_der(data).map(Certificate::new).map_err(|error| pem::unless_pkcs12(error, data));
         }
         let reader = MemReader::new(pem::without_mark(data))?;
         X509::next_from_pem(&reader)?.map(Certificate::new).ok_or_else(|| pem::lacks("certificate", data))

@@ -1,6 +1,9 @@
 //! PEM or DER? And what a PEM text holds instead, where people mix files up.
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    ossl::pkcs12,
+};
 use std::borrow::Cow;
 
 /// What every certificate and key in DER begins with.
@@ -41,6 +44,15 @@ impl Format {
 /// The text behind the byte order mark that some editors put in front, and that not every OpenSSL passes over.
 pub fn without_mark(data: &[u8]) -> &[u8] {
     data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data)
+}
+
+/// What went wrong with `data`, which was read as something else: a PKCS#12 is called by its name.
+pub fn unless_pkcs12(error: Error, data: &[u8]) -> Error {
+    if error.code != Code::Config || !pkcs12::is_pkcs12(data) {
+        return error;
+    }
+    let message = "this is PKCS#12, which only bgl_ssl_pkcs12_from_file and Scheme's :format 'pkcs12 read";
+    Error { message: message.to_string(), ..error }
 }
 
 /// How many different labels a message names.

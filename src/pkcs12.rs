@@ -52,15 +52,6 @@ impl Pkcs12 {
     }
 }
 
-/// What went wrong with `data`, which was read as something else: a PKCS#12 is called by its name.
-pub fn unless_pkcs12(error: Error, data: &[u8]) -> Error {
-    if error.code != Code::Config || !pkcs12::is_pkcs12(data) {
-        return error;
-    }
-    let message = "this is PKCS#12, which only bgl_ssl_pkcs12_from_file and Scheme's :format 'pkcs12 read";
-    Error { message: message.to_string(), ..error }
-}
-
 fn lacks(what: &str) -> Error {
     Error::new(Code::Config, format!("the PKCS#12 holds no {what}"))
 }

@@ -5,7 +5,6 @@ use crate::{
     file,
     ossl::pkey::Pkey,
     pem::{self, Format},
-    pkcs12,
 };
 use std::{ffi::CStr, path::Path};
 
@@ -35,7 +34,7 @@ impl PrivateKey {
         if !format.is_pem(data) {
             return Pkey::from_der(data, passphrase)
                 .map(PrivateKey)
-                .map_err(|error| pkcs12::unless_pkcs12(error, data));
+                .map_err(|error| pem::unless_pkcs12(error, data));
         }
         Pkey::from_pem(pem::without_mark(data), passphrase).map(PrivateKey).map_err(|error| better(error, data))
     }
