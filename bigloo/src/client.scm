@@ -81,7 +81,9 @@
           (raises (raises-truncation? proc truncation verify hostname))
           (where (address (c-string proc "the host name" host) port))
           (family (domain->int proc domain '(inet inet6 unspec)))
-          (port (check-port proc where port 1))
+          (port (begin
+                   (check-host proc where host)
+                   (check-port proc where port 1)))
           (datagrams (=fx (protocol->int proc protocol) $tls-dtlsv1))
           (close-timeout (check-close-timeout proc close-timeout))
           (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))

@@ -106,22 +106,23 @@
       ((eq? domain 'inet6) $tls-af-inet6)
       (else $tls-af-unspec)))
 
-;; The port of `where`, "host:port", whose host must not be empty, either. Here and not in C, whose int would take a larger number for another one. There is nothing to
+;; An empty name is one that nobody has.
+(define (check-host proc where host::bstring)
+   (when (string-null? host)
+      (raise (instantiate::&io-unknown-host-error
+                (proc proc)
+                (msg "the host name is empty")
+                (obj where)))))
+
+;; Here and not in C, whose int would take a larger number for another one. There is nothing to
 ;; connect to, or to listen on, so this is what the manual says of that.
 (define (check-port::long proc where port::long least::long)
-   (cond
-      ((char=? (string-ref where 0) #\:)
-       (raise (instantiate::&io-unknown-host-error
-                 (proc proc)
-                 (msg "the host name is empty")
-                 (obj where))))
-      ((and (>=fx port least) (<=fx port 65535))
-       port)
-      (else
+   (if (and (>=fx port least) (<=fx port 65535))
+       port
        (raise (instantiate::&io-error
                  (proc proc)
                  (msg (format "the port ~a is not between ~a and 65535" port least))
-                 (obj where))))))
+                 (obj where)))))
 
 (define (microseconds proc what time)
    (if (and (fixnum? time) (>=fx time 0))
