@@ -320,7 +320,7 @@ pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_chain_only(
     guard::done(|| unsafe { apply(config, |config| config.verify = Verify::ChainOnly) })
 }
 
-/// Verifies nothing: anybody can pretend to be the peer. The chain is still checked, and the result told by
+/// Verifies nothing: anybody can pretend to be the peer. The chain is checked when the program asks for the result, by
 /// bgl_ssl_socket_verify_result. A list of accepted certificates is still enforced.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.

@@ -42,8 +42,7 @@ use openssl_sys as ffi;
 use std::{ffi::CStr, ptr, sync::OnceLock};
 
 /// Initialises OpenSSL once for the process, and empties the error queue. Every module calls this before it creates
-/// anything. Fails once the host has
-/// called OPENSSL_cleanup, after which parts of OpenSSL 3 crash instead of failing.
+/// anything. Fails once the host has called OPENSSL_cleanup, after which parts of OpenSSL 3 crash instead of failing.
 pub fn init() -> Result<()> {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
