@@ -11,7 +11,6 @@ mod last_error;
 mod alpn;
 mod certificate;
 mod config;
-mod context;
 mod crypto;
 mod dtls;
 mod engine;
@@ -26,8 +25,8 @@ mod protocol;
 mod server;
 mod session;
 mod socket;
-mod system_cas;
 mod turn;
+mod verify;
 
 mod ossl;
 mod posix;

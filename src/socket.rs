@@ -18,6 +18,7 @@ use crate::{
     posix,
     session::{Scope, Session},
     turn::Turn,
+    verify::peer_policy,
 };
 use limits::{LiveLimits, micros};
 use state::{Life, Tls, closed};
@@ -162,7 +163,7 @@ impl Socket {
         if role == Role::Server && config.identity.is_none() {
             return Err(Error::new(Code::Config, "a server needs a certificate and its private key, and has none"));
         }
-        let policy = config.peer_policy(role);
+        let policy = peer_policy(config, role);
         let verifies = policy.chain && (role == Role::Client || policy.ask != Ask::No);
         let store = if verifies { frozen.context.system_store()? } else { None };
         let medium = frozen.medium();

@@ -18,7 +18,7 @@ use crate::{
     pkcs12::Pkcs12,
     private_key::PrivateKey,
     session::{Scope, ScopeBuilder},
-    system_cas::SystemCas,
+    verify::SystemCas,
 };
 use std::{
     collections::HashSet,

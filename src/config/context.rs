@@ -1,30 +1,27 @@
-//! From settings to an SSL_CTX: built once, and shared by all connections whose settings are equal.
+//! From settings to an SSL_CTX.
 
 use crate::{
     certificate::Certificate,
-    config::{ClientCertificate, Config, Identity, Verify},
     error::{Code, Error, Result},
     ossl::{
         ctx::Ctx,
-        ssl::{Ask, Role},
         store::{self, Store},
         x509::X509,
     },
     protocol::Versions,
     session::{Scope, ScopeBuilder},
-    system_cas::SystemCas,
+    verify::SystemCas,
 };
 use std::{
     ffi::CString,
-    sync::{Arc, OnceLock, PoisonError, RwLock, Weak},
+    sync::{Arc, OnceLock},
 };
 
-/// How many contexts stay alive without a config or connection that uses them.
-const KEPT: usize = 8;
+use super::settings::{ClientCertificate, Config, Identity, Verify};
 
 /// The settings that matter to an SSL_CTX, and to whom its sessions may be resumed by.
 #[derive(Clone, PartialEq)]
-struct Key {
+pub struct Key {
     versions: Versions,
     identity: Option<Identity>,
     cas: Option<Vec<Anchor>>,
@@ -60,31 +57,21 @@ pub struct Context {
     system_store: OnceLock<Arc<Store>>,
 }
 
-/// The contexts in use, and the latest of those without a private key, which outlive their users.
-struct Cache {
-    known: Vec<Weak<Context>>,
-    kept: Vec<Arc<Context>>,
-}
-
-/// Read by every connection that brings its own settings, without waiting for one another; written by the first of
-/// each kind.
-static CACHE: RwLock<Cache> = RwLock::new(Cache { known: Vec::new(), kept: Vec::new() });
-
 impl Context {
-    /// The context for these settings: a known one if there is one.
-    pub fn shared(config: &Config) -> Result<Arc<Context>> {
-        let key = Key::of(config);
-        if let Some(context) = find(&key) {
-            return Ok(context);
-        }
+    /// Makes the context of these settings.
+    pub fn new(key: Key) -> Result<Context> {
         let scope = key.scope()?;
-        let context = Arc::new(Context { ctx: build(&key, &scope)?, key, scope, system_store: OnceLock::new() });
-        // A context with a certificate is most likely a server's, which verifies nobody unless it asks its clients for
-        // certificates: reading the system's CAs takes longer than anything else here.
-        if context.key.identity.is_none() || config.peer_policy(Role::Server).ask != Ask::No {
-            context.system_store()?;
-        }
-        Ok(remember(context))
+        Ok(Context { ctx: build(&key, &scope)?, key, scope, system_store: OnceLock::new() })
+    }
+
+    /// What it was made from.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Whether it presents a certificate.
+    pub fn has_identity(&self) -> bool {
+        self.key.identity.is_some()
     }
 
     /// The system's CAs for a connection that verifies its peer; None if the config names its own, which are the
@@ -120,7 +107,8 @@ impl Context {
 }
 
 impl Key {
-    fn of(config: &Config) -> Key {
+    /// Those of these settings.
+    pub fn of(config: &Config) -> Key {
         let cas = config.cas.as_ref().map(|cas| cas.iter().cloned().map(Anchor).collect());
         let by_system = config.cas.is_none() && config.verify != Verify::None;
         Key {
@@ -167,38 +155,6 @@ impl Key {
         }
         scope.finish()
     }
-}
-
-fn find(key: &Key) -> Option<Arc<Context>> {
-    CACHE.read().unwrap_or_else(PoisonError::into_inner).find(key)
-}
-
-impl Cache {
-    fn find(&self, key: &Key) -> Option<Arc<Context>> {
-        self.known.iter().filter_map(Weak::upgrade).find(|context| context.key == *key)
-    }
-}
-
-/// Puts a context in the cache, unless another thread was faster: then theirs it is.
-fn remember(context: Arc<Context>) -> Arc<Context> {
-    let mut cache = CACHE.write().unwrap_or_else(PoisonError::into_inner);
-    if let Some(theirs) = cache.find(&context.key) {
-        drop(cache);
-        return theirs;
-    }
-    cache.known.retain(|known| known.strong_count() > 0);
-    cache.known.push(Arc::downgrade(&context));
-    let mut dropped = None;
-    if context.key.identity.is_none() {
-        if cache.kept.len() == KEPT {
-            dropped = Some(cache.kept.remove(0));
-        }
-        cache.kept.push(context.clone());
-    }
-    // Freeing a context takes time: not under the lock.
-    drop(cache);
-    drop(dropped);
-    context
 }
 
 fn build(key: &Key, scope: &Scope) -> Result<Ctx> {

@@ -1,20 +1,14 @@
-//! What a connection should be: plain data with secure defaults, frozen by its first use and shared from then on.
+//! What a connection should be: plain data with secure defaults. Nothing here knows of OpenSSL's contexts.
 
 use crate::{
     certificate::Certificate,
-    context::Context,
     error::{Code, Error, Result},
     hostname::Hostname,
     net::deadline::Limit,
-    ossl::ssl::{Ask, Medium, PeerPolicy, Role},
     private_key::PrivateKey,
     protocol::{Protocol, Versions},
 };
-use std::{
-    ffi::CString,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{ffi::CString, time::Duration};
 
 /// Which certificate of the peer's is good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +168,7 @@ impl Config {
     }
 
     /// Fails for settings that contradict one another.
-    fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         if self.accepted.is_some() && self.client_certificate == ClientCertificate::None {
             return Err(Error::new(
                 Code::Config,
@@ -189,84 +183,6 @@ impl Config {
     pub fn handshake_limit(&self) -> Limit {
         let seconds = if self.versions.protocol.is_datagram() { 60 } else { 10 };
         self.limits.handshake.unwrap_or(Some(Duration::from_secs(seconds)))
-    }
-
-    /// What the peer's certificate must be for an end of this role.
-    pub fn peer_policy(&self, role: Role) -> PeerPolicy {
-        let listed = self.cas.is_some() || self.accepted.is_some();
-        let ask = match (role, self.client_certificate) {
-            (Role::Client, _) | (Role::Server, ClientCertificate::None) => Ask::No,
-            (Role::Server, ClientCertificate::Auto) if !listed => Ask::No,
-            (Role::Server, ClientCertificate::Optional) => Ask::Optional,
-            (Role::Server, _) => Ask::Required,
-        };
-        let accepted = self.accepted.as_ref();
-        PeerPolicy {
-            ask,
-            chain: self.verify != Verify::None,
-            accepted: accepted.map(|list| list.iter().map(|certificate| certificate.x509().clone()).collect()),
-        }
-    }
-}
-
-/// A config that was used: nothing changes it any more.
-pub struct Frozen {
-    /// The settings.
-    pub config: Config,
-    /// What OpenSSL made of them.
-    pub context: Arc<Context>,
-}
-
-impl Frozen {
-    /// What connections of this config run over.
-    pub fn medium(&self) -> Medium {
-        if self.config.versions.protocol.is_datagram() { Medium::Datagrams } else { Medium::Stream }
-    }
-}
-
-/// A config as its user holds it.
-#[derive(Default)]
-pub struct ConfigHandle {
-    draft: Mutex<Config>,
-    frozen: OnceLock<Arc<Frozen>>,
-}
-
-impl ConfigHandle {
-    /// A handle over these settings.
-    pub fn new(config: Config) -> ConfigHandle {
-        ConfigHandle { draft: Mutex::new(config), frozen: OnceLock::new() }
-    }
-
-    /// A copy that is not frozen.
-    pub fn copy(&self) -> ConfigHandle {
-        ConfigHandle::new(self.draft().clone())
-    }
-
-    fn draft(&self) -> std::sync::MutexGuard<'_, Config> {
-        self.draft.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the settings, unless they are frozen. A change that fails leaves them as they were.
-    pub fn change(&self, change: impl FnOnce(&mut Config) -> Result<()>) -> Result<()> {
-        let mut draft = self.draft();
-        if self.frozen.get().is_some() {
-            return Err(Error::new(Code::State, "the config has been used and cannot change any more: copy it"));
-        }
-        change(&mut draft)
-    }
-
-    /// Makes the settings usable, the first time; afterwards they stay as they are.
-    pub fn freeze(&self) -> Result<Arc<Frozen>> {
-        if let Some(frozen) = self.frozen.get() {
-            return Ok(frozen.clone());
-        }
-        let draft = self.draft();
-        if let Some(frozen) = self.frozen.get() {
-            return Ok(frozen.clone());
-        }
-        draft.check()?;
-        let frozen = Arc::new(Frozen { config: draft.clone(), context: Context::shared(&draft)? });
-        Ok(self.frozen.get_or_init(|| frozen).clone())
     }
 }
 
