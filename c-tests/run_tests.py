@@ -3,7 +3,8 @@
 
 A test program prints a line a case: `ok NAME`, `not ok NAME: why` or `skip NAME: what it misses`. A program that
 crashes, hangs, prints no case, or exits with a failure that none of its lines explains counts as a failed case itself.
-The last line of the whole is `N passed, M failed, K skipped`.
+What a program with failures says besides, and its standard error, are kept below its `not ok` lines, as lines that begin
+with `  | `. The last line of the whole is `N passed, M failed, K skipped`.
 
   run_tests.py [-j N] [--timeout SECONDS] [--label TEXT] [--results FILE] [--wrap COMMAND]
                [--arguments TEXT] [--patient] PROGRAM...
@@ -20,6 +21,7 @@ import sys
 import tempfile
 
 KINDS = {"ok ": "passed", "not ok ": "failed", "skip ": "skipped"}
+REASON = "  | "
 
 
 def kind_of(line):
@@ -27,7 +29,7 @@ def kind_of(line):
 
 
 def run(program, arguments, wrap, seconds):
-    """The program's case lines, with one more where the program itself failed, and its standard error."""
+    """The program's case lines, with one more where the program itself failed, and what else it said."""
     name = os.path.basename(program)
     command = [*shlex.split(wrap), os.path.abspath(program), *shlex.split(arguments)]
     # Files, not pipes: a stray process that holds a pipe open must not keep us waiting.
@@ -46,8 +48,9 @@ def run(program, arguments, wrap, seconds):
         process.wait()
         out.seek(0)
         err.seek(0)
-        lines = [line for line in out.read().decode(errors="replace").splitlines() if kind_of(line)]
-        noise = err.read().decode(errors="replace")
+        said = out.read().decode(errors="replace").splitlines()
+        lines = [line for line in said if kind_of(line)]
+        noise = [line for line in said if not kind_of(line)][-20:] + err.read().decode(errors="replace").splitlines()[-60:]
     if code is None:
         lines.append(f"not ok {name}: not done after {seconds} seconds")
     elif code < 0:
@@ -109,13 +112,15 @@ def main():
     chosen = options.parse_args()
 
     lines = []
+    texts = []
     if chosen.total:
         for path in chosen.files:
             with open(path) as file:
-                lines += [line.rstrip("\n") for line in file if kind_of(line)]
+                lines += [line.rstrip("\n") for line in file]
         for line in lines:
-            if line.startswith("not ok "):
+            if line.startswith(("not ok ", REASON)):
                 print(line)
+        lines = [line for line in lines if kind_of(line)]
     else:
         with concurrent.futures.ThreadPoolExecutor(chosen.j) as pool:
             one = run_patiently if chosen.patient else run
@@ -128,15 +133,17 @@ def main():
                             for line in found
                         ]
                 print(f"{os.path.basename(program)}: {as_text(sum_of(found))}", flush=True)
-                bad = [line for line in found if not line.startswith("ok ")]
-                for line in bad:
+                skips, bad = ([line for line in found if line.startswith(start)] for start in ("skip ", "not ok "))
+                reasons = [REASON + line for line in noise] if bad else []
+                for line in skips + bad:
                     print(f"  {line}", flush=True)
-                if any(line.startswith("not ok") for line in bad) and noise:
-                    print("".join(f"  | {line}\n" for line in noise.splitlines()[-60:]), end="", flush=True)
+                for line in reasons:
+                    print(line, flush=True)
                 lines += found
+                texts += [line for line in found if line not in bad] + bad + reasons
         if chosen.results:
             with open(chosen.results, "w") as file:
-                file.writelines(line + "\n" for line in lines)
+                file.writelines(line + "\n" for line in texts)
     counts = sum_of(lines)
     print(as_text(counts))
     sys.exit(1 if counts["failed"] or not counts["passed"] + counts["skipped"] else 0)

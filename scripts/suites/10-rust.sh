@@ -10,8 +10,8 @@ try() {
         echo "ok $name"
         passed=$((passed + 1))
     else
-        cat "$log"
         echo "not ok $name"
+        tail -n 40 "$log" | sed 's/^/  | /'
         failed=$((failed + 1))
     fi
 }
