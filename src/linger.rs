@@ -42,7 +42,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A connection that is closed as far as its user is concerned.
 pub struct Lingering {
-    /// Threads that wait on it may have references too.
+    /// Threads that still wait on it hold references too.
     fd: Arc<OwnedFd>,
     until: Instant,
     /// How many bytes more the peer may send.
@@ -50,6 +50,8 @@ pub struct Lingering {
     /// Whether our reading half is shut down: then it is always readable, and only the system's state of the connection
     /// tells of the peer's end.
     blind: bool,
+    /// Whether events tell of what comes. Otherwise the thread looks every now and then.
+    watched: bool,
 }
 
 struct State {
@@ -89,7 +91,7 @@ fn lock() -> MutexGuard<'static, State> {
 /// Ends `fd`'s connection once the peer has ended it, or `until` is over. Does not wait, unless there is no other way to
 /// save what was written.
 pub fn linger(fd: Arc<OwnedFd>, until: Instant, blind: bool) {
-    let mut connection = Lingering { fd, until, allowance: BYTES, blind };
+    let mut connection = Lingering { fd, until, allowance: BYTES, blind, watched: false };
     if connection.drain() {
         return connection.end();
     }
@@ -108,7 +110,7 @@ pub fn make_room() -> bool {
     state.connections.len() < before
 }
 
-fn hand_over(connection: Lingering) -> Result<(), Lingering> {
+fn hand_over(mut connection: Lingering) -> Result<(), Lingering> {
     let mut state = lock();
     if state.exits || state.set_up().is_err() {
         return Err(connection);
@@ -116,8 +118,9 @@ fn hand_over(connection: Lingering) -> Result<(), Lingering> {
     state.make_room();
     let token = state.next;
     state.next = state.next.wrapping_add(1);
+    connection.watched = !connection.blind && !connection.is_shared();
     let watched = match &state.events {
-        Some(events) if !connection.blind => events.watch(connection.fd.as_fd(), token),
+        Some(events) if connection.watched => events.watch(connection.fd.as_fd(), token),
         _ => Ok(()),
     };
     if watched.is_err() {
@@ -160,7 +163,7 @@ fn run() {
         let now = Instant::now();
         let exits = state.exits;
         state.end_where(|connection| {
-            let over = connection.until <= now || ((connection.blind || exits) && connection.drain());
+            let over = connection.until <= now || ((!connection.watched || exits) && connection.drain());
             over || (exits && !connection.is_unacknowledged())
         });
         let Some(events) = state.events.clone() else {
@@ -242,7 +245,7 @@ impl State {
 
     /// The user may have the same socket by another descriptor, so that closing ours does not end the events.
     fn forget(&self, connection: &Lingering) {
-        if let Some(events) = self.events.as_ref().filter(|_| !connection.blind) {
+        if let Some(events) = self.events.as_ref().filter(|_| connection.watched) {
             let _ = events.forget(connection.fd.as_fd());
         }
     }
@@ -255,7 +258,7 @@ impl State {
     }
 
     fn next_look(&self, now: Instant) -> Instant {
-        let looks = self.exits || self.connections.iter().any(|(_, connection)| connection.blind);
+        let looks = self.exits || self.connections.iter().any(|(_, connection)| !connection.watched);
         let latest = now + if looks { LOOK_AGAIN } else { LONGEST_WAIT };
         self.connections.iter().map(|(_, connection)| connection.until).min().map_or(latest, |at| at.min(latest))
     }
@@ -263,16 +266,36 @@ impl State {
 
 impl Lingering {
     /// Takes and drops what has come. True once there is nothing more to wait for.
+    ///
+    /// While a thread waits for the descriptor, what comes is left to it: a thread that waits in recv(2) or poll(2) is
+    /// woken only if the bytes are still there when it runs.
     fn drain(&mut self) -> bool {
+        if self.is_shared() {
+            return match posix::peek(self.fd.as_fd(), &mut [0]) {
+                Ok(0) => self.has_ended(),
+                Ok(_) => false,
+                Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+            };
+        }
         let mut scratch = [0; 16384];
         loop {
             match posix::recv(self.fd.as_fd(), &mut scratch) {
-                Ok(0) => return !self.blind || posix::peer_has_ended(self.fd.as_fd()),
+                Ok(0) => return self.has_ended(),
                 Ok(n) if n < self.allowance => self.allowance -= n,
                 Ok(_) => return true,
                 Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
             }
         }
+    }
+
+    /// Whether the peer has ended its half, where a receive says that there is nothing.
+    fn has_ended(&self) -> bool {
+        !self.blind || posix::peer_has_ended(self.fd.as_fd())
+    }
+
+    /// Whether threads of the program still wait for the descriptor.
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.fd) > 1
     }
 
     /// Whether the peer's system does not have everything yet.
@@ -283,7 +306,7 @@ impl Lingering {
     /// Lingers in the calling thread.
     fn wait(&mut self) {
         while !self.drain() && !Deadline(Some(self.until)).has_passed() {
-            if self.blind {
+            if self.blind || self.is_shared() {
                 thread::sleep(LOOK_AGAIN);
             } else if posix::poll_one(self.fd.as_fd(), Readiness::READ, Some(self.until)).is_err() {
                 return;
