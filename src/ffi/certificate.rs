@@ -1,4 +1,8 @@
-//! Certificates.
+//! Certificates, lists of them, private keys, PKCS#12 files.
+
+pub mod details;
+pub mod pkcs12;
+pub mod private_key;
 
 use crate::{
     certificate::{Certificate, Party},
@@ -10,11 +14,9 @@ use std::{
     ptr,
 };
 
-use super::{
+use crate::ffi::{
     convert, guard,
     handle::{self, Handle},
-    private_key::bgl_ssl_private_key_t,
-    status::bgl_ssl_status_t,
 };
 
 /// An X.509 certificate: reference-counted, never changed.
@@ -460,21 +462,4 @@ pub unsafe extern "C" fn bgl_ssl_certificate_equal(
 ) -> bool {
     // SAFETY: the caller vouches for the handles.
     guard::or(false, || unsafe { Ok(handle::borrow(a)? == handle::borrow(b)?) })
-}
-
-/// Checks that a private key belongs to a certificate.
-///
-/// Returns BGL_SSL_OK; BGL_SSL_E_CONFIG if it does not; BGL_SSL_E_ARGUMENT if either is NULL. Never blocks; any thread.
-///
-/// Precondition: Both are NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_check_private_key(
-    certificate: *const bgl_ssl_certificate_t,
-    private_key: *const bgl_ssl_private_key_t,
-) -> bgl_ssl_status_t {
-    guard::done(|| {
-        // SAFETY: the caller vouches for the handles.
-        let (certificate, private_key) = unsafe { (handle::borrow(certificate)?, handle::borrow(private_key)?) };
-        certificate.check_private_key(private_key)
-    })
 }

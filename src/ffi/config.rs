@@ -1,5 +1,7 @@
 //! Configs: what a connection should be.
 
+pub mod files;
+
 use crate::{
     alpn,
     config::{ClientCertificate, Config, ConfigHandle, ServerName, Verify},
@@ -15,11 +17,11 @@ use std::{
     time::Duration,
 };
 
-use super::{
+use crate::ffi::{
     certificate::bgl_ssl_certificate_t,
+    certificate::private_key::bgl_ssl_private_key_t,
     convert, guard,
     handle::{self, Handle},
-    private_key::bgl_ssl_private_key_t,
     status::bgl_ssl_status_t,
 };
 

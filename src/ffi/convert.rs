@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use super::handle::{self, Handle};
+use crate::ffi::handle::{self, Handle};
 
 /// A text that must be there.
 ///

@@ -1,4 +1,4 @@
-//! Datagrams (DTLS).
+//! DTLS: what connections over datagrams have of their own.
 
 use crate::{
     config::Config,
@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{ffi::c_int, time::Duration};
 
-use super::{
+use crate::ffi::{
     config::{bgl_ssl_config_t, change},
     convert, guard, handle,
     server::bgl_ssl_server_t,

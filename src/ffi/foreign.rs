@@ -15,8 +15,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    certificate::bgl_ssl_certificate_t, convert, guard, handle, private_key::bgl_ssl_private_key_t,
+use crate::ffi::{
+    certificate::bgl_ssl_certificate_t, certificate::private_key::bgl_ssl_private_key_t, convert, guard, handle,
     server::bgl_ssl_server_t, socket::bgl_ssl_socket_t,
 };
 

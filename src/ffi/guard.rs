@@ -11,7 +11,7 @@ use std::{
     sync::Once,
 };
 
-use super::status::bgl_ssl_status_t;
+use crate::ffi::status::bgl_ssl_status_t;
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
@@ -27,7 +27,7 @@ pub fn status(body: impl FnOnce() -> Result<bgl_ssl_status_t>) -> bgl_ssl_status
 
 /// Runs the body of a function that returns OK or fails.
 pub fn done(body: impl FnOnce() -> Result<()>) -> bgl_ssl_status_t {
-    status(|| body().map(|()| super::status::BGL_SSL_OK))
+    status(|| body().map(|()| crate::ffi::status::BGL_SSL_OK))
 }
 
 /// Runs the body of a function that returns a value, or `otherwise` on failure.
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_panic_becomes_an_internal_error_with_its_words() {
         let code = status(|| panic!("planted"));
-        assert_eq!(code, super::super::status::BGL_SSL_E_INTERNAL);
+        assert_eq!(code, crate::ffi::status::BGL_SSL_E_INTERNAL);
         assert!(last_error::get().is_some_and(|error| error.message.contains("planted")));
     }
 }

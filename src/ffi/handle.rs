@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use super::guard;
+use crate::ffi::guard;
 
 /// What a handle points to.
 #[repr(C)]

@@ -1,13 +1,13 @@
-//! Servers.
+//! Listening for TLS clients.
 
 use crate::{net::deadline::Deadline, net::resolve::Family, server::Server, socket::Step};
 use std::{
-    ffi::{c_char, c_int},
+    ffi::{c_char, c_int, c_void},
     ptr,
     time::Duration,
 };
 
-use super::{
+use crate::ffi::{
     config::bgl_ssl_config_t,
     convert, guard,
     handle::{self, Handle},
@@ -182,4 +182,15 @@ pub unsafe extern "C" fn bgl_ssl_server_close(server: *const bgl_ssl_server_t) -
 pub unsafe extern "C" fn bgl_ssl_server_free(server: *mut bgl_ssl_server_t) {
     // SAFETY: the caller vouches for the handle.
     unsafe { handle::free(server) }
+}
+
+/// Whether a handle of this library is a socket or a server. (Bigloo: ssl-socket?.)
+///
+/// Returns false for any other handle, and for NULL. Never blocks; any thread.
+///
+/// Precondition: handle is NULL, or from this library and not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socketp(handle: *const c_void) -> bool {
+    // SAFETY: every handle of the library begins with its tag.
+    unsafe { handle::is::<bgl_ssl_socket_t>(handle.cast()) || handle::is::<bgl_ssl_server_t>(handle.cast()) }
 }

@@ -1,4 +1,4 @@
-//! Sockets.
+//! TLS connections: over TCP, or over another descriptor.
 
 use crate::{
     error::{Code, Error, Result},
@@ -13,12 +13,11 @@ use std::{
     ptr,
 };
 
-use super::{
+use crate::ffi::{
     certificate::{bgl_ssl_certificate_list_t, bgl_ssl_certificate_t},
     config::bgl_ssl_config_t,
     convert, guard,
     handle::{self, Handle},
-    server::bgl_ssl_server_t,
     status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
 };
 
@@ -684,15 +683,4 @@ pub unsafe extern "C" fn bgl_ssl_socket_session_reused(socket: *const bgl_ssl_so
 pub unsafe extern "C" fn bgl_ssl_session_free(session: *mut bgl_ssl_session_t) {
     // SAFETY: the caller vouches for the handle.
     unsafe { handle::free(session) }
-}
-
-/// Whether a handle of this library is a socket or a server. (Bigloo: ssl-socket?.)
-///
-/// Returns false for any other handle, and for NULL. Never blocks; any thread.
-///
-/// Precondition: handle is NULL, or from this library and not freed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_socketp(handle: *const c_void) -> bool {
-    // SAFETY: every handle of the library begins with its tag.
-    unsafe { handle::is::<bgl_ssl_socket_t>(handle.cast()) || handle::is::<bgl_ssl_server_t>(handle.cast()) }
 }

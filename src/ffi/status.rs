@@ -1,4 +1,7 @@
-//! Status codes.
+//! Status codes, the last error of a thread, protocol versions.
+
+pub mod errors;
+pub mod protocol;
 
 use crate::error::Code;
 

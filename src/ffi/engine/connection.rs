@@ -13,11 +13,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{
+use crate::ffi::{
     certificate::{bgl_ssl_certificate_list_t, bgl_ssl_certificate_t},
-    convert, guard,
+    convert,
+    engine::secure_context::{bgl_ssl_ctx_t, part},
+    guard,
     handle::{self, Handle},
-    secure_context::{bgl_ssl_ctx_t, part},
     status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_EVENT, BGL_SSL_WANT_READ, bgl_ssl_status_t},
 };
 

@@ -10,7 +10,7 @@ use std::{
     ffi::{CString, c_char},
 };
 
-use super::{convert, guard, status::bgl_ssl_status_t};
+use crate::ffi::{convert, guard, status::bgl_ssl_status_t};
 
 /// The full account of a failure.
 #[repr(C)]
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ss
         Ok(())
     });
     match copied {
-        Ok(()) => super::status::BGL_SSL_OK,
+        Ok(()) => crate::ffi::status::BGL_SSL_OK,
         Err(error) => error.code as bgl_ssl_status_t,
     }
 }

@@ -3,10 +3,10 @@
 use crate::{error::Result, pkcs12::Pkcs12};
 use std::ffi::{c_char, c_void};
 
-use super::{
+use crate::ffi::{
+    certificate::private_key::bgl_ssl_private_key_t,
     certificate::{bgl_ssl_certificate_list_t, bgl_ssl_certificate_t},
     convert, guard, handle,
-    private_key::bgl_ssl_private_key_t,
     status::bgl_ssl_status_t,
 };
 

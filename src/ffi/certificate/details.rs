@@ -6,7 +6,7 @@ use crate::{
 };
 use std::ffi::c_char;
 
-use super::{certificate::bgl_ssl_certificate_t, convert, guard, handle};
+use crate::ffi::{certificate::bgl_ssl_certificate_t, convert, guard, handle};
 
 /// Copies out what `text` finds.
 ///

@@ -3,7 +3,7 @@
 use crate::ossl::rand;
 use std::ffi::c_void;
 
-use super::{convert, guard, status::bgl_ssl_status_t};
+use crate::ffi::{convert, guard, status::bgl_ssl_status_t};
 
 /// Whether OpenSSL's random number generator has been seeded, which it is unless the system has no source of
 /// randomness. (Bigloo: ssl-rand-status.)

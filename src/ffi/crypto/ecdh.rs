@@ -6,7 +6,7 @@ use std::{
     ptr,
 };
 
-use super::{
+use crate::ffi::{
     convert, guard,
     handle::{self, Handle},
 };

@@ -3,7 +3,7 @@
 use crate::crypto::kdf::{self, Scrypt};
 use std::ffi::{c_char, c_int, c_void};
 
-use super::{convert, guard, status::bgl_ssl_status_t};
+use crate::ffi::{convert, guard, status::bgl_ssl_status_t};
 
 /// Makes a key from a password by PBKDF2 (RFC 8018) with HMAC-SHA-1. (Bigloo: pkcs5-pbkdf2-hmac-sha1.)
 ///

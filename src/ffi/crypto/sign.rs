@@ -10,10 +10,10 @@ use std::{
     ptr,
 };
 
-use super::{
+use crate::ffi::{
+    certificate::private_key::bgl_ssl_private_key_t,
     convert, guard,
     handle::{self, Handle},
-    private_key::bgl_ssl_private_key_t,
     status::bgl_ssl_status_t,
 };
 

@@ -9,7 +9,7 @@ use std::{
     ptr,
 };
 
-use super::{
+use crate::ffi::{
     convert, guard,
     handle::{self, Handle},
     status::bgl_ssl_status_t,

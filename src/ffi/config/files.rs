@@ -3,11 +3,11 @@
 use crate::{certificate::Certificate, config::Config, error::Result, pem::Format, private_key::PrivateKey};
 use std::ffi::c_char;
 
-use super::{
+use crate::ffi::{
     certificate::bgl_ssl_certificate_list_t,
+    certificate::private_key::bgl_ssl_private_key_t,
     config::{bgl_ssl_config_t, change},
     convert, guard, handle,
-    private_key::bgl_ssl_private_key_t,
     status::bgl_ssl_status_t,
 };
 

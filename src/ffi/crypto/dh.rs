@@ -6,9 +6,10 @@ use std::{
     ptr,
 };
 
-use super::{
-    bignum::{self, bgl_ssl_bignum_t},
-    convert, guard,
+use crate::ffi::{
+    convert,
+    crypto::bignum::{self, bgl_ssl_bignum_t},
+    guard,
     handle::{self, Handle},
     status::bgl_ssl_status_t,
 };

@@ -6,10 +6,11 @@ use std::{
     ptr,
 };
 
-use super::{
-    certificate::BGL_SSL_FORMAT_PEM,
+use crate::ffi::{
+    certificate::{BGL_SSL_FORMAT_PEM, bgl_ssl_certificate_t},
     convert, guard,
     handle::{self, Handle},
+    status::bgl_ssl_status_t,
 };
 
 /// A private key: reference-counted, never changed.
@@ -121,4 +122,21 @@ pub unsafe extern "C" fn bgl_ssl_private_key_equal(
 ) -> bool {
     // SAFETY: the caller vouches for the handles.
     guard::or(false, || unsafe { Ok(handle::borrow(a)? == handle::borrow(b)?) })
+}
+
+/// Checks that a private key belongs to a certificate.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_CONFIG if it does not; BGL_SSL_E_ARGUMENT if either is NULL. Never blocks; any thread.
+///
+/// Precondition: Both are NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_certificate_check_private_key(
+    certificate: *const bgl_ssl_certificate_t,
+    private_key: *const bgl_ssl_private_key_t,
+) -> bgl_ssl_status_t {
+    guard::done(|| {
+        // SAFETY: the caller vouches for the handles.
+        let (certificate, private_key) = unsafe { (handle::borrow(certificate)?, handle::borrow(private_key)?) };
+        certificate.check_private_key(private_key)
+    })
 }

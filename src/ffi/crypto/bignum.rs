@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{ffi::c_void, ptr};
 
-use super::{
+use crate::ffi::{
     convert, guard,
     handle::{self, Handle},
     status::bgl_ssl_status_t,

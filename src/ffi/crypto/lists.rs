@@ -6,7 +6,7 @@ use crate::{
 };
 use std::ffi::c_char;
 
-use super::{convert, guard};
+use crate::ffi::{convert, guard};
 
 /// Precondition: buf is NULL or writable for size bytes.
 unsafe fn copy(buf: *mut c_char, size: usize, names: impl FnOnce() -> Result<Vec<String>>) -> usize {

@@ -3,7 +3,7 @@
 use crate::protocol::Protocol;
 use std::ffi::c_char;
 
-use super::{convert, guard};
+use crate::ffi::{convert, guard};
 
 /// SSL 2. No OpenSSL of today speaks it: BGL_SSL_E_UNSUPPORTED.
 pub const BGLSSL_SSLV2: i32 = 1;
