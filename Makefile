@@ -73,10 +73,8 @@ endif
 	@cp "$(OUT)/libbglssl.a" "$(BUILD)/lib/libbglssl.a.tmp" && mv "$(BUILD)/lib/libbglssl.a.tmp" "$(BUILD)/lib/libbglssl.a"
 	@ln -sf $(SONAME) "$(BUILD)/lib/libbglssl.so"
 
-header: ## update include/bglssl.h from src/ffi
-	@mkdir -p include
-	scripts/fresh-header.sh > include/bglssl.h.tmp
-	mv include/bglssl.h.tmp include/bglssl.h
+header: ## update the headers in include from src/ffi
+	scripts/headers.sh write
 
 # --- tests -----------------------------------------------------------------------------------------------------
 
@@ -121,9 +119,10 @@ bench: stage ## measure beside raw OpenSSL (ARGS: see bench/README.md)
 built:
 	@test -e "$(BUILD)/lib/$(SONAME)" || $(MAKE) --no-print-directory lib
 
-install: built ## install library, header, pkg-config file, manual pages, documents and licences below PREFIX
-	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)"
+install: built ## install library, headers, pkg-config file, manual pages, documents and licences below PREFIX
+	install -d "$(DESTDIR)$(INCLUDEDIR)/bglssl" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)"
 	install -m 644 include/bglssl.h "$(DESTDIR)$(INCLUDEDIR)/bglssl.h"
+	install -m 644 include/bglssl/*.h "$(DESTDIR)$(INCLUDEDIR)/bglssl"
 	install -m 755 "$(BUILD)/lib/$(SONAME)" "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp"
 	$(STRIP) --strip-unneeded "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp"
 	mv "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp" "$(DESTDIR)$(LIBDIR)/$(SONAME)"
@@ -142,7 +141,7 @@ install: built ## install library, header, pkg-config file, manual pages, docume
 uninstall: ## remove what install put there
 	rm -f "$(DESTDIR)$(INCLUDEDIR)/bglssl.h" "$(DESTDIR)$(LIBDIR)/$(SONAME)" "$(DESTDIR)$(LIBDIR)/libbglssl.so" \
 	    "$(DESTDIR)$(LIBDIR)/libbglssl.a" "$(DESTDIR)$(LIBDIR)/pkgconfig/bglssl.pc"
-	rm -rf "$(DESTDIR)$(DOCDIR)"
+	rm -rf "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(INCLUDEDIR)/bglssl"
 	scripts/manual-pages.sh uninstall "$(DESTDIR)$(MANDIR)/man3"
 
 clean: ## remove everything that was built

@@ -1,10 +1,10 @@
 #!/bin/sh
 # What is written about the library agrees with it:
-#  - each ```c block of the Markdown files compiles alone, without warnings, against include/bglssl.h;
+#  - each ```c block of the Markdown files compiles alone, without warnings, against the headers;
 #  - each manual page is free of warnings;
 #  - each exported function (abi/symbols.txt) has its place in the synopsis of a manual page, and no page describes a
 #    function that is not exported;
-#  - each constant of the header that a page or a Markdown file names exists.
+#  - each constant of the headers that a page or a Markdown file names exists.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -66,10 +66,10 @@ verdict "no function is described in two manual pages" $? "$work/log"
 
 # ---- constants
 cat man/*.3 docs/*.md | grep -v "^\.Dt" | grep -oE "\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b" | sort -u >"$work/named"
-grep -ohE '\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b' include/bglssl.h | sort -u >"$work/defined"
+grep -ohE '\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b' include/bglssl/*.h | sort -u >"$work/defined"
 comm -23 "$work/named" "$work/defined" | grep -vxE 'BGL_SSL_E|BGL_SSL_PHASE' >"$work/log"
 [ ! -s "$work/log" ]
-verdict "every constant named in the documents is in the header" $? "$work/log"
+verdict "every constant named in the documents is in the headers" $? "$work/log"
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

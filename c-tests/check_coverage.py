@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Each export has a mention in a C test, a doc comment in the header that says what it returns, and a Scheme use or a
-recorded reason: check_coverage.py HEADER ABI-DIR SCHEME-DIR
+recorded reason: check_coverage.py HEADER-DIR ABI-DIR SCHEME-DIR
 
 abi/no-scheme.txt has a line `NAME reason` for each export that Scheme does without."""
 
@@ -9,7 +9,7 @@ import re
 import sys
 
 here = pathlib.Path(__file__).parent
-header, abi, scheme = (pathlib.Path(argument) for argument in sys.argv[1:])
+headers, abi, scheme = (pathlib.Path(argument) for argument in sys.argv[1:])
 
 
 def names_in(files):
@@ -34,8 +34,9 @@ def verdict(name, problems):
 
 def main():
     exports = set(lines_of(abi / "symbols.txt"))
+    text = "\n".join(header.read_text() for header in sorted(headers.glob("*.h")))
     tested = names_in(here.glob("t_*.c"))
-    declared = {name: (result, comment) for name, result, comment in declarations(header.read_text())}
+    declared = {name: (result, comment) for name, result, comment in declarations(text)}
     used = names_in(file for file in scheme.rglob("*") if file.suffix in {".scm", ".sch", ".c", ".h", ".init"})
     reasons = dict(line.partition(" ")[::2] for line in lines_of(abi / "no-scheme.txt"))
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The header compiles alone, included twice, as strict C99, C11 and C++: check_header.sh INCLUDE-DIR CC CXX
+# The headers compile, each alone and included twice, as strict C99, C11 and C++: check_header.sh INCLUDE-DIR CC CXX
 include=$1 cc=$2 cxx=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -23,7 +23,19 @@ compiles header_compiles_alone_as_c99 $cc -std=c99 $strict "$work/alone.c"
 compiles header_compiles_alone_as_c11 $cc -std=c11 $strict "$work/alone.c"
 compiles header_compiles_with_strict_prototypes $cc -std=c99 -Wstrict-prototypes $strict "$work/alone.c"
 compiles header_compiles_twice $cc -std=c99 $strict "$work/twice.c"
+for part in "$include"/bglssl/*.h; do
+    noun=$(basename "$part" .h)
+    printf '#include "bglssl/%s.h"\n#include "bglssl/%s.h"\n' "$noun" "$noun" >"$work/$noun.c"
+    cp "$work/$noun.c" "$work/$noun.cc"
+    compiles "${noun}_h_compiles_alone_as_c99" $cc -std=c99 -Wstrict-prototypes $strict "$work/$noun.c"
+    if command -v "$cxx" >"$work/log"; then
+        compiles "${noun}_h_compiles_alone_as_cxx98" $cxx -std=c++98 $strict "$work/$noun.cc"
+    else
+        echo "skip ${noun}_h_compiles_alone_as_cxx98: a C++ compiler"
+    fi
+done
 if command -v "$cxx" >"$work/log"; then
+    compiles header_compiles_as_cxx98 $cxx -std=c++98 $strict "$work/plus.cc"
     compiles header_compiles_as_cxx11 $cxx -std=c++11 $strict "$work/plus.cc"
     compiles header_compiles_as_cxx17 $cxx -std=c++17 $strict "$work/plus.cc"
     compiles header_declares_c_functions_to_cxx sh -c \

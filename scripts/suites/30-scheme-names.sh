@@ -5,4 +5,4 @@ if ! command -v python3 >/dev/null; then
     echo "0 passed, 0 failed, 1 skipped"
     exit 0
 fi
-exec bigloo/tests/check_names.py include/bglssl.h bigloo/src/*.h -- bigloo/src/*.scm
+exec bigloo/tests/check_names.py include/bglssl/*.h bigloo/src/*.h -- bigloo/src/*.scm
