@@ -14,14 +14,14 @@ use crate::{
         resolve::Family,
     },
     ossl,
-    ossl::ssl::{Ask, Medium, Role, Ssl},
+    ossl::ssl::{ClientAuth, Medium, Role, Ssl},
     posix,
     session::{Scope, Session},
-    turn::Turn,
+    turn::OpLock,
     verify::peer_policy,
 };
 use limits::{LiveLimits, micros};
-use state::{Life, Tls, closed};
+use state::{Lifecycle, SocketState, closed};
 use std::{
     ffi::{CStr, CString},
     fmt,
@@ -34,7 +34,7 @@ use std::{
 };
 
 pub use crate::ossl::ssl::Step;
-pub use datagram::Ward;
+pub use datagram::ConnectionMonitor;
 pub use limits::LimitKind;
 
 mod close;
@@ -46,11 +46,11 @@ mod io;
 mod limits;
 mod state;
 mod timeouts;
-mod untold_writes;
+mod unreported_writes;
 
 /// What a socket has in common with the server that looks after it.
 struct Core {
-    tls: Mutex<Tls>,
+    tls: Mutex<SocketState>,
     /// None once closed. Whoever waits holds a reference, so the number is not reused under it.
     fd: Mutex<Option<Arc<OwnedFd>>>,
 }
@@ -81,12 +81,12 @@ impl From<Option<SocketAddr>> for Peer {
 /// A TLS socket.
 pub struct Socket {
     core: Arc<Core>,
-    handshaking: Turn,
-    reading: Turn,
-    writing: Turn,
+    handshake_lock: OpLock,
+    read_lock: OpLock,
+    write_lock: OpLock,
     handshaken: AtomicBool,
     /// Whether the reading half has been shut down.
-    read_closed: AtomicBool,
+    read_shut: AtomicBool,
     nonblocking: AtomicBool,
     limits: LiveLimits,
     peer: Peer,
@@ -119,11 +119,12 @@ impl Socket {
         let fd = connect::connect(host, port, family, deadline)?;
         // Worth having, but no reason to fail.
         let _ = posix::set_no_delay(fd.as_fd());
-        let socket = Socket::over(frozen, fd, Role::Client, Some(hostname), Peer::Named(host_port(host, port)))?;
+        let socket =
+            Socket::new_over_fd(frozen, fd, Role::Client, Some(hostname), Peer::Named(host_port(host, port)))?;
         if let Some(session) = session {
             socket.offer(session)?;
         }
-        socket.start(deadline)
+        socket.handshake_unless_lazy(deadline)
     }
 
     /// Begins TLS as the client on a duplicate of an open descriptor.
@@ -135,13 +136,13 @@ impl Socket {
         };
         let (fd, peer) = duplicate(fd, frozen.medium())?;
         let peer = host.map_or(peer, |host| Peer::Named(host.to_string()));
-        Socket::over(frozen, fd, Role::Client, hostname, peer)?.start(Deadline::NEVER)
+        Socket::new_over_fd(frozen, fd, Role::Client, hostname, peer)?.handshake_unless_lazy(Deadline::NEVER)
     }
 
     /// Begins TLS as the server on a duplicate of an open descriptor.
     pub fn upgrade_server(frozen: &Arc<Frozen>, fd: i32) -> Result<Socket> {
         let (fd, peer) = duplicate(fd, frozen.medium())?;
-        Socket::over(frozen, fd, Role::Server, None, peer)?.start(Deadline::NEVER)
+        Socket::new_over_fd(frozen, fd, Role::Server, None, peer)?.handshake_unless_lazy(Deadline::NEVER)
     }
 
     /// Begins TLS as the server on an accepted connection.
@@ -149,10 +150,12 @@ impl Socket {
         let _ = posix::set_no_delay(fd.as_fd());
         let in_handshake =
             |error: Error| error.during(Phase::Handshake, format_args!("TLS handshake with {}", Peer::from(peer)));
-        Socket::over(frozen, fd, Role::Server, None, peer.into()).map_err(in_handshake)?.start(Deadline::NEVER)
+        Socket::new_over_fd(frozen, fd, Role::Server, None, peer.into())
+            .map_err(in_handshake)?
+            .handshake_unless_lazy(Deadline::NEVER)
     }
 
-    fn over(
+    fn new_over_fd(
         frozen: &Arc<Frozen>,
         fd: OwnedFd,
         role: Role,
@@ -164,7 +167,7 @@ impl Socket {
             return Err(Error::new(Code::Config, "a server needs a certificate and its private key, and has none"));
         }
         let policy = peer_policy(config, role);
-        let verifies = policy.chain && (role == Role::Client || policy.ask != Ask::No);
+        let verifies = policy.chain && (role == Role::Client || policy.ask != ClientAuth::No);
         let store = if verifies { frozen.context.system_store()? } else { None };
         let medium = frozen.medium();
         let mut ssl = Ssl::new(frozen.context.ctx(), fd.as_raw_fd(), medium, role, policy, config.alpn.clone())?;
@@ -179,33 +182,33 @@ impl Socket {
                 ssl.send_server_name(name)?;
             }
             if config.verify == Verify::ChainAndName {
-                expect(&mut ssl, hostname.as_ref())?;
+                require_hostname(&mut ssl, hostname.as_ref())?;
             }
         }
         let datagrams = datagram::State::new(&mut ssl, config);
-        let mut tls = Tls {
+        let mut tls = SocketState {
             ssl,
-            life: Life::Open,
-            untold: Default::default(),
+            lifecycle: Lifecycle::Open,
+            unreported: Default::default(),
             waiting: Default::default(),
-            unsent: false,
+            has_unsent_data: false,
             failure: None,
             write_closed: false,
-            answer_due: true,
-            little: true,
-            run: 0,
-            reader_due: None,
+            is_first_read_after_write: true,
+            last_read_was_small: true,
+            consecutive_reads: 0,
+            error_grace_until: None,
             datagrams,
         };
         tls.set_up_datagrams(config)?;
         let limits = &config.limits;
         Ok(Socket {
             core: Arc::new(Core { tls: Mutex::new(tls), fd: Mutex::new(Some(Arc::new(fd))) }),
-            handshaking: Turn::default(),
-            reading: Turn::default(),
-            writing: Turn::default(),
+            handshake_lock: OpLock::default(),
+            read_lock: OpLock::default(),
+            write_lock: OpLock::default(),
             handshaken: AtomicBool::new(false),
-            read_closed: AtomicBool::new(false),
+            read_shut: AtomicBool::new(false),
             nonblocking: AtomicBool::new(false),
             limits: LiveLimits {
                 handshake: AtomicU64::new(micros(config.handshake_limit())),
@@ -233,7 +236,7 @@ impl Socket {
     }
 
     /// The eager handshake of a new socket.
-    fn start(self, deadline: Deadline) -> Result<Socket> {
+    fn handshake_unless_lazy(self, deadline: Deadline) -> Result<Socket> {
         if self.frozen.config.lazy_handshake {
             return Ok(self);
         }
@@ -251,7 +254,7 @@ impl Socket {
         self.frozen.medium()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Tls> {
+    fn lock(&self) -> MutexGuard<'_, SocketState> {
         self.core.lock()
     }
 
@@ -267,7 +270,7 @@ impl Drop for Socket {
 }
 
 impl Core {
-    fn lock(&self) -> MutexGuard<'_, Tls> {
+    fn lock(&self) -> MutexGuard<'_, SocketState> {
         self.tls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -284,7 +287,7 @@ fn server_name(choice: &ServerName, hostname: Option<&Hostname>) -> Option<CStri
     }
 }
 
-fn expect(ssl: &mut Ssl, hostname: Option<&Hostname>) -> Result<()> {
+fn require_hostname(ssl: &mut Ssl, hostname: Option<&Hostname>) -> Result<()> {
     match hostname {
         Some(Hostname::Name(name)) => ssl.expect_name(name),
         Some(Hostname::Ip(ip)) => ssl.expect_ip(*ip),

@@ -1,5 +1,5 @@
-//! Taking turns: what only one thread at a time may do on a socket although it waits in the middle of it.
-//! Not a lock: whoever wants the turn waits no longer than its own deadline.
+//! A mutex that is held across waits for the network. A blocking caller gives up at its own deadline; a non-blocking
+//! caller is refused if the holder may block.
 
 use crate::{
     error::{Error, Result},
@@ -7,44 +7,44 @@ use crate::{
 };
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Whether a call that cannot go on at once waits.
+/// Whether a call waits for what it needs.
 #[derive(Clone, Copy)]
-pub enum Wait {
-    /// It returns.
+pub enum Blocking {
+    /// It returns instead.
     No,
-    /// Until then.
+    /// It waits until then.
     Until(Deadline),
 }
 
-/// A turn to take.
+/// The lock.
 #[derive(Default)]
-pub struct Turn {
+pub struct OpLock {
     state: Mutex<State>,
     free: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    taken: bool,
-    /// Whether the one who has the turn may wait for the network meanwhile.
-    waits: bool,
+    held: bool,
+    /// Whether the holder may wait for the network.
+    holder_may_block: bool,
     /// How many wait: to wake nobody would still be a system call.
     waiting: usize,
 }
 
-/// The turn while it is taken.
-pub struct Taken<'a>(&'a Turn);
+/// The lock while it is held.
+pub struct OpGuard<'a>(&'a OpLock);
 
-impl Turn {
-    /// Takes the turn, once it is free. None: whoever has it may wait for long, which the caller does not.
-    pub fn take(&self, wait: Wait) -> Result<Option<Taken<'_>>> {
+impl OpLock {
+    /// Waits for the lock. None if the caller may not block, and the holder may.
+    pub fn acquire(&self, blocking: Blocking) -> Result<Option<OpGuard<'_>>> {
         let mut state = self.lock();
-        while state.taken {
-            let left = match wait {
-                Wait::No if state.waits => return Ok(None),
-                // It will be free in no time.
-                Wait::No => None,
-                Wait::Until(deadline) => deadline.remaining(),
+        while state.held {
+            let left = match blocking {
+                Blocking::No if state.holder_may_block => return Ok(None),
+                // The holder does not block and releases the lock soon.
+                Blocking::No => None,
+                Blocking::Until(deadline) => deadline.remaining(),
             };
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::timeout());
@@ -56,9 +56,9 @@ impl Turn {
             };
             state.waiting -= 1;
         }
-        state.taken = true;
-        state.waits = matches!(wait, Wait::Until(_));
-        Ok(Some(Taken(self)))
+        state.held = true;
+        state.holder_may_block = matches!(blocking, Blocking::Until(_));
+        Ok(Some(OpGuard(self)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -66,10 +66,10 @@ impl Turn {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for OpGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.taken = false;
+        state.held = false;
         if state.waiting > 0 {
             self.0.free.notify_one();
         }

@@ -74,7 +74,7 @@ impl Cookies {
     }
 
     /// The cookie for a hello from `from` to `to`.
-    pub fn bake(&self, hello: &Hello, from: &SocketAddr, to: &SocketAddr) -> Result<[u8; COOKIE_LENGTH]> {
+    pub fn make(&self, hello: &Hello, from: &SocketAddr, to: &SocketAddr) -> Result<[u8; COOKIE_LENGTH]> {
         let (current, _) = self.secrets()?;
         cookie(&current, hello, from, to)
     }
@@ -155,11 +155,11 @@ mod tests {
     fn a_cookie_outlives_one_secret_and_not_two() {
         let cookies = Cookies::new().unwrap();
         let (from, to) = ends();
-        let cookie = cookies.bake(&HELLO, &from, &to).unwrap();
+        let cookie = cookies.make(&HELLO, &from, &to).unwrap();
         assert!(is_good(&cookies, &cookie));
         age(&cookies, LIFETIME);
         assert!(is_good(&cookies, &cookie));
-        assert_ne!(cookie, cookies.bake(&HELLO, &from, &to).unwrap());
+        assert_ne!(cookie, cookies.make(&HELLO, &from, &to).unwrap());
         age(&cookies, LIFETIME);
         assert!(!is_good(&cookies, &cookie));
     }
@@ -168,7 +168,7 @@ mod tests {
     fn a_cookie_does_not_outlive_a_long_pause() {
         let cookies = Cookies::new().unwrap();
         let (from, to) = ends();
-        let cookie = cookies.bake(&HELLO, &from, &to).unwrap();
+        let cookie = cookies.make(&HELLO, &from, &to).unwrap();
         age(&cookies, 2 * LIFETIME);
         assert!(!is_good(&cookies, &cookie));
     }
@@ -177,7 +177,7 @@ mod tests {
     fn a_cookie_is_for_one_pair_of_addresses() {
         let cookies = Cookies::new().unwrap();
         let (from, to) = ends();
-        let cookie = cookies.bake(&HELLO, &from, &to).unwrap();
+        let cookie = cookies.make(&HELLO, &from, &to).unwrap();
         let hello = Hello { cookie: &cookie, ..HELLO };
         assert!(!cookies.verify(&hello, &to, &from).unwrap());
         assert!(!cookies.verify(&hello, &SocketAddr::new(from.ip(), 3), &to).unwrap());

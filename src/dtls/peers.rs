@@ -8,7 +8,7 @@ use crate::{
     },
     error::Result,
     posix::{self, event, event::Events},
-    socket::Ward,
+    socket::ConnectionMonitor,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,10 +19,10 @@ use std::{
 };
 
 /// How long a server without room for more leaves the peers that it has alone.
-const REST: Duration = Duration::from_secs(1);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many peers that begin anew may wait for the server to accept.
-const RETURNING: usize = 1024;
+const MAX_RESTARTED: usize = 1024;
 
 /// Of a server's room, whatever its size, one host may have this much.
 const ALWAYS_PER_HOST: usize = 64;
@@ -67,7 +67,7 @@ pub struct Ends {
 }
 
 /// A peer that has begun anew: its verified hello, and the socket that it came through.
-pub struct Returning {
+pub struct RestartedPeer {
     /// A duplicate of the socket that its former connection had.
     pub fd: OwnedFd,
     /// Who.
@@ -81,7 +81,7 @@ pub struct Peers {
     cookies: Cookies,
     /// What the server waits for.
     events: Arc<Events>,
-    /// Wakes the server for `returning`, and at its end.
+    /// Wakes the server for `restarted`, and at its end.
     waker: OwnedFd,
     limits: PeerLimits,
     state: Mutex<State>,
@@ -94,12 +94,12 @@ struct State {
     /// How many peers each host has.
     per_host: HashMap<IpAddr, usize>,
     /// The connections that have been handed out, by their numbers.
-    wards: HashMap<u64, Ward>,
+    established: HashMap<u64, ConnectionMonitor>,
     next: u64,
     /// When peers were last looked for that are silent for too long.
     asked: Option<Instant>,
     used: UsedCookies,
-    returning: VecDeque<Returning>,
+    restarted: VecDeque<RestartedPeer>,
     closed: bool,
 }
 
@@ -140,24 +140,25 @@ impl Peers {
         if self.cookies.verify(hello, &ends.peer, &ends.local)? {
             return Ok(None);
         }
-        let cookie = self.cookies.bake(hello, &ends.peer, &ends.local)?;
+        let cookie = self.cookies.make(hello, &ends.peer, &ends.local)?;
         Ok(Some(hello::verify_request(hello.sequence, &cookie)))
     }
 
     /// Where there is no room for `newcomer`, makes some by ending connections whose peers are silent for too long. Nobody
     /// may be reading them and find out.
     pub fn make_room_for(&self, newcomer: &SocketAddr) {
-        let wards: Vec<Ward> = {
+        let established: Vec<ConnectionMonitor> = {
             let mut state = self.state();
-            if state.has_room_for(newcomer, self.limits) || state.asked.is_some_and(|asked| asked.elapsed() < REST)
+            if state.has_room_for(newcomer, self.limits)
+                || state.asked.is_some_and(|asked| asked.elapsed() < RECHECK_INTERVAL)
             {
                 return;
             }
             state.asked = Some(Instant::now());
-            state.wards.values().cloned().collect()
+            state.established.values().cloned().collect()
         };
-        for ward in wards {
-            ward.end_if_silent();
+        for monitor in established {
+            monitor.close_if_idle();
         }
     }
 
@@ -193,30 +194,30 @@ impl Peers {
     }
 
     /// The connection of this number has been handed out.
-    pub fn hand_out(&self, number: u64, ward: Ward) {
-        self.state().wards.insert(number, ward);
+    pub fn hand_out(&self, number: u64, monitor: ConnectionMonitor) {
+        self.state().established.insert(number, monitor);
     }
 
     /// The connection of this number, if it has been handed out and is there.
-    pub fn ward(&self, number: u64) -> Option<Ward> {
-        self.state().wards.get(&number).cloned()
+    pub fn monitor(&self, number: u64) -> Option<ConnectionMonitor> {
+        self.state().established.get(&number).cloned()
     }
 
     /// A peer that has begun anew.
-    pub fn take_returning(&self) -> Option<Returning> {
+    pub fn take_restarted(&self) -> Option<RestartedPeer> {
         let mut state = self.state();
-        let returning = state.returning.pop_front();
-        if state.returning.is_empty() && !state.closed {
+        let restarted = state.restarted.pop_front();
+        if state.restarted.is_empty() && !state.closed {
             event::settle(self.waker());
         }
-        returning
+        restarted
     }
 
     /// The server has ended: wakes whoever waits for it, for good.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.returning.clear();
+        state.restarted.clear();
         event::wake(self.waker());
     }
 }
@@ -241,7 +242,7 @@ impl Association {
         let mut state = self.peers.state();
         let newest = state.connected.get(&self.ends) == Some(&self.number);
         // Most hellos with a good cookie are the one that this connection began with, once more.
-        if state.closed || !newest || state.used.contains(hello.cookie) || state.returning.len() >= RETURNING {
+        if state.closed || !newest || state.used.contains(hello.cookie) || state.restarted.len() >= MAX_RESTARTED {
             return Ok(Verdict::Nothing);
         }
         let Ok(duplicate) = fd.try_clone_to_owned() else {
@@ -249,7 +250,7 @@ impl Association {
         };
         // From now on the duplicate is watched in its place.
         let _ = self.peers.events.forget(fd);
-        state.returning.push_back(Returning { fd: duplicate, ends: self.ends, hello: datagram.to_vec() });
+        state.restarted.push_back(RestartedPeer { fd: duplicate, ends: self.ends, hello: datagram.to_vec() });
         event::wake(self.peers.waker());
         Ok(Verdict::Superseded)
     }
@@ -258,7 +259,7 @@ impl Association {
 impl Drop for Association {
     fn drop(&mut self) {
         let mut state = self.peers.state();
-        state.wards.remove(&self.number);
+        state.established.remove(&self.number);
         if state.connected.get(&self.ends) == Some(&self.number) {
             state.connected.remove(&self.ends);
             let host = host(&self.ends.peer);

@@ -7,7 +7,7 @@ use crate::{
     config::Frozen,
     dtls::{
         hello::Hello,
-        peers::{Association, Ends, PeerLimits, Peers, Returning, host},
+        peers::{Association, Ends, PeerLimits, Peers, RestartedPeer, host},
     },
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
@@ -36,7 +36,7 @@ const HALF_OPEN: usize = 1024;
 const HALF_OPEN_PER_HOST: usize = 256;
 
 /// How long a handshake may go on before it makes room for others where there is none.
-const SURE_OF_ITS_PLACE: Duration = Duration::from_secs(3);
+const MIN_AGE_FOR_EVICTION: Duration = Duration::from_secs(3);
 
 /// How many events one accept that may not wait looks at, and for how long: each event is a bounded amount of work, but
 /// floods of datagrams make new ones as fast as they are looked at.
@@ -53,10 +53,10 @@ const WAKER: u64 = 2;
 const FIRST_PEER: u64 = 3;
 
 /// Marks the number of a connection that has been handed out.
-const WARD: u64 = 1 << 63;
+const ESTABLISHED_FLAG: u64 = 1 << 63;
 
 /// How long a connection is left alone in which something has come that is for whoever reads it.
-const REST: Duration = Duration::from_secs(1);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The server.
 pub struct DatagramServer {
@@ -154,14 +154,14 @@ impl DatagramServer {
             let event = self.events.wait(deadline.0).map_err(|error| self.failure(&error))?;
             let accepted = match event {
                 None => return Ok(None),
-                Some(LISTENER) => self.hear()?,
-                Some(TIMER) => self.look_at_due()?,
-                Some(WAKER) => self.take_back()?,
-                Some(token) if token & WARD != 0 => {
-                    self.attend(token)?;
+                Some(LISTENER) => self.receive_datagram()?,
+                Some(TIMER) => self.handle_timer()?,
+                Some(WAKER) => self.accept_restarted_peer()?,
+                Some(token) if token & ESTABLISHED_FLAG != 0 => {
+                    self.service_connection(token)?;
                     None
                 }
-                Some(token) => self.advance(token)?,
+                Some(token) => self.continue_handshake(token)?,
             };
             if accepted.is_some() {
                 return Ok(accepted);
@@ -175,7 +175,7 @@ impl DatagramServer {
     }
 
     /// Takes one datagram from the listening socket.
-    fn hear(&self) -> Result<Option<Socket>> {
+    fn receive_datagram(&self) -> Result<Option<Socket>> {
         let mut buffer = [0u8; HELLO_LENGTH];
         let received = match posix::recv_with_destination(self.fd.as_fd(), &mut buffer) {
             Ok(Some(received)) => received,
@@ -188,25 +188,29 @@ impl DatagramServer {
         let datagram = buffer.get(..received.len).unwrap_or_default();
         let local = posix::local_end(received.to, self.address.port(), received.interface);
         let mut early = VecDeque::new();
-        let mut accepted = self.look_at(datagram, Ends { peer: received.from, local }, &mut early)?;
+        let mut accepted = self.handle_datagram(datagram, Ends { peer: received.from, local }, &mut early)?;
         // Each may bring a connection of its own only where handshakes are left to later, and one is returned at a time:
         // the clients of the others ask again.
         while let Some((datagram, ends)) = early.pop_front().filter(|_| accepted.is_none()) {
-            accepted = self.look_at(&datagram, ends, &mut early)?;
+            accepted = self.handle_datagram(&datagram, ends, &mut early)?;
         }
         Ok(accepted)
     }
 
     /// Looks at a datagram that does not belong to any connection. Adds to `early` what else reached the socket of a new
     /// connection before that was connected, unless there is much already.
-    fn look_at(
+    fn handle_datagram(
         &self,
         datagram: &[u8],
         ends: Ends,
         early: &mut VecDeque<(Vec<u8>, Ends)>,
     ) -> Result<Option<Socket>> {
         let Some(hello) = Hello::parse(datagram) else {
-            return if Hello::is_continued_by(datagram) { self.go_on(datagram, &ends) } else { Ok(None) };
+            return if Hello::is_continued_by(datagram) {
+                self.handle_hello_fragment(datagram, &ends)
+            } else {
+                Ok(None)
+            };
         };
         if ends.local.ip().is_multicast() || ends.peer.port() == 0 {
             return Ok(None);
@@ -228,7 +232,7 @@ impl DatagramServer {
             self.peers.forget(&hello);
             self.failure(&error)
         })?;
-        take_early(&fd, ends.local, early);
+        receive_early(&fd, ends.local, early);
         self.begin(fd, ends, association, datagram)
     }
 
@@ -257,7 +261,7 @@ impl DatagramServer {
         if table.has_room_for(host(&ends.peer)) {
             return true;
         }
-        let given_up = table.oldest_in_the_way_of(host(&ends.peer)).and_then(|token| table.remove(token));
+        let given_up = table.eviction_candidate(host(&ends.peer)).and_then(|token| table.remove(token));
         drop(table);
         given_up.is_some()
     }
@@ -290,23 +294,23 @@ impl DatagramServer {
                 })?;
             *slot = Some(socket);
         }
-        self.advance(token)
+        self.continue_handshake(token)
     }
 
     /// Hands a later fragment of a hello to the handshake that the first one has begun.
-    fn go_on(&self, fragment: &[u8], ends: &Ends) -> Result<Option<Socket>> {
+    fn handle_hello_fragment(&self, fragment: &[u8], ends: &Ends) -> Result<Option<Socket>> {
         let Some((token, half_open)) = self.half_open().find(ends) else {
             return Ok(None);
         };
         if let Some(socket) = half_open.slot().as_ref() {
             socket.feed(fragment);
         }
-        self.advance(token)
+        self.continue_handshake(token)
     }
 
     /// A peer has begun anew.
-    fn take_back(&self) -> Result<Option<Socket>> {
-        let Some(Returning { fd, ends, hello: datagram }) = self.peers.take_returning() else {
+    fn accept_restarted_peer(&self) -> Result<Option<Socket>> {
+        let Some(RestartedPeer { fd, ends, hello: datagram }) = self.peers.take_restarted() else {
             return Ok(None);
         };
         let Some(hello) = Hello::parse(&datagram) else {
@@ -321,21 +325,21 @@ impl DatagramServer {
 
     /// From now on looks after a connection that perhaps nobody reads.
     fn hand_out(&self, socket: &Socket, watch: impl Fn(&Events, BorrowedFd<'_>, u64) -> io::Result<()>) {
-        if let Some((number, ward)) = socket.ward() {
-            self.peers.hand_out(number, ward);
+        if let Some((number, monitor)) = socket.monitor() {
+            self.peers.hand_out(number, monitor);
             // Without this only its reader sees that the peer has begun anew.
-            let _ = socket.with_fd(|fd| watch(&self.events, fd, WARD | number));
+            let _ = socket.with_fd(|fd| watch(&self.events, fd, ESTABLISHED_FLAG | number));
         }
     }
 
     /// Something has come over a connection that has been handed out. What is for its reader stays there, so it must
     /// not be looked at over and over.
-    fn attend(&self, token: u64) -> Result<()> {
-        match self.peers.ward(token & !WARD).map(|ward| ward.attend()) {
-            Some(Some(true)) => self.watch_ward(token),
+    fn service_connection(&self, token: u64) -> Result<()> {
+        match self.peers.monitor(token & !ESTABLISHED_FLAG).map(|monitor| monitor.service()) {
+            Some(Some(true)) => self.watch_established(token),
             Some(Some(false)) => {
                 let mut table = self.half_open();
-                table.due.insert((Instant::now() + REST, token));
+                table.due.insert((Instant::now() + RECHECK_INTERVAL, token));
                 self.set_timer(&table)?;
             }
             _ => {}
@@ -343,22 +347,22 @@ impl DatagramServer {
         Ok(())
     }
 
-    fn watch_ward(&self, token: u64) {
-        if let Some(ward) = self.peers.ward(token & !WARD) {
-            let _ = ward.with_fd(|fd| self.events.watch_again(fd, token));
+    fn watch_established(&self, token: u64) {
+        if let Some(monitor) = self.peers.monitor(token & !ESTABLISHED_FLAG) {
+            let _ = monitor.with_fd(|fd| self.events.watch_again(fd, token));
         }
     }
 
     /// Looks at the handshake that has waited longest for its time.
-    fn look_at_due(&self) -> Result<Option<Socket>> {
+    fn handle_timer(&self) -> Result<Option<Socket>> {
         event::settle(self.timer.as_fd());
         let token = self.half_open().take_due();
         let result = match token {
-            Some(token) if token & WARD != 0 => {
-                self.watch_ward(token);
+            Some(token) if token & ESTABLISHED_FLAG != 0 => {
+                self.watch_established(token);
                 Ok(None)
             }
-            Some(token) => self.advance(token),
+            Some(token) => self.continue_handshake(token),
             None => Ok(None),
         };
         self.set_timer(&self.half_open())?;
@@ -366,7 +370,7 @@ impl DatagramServer {
     }
 
     /// Takes a handshake as far as it goes.
-    fn advance(&self, token: u64) -> Result<Option<Socket>> {
+    fn continue_handshake(&self, token: u64) -> Result<Option<Socket>> {
         let Some(half_open) = self.half_open().get(token) else {
             return Ok(None);
         };
@@ -429,14 +433,14 @@ impl HalfOpenTable {
 
     /// The oldest handshake that has had its time.
     fn oldest(&self) -> Option<u64> {
-        let old = self.entries.iter().filter(|(_, (it, _))| it.began.elapsed() >= SURE_OF_ITS_PLACE);
+        let old = self.entries.iter().filter(|(_, (it, _))| it.began.elapsed() >= MIN_AGE_FOR_EVICTION);
         old.map(|(token, _)| *token).min()
     }
 
-    fn oldest_in_the_way_of(&self, newcomer: IpAddr) -> Option<u64> {
+    fn eviction_candidate(&self, newcomer: IpAddr) -> Option<u64> {
         let only_host_is_full = self.entries.len() < HALF_OPEN;
         let in_the_way = self.entries.iter().filter(|(_, (half_open, _))| {
-            half_open.began.elapsed() >= SURE_OF_ITS_PLACE
+            half_open.began.elapsed() >= MIN_AGE_FOR_EVICTION
                 && (!only_host_is_full || host(&half_open.ends.peer) == newcomer)
         });
         in_the_way.map(|(token, _)| *token).min()
@@ -499,7 +503,7 @@ impl HalfOpenTable {
 }
 
 /// Takes what came between the socket's bind and its connect, also for others, and so never reached the listener.
-fn take_early(fd: &OwnedFd, local: SocketAddr, early: &mut VecDeque<(Vec<u8>, Ends)>) {
+fn receive_early(fd: &OwnedFd, local: SocketAddr, early: &mut VecDeque<(Vec<u8>, Ends)>) {
     let mut buffer = [0u8; HELLO_LENGTH];
     for _ in early.len()..DATAGRAMS_BEFORE_CONNECT {
         let Ok((len, from)) = posix::recv_from(fd.as_fd(), &mut buffer) else {

@@ -10,7 +10,7 @@ use crate::{
         engine_hooks::{Answer, Wanted},
         engine_trust::Expected,
         session::Session,
-        ssl::{Ask, Role, Step},
+        ssl::{ClientAuth, Role, Step},
     },
     session::Scope,
 };
@@ -44,7 +44,7 @@ pub struct Connection(Mutex<State>);
 struct State {
     /// None once it is closed.
     engine: Option<Engine>,
-    ask: Ask,
+    ask: ClientAuth,
     /// Where its sessions may be resumed, by what the context says.
     scope: Scope,
     /// Clients: which server they want, by which their sessions are kept apart, too.
@@ -75,9 +75,9 @@ impl Connection {
         reject_unauthorized: bool,
     ) -> Result<Connection> {
         let ask = match (request_cert, reject_unauthorized) {
-            (false, _) => Ask::No,
-            (true, false) => Ask::Optional,
-            (true, true) => Ask::Required,
+            (false, _) => ClientAuth::No,
+            (true, false) => ClientAuth::Optional,
+            (true, true) => ClientAuth::Required,
         };
         let (mut engine, scope) = context.engine(role, ask)?;
         let mut server = (role == Role::Client).then(Server::default);

@@ -10,7 +10,7 @@ use crate::{
         engine::Engine,
         engine_hooks,
         engine_trust::{Terms, Trust},
-        ssl::{Ask, Role},
+        ssl::{ClientAuth, Role},
         store,
         x509::X509,
     },
@@ -86,7 +86,7 @@ impl Open {
 
     /// Whom a connection trusts. A session that was made without the client's certificate must not be resumed where one
     /// is demanded, nor one from a connection to a server by a client.
-    fn trust(&self, role: Role, ask: Ask) -> Result<(Trust, Scope)> {
+    fn trust(&self, role: Role, ask: ClientAuth) -> Result<(Trust, Scope)> {
         let scope = self
             .scope
             .with("caller's", &self.session_id_context)?
@@ -252,7 +252,7 @@ impl SecureContext {
     }
 
     /// A connection's TLS, and the scope of its sessions.
-    pub fn engine(&self, role: Role, ask: Ask) -> Result<(Engine, Scope)> {
+    pub fn engine(&self, role: Role, ask: ClientAuth) -> Result<(Engine, Scope)> {
         self.with(|open| {
             open.check_end(role)?;
             let (trust, scope) = open.trust(role, ask)?;
@@ -261,7 +261,7 @@ impl SecureContext {
     }
 
     /// What a server's connection goes on with that switches to this context.
-    pub fn to_switch_to(&self, ask: Ask) -> Result<(Ctx, Trust)> {
+    pub fn to_switch_to(&self, ask: ClientAuth) -> Result<(Ctx, Trust)> {
         self.with(|open| {
             open.check_end(Role::Server)?;
             let (trust, _) = open.trust(Role::Server, ask)?;

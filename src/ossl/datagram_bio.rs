@@ -45,7 +45,7 @@ pub struct State {
     /// Whether a datagram was larger than the path takes.
     too_large: bool,
     /// The errno of the latest send or receive that failed, until it has been told; or 0.
-    trouble: i32,
+    network_error: i32,
     /// How many failed since the peer was last heard.
     failures: u32,
     /// How many receives, and how many bytes, the OpenSSL call under way has left.
@@ -83,7 +83,7 @@ impl State {
             },
             fixed_mtu: None,
             too_large: false,
-            trouble: 0,
+            network_error: 0,
             failures: 0,
             receives_left: RECEIVES_PER_CALL,
             bytes_left: BYTES_PER_CALL,
@@ -116,35 +116,35 @@ impl State {
         self.hello.take()
     }
 
-    /// The errno of the latest failure of the network, if there were `patience` of them since the peer was last heard;
+    /// The errno of the latest failure of the network, if there were `threshold` of them since the peer was last heard;
     /// else 0. Each failure counts once.
-    pub fn take_trouble(&mut self, patience: u32) -> i32 {
-        if self.failures < patience {
+    pub fn take_network_error(&mut self, threshold: u32) -> i32 {
+        if self.failures < threshold {
             return 0;
         }
         self.failures = 0;
-        std::mem::take(&mut self.trouble)
+        std::mem::take(&mut self.network_error)
     }
 
     /// Whether nothing is to be told or read before the network has something new.
     pub fn is_quiet(&self) -> bool {
-        self.trouble == 0 && self.hello.is_none() && self.first.is_none() && !self.too_large
+        self.network_error == 0 && self.hello.is_none() && self.first.is_none() && !self.too_large
     }
 
     /// A call of OpenSSL begins.
-    pub fn begin_call(&mut self) {
+    pub fn reset_read_budget(&mut self) {
         self.receives_left = RECEIVES_PER_CALL;
         self.bytes_left = BYTES_PER_CALL;
     }
 
-    fn is_used_up(&self) -> bool {
+    fn call_budget_exhausted(&self) -> bool {
         self.receives_left == 0 || self.bytes_left == 0
     }
 
     /// Whether other threads should get time for the socket's lock: the latest call of OpenSSL was ended because it had
     /// received so much, or as much has been received by several calls, and nothing came of it.
-    pub fn is_exhausted(&self) -> bool {
-        self.is_used_up() || self.receives_without_result >= RECEIVES_PER_CALL
+    pub fn read_budget_exhausted(&self) -> bool {
+        self.call_budget_exhausted() || self.receives_without_result >= RECEIVES_PER_CALL
     }
 
     /// What has been received had a result, or other threads get time for the lock now.
@@ -185,7 +185,7 @@ impl State {
 
     /// Receives one datagram of the peer's; WouldBlock also if the call under way has received as much as it may.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while !self.is_used_up() {
+        while !self.call_budget_exhausted() {
             if self.handshakes_only && !self.has_handshake() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -260,7 +260,7 @@ impl State {
             // The system's own queue is full: the datagram is lost as others are on their way.
             Some(libc::ENOBUFS) => {}
             errno => {
-                self.trouble = errno.unwrap_or(libc::EIO);
+                self.network_error = errno.unwrap_or(libc::EIO);
                 self.failures = self.failures.saturating_add(1);
             }
         }

@@ -13,7 +13,7 @@ use super::{
     engine_trust::{self, Expected, Trust},
     queue,
     session::Session,
-    ssl::{Ask, Role, Step, step_of},
+    ssl::{ClientAuth, Role, Step, step_of},
     sys,
     x509::X509,
 };
@@ -56,7 +56,7 @@ impl Drop for Engine {
 
 impl Engine {
     /// A connection of a context that `engine_hooks::attach` has seen.
-    pub fn new(ctx: &Ctx, role: Role, ask: Ask, trust: Trust) -> Result<Engine> {
+    pub fn new(ctx: &Ctx, role: Role, ask: ClientAuth, trust: Trust) -> Result<Engine> {
         super::init()?;
         queue::clear();
         let no_memory = || queue::error(Code::NoMemory, "cannot make a connection");
@@ -79,9 +79,9 @@ impl Engine {
             return Err(no_memory());
         };
         let mode = match (role, ask) {
-            (Role::Client, _) | (Role::Server, Ask::No) => ffi::SSL_VERIFY_NONE,
-            (Role::Server, Ask::Optional) => ffi::SSL_VERIFY_PEER,
-            (Role::Server, Ask::Required) => ffi::SSL_VERIFY_PEER | ffi::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+            (Role::Client, _) | (Role::Server, ClientAuth::No) => ffi::SSL_VERIFY_NONE,
+            (Role::Server, ClientAuth::Optional) => ffi::SSL_VERIFY_PEER,
+            (Role::Server, ClientAuth::Required) => ffi::SSL_VERIFY_PEER | ffi::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
         };
         // SAFETY: the SSL is live; the callbacks have the types that OpenSSL asks for.
         unsafe {

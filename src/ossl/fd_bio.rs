@@ -3,7 +3,7 @@
 //! It never relies on O_NONBLOCK (hosts toggle that behind our back). What the kernel does not take at once stays in
 //! `outgoing`, and OpenSSL believes it sent: so a record is never half written as far as OpenSSL knows, and a write
 //! that timed out leaves the TLS stream whole. The socket flushes `outgoing` before it gives OpenSSL more data, and
-//! nothing is read while more than `BACKLOG` is left, which bounds it to that, or to one flight of a handshake.
+//! nothing is read while more than `MAX_UNSENT` is left, which bounds it to that, or to one flight of a handshake.
 
 use crate::{error::Result, posix};
 use openssl_sys as ffi;
@@ -21,10 +21,10 @@ use super::{
 
 /// How much one call of OpenSSL's gets to read. A call that makes something of what it reads, or has a whole message of
 /// a handshake to collect, ends before; one that is flooded with key updates, say, would not, and keeps the lock.
-const ALLOWANCE: usize = 128 * 1024;
+const READ_BUDGET: usize = 128 * 1024;
 
 /// How many of our answers may wait for a peer that reads nothing, but goes on asking, before it is not listened to.
-const BACKLOG: usize = 64 * 1024;
+const MAX_UNSENT: usize = 64 * 1024;
 
 /// How messages of HTTP begin: answers, the requests of RFC 9110 and RFC 5789, and HTTP/2.
 const HTTP: [&str; 11] =
@@ -42,9 +42,9 @@ pub struct State {
     /// Whether anything was sent.
     has_sent: bool,
     /// Whether somebody receives outside: what others received meanwhile would overtake that.
-    receiving: bool,
+    external_receive_pending: bool,
     /// Whether nothing is received, whatever there is.
-    silent: bool,
+    receive_suspended: bool,
     /// The errno of the first recv that failed for good, or 0.
     recv_errno: i32,
     /// The errno of the first send that failed for good, or 0. OpenSSL is not told: what the peer has sent before is
@@ -58,7 +58,7 @@ pub struct State {
     first: [u8; 8],
     received: usize,
     /// How much more OpenSSL gets to read in the call under way.
-    allowance: usize,
+    read_budget: usize,
 }
 
 impl State {
@@ -69,15 +69,15 @@ impl State {
             sent: 0,
             incoming: Vec::new(),
             has_sent: false,
-            receiving: false,
-            silent: false,
+            external_receive_pending: false,
+            receive_suspended: false,
             recv_errno: 0,
             send_errno: 0,
             eof: false,
             reading_shut: false,
             first: [0; 8],
             received: 0,
-            allowance: ALLOWANCE,
+            read_budget: READ_BUDGET,
         }
     }
 
@@ -111,44 +111,44 @@ impl State {
     }
 
     /// Whether bytes are here that were received outside.
-    pub fn has_incoming(&self) -> bool {
+    pub fn has_buffered_input(&self) -> bool {
         !self.incoming.is_empty()
     }
 
-    /// Leaves receiving to the caller, who waits for the peer outside all locks, until `end_receiving`. False if there
+    /// Leaves receiving to the caller, who waits for the peer outside all locks, until `finish_external_receive`. False if there
     /// is nothing to wait for, or somebody else waits already.
-    pub fn begin_receiving(&mut self) -> bool {
-        let begins = !self.receiving && !self.reading_shut && self.is_quiet();
-        self.receiving |= begins;
+    pub fn start_external_receive(&mut self) -> bool {
+        let begins = !self.external_receive_pending && !self.reading_shut && self.is_quiet();
+        self.external_receive_pending |= begins;
         begins
     }
 
     /// Whether somebody receives outside.
-    pub fn is_receiving(&self) -> bool {
-        self.receiving
+    pub fn external_receive_pending(&self) -> bool {
+        self.external_receive_pending
     }
 
     /// Whether nothing is received from now on, whatever there is.
-    pub fn set_silent(&mut self, silent: bool) {
-        self.silent = silent;
+    pub fn suspend_receive(&mut self, receive_suspended: bool) {
+        self.receive_suspended = receive_suspended;
     }
 
     /// Takes over what was received outside: so many of `bytes`, or why there are none.
-    pub fn end_receiving(&mut self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
-        self.receiving = false;
+    pub fn finish_external_receive(&mut self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
+        self.external_receive_pending = false;
         let n = self.note(received, bytes)?;
         self.incoming.extend_from_slice(bytes.get(..n).unwrap_or_default());
         Ok(n)
     }
 
     /// A call of OpenSSL's begins.
-    pub fn begin_call(&mut self) {
-        self.allowance = ALLOWANCE;
+    pub fn reset_read_budget(&mut self) {
+        self.read_budget = READ_BUDGET;
     }
 
     /// Whether the latest call of OpenSSL's read so much that it was ended.
-    pub fn is_exhausted(&self) -> bool {
-        self.allowance == 0
+    pub fn read_budget_exhausted(&self) -> bool {
+        self.read_budget == 0
     }
 
     fn unsent(&self) -> usize {
@@ -187,10 +187,10 @@ impl State {
 
     /// Reads past TLS, to drain what nobody wants any more.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.has_incoming() {
+        if self.has_buffered_input() {
             return Ok(self.take_incoming(buffer));
         }
-        if self.receiving || self.silent {
+        if self.external_receive_pending || self.receive_suspended {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.recv_errno != 0 {
@@ -224,7 +224,7 @@ impl State {
                 Ok(0)
             }
             Ok(n) => {
-                self.note_first(buffer.get(..n).unwrap_or_default());
+                self.record_first_bytes(buffer.get(..n).unwrap_or_default());
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
@@ -240,7 +240,7 @@ impl State {
         self.reading_shut = true;
     }
 
-    fn note_first(&mut self, got: &[u8]) {
+    fn record_first_bytes(&mut self, got: &[u8]) {
         let room = self.first.get_mut(self.received..).unwrap_or_default();
         for (to, from) in room.iter_mut().zip(got) {
             *to = *from;
@@ -310,20 +310,20 @@ impl Transport for State {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.unsent() > BACKLOG {
+        if self.unsent() > MAX_UNSENT {
             // How it failed is told by the socket's next flush.
             let _ = self.flush();
         }
-        if self.waits_to_send() || self.is_exhausted() {
+        if self.waits_to_send() || self.read_budget_exhausted() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let n = self.recv(buffer)?;
-        self.allowance = self.allowance.saturating_sub(n);
+        self.read_budget = self.read_budget.saturating_sub(n);
         Ok(n)
     }
 
     fn waits_to_send(&self) -> bool {
-        self.unsent() > BACKLOG
+        self.unsent() > MAX_UNSENT
     }
 
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {

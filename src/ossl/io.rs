@@ -70,57 +70,57 @@ impl Io<'_> {
     }
 
     /// Whether bytes are here that were received outside.
-    pub fn has_incoming(&self) -> bool {
+    pub fn has_buffered_input(&self) -> bool {
         match self {
-            Io::Stream(stream) => stream.has_incoming(),
+            Io::Stream(stream) => stream.has_buffered_input(),
             Io::Datagram(_) => false,
         }
     }
 
-    /// Leaves receiving to the caller until `end_receiving`. False if that cannot be.
-    pub fn begin_receiving(self) -> bool {
+    /// Leaves receiving to the caller until `finish_external_receive`. False if that cannot be.
+    pub fn start_external_receive(self) -> bool {
         match self {
-            Io::Stream(stream) => stream.begin_receiving(),
+            Io::Stream(stream) => stream.start_external_receive(),
             Io::Datagram(_) => false,
         }
     }
 
     /// Whether somebody receives outside.
-    pub fn is_receiving(&self) -> bool {
+    pub fn external_receive_pending(&self) -> bool {
         match self {
-            Io::Stream(stream) => stream.is_receiving(),
+            Io::Stream(stream) => stream.external_receive_pending(),
             Io::Datagram(_) => false,
         }
     }
 
     /// Whether nothing is received from now on, whatever there is.
-    pub fn set_silent(self, silent: bool) {
+    pub fn suspend_receive(self, receive_suspended: bool) {
         if let Io::Stream(stream) = self {
-            stream.set_silent(silent);
+            stream.suspend_receive(receive_suspended);
         }
     }
 
     /// Takes over what was received outside: so many of `bytes`, or why there are none.
-    pub fn end_receiving(self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
+    pub fn finish_external_receive(self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Io::Stream(stream) => stream.end_receiving(received, bytes),
+            Io::Stream(stream) => stream.finish_external_receive(received, bytes),
             Io::Datagram(_) => received,
         }
     }
 
     /// A call of OpenSSL's begins.
-    pub fn begin_call(self) {
+    pub fn reset_read_budget(self) {
         match self {
-            Io::Stream(stream) => stream.begin_call(),
-            Io::Datagram(datagrams) => datagrams.begin_call(),
+            Io::Stream(stream) => stream.reset_read_budget(),
+            Io::Datagram(datagrams) => datagrams.reset_read_budget(),
         }
     }
 
     /// Whether the latest call of OpenSSL's read so much that it was ended.
-    pub fn is_exhausted(&self) -> bool {
+    pub fn read_budget_exhausted(&self) -> bool {
         match self {
-            Io::Stream(stream) => stream.is_exhausted(),
-            Io::Datagram(datagrams) => datagrams.is_exhausted(),
+            Io::Stream(stream) => stream.read_budget_exhausted(),
+            Io::Datagram(datagrams) => datagrams.read_budget_exhausted(),
         }
     }
 

@@ -46,7 +46,7 @@ pub enum Medium {
 
 /// Whether the peer is asked for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum ClientAuth {
     /// It is not asked, or the answer does not matter.
     No,
     /// It is asked, and may have none.
@@ -59,7 +59,7 @@ pub enum Ask {
 #[derive(Clone)]
 pub struct PeerPolicy {
     /// Whether the peer must present one.
-    pub ask: Ask,
+    pub ask: ClientAuth,
     /// Whether its chain must lead to a trusted anchor (and its name match, where one was set).
     pub chain: bool,
     /// If given, the certificates one of which it must be.
@@ -139,7 +139,7 @@ pub struct Ssl {
     /// Whether buffers are kept although they are empty.
     keeps_buffers: bool,
     /// What went wrong while we looked for pending bytes: the next call tells.
-    untold: Option<Error>,
+    deferred_error: Option<Error>,
 }
 
 // SAFETY: everything that the pointers lead to belongs to this connection alone; OpenSSL's objects may move between
@@ -198,7 +198,7 @@ impl Ssl {
             ffi::SSL_set_ex_data(ssl.as_ptr(), hooks_index(), hooks.as_ptr().cast())
         };
         // From here on Drop frees everything.
-        let this = Ssl { ssl, io, hooks, role, failed: false, keeps_buffers: false, untold: None };
+        let this = Ssl { ssl, io, hooks, role, failed: false, keeps_buffers: false, deferred_error: None };
         queue::check(stored, Code::NoMemory, "cannot attach to an SSL")?;
         if role == Role::Client {
             this.offer_alpn()?;
@@ -345,7 +345,7 @@ impl Ssl {
         let policy = &self.hooks().policy;
         match self.role {
             Role::Client => policy.chain || policy.accepted.is_some(),
-            Role::Server => policy.ask == Ask::Required,
+            Role::Server => policy.ask == ClientAuth::Required,
         }
     }
 
@@ -383,12 +383,12 @@ impl Ssl {
 
     /// Makes OpenSSL give its read buffer back, which it does when it finds nothing to read.
     fn release_buffer(&mut self) {
-        if self.failed || self.received_close_notify() || self.has_pending() || self.io().is_exhausted() {
+        if self.failed || self.received_close_notify() || self.has_pending() || self.io().read_budget_exhausted() {
             return;
         }
-        self.io().set_silent(true);
-        self.look_ahead();
-        self.io().set_silent(false);
+        self.io().suspend_receive(true);
+        self.decrypt_next_record();
+        self.io().suspend_receive(false);
     }
 
     fn raw_read(&mut self, buffer: &mut [u8]) -> (c_int, usize) {
@@ -412,34 +412,34 @@ impl Ssl {
     /// there is none yet.
     pub fn pending(&mut self) -> usize {
         if self.decrypted() == 0 && self.has_pending() {
-            self.look_ahead();
+            self.decrypt_next_record();
         }
         self.decrypted()
     }
 
     /// Decrypts the next record, if it has arrived and there is none yet. How that fails is told by the next call.
-    fn look_ahead(&mut self) {
+    fn decrypt_next_record(&mut self) {
         if self.failed {
             return;
         }
         let mut byte = 0u8;
         let mut n = 0;
         queue::clear();
-        self.io().begin_call();
+        self.io().reset_read_budget();
         // SAFETY: `byte` is writable for one byte.
         let result = unsafe { sys::SSL_peek_ex(self.ptr(), (&raw mut byte).cast(), 1, &mut n) };
-        self.untold = self.outcome(result, ()).err();
+        self.deferred_error = self.outcome(result, ()).err();
     }
 
     /// The alert by which the peer has ended the connection, if it is the next thing to read.
     pub fn peer_alert(&mut self) -> Option<Error> {
-        self.look_ahead();
-        self.untold.clone().filter(|error| error.alert >= 0)
+        self.decrypt_next_record();
+        self.deferred_error.clone().filter(|error| error.alert >= 0)
     }
 
     /// Whether bytes of the peer are here, decrypted or not.
     fn has_pending(&mut self) -> bool {
-        self.has_read_ahead() || self.io().has_incoming()
+        self.has_read_ahead() || self.io().has_buffered_input()
     }
 
     /// Whether OpenSSL has taken more than it has given.
@@ -449,13 +449,13 @@ impl Ssl {
     }
 
     /// Whether a read may have its answer, good or bad, without the network.
-    pub fn may_have_answer(&mut self) -> bool {
-        self.failed || self.untold.is_some() || self.received_close_notify() || self.has_pending()
+    pub fn read_would_return(&mut self) -> bool {
+        self.failed || self.deferred_error.is_some() || self.received_close_notify() || self.has_pending()
     }
 
     /// Whether a read has a failure to tell that nobody was told of.
-    pub fn has_untold_failure(&self) -> bool {
-        self.untold.is_some()
+    pub fn has_deferred_error(&self) -> bool {
+        self.deferred_error.is_some()
     }
 
     /// How many decrypted bytes there are.
@@ -497,14 +497,14 @@ impl Ssl {
 
     /// Runs one OpenSSL call that reports through SSL_get_error.
     fn call<T>(&mut self, call: impl FnOnce(&mut Ssl) -> (c_int, T)) -> Result<Step<T>> {
-        if let Some(untold) = self.untold.take() {
-            return Err(untold);
+        if let Some(deferred_error) = self.deferred_error.take() {
+            return Err(deferred_error);
         }
         if self.failed {
             return Err(Error::new(Code::State, "the connection has already failed"));
         }
         queue::clear();
-        self.io().begin_call();
+        self.io().reset_read_budget();
         let (result, value) = call(self);
         self.outcome(result, value)
     }
@@ -711,9 +711,9 @@ fn make_bio(fd: i32, medium: Medium) -> Result<(*mut ffi::BIO, IoPointer)> {
 fn verify_mode(role: Role, policy: &PeerPolicy) -> c_int {
     match (role, policy.ask) {
         (Role::Client, _) if policy.chain || policy.accepted.is_some() => ffi::SSL_VERIFY_PEER,
-        (Role::Client, _) | (Role::Server, Ask::No) => ffi::SSL_VERIFY_NONE,
-        (Role::Server, Ask::Optional) => ffi::SSL_VERIFY_PEER,
-        (Role::Server, Ask::Required) => ffi::SSL_VERIFY_PEER | ffi::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+        (Role::Client, _) | (Role::Server, ClientAuth::No) => ffi::SSL_VERIFY_NONE,
+        (Role::Server, ClientAuth::Optional) => ffi::SSL_VERIFY_PEER,
+        (Role::Server, ClientAuth::Required) => ffi::SSL_VERIFY_PEER | ffi::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
     }
 }
 

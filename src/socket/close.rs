@@ -16,7 +16,7 @@ use std::{
 
 use super::{
     LimitKind, Socket, Step,
-    state::{Life, Tls, look_again},
+    state::{Lifecycle, SocketState, recheck_soon},
 };
 
 /// Room for bytes that nobody wants. Mostly there are none, or few: much room would only cost the processor's cache.
@@ -25,8 +25,8 @@ const SCRATCH: usize = 1024;
 /// How long closing a connection takes at most whose handshake is not complete: there is nothing to be lost but an alert.
 const ALERT_LIMIT: Duration = Duration::from_millis(200);
 /// What a step of closing asks for.
-enum Closing {
-    Wait(Readiness, Deadline),
+enum CloseAction {
+    Blocking(Readiness, Deadline),
     /// Everything is sent: end the stream.
     Fin,
     /// Nothing is left to do but to take what the peer still sends.
@@ -66,25 +66,28 @@ impl Socket {
                 let mut tls = self.lock();
                 let close_limit = Duration::from_micros(self.limits.close.load(SeqCst));
                 match tls.close_step(close_limit, self.handshaken.load(SeqCst)) {
-                    Closing::Wait(want, deadline) if !deadline.has_passed() => {
+                    CloseAction::Blocking(want, deadline) if !deadline.has_passed() => {
                         // What the peer sends goes to the reader that waits for it.
-                        (want, if tls.ssl.io().is_receiving() { look_again(deadline) } else { deadline })
+                        (
+                            want,
+                            if tls.ssl.io().external_receive_pending() { recheck_soon(deadline) } else { deadline },
+                        )
                     }
-                    Closing::Fin => {
+                    CloseAction::Fin => {
                         drop(tls);
                         self.send_fin();
                         continue;
                     }
-                    Closing::Linger(deadline) => {
+                    CloseAction::Linger(deadline) => {
                         lingers = deadline.0.filter(|_| !deadline.has_passed());
                         break;
                     }
-                    Closing::Finished => break,
-                    Closing::Failed(error) => {
+                    CloseAction::Finished => break,
+                    CloseAction::Failed(error) => {
                         lost = Some(error);
                         break;
                     }
-                    Closing::Wait(want, _) => {
+                    CloseAction::Blocking(want, _) => {
                         // An unfinished drain loses nothing that was written; an unfinished flush does.
                         lost = want.writable.then(Error::timeout);
                         break;
@@ -114,16 +117,16 @@ impl Socket {
     /// threads that wait on it.
     fn finish_closing(&self, lingers: Option<Instant>) {
         let mut tls = self.lock();
-        tls.life = Life::Closed;
+        tls.lifecycle = Lifecycle::Closed;
         tls.ssl.io().detach();
-        let shared = tls.leave();
+        let shared = tls.end_registration();
         drop(tls);
         let fd = self.core.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(fd) = fd.filter(|_| !shared) else {
             return;
         };
         match lingers {
-            Some(until) => linger::linger(fd, until, self.read_closed.load(SeqCst)),
+            Some(until) => linger::linger(fd, until, self.read_shut.load(SeqCst)),
             // Fails only if the connection is gone already.
             None => drop(posix::shutdown(fd.as_fd(), true)),
         }
@@ -134,7 +137,7 @@ impl Socket {
     pub(super) fn abandon_freed(&self) {
         let failed = {
             let tls = self.lock();
-            tls.life == Life::Open && tls.failure.as_ref().is_some_and(|failure| has_alert(failure.code))
+            tls.lifecycle == Lifecycle::Open && tls.failure.as_ref().is_some_and(|failure| has_alert(failure.code))
         };
         if failed
             && !self.handshaken.load(SeqCst)
@@ -153,46 +156,48 @@ fn has_alert(code: Code) -> bool {
     matches!(code, Code::Verify | Code::Name | Code::Protocol)
 }
 
-impl Tls {
-    fn close_step(&mut self, limit: Duration, handshaken: bool) -> Closing {
-        match self.life {
-            Life::Open => {
+impl SocketState {
+    fn close_step(&mut self, limit: Duration, handshaken: bool) -> CloseAction {
+        match self.lifecycle {
+            Lifecycle::Open => {
                 if handshaken && self.failure.is_none() {
                     // Without it the peer sees a truncation, which is then what happened.
                     let _ = self.ssl.close_notify();
                 }
                 if !handshaken && !self.ssl.io().has_sent() {
-                    return Closing::Finished;
+                    return CloseAction::Finished;
                 }
                 let limit = if handshaken { limit } else { limit.min(ALERT_LIMIT) };
-                self.life = Life::Flushing(Deadline::after(Some(limit)));
+                self.lifecycle = Lifecycle::Flushing(Deadline::after(Some(limit)));
                 self.close_step(limit, handshaken)
             }
-            Life::Flushing(deadline) => match self.flush() {
+            Lifecycle::Flushing(deadline) => match self.flush() {
                 Ok(true) => {
-                    self.life = Life::Draining(deadline);
-                    Closing::Fin
+                    self.lifecycle = Lifecycle::Draining(deadline);
+                    CloseAction::Fin
                 }
-                Ok(false) => Closing::Wait(Readiness::WRITE, deadline),
-                Err(error) if self.unsent => Closing::Failed(error),
-                Err(_) => Closing::Finished,
+                Ok(false) => CloseAction::Blocking(Readiness::WRITE, deadline),
+                Err(error) if self.has_unsent_data => CloseAction::Failed(error),
+                Err(_) => CloseAction::Finished,
             },
-            Life::Draining(deadline) => {
+            Lifecycle::Draining(deadline) => {
                 if !self.drain() {
-                    Closing::Finished
+                    CloseAction::Finished
                 } else if self.datagrams.is_some() {
-                    Closing::Wait(Readiness::READ, deadline)
+                    CloseAction::Blocking(Readiness::READ, deadline)
                 } else {
-                    Closing::Linger(deadline)
+                    CloseAction::Linger(deadline)
                 }
             }
-            Life::Closed => Closing::Finished,
+            Lifecycle::Closed => CloseAction::Finished,
         }
     }
 
     /// Takes and drops what the peer has sent. False once it will send no more.
     fn drain(&mut self) -> bool {
-        if self.datagrams.is_some() && (self.failure.is_some() || !self.ssl.is_handshaken() || self.is_refused()) {
+        if self.datagrams.is_some()
+            && (self.failure.is_some() || !self.ssl.is_handshaken() || self.is_unreachable())
+        {
             return false;
         }
         let mut scratch = [0; SCRATCH];

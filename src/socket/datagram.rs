@@ -23,11 +23,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Core, Life, LimitKind, Peer, Socket, Step, Tls, closed};
+use super::{Core, Lifecycle, LimitKind, Peer, Socket, SocketState, Step, closed};
 
 /// How many sends and receives may fail in a row before a handshake gives up: a single refusal may be forged, or come
 /// from a server that is about to start.
-const PATIENCE: u32 = 2;
+const MAX_NETWORK_ERRORS: u32 = 2;
 
 /// What the lock of a socket guards beside the TLS state.
 pub struct State {
@@ -36,7 +36,7 @@ pub struct State {
     /// How long the peer may be silent.
     idle: Limit,
     /// How many failures in a row end a handshake.
-    patience: u32,
+    max_network_errors: u32,
     /// When the peer last sent something that was verified. What cannot be verified may be anybody's, so it must not
     /// keep a connection alive.
     last_verified: Instant,
@@ -60,7 +60,7 @@ impl State {
         let state = State {
             association: None,
             idle: if ssl.role() == Role::Server { settings.idle } else { None },
-            patience: PATIENCE,
+            max_network_errors: MAX_NETWORK_ERRORS,
             last_verified: Instant::now(),
             unread_since: None,
             mtu_fixed: false,
@@ -74,31 +74,31 @@ impl State {
 
 /// A server's way to a connection that it has handed out, for as long as that is there.
 #[derive(Clone)]
-pub struct Ward(Weak<Core>);
+pub struct ConnectionMonitor(Weak<Core>);
 
-impl Ward {
-    /// Does what a connection's peer needs although nobody may read: see `Tls::attend`. Whether the peer had something
+impl ConnectionMonitor {
+    /// Does what a connection's peer needs although nobody may read: see `SocketState::service_peer`. Whether the peer had something
     /// to attend to; None if the connection is over.
-    pub fn attend(&self) -> Option<bool> {
+    pub fn service(&self) -> Option<bool> {
         let core = self.0.upgrade()?;
         let mut tls = core.lock();
-        if tls.life != Life::Open || tls.datagrams.as_ref()?.superseded {
+        if tls.lifecycle != Lifecycle::Open || tls.datagrams.as_ref()?.superseded {
             return None;
         }
         if !tls.ssl.is_handshaken() && tls.failure.is_none() {
             return Some(false);
         }
         let sent_before = tls.ssl.datagrams()?.sent();
-        let attended = tls.attend();
+        let attended = tls.service_peer();
         // OpenSSL answers nothing here but verified records.
         let answered = tls.ssl.datagrams()?.sent() != sent_before;
         if answered {
-            tls.note_verified();
+            tls.record_verified_activity();
         }
         let hello = tls.ssl.datagrams()?.take_hello();
         let progress = answered || hello.is_some();
         if let Some(hello) = hello {
-            core.look_at_hello(&mut tls, &hello).ok()?;
+            core.handle_client_hello(&mut tls, &hello).ok()?;
         }
         // How it failed is for the user's next call.
         attended.map_err(|error| tls.fail(error)).ok()?;
@@ -106,17 +106,17 @@ impl Ward {
     }
 
     /// Ends the connection, and the peer's membership, if the peer is silent for longer than it may.
-    pub fn end_if_silent(&self) {
+    pub fn close_if_idle(&self) {
         let Some(core) = self.0.upgrade() else {
             return;
         };
         let mut tls = core.lock();
-        if tls.life != Life::Open || tls.too_long_silence().is_none() {
+        if tls.lifecycle != Lifecycle::Open || tls.idle_timeout_exceeded().is_none() {
             return;
         }
         let has_unread = core.fd().is_some_and(|fd| posix::peek(fd.as_fd(), &mut [0]).is_ok());
-        if !(has_unread && tls.may_read_yet()) && tls.tell_silence().is_err() {
-            tls.leave();
+        if !(has_unread && tls.is_given_time_to_read()) && tls.fail_if_idle().is_err() {
+            tls.end_registration();
         }
     }
 
@@ -127,7 +127,7 @@ impl Ward {
 }
 
 impl Core {
-    fn look_at_hello(&self, tls: &mut Tls, hello: &[u8]) -> Result<()> {
+    fn handle_client_hello(&self, tls: &mut SocketState, hello: &[u8]) -> Result<()> {
         let fd = self.fd().ok_or_else(closed)?;
         let Some(State { association: Some(association), superseded, .. }) = &mut tls.datagrams else {
             return Ok(());
@@ -144,10 +144,10 @@ impl Core {
 
 impl Socket {
     /// For the server: the number of the peer's membership, and the way back to this connection.
-    pub fn ward(&self) -> Option<(u64, Ward)> {
+    pub fn monitor(&self) -> Option<(u64, ConnectionMonitor)> {
         let tls = self.lock();
         let association = tls.datagrams.as_ref()?.association.as_ref()?;
-        Some((association.number(), Ward(Arc::downgrade(&self.core))))
+        Some((association.number(), ConnectionMonitor(Arc::downgrade(&self.core))))
     }
 
     /// Gives OpenSSL a datagram of the peer's that came another way.
@@ -176,7 +176,7 @@ impl Socket {
             let result = posix::connect_datagrams(address)
                 .map_err(|error| Error::io(&error).during(Phase::Connect, format_args!("connect to {peer}")))
                 .and_then(|fd| {
-                    Socket::over(frozen, fd, Role::Client, Some(hostname.clone()), Peer::Named(peer.clone()))
+                    Socket::new_over_fd(frozen, fd, Role::Client, Some(hostname.clone()), Peer::Named(peer.clone()))
                 })
                 .and_then(|socket| socket.begin_datagrams(session, others, deadline));
             match result {
@@ -199,12 +199,12 @@ impl Socket {
             }
             let mut tls = self.lock();
             if let Some(datagrams) = tls.datagrams.as_mut().filter(|_| others > 0) {
-                datagrams.patience = 1;
+                datagrams.max_network_errors = 1;
             }
         }
         let limit = self.deadline(LimitKind::Handshake).or_sooner(deadline);
         let share = limit.remaining().filter(|_| others > 0).map(|left| left / (others as u32 + 1));
-        self.start(deadline.or_sooner(Deadline::after(share)))
+        self.handshake_unless_lazy(deadline.or_sooner(Deadline::after(share)))
     }
 
     /// The server's end of a connection with a peer whose hello has been verified, with the handshake still to do.
@@ -216,7 +216,7 @@ impl Socket {
         association: Association,
         hello: &[u8],
     ) -> Result<Option<Socket>> {
-        let socket = Socket::over(frozen, fd, Role::Server, None, Peer::At(*peer))?;
+        let socket = Socket::new_over_fd(frozen, fd, Role::Server, None, Peer::At(*peer))?;
         {
             let mut tls = socket.lock();
             if !tls.ssl.begin_with_hello(hello)? {
@@ -261,27 +261,27 @@ impl Socket {
     /// One step over datagrams: what is due before it, and what it brought to light.
     pub(super) fn step_datagrams<T>(
         &self,
-        tls: &mut Tls,
-        step: &mut impl FnMut(&mut Tls) -> Result<Step<T>>,
+        tls: &mut SocketState,
+        step: &mut impl FnMut(&mut SocketState) -> Result<Step<T>>,
     ) -> Result<Step<T>> {
         // The latest step said so, and the lock was free since.
-        if tls.ssl.io().is_exhausted() {
+        if tls.ssl.io().read_budget_exhausted() {
             tls.forget_receives();
         }
         tls.ssl.retransmit()?;
         let outcome = step(tls);
         if let Some(hello) = tls.ssl.datagrams().and_then(|datagrams| datagrams.take_hello()) {
-            self.core.look_at_hello(tls, &hello)?;
+            self.core.handle_client_hello(tls, &hello)?;
         }
         let outcome = outcome?;
-        tls.note_handshake();
-        tls.follow_mtu();
+        tls.record_handshake();
+        tls.apply_path_mtu();
         if matches!(outcome, Step::Done(_) | Step::Eof) {
             tls.forget_receives();
         }
         if matches!(outcome, Step::WantRead | Step::WantWrite) {
-            tls.tell_trouble()?;
-            tls.tell_silence()?;
+            tls.check_network_error()?;
+            tls.fail_if_idle()?;
         }
         Ok(outcome)
     }
@@ -302,11 +302,11 @@ impl Socket {
         if let Some((kind, _)) = self.next_limit(&mut tls).filter(|(_, at)| Deadline(Some(*at)).has_passed()) {
             return Err(self.timed_out(kind));
         }
-        if matches!(tls.life, Life::Flushing(_) | Life::Draining(_)) {
+        if matches!(tls.lifecycle, Lifecycle::Flushing(_) | Lifecycle::Draining(_)) {
             return Ok(());
         }
         tls.check_usable()?;
-        let result = tls.ssl.retransmit().and_then(|()| tls.tell_silence());
+        let result = tls.ssl.retransmit().and_then(|()| tls.fail_if_idle());
         result
             .map_err(|error| tls.fail(error).during(Phase::None, format_args!("the connection with {}", self.peer)))
     }
@@ -329,7 +329,7 @@ impl Socket {
     }
 }
 
-impl Tls {
+impl SocketState {
     /// Tells OpenSSL the settings for datagrams.
     pub(super) fn set_up_datagrams(&mut self, config: &Config) -> Result<()> {
         if self.datagrams.is_none() {
@@ -373,7 +373,7 @@ impl Tls {
     }
 
     /// If a datagram was larger than the path takes, the next ones shall not be.
-    fn follow_mtu(&mut self) {
+    fn apply_path_mtu(&mut self) {
         let fixed = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.mtu_fixed);
         if self.ssl.datagrams().is_some_and(|datagrams| datagrams.take_too_large()) {
             self.ssl.apply_mtu(fixed);
@@ -381,10 +381,11 @@ impl Tls {
     }
 
     /// Fails, once, if the network has refused datagrams; the connection lives on. A handshake has some patience.
-    fn tell_trouble(&mut self) -> Result<()> {
+    fn check_network_error(&mut self) -> Result<()> {
         let handshake = !self.ssl.is_handshaken();
-        let patience = self.datagrams.as_ref().map_or(1, |state| if handshake { state.patience } else { 1 });
-        match self.ssl.datagrams().map_or(0, |datagrams| datagrams.take_trouble(patience)) {
+        let max_network_errors =
+            self.datagrams.as_ref().map_or(1, |state| if handshake { state.max_network_errors } else { 1 });
+        match self.ssl.datagrams().map_or(0, |datagrams| datagrams.take_network_error(max_network_errors)) {
             0 => Ok(()),
             errno => Err(Error::io(&io::Error::from_raw_os_error(errno))),
         }
@@ -396,14 +397,14 @@ impl Tls {
     }
 
     /// How long the peer has been silent, if that is for longer than it may.
-    pub(super) fn too_long_silence(&mut self) -> Option<Duration> {
+    pub(super) fn idle_timeout_exceeded(&mut self) -> Option<Duration> {
         let idle = self.idle_limit()?;
         let silence = self.datagrams.as_ref()?.last_verified.elapsed();
         (silence >= idle).then_some(silence)
     }
 
     /// The peer has sent something that was verified.
-    fn note_verified(&mut self) {
+    fn record_verified_activity(&mut self) {
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.last_verified = Instant::now();
             datagrams.unread_since = None;
@@ -411,17 +412,17 @@ impl Tls {
     }
 
     /// The end of the handshake is verified, too.
-    fn note_handshake(&mut self) {
+    fn record_handshake(&mut self) {
         let done = self.ssl.is_handshaken();
         if let Some(datagrams) = self.datagrams.as_mut().filter(|datagrams| !datagrams.is_established && done) {
             datagrams.is_established = true;
-            self.note_verified();
+            self.record_verified_activity();
         }
     }
 
     /// Whether the program, for which datagrams are there, has still time to read them. Whether they are the peer's is
     /// found out only then, so they count for one further limit and no longer.
-    fn may_read_yet(&mut self) -> bool {
+    fn is_given_time_to_read(&mut self) -> bool {
         let idle = self.idle_limit();
         let since = self.datagrams.as_mut().map(|state| *state.unread_since.get_or_insert_with(Instant::now));
         since.zip(idle).is_some_and(|(since, idle)| since.elapsed() < idle)
@@ -435,8 +436,8 @@ impl Tls {
     }
 
     /// Fails for good if the peer has been silent for longer than it may.
-    fn tell_silence(&mut self) -> Result<()> {
-        let Some(silence) = self.too_long_silence() else {
+    fn fail_if_idle(&mut self) -> Result<()> {
+        let Some(silence) = self.idle_timeout_exceeded() else {
             return Ok(());
         };
         let message =
@@ -445,8 +446,8 @@ impl Tls {
     }
 
     /// Whether the network says that the peer is not there.
-    pub(super) fn is_refused(&mut self) -> bool {
-        self.ssl.datagrams().is_some_and(|datagrams| datagrams.take_trouble(1) != 0)
+    pub(super) fn is_unreachable(&mut self) -> bool {
+        self.ssl.datagrams().is_some_and(|datagrams| datagrams.take_network_error(1) != 0)
     }
 
     /// Reads one record, or fails and leaves it there if the buffer is too small for it.
@@ -459,7 +460,7 @@ impl Tls {
         }
         if let (Step::Done(_), Some(datagrams)) = (&step, &mut self.datagrams) {
             datagrams.peer_is_done = true;
-            self.note_verified();
+            self.record_verified_activity();
         }
         Ok(step)
     }
@@ -469,9 +470,9 @@ impl Tls {
         if self.write_closed {
             return Err(Error::new(Code::State, "the writing half has been shut down"));
         }
-        self.tell_trouble()?;
+        self.check_network_error()?;
         if self.datagrams.as_ref().is_some_and(|datagrams| !datagrams.peer_is_done) {
-            self.attend()?;
+            self.service_peer()?;
         }
         if data.len() > self.ssl.record_limit() {
             let limit = self.current_limit();
@@ -500,13 +501,13 @@ impl Tls {
     /// Looks whether the peer repeats its handshake, or begins anew. If the last message of our handshake was lost,
     /// the peer repeats its own, and waits for ours: OpenSSL sees that only while it reads, which some programs hardly
     /// ever do. The peer's data stay where poll and whoever reads will find them.
-    fn attend(&mut self) -> Result<()> {
+    fn service_peer(&mut self) -> Result<()> {
         let last_was_ours = (self.ssl.role() == Role::Server) != self.ssl.session_reused();
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.peer_is_done |= !last_was_ours;
         }
         if self.ssl.received_close_notify() || self.failure.is_some() {
-            self.drop_what_comes_late();
+            self.discard_after_close();
             return Ok(());
         }
         self.only_handshakes(true);
@@ -519,12 +520,12 @@ impl Tls {
     }
 
     /// OpenSSL reads nothing more after close_notify or a failure, but the peer may begin anew.
-    fn drop_what_comes_late(&mut self) {
+    fn discard_after_close(&mut self) {
         let Some(datagrams) = self.ssl.datagrams() else {
             return;
         };
         let mut scratch = [0; MAX_RECORD];
-        datagrams.begin_call();
+        datagrams.reset_read_budget();
         while datagrams.recv(&mut scratch).is_ok() {}
     }
 
@@ -543,7 +544,7 @@ impl Tls {
     }
 
     /// Ends the membership of a server's peer. True if the descriptor lives on, as another connection's.
-    pub(super) fn leave(&mut self) -> bool {
+    pub(super) fn end_registration(&mut self) -> bool {
         let Some(datagrams) = &mut self.datagrams else {
             return false;
         };

@@ -5,27 +5,27 @@ use crate::{
     net::deadline::Deadline,
     ossl::ssl::Medium,
     posix::{self, Readiness},
-    turn::Wait,
+    turn::Blocking,
 };
 use std::{io, os::fd::AsFd, sync::atomic::Ordering::SeqCst, thread, time::Duration};
 
 use super::{
     LimitKind, Socket, Step, closed,
-    state::{Pause, SMALL, Tls, Waiter, look_again},
+    state::{SMALL_READ, SocketState, WaitPlan, Waiter, recheck_soon},
 };
 
 /// How long a flooded reader, say, lets the other threads have the lock. Just to let it go is not enough: they would
 /// have to be faster than the next bytes.
-pub(super) const RESPITE: Duration = Duration::from_millis(1);
+pub(super) const BACK_OFF: Duration = Duration::from_millis(1);
 
 impl Socket {
     /// Runs `step` on the TLS state until it is done, waiting in between, outside the lock, for what it wants.
     pub(super) fn drive<T>(
         &self,
         kind: LimitKind,
-        wait: Wait,
+        wait: Blocking,
         waiter: Waiter,
-        mut step: impl FnMut(&mut Tls) -> Result<Step<T>>,
+        mut step: impl FnMut(&mut SocketState) -> Result<Step<T>>,
     ) -> Result<Step<T>> {
         loop {
             let (pause, deadline) = {
@@ -49,7 +49,7 @@ impl Socket {
                         return Ok(done);
                     }
                 };
-                let Wait::Until(deadline) = wait else {
+                let Blocking::Until(deadline) = wait else {
                     self.check_waiting(&mut tls, kind)?;
                     return Ok(outcome);
                 };
@@ -59,15 +59,15 @@ impl Socket {
         }
     }
 
-    pub(super) fn pause(&self, pause: &Pause, deadline: Deadline) -> Result<()> {
+    pub(super) fn pause(&self, pause: &WaitPlan, deadline: Deadline) -> Result<()> {
         // The peer may well send without end what is of no use.
         if deadline.has_passed() {
             return Err(Error::timeout());
         }
-        if pause.respite {
-            thread::sleep(RESPITE);
+        if pause.back_off {
+            thread::sleep(BACK_OFF);
         }
-        if pause.receives && self.receive() {
+        if pause.receive_directly && self.receive() {
             return Ok(());
         }
         self.wait_or_timer(pause.want, deadline, pause.timer)
@@ -77,12 +77,12 @@ impl Socket {
     /// two. Ends also when the socket is closed, or its reading half shut down. False where the descriptor is not one to
     /// wait on.
     pub(super) fn receive(&self) -> bool {
-        let mut bytes = [0; SMALL];
+        let mut bytes = [0; SMALL_READ];
         let received = match self.fd() {
             Some(fd) => posix::recv_waiting(fd.as_fd(), &mut bytes),
             None => Err(posix::bad_descriptor()),
         };
-        let received = self.lock().ssl.io().end_receiving(received, &bytes);
+        let received = self.lock().ssl.io().finish_external_receive(received, &bytes);
         !received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
@@ -99,9 +99,9 @@ impl Socket {
         let fd = self.fd().ok_or_else(closed)?;
         let mut until = deadline;
         // The kernel calls such a socket readable always: look again every now and then.
-        if want.readable && self.read_closed.load(SeqCst) {
+        if want.readable && self.read_shut.load(SeqCst) {
             want.readable = false;
-            until = look_again(deadline);
+            until = recheck_soon(deadline);
         }
         let ready = posix::poll_one(fd.as_fd(), want, until.0).map_err(|error| Error::io(&error))?;
         if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }

@@ -8,19 +8,19 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::{
     LimitKind, Socket, Step, closed,
-    state::{Life, Tls, Waiter},
+    state::{Lifecycle, SocketState, Waiter},
 };
 
 impl Socket {
     /// Completes the handshake, if it is not complete.
     pub fn handshake(&self) -> Result<Step<()>> {
-        let open = if self.lock().life == Life::Open { Ok(()) } else { Err(closed()) };
+        let open = if self.lock().lifecycle == Lifecycle::Open { Ok(()) } else { Err(closed()) };
         open.map_err(|error| self.in_handshake(error))?;
-        self.handshake_first()
+        self.ensure_handshake()
     }
 
     /// The same, for what comes after it, which finds out by itself whether the socket is closed.
-    pub(super) fn handshake_first(&self) -> Result<Step<()>> {
+    pub(super) fn ensure_handshake(&self) -> Result<Step<()>> {
         if self.handshaken.load(SeqCst) {
             return Ok(Step::Done(()));
         }
@@ -41,8 +41,8 @@ impl Socket {
     pub(super) fn do_handshake(&self, deadline: Deadline) -> Result<Step<()>> {
         let wait = self.waits(deadline);
         // Somebody else is at it and will get on: to wait for a message could be in vain.
-        let Some(_turn) = self.handshaking.take(wait)? else { return Ok(Step::WantWrite) };
-        let handshake = |tls: &mut Tls| {
+        let Some(_turn) = self.handshake_lock.acquire(wait)? else { return Ok(Step::WantWrite) };
+        let handshake = |tls: &mut SocketState| {
             let step = tls.ssl.handshake()?;
             let flushed = match tls.flush() {
                 Ok(flushed) => flushed,

@@ -11,12 +11,12 @@ use std::time::Duration;
 use super::{
     datagram,
     limits::WaitingSince,
-    untold_writes::{UntoldWrites, WriteCount},
+    unreported_writes::{UnreportedWrites, WriteProgress},
 };
 
 /// How far a socket has come on its way out.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum Lifecycle {
     Open,
     /// Sending what is left and close_notify.
     Flushing(Deadline),
@@ -26,56 +26,56 @@ pub(super) enum Life {
 }
 
 /// What the lock guards.
-pub(super) struct Tls {
+pub(super) struct SocketState {
     pub(super) ssl: Ssl,
-    pub(super) life: Life,
+    pub(super) lifecycle: Lifecycle,
     /// What non-blocking writes have handed over and nobody was told of.
-    pub(super) untold: UntoldWrites,
+    pub(super) unreported: UnreportedWrites,
     /// Since when non-blocking calls of each kind could not be completed.
     pub(super) waiting: WaitingSince,
     /// Whether bytes of the user's are still to be handed to the kernel.
-    pub(super) unsent: bool,
+    pub(super) has_unsent_data: bool,
     /// The first failure, which every later call repeats.
     pub(super) failure: Option<Error>,
     /// Whether the writing half has been shut down.
     pub(super) write_closed: bool,
     /// Whether nothing was read since the last write: then the next read is for the peer's answer.
-    pub(super) answer_due: bool,
+    pub(super) is_first_read_after_write: bool,
     /// Whether the latest read gave little: then the next one probably does, too.
-    pub(super) little: bool,
+    pub(super) last_read_was_small: bool,
     /// How many reads in a row, with no write between them, found something there.
-    pub(super) run: u32,
+    pub(super) consecutive_reads: u32,
     /// Until when a write that has failed waits for the reader.
-    pub(super) reader_due: Option<Deadline>,
+    pub(super) error_grace_until: Option<Deadline>,
     /// What a connection over datagrams has beside that.
     pub(super) datagrams: Option<datagram::State>,
 }
 
 /// What a small read gives at most.
-pub(super) const SMALL: usize = 4096;
+pub(super) const SMALL_READ: usize = 4096;
 
 /// From how many reads in a row on OpenSSL keeps its buffer for the next one.
-pub(super) const RUN: u32 = 2;
+pub(super) const KEEP_BUFFERS_AFTER: u32 = 2;
 
 /// How long a write that has failed waits for a thread that receives, and may be about to learn why.
-pub(super) const READER_PATIENCE: Duration = Duration::from_millis(50);
+pub(super) const ERROR_GRACE_PERIOD: Duration = Duration::from_millis(50);
 
 /// A read that has no more time than this looks before it waits.
-pub(super) const HARDLY_ANY_TIME: Duration = Duration::from_millis(1);
+pub(super) const MIN_TIME_TO_WAIT: Duration = Duration::from_millis(1);
 
 /// How long to wait before looking anew, where the descriptor does not tell that the peer has sent something: its reading
 /// half is shut down, or another thread receives.
-pub(super) const BLIND_WAIT: Duration = Duration::from_millis(5);
+pub(super) const RECHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What a step that cannot go on waits for.
-pub(super) struct Pause {
+pub(super) struct WaitPlan {
     /// Whether nothing but the peer's next bytes can end it: then to wait for them and to receive them is one.
-    pub(super) receives: bool,
+    pub(super) receive_directly: bool,
     pub(super) want: Readiness,
     /// When the connection has something to do by itself.
     pub(super) timer: Deadline,
     /// Whether the other threads get the lock for a while first.
-    pub(super) respite: bool,
+    pub(super) back_off: bool,
 }
 
 /// Who waits.
@@ -87,9 +87,9 @@ pub(super) enum Waiter {
     Other,
 }
 
-impl Tls {
+impl SocketState {
     pub(super) fn check_usable(&self) -> Result<()> {
-        if self.life != Life::Open {
+        if self.lifecycle != Lifecycle::Open {
             return Err(closed());
         }
         match &self.failure {
@@ -100,22 +100,25 @@ impl Tls {
 
     /// Whether a read had better wait for the peer before it looks, which would cost a system call and OpenSSL's work
     /// for nothing: only where nothing else can be its answer.
-    pub(super) fn expects_to_wait(&mut self, deadline: Deadline) -> bool {
-        self.answer_due
-            && deadline.remaining().is_none_or(|left| left > HARDLY_ANY_TIME)
-            && !self.ssl.may_have_answer()
+    pub(super) fn should_wait_first(&mut self, deadline: Deadline) -> bool {
+        self.is_first_read_after_write
+            && deadline.remaining().is_none_or(|left| left > MIN_TIME_TO_WAIT)
+            && !self.ssl.read_would_return()
             && self.ssl.io().is_quiet()
-            && self.too_long_silence().is_none()
+            && self.idle_timeout_exceeded().is_none()
     }
 
-    pub(super) fn pause(&mut self, want: Readiness, waiter: Waiter, deadline: Deadline) -> Pause {
+    pub(super) fn pause(&mut self, want: Readiness, waiter: Waiter, deadline: Deadline) -> WaitPlan {
         let beside = waiter == Waiter::Other && want.readable;
-        let respite = self.ssl.io().is_exhausted() || (beside && self.ssl.io().send_errno() != 0);
-        let timer = if beside { look_again(self.timer()) } else { self.timer() };
+        let back_off = self.ssl.io().read_budget_exhausted() || (beside && self.ssl.io().send_errno() != 0);
+        let timer = if beside { recheck_soon(self.timer()) } else { self.timer() };
         // What is received outside is copied once more, which is dear where it is much.
-        let may_receive =
-            !beside && !respite && want == Readiness::READ && deadline == Deadline::NEVER && self.little;
-        Pause { receives: may_receive && self.ssl.io().begin_receiving(), want, timer, respite }
+        let may_receive = !beside
+            && !back_off
+            && want == Readiness::READ
+            && deadline == Deadline::NEVER
+            && self.last_read_was_small;
+        WaitPlan { receive_directly: may_receive && self.ssl.io().start_external_receive(), want, timer, back_off }
     }
 
     /// Reads decrypted bytes of a stream.
@@ -128,19 +131,19 @@ impl Tls {
     /// end without.
     pub(super) fn read(&mut self, buffer: &mut [u8], blocks: bool) -> Result<Step<usize>> {
         // What OpenSSL has taken ahead it might not find again without: it does not count what came behind a key update.
-        self.ssl.set_read_ahead(self.answer_due || self.ssl.has_read_ahead());
-        self.ssl.keep_buffers(blocks && self.run >= RUN);
+        self.ssl.set_read_ahead(self.is_first_read_after_write || self.ssl.has_read_ahead());
+        self.ssl.keep_buffers(blocks && self.consecutive_reads >= KEEP_BUFFERS_AFTER);
         let step = self.ssl.read(buffer);
         match step {
-            Ok(Step::Done(_)) => self.run = self.run.saturating_add(1),
-            _ => self.end_run(),
+            Ok(Step::Done(_)) => self.consecutive_reads = self.consecutive_reads.saturating_add(1),
+            _ => self.end_consecutive_reads(),
         }
         step
     }
 
     /// Idle connections hold no buffers.
-    pub(super) fn end_run(&mut self) {
-        self.run = 0;
+    pub(super) fn end_consecutive_reads(&mut self) {
+        self.consecutive_reads = 0;
         self.ssl.keep_buffers(false);
     }
 
@@ -148,7 +151,7 @@ impl Tls {
     pub(super) fn fail(&mut self, error: Error) -> Error {
         let ended = self.ssl.has_failed() || self.ssl.io().recv_errno() != 0;
         // What a failed write has found out about the other direction, the next read shall tell.
-        if ended && !self.ssl.has_untold_failure() {
+        if ended && !self.ssl.has_deferred_error() {
             // The alert, if there is one, is the last thing that can be sent.
             let _ = self.flush();
             self.failure = Some(error.clone());
@@ -158,7 +161,7 @@ impl Tls {
 
     pub(super) fn flush(&mut self) -> Result<bool> {
         let flushed = self.ssl.io().flush().map_err(|error| Error::io(&error))?;
-        self.unsent &= !flushed;
+        self.has_unsent_data &= !flushed;
         Ok(flushed)
     }
 
@@ -167,7 +170,7 @@ impl Tls {
     pub(super) fn write(
         &mut self,
         data: &[u8],
-        count: &mut WriteCount,
+        count: &mut WriteProgress,
         all: bool,
         deadline: Deadline,
     ) -> Result<Step<()>> {
@@ -178,22 +181,22 @@ impl Tls {
             match self.flush() {
                 Ok(true) => {}
                 Ok(false) => return Ok(Step::WantWrite),
-                Err(_) if all && self.awaits_reader(deadline) => {
+                Err(_) if all && self.waits_for_reader(deadline) => {
                     // It is lost.
-                    count.on_its_way = 0;
-                    self.untold.clear();
+                    count.in_flight = 0;
+                    self.unreported.clear();
                     return Ok(Step::WantRead);
                 }
                 Err(error) => {
-                    count.on_its_way = 0;
-                    self.untold.clear();
+                    count.in_flight = 0;
+                    self.unreported.clear();
                     // Why the peer has gone says more than that it has.
                     return Err(self.ssl.peer_alert().unwrap_or(error));
                 }
             }
-            count.written += std::mem::take(&mut count.on_its_way);
+            count.written += std::mem::take(&mut count.in_flight);
             if count.written == 0 {
-                count.written = self.untold.take(data).unwrap_or(0);
+                count.written = self.unreported.take(data).unwrap_or(0);
             }
             let rest = data.get(count.written..).unwrap_or_default();
             if rest.is_empty() || (count.written > 0 && !all) {
@@ -201,8 +204,8 @@ impl Tls {
             }
             match self.ssl.write(rest)? {
                 Step::Done(n) => {
-                    count.on_its_way = n;
-                    self.unsent = true;
+                    count.in_flight = n;
+                    self.has_unsent_data = true;
                 }
                 Step::WantRead => return Ok(Step::WantRead),
                 Step::WantWrite => return Ok(Step::WantWrite),
@@ -212,17 +215,17 @@ impl Tls {
     }
 
     /// Whether a thread that receives may yet bring the peer's last words, well before the deadline.
-    pub(super) fn awaits_reader(&mut self, deadline: Deadline) -> bool {
-        let patience = || Deadline::after(Some(READER_PATIENCE));
-        self.ssl.io().is_receiving()
-            && deadline.remaining().is_none_or(|left| left > READER_PATIENCE)
-            && !self.reader_due.get_or_insert_with(patience).has_passed()
+    pub(super) fn waits_for_reader(&mut self, deadline: Deadline) -> bool {
+        let max_network_errors = || Deadline::after(Some(ERROR_GRACE_PERIOD));
+        self.ssl.io().external_receive_pending()
+            && deadline.remaining().is_none_or(|left| left > ERROR_GRACE_PERIOD)
+            && !self.error_grace_until.get_or_insert_with(max_network_errors).has_passed()
     }
 }
 
 /// The deadline of a wait that the descriptor may not end.
-pub(super) fn look_again(deadline: Deadline) -> Deadline {
-    deadline.or_sooner(Deadline::after(Some(BLIND_WAIT)))
+pub(super) fn recheck_soon(deadline: Deadline) -> Deadline {
+    deadline.or_sooner(Deadline::after(Some(RECHECK_INTERVAL)))
 }
 
 /// What calls on a closed socket return.

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     net::deadline::{Deadline, Limit},
-    turn::Wait,
+    turn::Blocking,
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
@@ -13,7 +13,7 @@ use std::{
 use super::{
     LimitKind, Socket,
     limits::micros,
-    state::{Life, Tls},
+    state::{Lifecycle, SocketState},
 };
 
 impl Socket {
@@ -37,7 +37,7 @@ impl Socket {
     }
 
     /// A non-blocking call could not be completed: begins to count its time, and fails once that is over.
-    pub(super) fn check_waiting(&self, tls: &mut Tls, kind: LimitKind) -> Result<()> {
+    pub(super) fn check_waiting(&self, tls: &mut SocketState, kind: LimitKind) -> Result<()> {
         let Some(limit) = self.limit(kind) else {
             tls.waiting.end(kind);
             return Ok(());
@@ -52,11 +52,11 @@ impl Socket {
     }
 
     /// Which limit of a non-blocking call will be over first, and when.
-    pub(super) fn next_limit(&self, tls: &mut Tls) -> Option<(LimitKind, Instant)> {
-        if let Life::Flushing(Deadline(Some(at))) | Life::Draining(Deadline(Some(at))) = tls.life {
+    pub(super) fn next_limit(&self, tls: &mut SocketState) -> Option<(LimitKind, Instant)> {
+        if let Lifecycle::Flushing(Deadline(Some(at))) | Lifecycle::Draining(Deadline(Some(at))) = tls.lifecycle {
             return Some((LimitKind::Close, at));
         }
-        if tls.life == Life::Closed {
+        if tls.lifecycle == Lifecycle::Closed {
             return None;
         }
         let end = |kind: LimitKind| {
@@ -67,8 +67,8 @@ impl Socket {
         ends.min_by_key(|(_, at)| *at)
     }
 
-    pub(super) fn waits(&self, deadline: Deadline) -> Wait {
-        if self.nonblocking.load(SeqCst) { Wait::No } else { Wait::Until(deadline) }
+    pub(super) fn waits(&self, deadline: Deadline) -> Blocking {
+        if self.nonblocking.load(SeqCst) { Blocking::No } else { Blocking::Until(deadline) }
     }
 
     pub(super) fn deadline(&self, kind: LimitKind) -> Deadline {

@@ -2,17 +2,17 @@
 
 use crate::{
     config::settings::{ClientCertificate, Config, Verify},
-    ossl::ssl::{Ask, PeerPolicy, Role},
+    ossl::ssl::{ClientAuth, PeerPolicy, Role},
 };
 
 /// What the peer's certificate must be for an end of this role.
 pub fn peer_policy(config: &Config, role: Role) -> PeerPolicy {
     let listed = config.cas.is_some() || config.accepted.is_some();
     let ask = match (role, config.client_certificate) {
-        (Role::Client, _) | (Role::Server, ClientCertificate::None) => Ask::No,
-        (Role::Server, ClientCertificate::Auto) if !listed => Ask::No,
-        (Role::Server, ClientCertificate::Optional) => Ask::Optional,
-        (Role::Server, _) => Ask::Required,
+        (Role::Client, _) | (Role::Server, ClientCertificate::None) => ClientAuth::No,
+        (Role::Server, ClientCertificate::Auto) if !listed => ClientAuth::No,
+        (Role::Server, ClientCertificate::Optional) => ClientAuth::Optional,
+        (Role::Server, _) => ClientAuth::Required,
     };
     let accepted = config.accepted.as_ref();
     PeerPolicy {

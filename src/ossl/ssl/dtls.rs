@@ -6,7 +6,7 @@ use crate::{
         datagram_bio,
         io::IoPointer,
         queue,
-        ssl::{Ask, Role, Ssl, Step, guarded, hooks},
+        ssl::{ClientAuth, Role, Ssl, Step, guarded, hooks},
         sys,
     },
 };
@@ -101,7 +101,7 @@ impl Ssl {
     /// Refuses long messages of the peer's handshake where it has no certificates to send. OpenSSL keeps up to ten messages
     /// that come too early, each in as much memory as its first fragment says that it needs.
     pub fn expect_short_messages(&mut self) {
-        if self.role() == Role::Server && self.hooks().policy.ask == Ask::No {
+        if self.role() == Role::Server && self.hooks().policy.ask == ClientAuth::No {
             // SAFETY: the SSL is live.
             unsafe { ffi::SSL_ctrl(self.ptr(), sys::SSL_CTRL_SET_MAX_CERT_LIST, SHORT_MESSAGE, ptr::null_mut()) };
         }
@@ -127,11 +127,11 @@ impl Ssl {
     /// Sends again what is due. Fails once OpenSSL gives up.
     pub fn retransmit(&mut self) -> Result<()> {
         // To ask first costs less than to find out by trying.
-        if self.untold.is_some() || self.retransmission().is_none_or(|left| !left.is_zero()) {
+        if self.deferred_error.is_some() || self.retransmission().is_none_or(|left| !left.is_zero()) {
             return Ok(());
         }
         queue::clear();
-        self.io().begin_call();
+        self.io().reset_read_budget();
         // SAFETY: the SSL is live.
         let result = unsafe { ffi::SSL_ctrl(self.ptr(), sys::DTLS_CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut()) };
         if result >= 0 {
@@ -178,7 +178,7 @@ impl Ssl {
             Ok(Step::Done(n)) => n,
             Ok(_) => 0,
             Err(error) => {
-                self.untold = Some(error);
+                self.deferred_error = Some(error);
                 0
             }
         }

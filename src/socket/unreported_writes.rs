@@ -11,45 +11,45 @@ const MOST: usize = 1024;
 
 /// The progress of one call.
 #[derive(Default)]
-pub(super) struct WriteCount {
+pub(super) struct WriteProgress {
     /// What the kernel has.
     pub written: usize,
     /// What is encrypted, and still to be handed to the kernel.
-    pub on_its_way: usize,
+    pub in_flight: usize,
 }
 
 /// One record each, in the order in which they were handed over.
 #[derive(Default)]
-pub(super) struct UntoldWrites {
-    writes: Vec<Untold>,
+pub(super) struct UnreportedWrites {
+    writes: Vec<Unreported>,
     hasher: RandomState,
 }
 
-struct Untold {
+struct Unreported {
     len: usize,
     hash: u64,
 }
 
-impl UntoldWrites {
+impl UnreportedWrites {
     /// Keeps that `data` will be sent although its writer is told to repeat the write.
     pub fn add(&mut self, data: &[u8]) {
         if self.writes.len() >= MOST {
             self.writes.remove(0);
         }
-        self.writes.push(Untold { len: data.len(), hash: self.hasher.hash_one(data) });
+        self.writes.push(Unreported { len: data.len(), hash: self.hasher.hash_one(data) });
     }
 
     /// How much of `data`, which is written again, has been sent already. Forgets it, since its writer is told now.
     pub fn take(&mut self, data: &[u8]) -> Option<usize> {
-        let is_begun_by = |untold: &Untold| {
-            data.get(..untold.len).is_some_and(|begin| self.hasher.hash_one(begin) == untold.hash)
+        let is_begun_by = |unreported: &Unreported| {
+            data.get(..unreported.len).is_some_and(|begin| self.hasher.hash_one(begin) == unreported.hash)
         };
         let at = self.writes.iter().position(is_begun_by)?;
-        let untold = self.writes.remove(at);
+        let unreported = self.writes.remove(at);
         if self.writes.is_empty() {
             self.writes = Vec::new();
         }
-        Some(untold.len)
+        Some(unreported.len)
     }
 
     /// Forgets all: the connection has ended, and nothing more will be sent.
@@ -60,24 +60,24 @@ impl UntoldWrites {
 
 #[cfg(test)]
 mod tests {
-    use super::UntoldWrites;
+    use super::UnreportedWrites;
 
     #[test]
     fn a_repeated_write_is_told_once() {
-        let mut untold = UntoldWrites::default();
-        untold.add(b"abc");
-        assert_eq!(untold.take(b"abcdef"), Some(3));
-        assert_eq!(untold.take(b"abcdef"), None);
+        let mut unreported = UnreportedWrites::default();
+        unreported.add(b"abc");
+        assert_eq!(unreported.take(b"abcdef"), Some(3));
+        assert_eq!(unreported.take(b"abcdef"), None);
     }
 
     #[test]
     fn another_write_is_not_told() {
-        let mut untold = UntoldWrites::default();
-        untold.add(b"abc");
-        untold.add(b"xyz");
-        assert_eq!(untold.take(b"abd"), None);
-        assert_eq!(untold.take(b"ab"), None);
-        assert_eq!(untold.take(b"xyz"), Some(3));
-        assert_eq!(untold.take(b"abc"), Some(3));
+        let mut unreported = UnreportedWrites::default();
+        unreported.add(b"abc");
+        unreported.add(b"xyz");
+        assert_eq!(unreported.take(b"abd"), None);
+        assert_eq!(unreported.take(b"ab"), None);
+        assert_eq!(unreported.take(b"xyz"), Some(3));
+        assert_eq!(unreported.take(b"abc"), Some(3));
     }
 }
