@@ -43,6 +43,7 @@ mod drive;
 mod handshake;
 mod info;
 mod io;
+mod keying_material;
 mod limits;
 mod state;
 mod timeouts;

@@ -13,7 +13,14 @@
       (macro $tls-connection-verify-error::long (::void* ::string ::long)
              "bgl_ssl_socket_verify_error")
       (macro $tls-connection-peer-certificate::void* (::void*) "bgl_ssl_socket_peer_certificate")
-      (macro $tls-connection-peer-chain::void* (::void*) "bgl_ssl_socket_peer_chain"))
+      (macro $tls-connection-peer-chain::void* (::void*) "bgl_ssl_socket_peer_chain")
+      (macro $tls-connection-export::int (::void* ::string ::void* ::long ::string ::long)
+             "bgl_ssl_socket_export")
+      (macro $tls-connection-binding::long (::void* ::int ::string ::long)
+             "bgl_ssl_socket_channel_binding")
+      (macro $tls-binding-unique::int "BGL_SSL_BINDING_TLS_UNIQUE")
+      (macro $tls-binding-end-point::int "BGL_SSL_BINDING_TLS_SERVER_END_POINT")
+      (macro $tls-binding-exporter::int "BGL_SSL_BINDING_TLS_EXPORTER"))
    (export
       (ssl-socket?::bool ::obj)
       (ssl-socket-truncated?::bool ::socket)
@@ -23,7 +30,9 @@
       (ssl-socket-server-name ::socket)
       (ssl-socket-verify-error ::socket)
       (ssl-socket-peer-certificate ::socket)
-      (ssl-socket-peer-chain::pair-nil ::socket)))
+      (ssl-socket-peer-chain::pair-nil ::socket)
+      (ssl-socket-export::bstring ::socket ::bstring ::long #!optional (context #f))
+      (ssl-socket-channel-binding ::socket ::symbol)))
 
 (define (ssl-socket? obj)
    ($tls-ssl-socket? obj))
@@ -78,3 +87,32 @@
    (with-connection 'ssl-socket-peer-chain socket handle
       (let ((chain ($tls-connection-peer-chain handle)))
          (if ($tls-null? chain) '() (take-certificates chain)))))
+
+;; Bytes that both ends derive from the connection, and nobody else (RFC 5705).
+(define (ssl-socket-export socket label len #!optional (context #f))
+   (unless (and (>fx len 0) (<=fx len 16384))
+      (error 'ssl-socket-export "the length must be between 1 and 16384" len))
+   (unless (or (not context) (string? context))
+      (error 'ssl-socket-export "the context must be a string or #f" context))
+   (with-connection 'ssl-socket-export socket handle
+      (let ((bytes (make-string len))
+            (label (c-string 'ssl-socket-export "the label" label)))
+         (check 'ssl-socket-export socket
+            (if context
+                ($tls-connection-export handle label ($tls-at context 0) (string-length context)
+                   bytes len)
+                ($tls-connection-export handle label $tls-null 0 bytes len)))
+         bytes)))
+
+;; What an authentication inside of the connection mixes in (RFC 5929, RFC 9266); #f where the
+;; kind is not defined for this connection, or would not be unique.
+(define (ssl-socket-channel-binding socket kind)
+   (with-connection 'ssl-socket-channel-binding socket handle
+      (let* ((number (case kind
+                        ((tls-unique) $tls-binding-unique)
+                        ((tls-server-end-point) $tls-binding-end-point)
+                        ((tls-exporter) $tls-binding-exporter)
+                        (else (error 'ssl-socket-channel-binding "unknown channel binding" kind))))
+             (bytes (make-string 64))
+             (len ($tls-connection-binding handle number bytes 64)))
+         (and (>fx len 0) (substring bytes 0 len)))))

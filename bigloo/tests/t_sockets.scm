@@ -312,6 +312,39 @@
       (socket-close c)
       (join t)))
 
+;; ---- keying material ----------------------------------------------------------------------------
+
+(define-case "both ends export the same keying material, and have the same channel bindings"
+   (define (material s)
+      (list (ssl-socket-export s "EXPORTER-test" 20)
+         (ssl-socket-export s "EXPORTER-test" 20 "context")
+         (ssl-socket-channel-binding s 'tls-exporter)
+         (ssl-socket-channel-binding s 'tls-server-end-point)
+         (ssl-socket-channel-binding s 'tls-unique)))
+   (for-each
+      (lambda (protocol unique?)
+         (let* ((server (test-server :protocol protocol))
+                (t (accept-one server (lambda (s) (let ((m (material s))) (socket-close s) m))))
+                (c (connect-to server :protocol protocol))
+                (own (material c)))
+            (check-equal "material" (join t) own)
+            (check-equal "length" (string-length (car own)) 20)
+            (check "the context matters" (not (string=? (car own) (cadr own))))
+            (check-equal "tls-unique is defined" (string? (list-ref own 4)) unique?)
+            (socket-close c)))
+      '(tlsv1_2 tlsv1_3)
+      '(#t #f)))
+
+(define-case "what cannot be exported is an error"
+   (with-connection '() '() echo-lines
+      (lambda (c)
+         (for-each (lambda (thunk) (check "&error" (isa? (raised thunk) &error)))
+            (list (lambda () (ssl-socket-export c "" 20))
+               (lambda () (ssl-socket-export c "EXPORTER-test" 0))
+               (lambda () (ssl-socket-export c "EXPORTER-test" 20 'context))
+               (lambda () (ssl-socket-channel-binding c 'tls-other))))
+         (socket-close c))))
+
 ;; ---- further keywords ------------------------------------------------------------------------
 
 (define-case "the server's name is sent, for names"

@@ -19,6 +19,21 @@
 #include "config.h"
 
 /**
+ * The first Finished message of the handshake (RFC 5929, section 3): TLS 1.2 with the extended master secret only.
+ */
+#define BGL_SSL_BINDING_TLS_UNIQUE 1
+
+/**
+ * The digest of the server's certificate (RFC 5929, section 4).
+ */
+#define BGL_SSL_BINDING_TLS_SERVER_END_POINT 2
+
+/**
+ * Exported keying material (RFC 9266): TLS 1.3, and TLS 1.2 with the extended master secret.
+ */
+#define BGL_SSL_BINDING_TLS_EXPORTER 3
+
+/**
  * A TLS session that a later connection to the same server may resume.
  */
 typedef struct bgl_ssl_session_t bgl_ssl_session_t;
@@ -440,6 +455,47 @@ bool bgl_ssl_socket_session_reused(const bgl_ssl_socket_t *socket);
  * Precondition: session is NULL or live, and the caller's.
  */
 void bgl_ssl_session_free(bgl_ssl_session_t *session);
+
+/**
+ * Exports keying material: bytes that both ends derive from the connection, and nobody else can (RFC 5705; RFC 8446,
+ * section 7.5). Both ends get the same bytes for the same label, context and length.
+ *
+ * label: ASCII, such as "EXPORTER-my-protocol", up to its NUL; copied.
+ * context: context_len bytes; NULL for none. With TLS 1.2 no context is not the same as an empty one (a pointer with a
+ * length of 0); with TLS 1.3 it is.
+ * out: where to put len bytes, 1 to 16384; all zero on failure.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_STATE before the end of the handshake; BGL_SSL_E_UNSUPPORTED if OpenSSL refuses (a label
+ * of TLS's own, say); BGL_SSL_E_ARGUMENT. Any thread. Does not wait for the peer. See SSL_export_keying_material(3).
+ *
+ * Precondition: socket is NULL or live; label is NULL or NUL-terminated; context is NULL or readable for context_len
+ * bytes; out is NULL or writable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_socket_export(const bgl_ssl_socket_t *socket,
+                                       const char *label,
+                                       const void *context,
+                                       size_t context_len,
+                                       void *out,
+                                       size_t len);
+
+/**
+ * Copies out a channel binding: what an authentication inside of TLS (SCRAM-SHA-256-PLUS, say) mixes in, so that nobody
+ * between the two ends can pass it on.
+ *
+ * kind: BGL_SSL_BINDING_...
+ * buf: where to put the bytes, as many as fit in size.
+ *
+ * Returns how many bytes there are, at most 64; 0 on failure: BGL_SSL_E_UNSUPPORTED where this kind is not defined or
+ * not unique (tls-unique with TLS 1.3, or without the extended master secret; tls-server-end-point for Ed25519 or
+ * without a certificate), BGL_SSL_E_STATE before the end of the handshake, BGL_SSL_E_ARGUMENT. Any thread. Does not wait
+ * for the peer. See RFC 5929 and RFC 9266.
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_socket_channel_binding(const bgl_ssl_socket_t *socket,
+                                      int32_t kind,
+                                      void *buf,
+                                      size_t size);
 
 #ifdef __cplusplus
 }  // extern "C"

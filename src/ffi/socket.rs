@@ -21,6 +21,8 @@ use crate::ffi::{
     status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
 };
 
+pub mod keying_material;
+
 /// A TLS connection over a stream socket, or a DTLS connection over datagrams. One thread may read while another writes
 /// and a third closes.
 pub struct bgl_ssl_socket_t {

@@ -24,6 +24,7 @@ use super::{
 };
 
 pub mod dtls;
+pub mod keying_material;
 pub mod session_end;
 
 /// Which end of the connection this is.

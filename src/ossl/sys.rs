@@ -155,6 +155,13 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn BIO_meth_set_destroy(m: *mut BIO_METHOD, f: Option<unsafe extern "C" fn(*mut BIO) -> c_int>) -> c_int;
     pub fn BIO_get_new_index() -> c_int;
+    pub fn X509_get_signature_info(
+        x509: *mut X509,
+        digest: *mut c_int,
+        key: *mut c_int,
+        security_bits: *mut c_int,
+        flags: *mut u32,
+    ) -> c_int;
     pub fn EVP_get_digestbyname(name: *const c_char) -> *const EVP_MD;
     pub fn HMAC(
         md: *const EVP_MD,

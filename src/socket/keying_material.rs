@@ -1,0 +1,19 @@
+//! Keying material and channel bindings of a socket.
+
+use crate::{error::Result, ossl::ssl::keying_material::ChannelBinding};
+
+use super::Socket;
+
+impl Socket {
+    /// Fills `out` with keying material.
+    pub fn export_keying_material(&self, label: &str, context: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
+        let exported = self.lock().ssl.export_keying_material(label, context, out);
+        exported.map_err(|error| error.context("cannot export keying material"))
+    }
+
+    /// The channel binding of this kind.
+    pub fn channel_binding(&self, kind: ChannelBinding) -> Result<Vec<u8>> {
+        let binding = self.lock().ssl.channel_binding(kind);
+        binding.map_err(|error| error.context("there is no such channel binding"))
+    }
+}
