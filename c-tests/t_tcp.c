@@ -403,17 +403,28 @@ TEST(a_port_can_be_listened_on_again_right_after_its_connections)
     bgl_ssl_config_free(config);
 }
 
-/* One may listen first; each client is then refused with what is missing. */
-TEST(a_server_without_a_certificate_says_so_at_accept)
+static const struct protocol {
+    const char *name;
+    int number;
+} protocols[] = {{"tls_1_2", BGLSSL_TLSV1_2}, {"tls_1_3", BGLSSL_TLSV1_3}, {"dtls", BGLSSL_DTLSV1}};
+
+/* One may listen first; each client is then refused with what is missing, and told so. */
+TEST_TABLE(a_server_without_a_certificate_says_so_to_both_sides, protocols)
 {
+    enum { HANDSHAKE_FAILURE = 40 };
     struct service service;
+    int protocol = ((const struct protocol *)row)->number;
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *config = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    CHECK_OK(bgl_ssl_config_set_protocol(client, protocol));
+    CHECK_OK(bgl_ssl_config_set_protocol(config, protocol == BGLSSL_DTLSV1 ? protocol : BGLSSL_SSLV23));
     start_service(&service, config, 1, serve_nothing, NULL);
     CHECK(!bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    CHECK_INT(BGL_SSL_E_PROTOCOL, last_error().code);
+    CHECK_INT(HANDSHAKE_FAILURE, last_error().alert);
     end_service(&service);
     CHECK_INT(1, service.refused);
-    if (!strstr(service.last_refusal.message, "certificate"))
+    if (!strstr(service.last_refusal.message, "needs a certificate"))
         FAIL("the message does not speak of a certificate: %s", service.last_refusal.message);
     CHECK_INT(BGL_SSL_E_CONFIG, service.last_refusal.code);
     CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, service.last_refusal.phase);

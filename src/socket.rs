@@ -164,9 +164,6 @@ impl Socket {
         peer: Peer,
     ) -> Result<Socket> {
         let config = &frozen.config;
-        if role == Role::Server && config.identity.is_none() {
-            return Err(Error::new(Code::Config, "a server needs a certificate and its private key, and has none"));
-        }
         let policy = peer_policy(config, role);
         let verifies = policy.chain && (role == Role::Client || policy.ask != ClientAuth::No);
         let store = if verifies { frozen.context.system_store()? } else { None };

@@ -990,6 +990,18 @@
       (flush-output-port (socket-output plain))
       plain))
 
+(define-case "a server without a certificate tells its client, and its program"
+   (for-each
+      (lambda (protocol)
+         (let* ((server (make-ssl-server-socket 0))
+                (t (accept-one server socket-close))
+                (e (check-raises "connect" &io-ssl-error (lambda () (connect-to server :protocol protocol)))))
+            (with-access::&io-ssl-error e (alert)
+               (check-equal "alert" alert 40))
+            (check "accept" (contains? (condition-message (join t)) "needs a certificate"))
+            (socket-close server)))
+      '(tlsv1_2 tlsv1_3)))
+
 (define-case ":accept-failure 'skip waits for the next client"
    (let* ((server (test-server :accept-failure 'skip))
           (bad (map (lambda (i) (bad-client server)) (iota 3)))

@@ -344,12 +344,7 @@ impl Engine {
         if cut || (kind == ffi::SSL_ERROR_SYSCALL && entry.is_none()) {
             return Error::new(Code::Truncated, "the peer closed the connection without close_notify");
         }
-        let nothing_to_present = entry.as_ref().is_some_and(|entry| {
-            [sys::SSL_R_NO_SHARED_CIPHER, sys::SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM]
-                .iter()
-                .any(|reason| entry.is_ssl_reason(*reason))
-        });
-        if self.lacks_key && nothing_to_present {
+        if self.lacks_key && entry.as_ref().is_some_and(queue::Entry::lacks_certificate) {
             let why = "the secure context has a certificate, but no private key that belongs to it";
             return queue::error_from(entry, Code::Config, why);
         }

@@ -25,6 +25,12 @@ impl Entry {
         ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_SSL && ffi::ERR_GET_REASON(self.code) == reason
     }
 
+    /// Whether a handshake failed because there is no certificate, with a key, that will do.
+    pub fn lacks_certificate(&self) -> bool {
+        self.is_ssl_reason(sys::SSL_R_NO_SHARED_CIPHER)
+            || self.is_ssl_reason(sys::SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM)
+    }
+
     /// Whether it says that a PEM text has no further object.
     pub fn is_pem_end(&self) -> bool {
         ffi::ERR_GET_LIB(self.code) == ffi::ERR_LIB_PEM

@@ -545,6 +545,10 @@ impl Ssl {
         if entry.as_ref().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_READ_TIMEOUT_EXPIRED)) {
             return Error::timeout();
         }
+        if entry.as_ref().is_some_and(queue::Entry::lacks_certificate) && self.is_server_without_certificate() {
+            let what = "a server needs a certificate and its private key, and has none";
+            return queue::error_from(entry, Code::Config, what);
+        }
         if let Some(hint) = self.io().not_tls_hint() {
             return queue::error_from(entry, Code::Protocol, hint);
         }
@@ -556,6 +560,11 @@ impl Ssl {
             None => "TLS failed",
         };
         queue::error_from(entry, Code::Protocol, what)
+    }
+
+    fn is_server_without_certificate(&self) -> bool {
+        // SAFETY: the SSL is live; the certificate, if there is one, is not touched.
+        self.role == Role::Server && unsafe { ffi::SSL_get_certificate(self.ptr()) }.is_null()
     }
 
     fn refused(&self, refusal: Refusal, entry: Option<queue::Entry>) -> Error {

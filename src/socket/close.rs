@@ -153,7 +153,7 @@ impl Socket {
 
 /// Whether a handshake that fails so sends the peer an alert.
 fn has_alert(code: Code) -> bool {
-    matches!(code, Code::Verify | Code::Name | Code::Protocol)
+    matches!(code, Code::Verify | Code::Name | Code::Protocol | Code::Config)
 }
 
 impl SocketState {
