@@ -85,6 +85,7 @@ bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
 long bglssl_port_time_limit(obj_t socket);
 void bglssl_socket_configure(obj_t socket, bool_t raises_truncation, long close_limit);
 bool_t bglssl_socket_truncatedp(obj_t socket);
+void bglssl_socket_begin_body(obj_t socket, BGL_LONGLONG_T length, bool_t chunked, long position);
 
 /* sockets.c: Bigloo sockets made from, or switched to, connections of the library */
 void *bglssl_connect(void *config, const char *host, int port, int family, bool_t datagrams,

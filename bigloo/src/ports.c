@@ -23,7 +23,11 @@
 #include <unistd.h>
 
 #include "bglssl_bigloo.h"
+#include "body.h"
 #include "registry.h"
+
+/* Defined in Scheme. */
+extern obj_t bglssl_scheme_raise(obj_t condition);
 
 /* Of Bigloo's runtime, which declares none of these in bigloo.h. */
 extern long bgl_read(obj_t port, char *buffer, long size);
@@ -78,6 +82,8 @@ struct bglssl_link {
   /* Of datagrams: what of a record had no room in the port's buffer. */
   char *rest;
   size_t rest_length;
+  /* Of an https URL's port: where the body of the response is. */
+  struct bglssl_body body;
 };
 
 static const char tag;
@@ -305,6 +311,19 @@ static bool is_within_an_operation(struct bglssl_link *link, obj_t port, const c
          (link->read_end == buffer && !is_in_port_buffer(port, buffer));
 }
 
+static void raise_truncated(struct bglssl_link *link) {
+  bgl_ssl_error_t error = {
+      .size = sizeof(error), .code = BGL_SSL_E_TRUNCATED, .phase = BGL_SSL_PHASE_READ, .alert = -1};
+
+  /* Where TLS ended properly the library has no error to tell. */
+  if (link->body.state == BGLSSL_BODY_NONE) raise_from_port(link, "read");
+  snprintf(error.message, sizeof(error.message), "%s",
+           link->body.state == BGLSSL_BODY_BAD ? "the chunks of the response are damaged"
+                                               : "the connection ended before the response was complete");
+  bglssl_scheme_raise(
+      bglssl_condition(&error, string_to_symbol("read"), string_to_bstring(link->where)));
+}
+
 /* The stream ended without close_notify. By default that is its end, as for Bigloo's own sockets. Where
  * it raises, whoever is collecting bytes gets them first, and the next read raises. */
 static long end_of_truncated(struct bglssl_link *link, obj_t port, const char *buffer) {
@@ -313,12 +332,28 @@ static long end_of_truncated(struct bglssl_link *link, obj_t port, const char *b
     INPUT_PORT(port).eof = 1;
     return 0;
   }
-  if (!is_within_an_operation(link, port, buffer)) raise_from_port(link, "read");
+  if (!is_within_an_operation(link, port, buffer)) raise_truncated(link);
   link->read_end = NULL;
   /* read-chars asks again until it has all, or has seen the end of file, which would be for good; of
    * datagrams it takes what it gets. In all else the runtime treats both kinds of ports alike. */
   if (!is_in_port_buffer(port, buffer)) PORT(port).kindof = KINDOF_DATAGRAM;
   return 0;
+}
+
+/* Reads what belongs to the body of a response, or is of no response. */
+static bgl_ssl_status_t read_body(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
+                                  size_t *got) {
+  do {
+    bgl_ssl_status_t status;
+
+    if (bglssl_body_is_over(&link->body))
+      return link->body.state == BGLSSL_BODY_END ? BGL_SSL_EOF : BGL_SSL_E_TRUNCATED;
+    status = read_until(link, buffer, size, deadline, got);
+    if (status == BGL_SSL_EOF && link->body.state != BGLSSL_BODY_NONE) return BGL_SSL_E_TRUNCATED;
+    if (status != BGL_SSL_OK) return status;
+    *got = bglssl_body_decode(&link->body, buffer, *got);
+  } while (*got == 0 && link->body.state != BGLSSL_BODY_NONE);
+  return BGL_SSL_OK;
 }
 
 static long tls_read(void *object, char *buffer, long size) {
@@ -331,7 +366,7 @@ static long tls_read(void *object, char *buffer, long size) {
   if (size <= 0) return 0;
   limit_handshake(link, limit);
   atomic_fetch_add(&link->readers, 1);
-  status = read_until(link, buffer, (size_t)size, limit > 0 ? bglssl_microseconds() + limit : 0, &got);
+  status = read_body(link, buffer, (size_t)size, limit > 0 ? bglssl_microseconds() + limit : 0, &got);
   atomic_fetch_sub(&link->readers, 1);
 
   show_pending(link);
@@ -547,6 +582,14 @@ void bglssl_socket_configure(obj_t socket, bool_t raises_truncation, long close_
   atomic_store(&link->raises_truncation, raises_truncation);
   link->close_limit = close_limit;
   bgl_ssl_socket_set_close_timeout(link->handle, close_limit);
+}
+
+/* From here on the input port of an SSL socket gives the body of an HTTP response, `length` bytes (-1: to
+ * the end of the stream), or chunks. `position`: how many bytes of the whole are left out. */
+void bglssl_socket_begin_body(obj_t socket, BGL_LONGLONG_T length, bool_t chunked, long position) {
+  struct bglssl_link *link = bglssl_link_of_socket(socket);
+
+  if (link) bglssl_body_attach(&link->body, SOCKET(socket).input, length, chunked, position);
 }
 
 bool_t bglssl_socket_truncatedp(obj_t socket) {

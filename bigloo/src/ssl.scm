@@ -10,6 +10,7 @@
 ;;   client.scm        sockets that connect, and client-socket-use-ssl!
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
 ;;   connection.scm    what one may ask of an SSL socket
+;;   https.scm         https URLs for open-input-file
 ;;   secure-context.scm, ssl-connection.scm   TLS without a socket
 ;;   digest.scm        digests and HMAC
 ;;   signature.scm     signatures, made and verified
@@ -28,6 +29,7 @@
             "client.scm"
             "server.scm"
             "connection.scm"
+            "https.scm"
             "secure-context.scm"
             "ssl-connection.scm"
             "random.scm"

@@ -52,6 +52,20 @@
    (check "secret" (=fx (string-length (dh-compute-key dh-of-one public-key)) 256)))
 (check "scrypt" (=fx (string-length (ssl-scrypt "password" "salt" 16 1 1 20 :max-memory 1000000)) 20))
 
+;; https URLs.
+(define (check-https)
+   (let* ((peer (run-process (string-append (getenv "BGLSSL_TEST_PEERS") "/peer_https.py")
+                   (pki "good.pem") (pki "good.key") :wait #f :output pipe:))
+          (port (cadr (string-split (read-line (process-output-port peer)) " "))))
+      (ssl-https-protocol-enable! :CAs (list (read-certificate (pki "root.pem"))))
+      (check "an https URL"
+         (=fx (string-length
+                 (call-with-input-file (string-append "https://localhost:" port "/chunked") read-string))
+            100000))
+      (process-kill peer)))
+(when (=fx (system "command -v python3 >/dev/null 2>&1") 0)
+   (check-https))
+
 (define server (make-ssl-server-socket 0 :cert (pki "good.pem") :pkey (pki "good.key")))
 (check "a server" (ssl-socket? server))
 
