@@ -165,66 +165,13 @@ bgl_ssl_certificate_t *bgl_ssl_certificate_list_get(const bgl_ssl_certificate_li
 void bgl_ssl_certificate_list_free(bgl_ssl_certificate_list_t *list);
 
 /**
- * The CommonName of whom the certificate is for, whole, in UTF-8; the last one if there are several. It may hold NULs:
- * see bgl_ssl_certificate_subject_length. (Bigloo: certificate-subject.)
+ * Whether two certificates are the same, byte for byte.
  *
- * Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
- * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ * Returns false if either is NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
- * Precondition: certificate is NULL or live.
+ * Precondition: Both are NULL or live.
  */
-const char *bgl_ssl_certificate_subject(const bgl_ssl_certificate_t *certificate);
-
-/**
- * The CommonName of who signed the certificate, as bgl_ssl_certificate_subject gives that of whom it is for. (Bigloo:
- * certificate-issuer.)
- *
- * Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
- * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-const char *bgl_ssl_certificate_issuer(const bgl_ssl_certificate_t *certificate);
-
-/**
- * The length in bytes of what bgl_ssl_certificate_subject returns, NULs in it included.
- *
- * Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-size_t bgl_ssl_certificate_subject_length(const bgl_ssl_certificate_t *certificate);
-
-/**
- * The length in bytes of what bgl_ssl_certificate_issuer returns, NULs in it included.
- *
- * Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-size_t bgl_ssl_certificate_issuer_length(const bgl_ssl_certificate_t *certificate);
-
-/**
- * Copies out the whole name of whom the certificate is for, such as "CN=example.org,O=Example" (RFC 2253, UTF-8).
- *
- * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_certificate_subject_name(const bgl_ssl_certificate_t *certificate,
-                                        char *buf,
-                                        size_t size);
-
-/**
- * Copies out the whole name of who signed the certificate (RFC 2253, UTF-8).
- *
- * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_certificate_issuer_name(const bgl_ssl_certificate_t *certificate,
-                                       char *buf,
-                                       size_t size);
+bool bgl_ssl_certificate_equal(const bgl_ssl_certificate_t *a, const bgl_ssl_certificate_t *b);
 
 /**
  * Copies out the serial number in upper-case hexadecimal.
@@ -249,30 +196,6 @@ size_t bgl_ssl_certificate_fingerprint(const bgl_ssl_certificate_t *certificate,
                                        const char *digest,
                                        char *buf,
                                        size_t size);
-
-/**
- * How many DNS names, addresses, e-mail addresses and URIs the certificate's subjectAltName has.
- *
- * Returns 0 if it has none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-size_t bgl_ssl_certificate_alt_name_count(const bgl_ssl_certificate_t *certificate);
-
-/**
- * Copies out one of these names: "DNS:example.org", "IP:127.0.0.1", "EMAIL:...", "URI:...". A value with characters
- * that could be mistaken for something else is quoted as a JSON string is (CVE-2021-44532).
- *
- * index: from 0 to the count less 1.
- *
- * Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT beyond the end). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_certificate_alt_name(const bgl_ssl_certificate_t *certificate,
-                                    size_t index,
-                                    char *buf,
-                                    size_t size);
 
 /**
  * From when the certificate is valid.
@@ -309,15 +232,6 @@ size_t bgl_ssl_certificate_pem(const bgl_ssl_certificate_t *certificate, char *b
  * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
  */
 size_t bgl_ssl_certificate_der(const bgl_ssl_certificate_t *certificate, void *buf, size_t size);
-
-/**
- * Whether two certificates are the same, byte for byte.
- *
- * Returns false if either is NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: Both are NULL or live.
- */
-bool bgl_ssl_certificate_equal(const bgl_ssl_certificate_t *a, const bgl_ssl_certificate_t *b);
 
 /**
  * Copies out the name of whom the certificate is for, a line for each part, such as "C=FR\nCN=example.org". Control
@@ -421,6 +335,92 @@ size_t bgl_ssl_certificate_ext_key_usage(const bgl_ssl_certificate_t *certificat
                                          size_t index,
                                          char *buf,
                                          size_t size);
+
+/**
+ * The CommonName of whom the certificate is for, whole, in UTF-8; the last one if there are several. It may hold NULs:
+ * see bgl_ssl_certificate_subject_length. (Bigloo: certificate-subject.)
+ *
+ * Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+const char *bgl_ssl_certificate_subject(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * The CommonName of who signed the certificate, as bgl_ssl_certificate_subject gives that of whom it is for. (Bigloo:
+ * certificate-issuer.)
+ *
+ * Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+const char *bgl_ssl_certificate_issuer(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * The length in bytes of what bgl_ssl_certificate_subject returns, NULs in it included.
+ *
+ * Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+size_t bgl_ssl_certificate_subject_length(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * The length in bytes of what bgl_ssl_certificate_issuer returns, NULs in it included.
+ *
+ * Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+size_t bgl_ssl_certificate_issuer_length(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * Copies out the whole name of whom the certificate is for, such as "CN=example.org,O=Example" (RFC 2253, UTF-8).
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_subject_name(const bgl_ssl_certificate_t *certificate,
+                                        char *buf,
+                                        size_t size);
+
+/**
+ * Copies out the whole name of who signed the certificate (RFC 2253, UTF-8).
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_issuer_name(const bgl_ssl_certificate_t *certificate,
+                                       char *buf,
+                                       size_t size);
+
+/**
+ * How many DNS names, addresses, e-mail addresses and URIs the certificate's subjectAltName has.
+ *
+ * Returns 0 if it has none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+size_t bgl_ssl_certificate_alt_name_count(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * Copies out one of these names: "DNS:example.org", "IP:127.0.0.1", "EMAIL:...", "URI:...". A value with characters
+ * that could be mistaken for something else is quoted as a JSON string is (CVE-2021-44532).
+ *
+ * index: from 0 to the count less 1.
+ *
+ * Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT beyond the end). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_alt_name(const bgl_ssl_certificate_t *certificate,
+                                    size_t index,
+                                    char *buf,
+                                    size_t size);
 
 /**
  * Reads a PKCS#12 file (RFC 7292): a private key, its certificate and further ones; or certificates alone, as in a

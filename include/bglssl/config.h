@@ -87,6 +87,139 @@ void bgl_ssl_config_free(bgl_ssl_config_t *config);
 bgl_ssl_status_t bgl_ssl_config_freeze(const bgl_ssl_config_t *config);
 
 /**
+ * Sets the CA certificates against which the peer is verified to those of a PEM file: see
+ * bgl_ssl_config_set_ca_certificates.
+ *
+ * file: a regular file of at most 16 MB with at least one certificate; anything else in it is skipped.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the file cannot be read; BGL_SSL_E_CONFIG if it holds no
+ * certificate or a damaged one; BGL_SSL_E_STATE if the config is frozen. The message names the file. On failure the
+ * config is as it was. Any thread. Blocks no longer than the disk.
+ *
+ * Precondition: config is NULL or live; file is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_ca_file(bgl_ssl_config_t *config,
+                                            const char *file);
+
+/**
+ * Sets the CA certificates against which the peer is verified to those of a list: see
+ * bgl_ssl_config_set_ca_certificates.
+ *
+ * list: NULL for the system's CAs (the default). The config takes references of its own; the list stays the caller's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config and list are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_ca_list(bgl_ssl_config_t *config,
+                                            const bgl_ssl_certificate_list_t *list);
+
+/**
+ * Sets the certificates one of which the peer must present to those of a list: see
+ * bgl_ssl_config_set_accepted_certificates.
+ *
+ * list: NULL for any certificate (the default). The config takes references of its own; the list stays the caller's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config and list are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_accepted_list(bgl_ssl_config_t *config,
+                                                  const bgl_ssl_certificate_list_t *list);
+
+/**
+ * Sets what the connection presents of itself from files: a certificate, the intermediate ones that lead from it to a CA,
+ * and the private key of the first.
+ *
+ * chain_file: PEM, the connection's own certificate first.
+ * key_file: the private key in PEM or DER; NULL if it is in chain_file.
+ * passphrase: for an encrypted key; NULL if there is none.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it lacks what is
+ * sought, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
+ * the config is frozen. The message names the file. On failure the config is as it was. Any thread. Blocks no longer than
+ * the disk (and the key's own key derivation).
+ *
+ * Precondition: config is NULL or live; the others are NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_certificate_file(bgl_ssl_config_t *config,
+                                                     const char *chain_file,
+                                                     const char *key_file,
+                                                     const char *passphrase);
+
+/**
+ * Sets what the connection presents of itself: the certificates of a list, the connection's own first, and its private
+ * key.
+ *
+ * chain, private_key: both, or both NULL for none (the default). The config takes references of its own; the list and
+ * the key stay the caller's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if the key does not belong to the certificate, or
+ * BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: All are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_certificate_list(bgl_ssl_config_t *config,
+                                                     const bgl_ssl_certificate_list_t *chain,
+                                                     const bgl_ssl_private_key_t *private_key);
+
+/**
+ * Sets what the connection presents of itself: a certificate and its private key.
+ *
+ * certificate, private_key: both, or both NULL for none (the default). The config takes references of its own.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if the key does not belong to the certificate, or
+ * BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live, the others likewise.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_certificate(bgl_ssl_config_t *config,
+                                                const bgl_ssl_certificate_t *certificate,
+                                                const bgl_ssl_private_key_t *private_key);
+
+/**
+ * Sets what the connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and the
+ * private key of the first.
+ *
+ * chain, count: the certificates, the connection's own first; NULL and 0, with private_key NULL, for none. The config
+ * takes references of its own.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if the key does not belong to the certificate, or
+ * BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live, the others likewise; chain is readable for count pointers.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_certificate_chain(bgl_ssl_config_t *config,
+                                                      const bgl_ssl_certificate_t *const *chain,
+                                                      size_t count,
+                                                      const bgl_ssl_private_key_t *private_key);
+
+/**
+ * Sets the name under which a client verifies the peer and which it sends as SNI, where that is not the host connected
+ * to.
+ *
+ * hostname: an ASCII DNS name (A-labels for others) or an IP address; NULL for the host connected to (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; hostname is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_hostname(bgl_ssl_config_t *config,
+                                             const char *hostname);
+
+/**
+ * Sets the name that a client sends as SNI (RFC 6066), without any effect on what is verified.
+ *
+ * server_name: an ASCII DNS name; NULL for the host's (the default; an IP address is never sent); "" to send none.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; server_name is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_server_name(bgl_ssl_config_t *config,
+                                                const char *server_name);
+
+/**
  * Sets the protocol to speak, and forgets a minimum and a maximum.
  *
  * protocol: a BGLSSL_... number. Default: BGLSSL_SSLV23.
@@ -122,142 +255,6 @@ bgl_ssl_status_t bgl_ssl_config_set_min_protocol(bgl_ssl_config_t *config,
  */
 bgl_ssl_status_t bgl_ssl_config_set_max_protocol(bgl_ssl_config_t *config,
                                                  int32_t protocol);
-
-/**
- * Sets what the connection presents of itself: a certificate and its private key.
- *
- * certificate, private_key: both, or both NULL for none (the default). The config takes references of its own.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if the key does not belong to the certificate, or
- * BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live, the others likewise.
- */
-bgl_ssl_status_t bgl_ssl_config_set_certificate(bgl_ssl_config_t *config,
-                                                const bgl_ssl_certificate_t *certificate,
-                                                const bgl_ssl_private_key_t *private_key);
-
-/**
- * Sets what the connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and the
- * private key of the first.
- *
- * chain, count: the certificates, the connection's own first; NULL and 0, with private_key NULL, for none. The config
- * takes references of its own.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if the key does not belong to the certificate, or
- * BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live, the others likewise; chain is readable for count pointers.
- */
-bgl_ssl_status_t bgl_ssl_config_set_certificate_chain(bgl_ssl_config_t *config,
-                                                      const bgl_ssl_certificate_t *const *chain,
-                                                      size_t count,
-                                                      const bgl_ssl_private_key_t *private_key);
-
-/**
- * Sets the CA certificates against which the peer is verified. Each of them is an anchor: the peer's chain may end at
- * any of them, self-signed or not, directly or indirectly. A server names them to its clients.
- *
- * certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
- * takes references of its own.
- *
- * The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR (default:
- * OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both, or gives
- * its CAs here. They are read when a config that needs them is used for the first time; a file that is named but
- * missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices that they
- * have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread uses this
- * library.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; certificates is NULL or readable for count live handles.
- */
-bgl_ssl_status_t bgl_ssl_config_set_ca_certificates(bgl_ssl_config_t *config,
-                                                    const bgl_ssl_certificate_t *const *certificates,
-                                                    size_t count);
-
-/**
- * Sets the list of certificates one of which the peer must present, beside what else is verified. A server with such a
- * list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is set.
- *
- * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references of
- * its own.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; certificates is NULL or readable for count live handles.
- */
-bgl_ssl_status_t bgl_ssl_config_set_accepted_certificates(bgl_ssl_config_t *config,
-                                                          const bgl_ssl_certificate_t *const *certificates,
-                                                          size_t count);
-
-/**
- * Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): by its
- * DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate. OpenSSL's own
- * functions match. The default.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_verify_chain_and_name(bgl_ssl_config_t *config);
-
-/**
- * Verifies the peer's chain but not whom the certificate is for: whoever holds any certificate of these CAs can pretend
- * to be the host.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_insecure_verify_chain_only(bgl_ssl_config_t *config);
-
-/**
- * Verifies nothing: anybody can pretend to be the peer. The chain is checked when the program asks for the result, by
- * bgl_ssl_socket_verify_result. A list of accepted certificates is still enforced.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_insecure_verify_none(bgl_ssl_config_t *config);
-
-/**
- * Sets whether a server asks its clients for a certificate.
- *
- * mode: BGL_SSL_CLIENT_CERTIFICATE_... A certificate that is presented is verified as the config says.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_client_certificate(bgl_ssl_config_t *config,
-                                                       int32_t mode);
-
-/**
- * Sets the name under which a client verifies the peer and which it sends as SNI, where that is not the host connected
- * to.
- *
- * hostname: an ASCII DNS name (A-labels for others) or an IP address; NULL for the host connected to (the default).
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; hostname is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_set_hostname(bgl_ssl_config_t *config,
-                                             const char *hostname);
-
-/**
- * Sets the name that a client sends as SNI (RFC 6066), without any effect on what is verified.
- *
- * server_name: an ASCII DNS name; NULL for the host's (the default; an IP address is never sent); "" to send none.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; server_name is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_set_server_name(bgl_ssl_config_t *config,
-                                                const char *server_name);
 
 /**
  * Sets the application protocols (ALPN, RFC 7301) that a client offers, or among which a server chooses, best first. A
@@ -388,81 +385,84 @@ bgl_ssl_status_t bgl_ssl_config_set_lazy_handshake(bgl_ssl_config_t *config,
                                                    bool lazy);
 
 /**
- * Sets the CA certificates against which the peer is verified to those of a PEM file: see
- * bgl_ssl_config_set_ca_certificates.
+ * Sets the CA certificates against which the peer is verified. Each of them is an anchor: the peer's chain may end at
+ * any of them, self-signed or not, directly or indirectly. A server names them to its clients.
  *
- * file: a regular file of at most 16 MB with at least one certificate; anything else in it is skipped.
+ * certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
+ * takes references of its own.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the file cannot be read; BGL_SSL_E_CONFIG if it holds no
- * certificate or a damaged one; BGL_SSL_E_STATE if the config is frozen. The message names the file. On failure the
- * config is as it was. Any thread. Blocks no longer than the disk.
- *
- * Precondition: config is NULL or live; file is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_set_ca_file(bgl_ssl_config_t *config,
-                                            const char *file);
-
-/**
- * Sets the CA certificates against which the peer is verified to those of a list: see
- * bgl_ssl_config_set_ca_certificates.
- *
- * list: NULL for the system's CAs (the default). The config takes references of its own; the list stays the caller's.
+ * The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR (default:
+ * OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both, or gives
+ * its CAs here. They are read when a config that needs them is used for the first time; a file that is named but
+ * missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices that they
+ * have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread uses this
+ * library.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
- * Precondition: config and list are NULL or live.
+ * Precondition: config is NULL or live; certificates is NULL or readable for count live handles.
  */
-bgl_ssl_status_t bgl_ssl_config_set_ca_list(bgl_ssl_config_t *config,
-                                            const bgl_ssl_certificate_list_t *list);
+bgl_ssl_status_t bgl_ssl_config_set_ca_certificates(bgl_ssl_config_t *config,
+                                                    const bgl_ssl_certificate_t *const *certificates,
+                                                    size_t count);
 
 /**
- * Sets the certificates one of which the peer must present to those of a list: see
- * bgl_ssl_config_set_accepted_certificates.
+ * Sets the list of certificates one of which the peer must present, beside what else is verified. A server with such a
+ * list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is set.
  *
- * list: NULL for any certificate (the default). The config takes references of its own; the list stays the caller's.
+ * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references of
+ * its own.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
- * Precondition: config and list are NULL or live.
+ * Precondition: config is NULL or live; certificates is NULL or readable for count live handles.
  */
-bgl_ssl_status_t bgl_ssl_config_set_accepted_list(bgl_ssl_config_t *config,
-                                                  const bgl_ssl_certificate_list_t *list);
+bgl_ssl_status_t bgl_ssl_config_set_accepted_certificates(bgl_ssl_config_t *config,
+                                                          const bgl_ssl_certificate_t *const *certificates,
+                                                          size_t count);
 
 /**
- * Sets what the connection presents of itself from files: a certificate, the intermediate ones that lead from it to a CA,
- * and the private key of the first.
+ * Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): by its
+ * DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate. OpenSSL's own
+ * functions match. The default.
  *
- * chain_file: PEM, the connection's own certificate first.
- * key_file: the private key in PEM or DER; NULL if it is in chain_file.
- * passphrase: for an encrypted key; NULL if there is none.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it lacks what is
- * sought, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
- * the config is frozen. The message names the file. On failure the config is as it was. Any thread. Blocks no longer than
- * the disk (and the key's own key derivation).
- *
- * Precondition: config is NULL or live; the others are NULL or NUL-terminated.
+ * Precondition: config is NULL or live.
  */
-bgl_ssl_status_t bgl_ssl_config_set_certificate_file(bgl_ssl_config_t *config,
-                                                     const char *chain_file,
-                                                     const char *key_file,
-                                                     const char *passphrase);
+bgl_ssl_status_t bgl_ssl_config_verify_chain_and_name(bgl_ssl_config_t *config);
 
 /**
- * Sets what the connection presents of itself: the certificates of a list, the connection's own first, and its private
- * key.
+ * Verifies the peer's chain but not whom the certificate is for: whoever holds any certificate of these CAs can pretend
+ * to be the host.
  *
- * chain, private_key: both, or both NULL for none (the default). The config takes references of its own; the list and
- * the key stay the caller's.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if the key does not belong to the certificate, or
- * BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: All are NULL or live.
+ * Precondition: config is NULL or live.
  */
-bgl_ssl_status_t bgl_ssl_config_set_certificate_list(bgl_ssl_config_t *config,
-                                                     const bgl_ssl_certificate_list_t *chain,
-                                                     const bgl_ssl_private_key_t *private_key);
+bgl_ssl_status_t bgl_ssl_config_insecure_verify_chain_only(bgl_ssl_config_t *config);
+
+/**
+ * Verifies nothing: anybody can pretend to be the peer. The chain is checked when the program asks for the result, by
+ * bgl_ssl_socket_verify_result. A list of accepted certificates is still enforced.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_insecure_verify_none(bgl_ssl_config_t *config);
+
+/**
+ * Sets whether a server asks its clients for a certificate.
+ *
+ * mode: BGL_SSL_CLIENT_CERTIFICATE_... A certificate that is presented is verified as the config says.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_client_certificate(bgl_ssl_config_t *config,
+                                                       int32_t mode);
 
 #ifdef __cplusplus
 }  // extern "C"

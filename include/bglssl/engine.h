@@ -155,6 +155,25 @@ bgl_ssl_connection_t *bgl_ssl_connection_init(const bgl_ssl_ctx_t *ctx,
                                               bool reject_unauthorized);
 
 /**
+ * Frees what the connection holds; without a word to the peer. What it said last (status, err, shutdown flags, events not
+ * taken aside) can still be asked.
+ *
+ * Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never blocks;
+ * any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_close(const bgl_ssl_connection_t *connection);
+
+/**
+ * Frees a connection. Takes NULL; returns nothing, never fails, never blocks. From inside a callback, the connection goes
+ * once the step has returned.
+ *
+ * Precondition: connection is NULL or live, and the caller's.
+ */
+void bgl_ssl_connection_free(bgl_ssl_connection_t *connection);
+
+/**
  * Sets what is called when a handshake starts and when it is done.
  *
  * callback: NULL for none.
@@ -295,54 +314,6 @@ size_t bgl_ssl_connection_server_name(const bgl_ssl_connection_t *connection,
                                       size_t size);
 
 /**
- * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH or
- * IP_ADDRESS_MISMATCH.
- *
- * name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
- * busy. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live; name is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_connection_set_hostname(const bgl_ssl_connection_t *connection,
-                                                 const char *name);
-
-/**
- * Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and before
- * where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
- * bgl_ssl_connection_set_strict_alpn says otherwise.
- *
- * With an OpenSSL that has NPN, clients offer it in TLS 1.2 also where no protocols are set: a server that speaks nothing
- * but NPN is answered with "http/1.1" then, as that draft demands an answer.
- *
- * names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
- * busy. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live; names is NULL or readable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_connection_set_npn_protos(const bgl_ssl_connection_t *connection,
-                                                   const void *names,
-                                                   size_t len);
-
-/**
- * Says what a server does with a client whose ALPN offer has none of the protocols that were set, or to which none were
- * set: refuse it with the alert no_application_protocol, as RFC 7301 demands, or go on without a protocol, as node does.
- *
- * strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect on
- * clients.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
- * busy. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_connection_set_strict_alpn(const bgl_ssl_connection_t *connection,
-                                                    bool strict);
-
-/**
  * Copies out the application protocol that ALPN, or NPN with a peer that still has only that, chose.
  *
  * Returns the length of the whole name; 0 if none was chosen, or on failure. Never blocks; any thread.
@@ -352,6 +323,107 @@ bgl_ssl_status_t bgl_ssl_connection_set_strict_alpn(const bgl_ssl_connection_t *
 size_t bgl_ssl_connection_get_negotiated_protocol(const bgl_ssl_connection_t *connection,
                                                   char *buf,
                                                   size_t size);
+
+/**
+ * How the last of bgl_ssl_connection_start, bgl_ssl_connection_clear_in, bgl_ssl_connection_clear_out and
+ * bgl_ssl_connection_shutdown went.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_EVENT, BGL_SSL_EOF, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, or
+ * another failure; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_status(const bgl_ssl_connection_t *connection);
+
+/**
+ * Copies out why that step failed, in one line. The peer's close_notify is no failure: the status is BGL_SSL_EOF then.
+ *
+ * Returns the length of the whole text; 0 if nothing is wrong. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_connection_err(const bgl_ssl_connection_t *connection,
+                              char *buf,
+                              size_t size);
+
+/**
+ * Whether the peer's close_notify has come, as far as it has been read.
+ *
+ * Returns false on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bool bgl_ssl_connection_received_shutdown(const bgl_ssl_connection_t *connection);
+
+/**
+ * Whether close_notify has been sent, as far as it has been taken out.
+ *
+ * Returns false on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bool bgl_ssl_connection_sent_shutdown(const bgl_ssl_connection_t *connection);
+
+/**
+ * The name of the cipher in use.
+ *
+ * Returns a static text; NULL before there is one, and on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+const char *bgl_ssl_connection_get_current_cipher(const bgl_ssl_connection_t *connection);
+
+/**
+ * The lowest protocol version that has the cipher in use: not the negotiated one, which bgl_ssl_connection_protocol tells.
+ *
+ * Returns a static text, such as "TLSv1.2"; NULL before there is a cipher, and on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+const char *bgl_ssl_connection_get_current_cipher_version(const bgl_ssl_connection_t *connection);
+
+/**
+ * The negotiated protocol version.
+ *
+ * Returns a static text, such as "TLSv1.3"; NULL before there is one, and on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+const char *bgl_ssl_connection_protocol(const bgl_ssl_connection_t *connection);
+
+/**
+ * What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed. A resumed
+ * handshake tells what a full one would. Of several faults of a chain the last that OpenSSL finds is told, and the name
+ * only where the chain is fine.
+ *
+ * Returns NULL if it is fine, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
+ * "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "OUT_OF_MEM" if the certificate could not be
+ * verified for lack of memory; "INVALID_CALL" if this could not be found
+ * out: the connection is NULL, closed or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+const char *bgl_ssl_connection_verify_error(const bgl_ssl_connection_t *connection);
+
+/**
+ * The peer's certificate: see bgl_ssl_certificate_subject_lines, bgl_ssl_certificate_alt_names and its other functions.
+ *
+ * Returns a certificate, to be freed with bgl_ssl_certificate_free, or NULL if the peer has sent none, and on failure:
+ * BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_certificate_t *bgl_ssl_connection_get_peer_certificate(const bgl_ssl_connection_t *connection);
+
+/**
+ * The certificates that the peer sent, its own first.
+ *
+ * Returns a list, maybe empty, to be freed with bgl_ssl_certificate_list_free, or NULL on failure: BGL_SSL_E_ARGUMENT,
+ * BGL_SSL_E_STATE. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_certificate_list_t *bgl_ssl_connection_peer_chain(const bgl_ssl_connection_t *connection);
 
 /**
  * Takes a step of the handshake: with what was put in by bgl_ssl_connection_write, producing what is taken out by
@@ -471,65 +543,6 @@ bool bgl_ssl_connection_init_finishedp(const bgl_ssl_connection_t *connection);
 int bgl_ssl_connection_shutdown(const bgl_ssl_connection_t *connection);
 
 /**
- * Frees what the connection holds; without a word to the peer. What it said last (status, err, shutdown flags, events not
- * taken aside) can still be asked.
- *
- * Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never blocks;
- * any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_connection_close(const bgl_ssl_connection_t *connection);
-
-/**
- * Frees a connection. Takes NULL; returns nothing, never fails, never blocks. From inside a callback, the connection goes
- * once the step has returned.
- *
- * Precondition: connection is NULL or live, and the caller's.
- */
-void bgl_ssl_connection_free(bgl_ssl_connection_t *connection);
-
-/**
- * How the last of bgl_ssl_connection_start, bgl_ssl_connection_clear_in, bgl_ssl_connection_clear_out and
- * bgl_ssl_connection_shutdown went.
- *
- * Returns BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_EVENT, BGL_SSL_EOF, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, or
- * another failure; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_connection_status(const bgl_ssl_connection_t *connection);
-
-/**
- * Copies out why that step failed, in one line. The peer's close_notify is no failure: the status is BGL_SSL_EOF then.
- *
- * Returns the length of the whole text; 0 if nothing is wrong. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_connection_err(const bgl_ssl_connection_t *connection,
-                              char *buf,
-                              size_t size);
-
-/**
- * Whether the peer's close_notify has come, as far as it has been read.
- *
- * Returns false on failure. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bool bgl_ssl_connection_received_shutdown(const bgl_ssl_connection_t *connection);
-
-/**
- * Whether close_notify has been sent, as far as it has been taken out.
- *
- * Returns false on failure. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bool bgl_ssl_connection_sent_shutdown(const bgl_ssl_connection_t *connection);
-
-/**
  * Offers, on a client, to resume a session; the server may refuse. The offer is left out, so that the handshake is a full
  * one, where that might end in another way than the one that made the session: the context has other CAs, revocation
  * lists, ciphers or options, the server name or host name is another, or a certificate of the peer's chain or a
@@ -586,65 +599,52 @@ bgl_ssl_status_t bgl_ssl_connection_load_session(const bgl_ssl_connection_t *con
 bool bgl_ssl_connection_reused(const bgl_ssl_connection_t *connection);
 
 /**
- * The name of the cipher in use.
+ * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH or
+ * IP_ADDRESS_MISMATCH.
  *
- * Returns a static text; NULL before there is one, and on failure. Never blocks; any thread.
+ * name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.
  *
- * Precondition: connection is NULL or live.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
+ * busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; name is NULL or NUL-terminated.
  */
-const char *bgl_ssl_connection_get_current_cipher(const bgl_ssl_connection_t *connection);
+bgl_ssl_status_t bgl_ssl_connection_set_hostname(const bgl_ssl_connection_t *connection,
+                                                 const char *name);
 
 /**
- * The lowest protocol version that has the cipher in use: not the negotiated one, which bgl_ssl_connection_protocol tells.
+ * Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and before
+ * where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
+ * bgl_ssl_connection_set_strict_alpn says otherwise.
  *
- * Returns a static text, such as "TLSv1.2"; NULL before there is a cipher, and on failure. Never blocks; any thread.
+ * With an OpenSSL that has NPN, clients offer it in TLS 1.2 also where no protocols are set: a server that speaks nothing
+ * but NPN is answered with "http/1.1" then, as that draft demands an answer.
  *
- * Precondition: connection is NULL or live.
+ * names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
+ * busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; names is NULL or readable for len bytes.
  */
-const char *bgl_ssl_connection_get_current_cipher_version(const bgl_ssl_connection_t *connection);
+bgl_ssl_status_t bgl_ssl_connection_set_npn_protos(const bgl_ssl_connection_t *connection,
+                                                   const void *names,
+                                                   size_t len);
 
 /**
- * The negotiated protocol version.
+ * Says what a server does with a client whose ALPN offer has none of the protocols that were set, or to which none were
+ * set: refuse it with the alert no_application_protocol, as RFC 7301 demands, or go on without a protocol, as node does.
  *
- * Returns a static text, such as "TLSv1.3"; NULL before there is one, and on failure. Never blocks; any thread.
+ * strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect on
+ * clients.
  *
- * Precondition: connection is NULL or live.
- */
-const char *bgl_ssl_connection_protocol(const bgl_ssl_connection_t *connection);
-
-/**
- * What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed. A resumed
- * handshake tells what a full one would. Of several faults of a chain the last that OpenSSL finds is told, and the name
- * only where the chain is fine.
- *
- * Returns NULL if it is fine, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
- * "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "OUT_OF_MEM" if the certificate could not be
- * verified for lack of memory; "INVALID_CALL" if this could not be found
- * out: the connection is NULL, closed or busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
+ * busy. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.
  */
-const char *bgl_ssl_connection_verify_error(const bgl_ssl_connection_t *connection);
-
-/**
- * The peer's certificate: see bgl_ssl_certificate_subject_lines, bgl_ssl_certificate_alt_names and its other functions.
- *
- * Returns a certificate, to be freed with bgl_ssl_certificate_free, or NULL if the peer has sent none, and on failure:
- * BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bgl_ssl_certificate_t *bgl_ssl_connection_get_peer_certificate(const bgl_ssl_connection_t *connection);
-
-/**
- * The certificates that the peer sent, its own first.
- *
- * Returns a list, maybe empty, to be freed with bgl_ssl_certificate_list_free, or NULL on failure: BGL_SSL_E_ARGUMENT,
- * BGL_SSL_E_STATE. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bgl_ssl_certificate_list_t *bgl_ssl_connection_peer_chain(const bgl_ssl_connection_t *connection);
+bgl_ssl_status_t bgl_ssl_connection_set_strict_alpn(const bgl_ssl_connection_t *connection,
+                                                    bool strict);
 
 /**
  * Makes a secure context.

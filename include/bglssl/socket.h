@@ -132,114 +132,6 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fd(const bgl_ssl_config_t *config,
                                             size_t buffered);
 
 /**
- * Completes the handshake, if it is not complete.
- *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
- * (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
- * BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
- * handshake timeout; non-blocking, that runs from the first call, and BGL_SSL_E_TIMEOUT tells that it is over.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_handshake(const bgl_ssl_socket_t *socket);
-
-/**
- * Reads what the peer sends: at least one byte, as many as are there, at most len. Completes the handshake first.
- * Datagrams: reads one whole record; a buffer too small for it is BGL_SSL_E_ARGUMENT, and the record is still to be
- * read. A peer that has gone is BGL_SSL_E_TIMEOUT, or BGL_SSL_E_IO (ECONNREFUSED), after which one may read again.
- *
- * buf: room for len bytes; len 0 reads nothing.
- * n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
- *
- * Returns BGL_SSL_OK; BGL_SSL_EOF once the peer has ended its half with close_notify; non-blocking also
- * BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
- * BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which one may read again; BGL_SSL_E_PROTOCOL;
- * BGL_SSL_E_STATE if the socket is or gets closed; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread;
- * several readers take turns. Blocks no longer than the read timeout (and the handshake timeout before); non-blocking,
- * that runs from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
- */
-bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
-                                     void *buf,
-                                     size_t len,
-                                     size_t *n);
-
-/**
- * Writes. Completes the handshake first. Blocking: returns once the kernel has everything. Non-blocking: returns once
- * it has something, which is one record (16 kB) at most. Datagrams: sends all of it as one record, or nothing;
- * BGL_SSL_E_ARGUMENT (EMSGSIZE) if it is more than bgl_ssl_socket_max_datagram.
- *
- * buf: len bytes; not kept.
- * n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.
- *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
- * must be given again, for they may be on their way already (another thread's write goes behind them, and each is told
- * of its own bytes only); BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
- * ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is or gets
- * closed, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; several
- * writers take turns, each with its whole buffer. Blocks no longer than the write timeout (and the handshake timeout
- * before); non-blocking, that runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and starts
- * again with any progress. See write(2).
- *
- * Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
- */
-bgl_ssl_status_t bgl_ssl_socket_write(const bgl_ssl_socket_t *socket,
-                                      const void *buf,
-                                      size_t len,
-                                      size_t *n);
-
-/**
- * How many bytes a read gives without waiting for the network: what is decrypted, and one more record if that has
- * arrived. For event loops: poll(2) does not see these bytes, so read until this is 0 (or BGL_SSL_WANT_READ) before
- * polling.
- *
- * Returns 0 if there are none, before the handshake, after a failure, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks;
- * any thread.
- *
- * Precondition: socket is NULL or live.
- */
-size_t bgl_ssl_socket_pending(const bgl_ssl_socket_t *socket);
-
-/**
- * Ends the writing half: sends what is left, close_notify (RFC 8446, section 6.1) and FIN. Reading goes on. A second
- * call does nothing.
- *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ; failures as bgl_ssl_socket_write. Any
- * thread. Blocks no longer than the write timeout (and the handshake timeout before). See shutdown(2).
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_shutdown(const bgl_ssl_socket_t *socket);
-
-/**
- * Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, also those that other threads have
- * under way. The peer is not told; writing goes on. A second call does nothing.
- *
- * Returns BGL_SSL_OK; BGL_SSL_E_STATE if the socket is closed; BGL_SSL_E_ARGUMENT for NULL. Any thread. Never blocks.
- * See shutdown(2).
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_shutdown_read(const bgl_ssl_socket_t *socket);
-
-/**
- * Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when the
- * system has it all. Bytes that nobody read (TLS 1.3 tickets, say) would turn the close into a reset; so the library
- * keeps the descriptor, and takes and drops in the background what the peer still sends, until the peer has ended too,
- * for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is closed
- * at once, or after 200 ms at most. The handle remains, for questions, until it is freed. Other threads' calls on the
- * socket return BGL_SSL_E_STATE. A second close does nothing.
- *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
- * BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, the socket being closed all the same;
- * BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
-
-/**
  * Frees a socket. One that was not closed is cut off: the peer sees a truncation. One whose handshake has failed needs
  * no close: the peer gets the alert. Takes NULL; returns nothing, never
  * fails, never blocks.
@@ -247,66 +139,6 @@ bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
  * Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
  */
 void bgl_ssl_socket_free(bgl_ssl_socket_t *socket);
-
-/**
- * Sets whether calls on the socket return BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE instead of waiting. The descriptor's
- * own O_NONBLOCK has no influence, and is left alone.
- *
- * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread; for calls that begin afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_nonblocking(const bgl_ssl_socket_t *socket,
-                                                bool nonblocking);
-
-/**
- * Sets the time limit for a handshake; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
- *
- * microseconds: 0 for none.
- *
- * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_handshake_timeout(const bgl_ssl_socket_t *socket,
-                                                      int64_t microseconds);
-
-/**
- * Sets the time limit for one read; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
- *
- * microseconds: 0 for none.
- *
- * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_read_timeout(const bgl_ssl_socket_t *socket,
-                                                 int64_t microseconds);
-
-/**
- * Sets the time limit for one write, and for ending the writing half; the config's until then. It holds in both modes:
- * see bgl_ssl_socket_timeout.
- *
- * microseconds: 0 for none.
- *
- * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_write_timeout(const bgl_ssl_socket_t *socket,
-                                                  int64_t microseconds);
-
-/**
- * Sets the time limit for a close, and for the time after it in which the peer may end too; the config's until then.
- *
- * microseconds: 0: a close waits for nothing, neither in the call nor in the background.
- *
- * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for a close that begins afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_close_timeout(const bgl_ssl_socket_t *socket,
-                                                  int64_t microseconds);
 
 /**
  * The socket's descriptor, for poll(2) only: it stays the library's.
@@ -430,6 +262,114 @@ bgl_ssl_certificate_t *bgl_ssl_socket_peer_certificate(const bgl_ssl_socket_t *s
 bgl_ssl_certificate_list_t *bgl_ssl_socket_peer_chain(const bgl_ssl_socket_t *socket);
 
 /**
+ * Completes the handshake, if it is not complete.
+ *
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
+ * (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
+ * BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
+ * handshake timeout; non-blocking, that runs from the first call, and BGL_SSL_E_TIMEOUT tells that it is over.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_handshake(const bgl_ssl_socket_t *socket);
+
+/**
+ * Reads what the peer sends: at least one byte, as many as are there, at most len. Completes the handshake first.
+ * Datagrams: reads one whole record; a buffer too small for it is BGL_SSL_E_ARGUMENT, and the record is still to be
+ * read. A peer that has gone is BGL_SSL_E_TIMEOUT, or BGL_SSL_E_IO (ECONNREFUSED), after which one may read again.
+ *
+ * buf: room for len bytes; len 0 reads nothing.
+ * n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_EOF once the peer has ended its half with close_notify; non-blocking also
+ * BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
+ * BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which one may read again; BGL_SSL_E_PROTOCOL;
+ * BGL_SSL_E_STATE if the socket is or gets closed; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread;
+ * several readers take turns. Blocks no longer than the read timeout (and the handshake timeout before); non-blocking,
+ * that runs from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
+ */
+bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
+                                     void *buf,
+                                     size_t len,
+                                     size_t *n);
+
+/**
+ * Writes. Completes the handshake first. Blocking: returns once the kernel has everything. Non-blocking: returns once
+ * it has something, which is one record (16 kB) at most. Datagrams: sends all of it as one record, or nothing;
+ * BGL_SSL_E_ARGUMENT (EMSGSIZE) if it is more than bgl_ssl_socket_max_datagram.
+ *
+ * buf: len bytes; not kept.
+ * n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.
+ *
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
+ * must be given again, for they may be on their way already (another thread's write goes behind them, and each is told
+ * of its own bytes only); BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
+ * ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is or gets
+ * closed, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; several
+ * writers take turns, each with its whole buffer. Blocks no longer than the write timeout (and the handshake timeout
+ * before); non-blocking, that runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and starts
+ * again with any progress. See write(2).
+ *
+ * Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
+ */
+bgl_ssl_status_t bgl_ssl_socket_write(const bgl_ssl_socket_t *socket,
+                                      const void *buf,
+                                      size_t len,
+                                      size_t *n);
+
+/**
+ * How many bytes a read gives without waiting for the network: what is decrypted, and one more record if that has
+ * arrived. For event loops: poll(2) does not see these bytes, so read until this is 0 (or BGL_SSL_WANT_READ) before
+ * polling.
+ *
+ * Returns 0 if there are none, before the handshake, after a failure, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks;
+ * any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+size_t bgl_ssl_socket_pending(const bgl_ssl_socket_t *socket);
+
+/**
+ * Ends the writing half: sends what is left, close_notify (RFC 8446, section 6.1) and FIN. Reading goes on. A second
+ * call does nothing.
+ *
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ; failures as bgl_ssl_socket_write. Any
+ * thread. Blocks no longer than the write timeout (and the handshake timeout before). See shutdown(2).
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_shutdown(const bgl_ssl_socket_t *socket);
+
+/**
+ * Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, also those that other threads have
+ * under way. The peer is not told; writing goes on. A second call does nothing.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_STATE if the socket is closed; BGL_SSL_E_ARGUMENT for NULL. Any thread. Never blocks.
+ * See shutdown(2).
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_shutdown_read(const bgl_ssl_socket_t *socket);
+
+/**
+ * Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when the
+ * system has it all. Bytes that nobody read (TLS 1.3 tickets, say) would turn the close into a reset; so the library
+ * keeps the descriptor, and takes and drops in the background what the peer still sends, until the peer has ended too,
+ * for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is closed
+ * at once, or after 200 ms at most. The handle remains, for questions, until it is freed. Other threads' calls on the
+ * socket return BGL_SSL_E_STATE. A second close does nothing.
+ *
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
+ * BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, the socket being closed all the same;
+ * BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
+
+/**
  * The session of a client's connection, for a later one to resume. With TLS 1.3 the server sends it after the
  * handshake: it is there once something has been read.
  *
@@ -455,6 +395,66 @@ bool bgl_ssl_socket_session_reused(const bgl_ssl_socket_t *socket);
  * Precondition: session is NULL or live, and the caller's.
  */
 void bgl_ssl_session_free(bgl_ssl_session_t *session);
+
+/**
+ * Sets whether calls on the socket return BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE instead of waiting. The descriptor's
+ * own O_NONBLOCK has no influence, and is left alone.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread; for calls that begin afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_nonblocking(const bgl_ssl_socket_t *socket,
+                                                bool nonblocking);
+
+/**
+ * Sets the time limit for a handshake; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
+ *
+ * microseconds: 0 for none.
+ *
+ * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_handshake_timeout(const bgl_ssl_socket_t *socket,
+                                                      int64_t microseconds);
+
+/**
+ * Sets the time limit for one read; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
+ *
+ * microseconds: 0 for none.
+ *
+ * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_read_timeout(const bgl_ssl_socket_t *socket,
+                                                 int64_t microseconds);
+
+/**
+ * Sets the time limit for one write, and for ending the writing half; the config's until then. It holds in both modes:
+ * see bgl_ssl_socket_timeout.
+ *
+ * microseconds: 0 for none.
+ *
+ * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_write_timeout(const bgl_ssl_socket_t *socket,
+                                                  int64_t microseconds);
+
+/**
+ * Sets the time limit for a close, and for the time after it in which the peer may end too; the config's until then.
+ *
+ * microseconds: 0: a close waits for nothing, neither in the call nor in the background.
+ *
+ * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for a close that begins afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_close_timeout(const bgl_ssl_socket_t *socket,
+                                                  int64_t microseconds);
 
 /**
  * Exports keying material: bytes that both ends derive from the connection, and nobody else can (RFC 5705; RFC 8446,

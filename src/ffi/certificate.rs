@@ -1,11 +1,13 @@
 //! Certificates, lists of them, private keys, PKCS#12 files.
 
+pub mod contents;
 pub mod details;
+pub mod names;
 pub mod pkcs12;
 pub mod private_key;
 
 use crate::{
-    certificate::{Certificate, Party},
+    certificate::Certificate,
     error::{Error, Result},
     pem::Format,
 };
@@ -210,72 +212,6 @@ pub unsafe extern "C" fn bgl_ssl_certificate_list_free(list: *mut bgl_ssl_certif
     unsafe { handle::free(list) }
 }
 
-/// The CommonName of whom the certificate is for, whole, in UTF-8; the last one if there are several. It may hold NULs:
-/// see bgl_ssl_certificate_subject_length. (Bigloo: certificate-subject.)
-///
-/// Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
-/// (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_subject(certificate: *const bgl_ssl_certificate_t) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
-    unsafe { common_name(certificate, Party::Subject) }
-}
-
-/// The CommonName of who signed the certificate, as bgl_ssl_certificate_subject gives that of whom it is for. (Bigloo:
-/// certificate-issuer.)
-///
-/// Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
-/// (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_issuer(certificate: *const bgl_ssl_certificate_t) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
-    unsafe { common_name(certificate, Party::Issuer) }
-}
-
-/// The length in bytes of what bgl_ssl_certificate_subject returns, NULs in it included.
-///
-/// Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_subject_length(certificate: *const bgl_ssl_certificate_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
-    unsafe { common_name_length(certificate, Party::Subject) }
-}
-
-/// The length in bytes of what bgl_ssl_certificate_issuer returns, NULs in it included.
-///
-/// Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_issuer_length(certificate: *const bgl_ssl_certificate_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
-    unsafe { common_name_length(certificate, Party::Issuer) }
-}
-
-/// Precondition: As for the callers.
-unsafe fn common_name(certificate: *const bgl_ssl_certificate_t, party: Party) -> *const c_char {
-    guard::or(ptr::null(), || {
-        // SAFETY: the caller vouches for the handle.
-        let certificate = unsafe { handle::borrow(certificate)? };
-        Ok(certificate.common_name(party)?.as_ptr().cast())
-    })
-}
-
-/// Precondition: As for the callers.
-unsafe fn common_name_length(certificate: *const bgl_ssl_certificate_t, party: Party) -> usize {
-    guard::or(0, || {
-        // SAFETY: the caller vouches for the handle.
-        let certificate = unsafe { handle::borrow(certificate)? };
-        Ok(certificate.common_name(party)?.len().saturating_sub(1))
-    })
-}
-
 /// Copies out what `text` finds.
 ///
 /// Precondition: certificate is NULL or live, buf NULL or writable for size bytes.
@@ -289,164 +225,6 @@ unsafe fn copy(
     guard::or(0, || unsafe {
         let text = handle::with(certificate, text)?;
         convert::copy_text(&text, buf, size)
-    })
-}
-
-/// Copies out the whole name of whom the certificate is for, such as "CN=example.org,O=Example" (RFC 2253, UTF-8).
-///
-/// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_subject_name(
-    certificate: *const bgl_ssl_certificate_t,
-    buf: *mut c_char,
-    size: usize,
-) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
-    unsafe { copy(certificate, buf, size, |certificate| certificate.name(Party::Subject)) }
-}
-
-/// Copies out the whole name of who signed the certificate (RFC 2253, UTF-8).
-///
-/// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_issuer_name(
-    certificate: *const bgl_ssl_certificate_t,
-    buf: *mut c_char,
-    size: usize,
-) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
-    unsafe { copy(certificate, buf, size, |certificate| certificate.name(Party::Issuer)) }
-}
-
-/// Copies out the serial number in upper-case hexadecimal.
-///
-/// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_serial(
-    certificate: *const bgl_ssl_certificate_t,
-    buf: *mut c_char,
-    size: usize,
-) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
-    unsafe { copy(certificate, buf, size, |certificate| certificate.x509().serial().map(String::into_bytes)) }
-}
-
-/// Copies out the digest of the certificate's DER, such as "AB:CD:...", in upper-case hexadecimal.
-///
-/// digest: OpenSSL's name of it, such as "SHA256" or "SHA1".
-///
-/// Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT for an unknown digest). Never blocks; any
-/// thread.
-///
-/// Precondition: certificate is NULL or live; digest is NULL or NUL-terminated; buf is NULL or writable for size bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_fingerprint(
-    certificate: *const bgl_ssl_certificate_t,
-    digest: *const c_char,
-    buf: *mut c_char,
-    size: usize,
-) -> usize {
-    let text = |certificate: &Certificate| {
-        // SAFETY: the caller vouches for the text.
-        let digest = unsafe { convert::c_text(digest, "digest")? };
-        certificate.fingerprint(digest).map(String::into_bytes)
-    };
-    // SAFETY: the caller vouches for handle and buffer.
-    unsafe { copy(certificate, buf, size, text) }
-}
-
-/// How many DNS names, addresses, e-mail addresses and URIs the certificate's subjectAltName has.
-///
-/// Returns 0 if it has none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_alt_name_count(certificate: *const bgl_ssl_certificate_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
-    guard::or(0, || unsafe { handle::with(certificate, |certificate| Ok(certificate.alt_names()?.len())) })
-}
-
-/// Copies out one of these names: "DNS:example.org", "IP:127.0.0.1", "EMAIL:...", "URI:...". A value with characters
-/// that could be mistaken for something else is quoted as a JSON string is (CVE-2021-44532).
-///
-/// index: from 0 to the count less 1.
-///
-/// Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT beyond the end). Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_alt_name(
-    certificate: *const bgl_ssl_certificate_t,
-    index: usize,
-    buf: *mut c_char,
-    size: usize,
-) -> usize {
-    let text = |certificate: &Certificate| {
-        let name = certificate.alt_names()?.get(index).map(|name| name.clone().into_bytes());
-        name.ok_or_else(|| Error::argument(format!("the certificate has no alternative name {index}")))
-    };
-    // SAFETY: the caller vouches for handle and buffer.
-    unsafe { copy(certificate, buf, size, text) }
-}
-
-/// From when the certificate is valid.
-///
-/// Returns seconds since 1970-01-01 00:00 UTC; INT64_MIN on failure. Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_not_before(certificate: *const bgl_ssl_certificate_t) -> i64 {
-    // SAFETY: the caller vouches for the handle.
-    guard::or(i64::MIN, || unsafe { handle::with(certificate, |certificate| certificate.x509().not_before()) })
-}
-
-/// Until when the certificate is valid.
-///
-/// Returns seconds since 1970-01-01 00:00 UTC; INT64_MIN on failure. Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_not_after(certificate: *const bgl_ssl_certificate_t) -> i64 {
-    // SAFETY: the caller vouches for the handle.
-    guard::or(i64::MIN, || unsafe { handle::with(certificate, |certificate| certificate.x509().not_after()) })
-}
-
-/// Copies the certificate out as PEM.
-///
-/// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_pem(
-    certificate: *const bgl_ssl_certificate_t,
-    buf: *mut c_char,
-    size: usize,
-) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
-    unsafe { copy(certificate, buf, size, |certificate| certificate.x509().pem()) }
-}
-
-/// Copies the certificate out as DER: as many bytes as fit.
-///
-/// Returns how many bytes there are; 0 on failure. Never blocks; any thread.
-///
-/// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bgl_ssl_certificate_der(
-    certificate: *const bgl_ssl_certificate_t,
-    buf: *mut c_void,
-    size: usize,
-) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
-    guard::or(0, || unsafe {
-        let der = handle::with(certificate, |certificate| certificate.x509().der())?;
-        convert::copy_bytes(&der, buf, size)
     })
 }
 

@@ -7,6 +7,7 @@ use crate::{
 use std::{
     ffi::{CStr, CString, OsStr, c_char, c_int, c_void},
     io,
+    net::SocketAddr,
     os::unix::ffi::OsStrExt,
     path::Path,
 };
@@ -223,5 +224,26 @@ pub unsafe fn copy_once(
     unsafe {
         bytes_mut(buffer, size, "buffer")?;
         copy_bytes(&make()?, buffer, size)
+    }
+}
+
+/// Copies out an address as text, and its port.
+///
+/// # Safety
+/// buf is NULL or writable for size bytes, port NULL or writable.
+pub unsafe fn copy_address(
+    address: Option<SocketAddr>,
+    buf: *mut c_char,
+    size: usize,
+    port: *mut c_int,
+) -> Result<usize> {
+    let (text, number) = match address {
+        Some(address) => (address.ip().to_string(), c_int::from(address.port())),
+        None => (String::new(), 0),
+    };
+    // SAFETY: the caller vouches for the pointers.
+    unsafe {
+        store(port, number);
+        copy_text(text.as_bytes(), buf, size)
     }
 }

@@ -11,7 +11,7 @@ use crate::ffi::{
     config::bgl_ssl_config_t,
     convert, guard,
     handle::{self, Handle},
-    socket::{bgl_ssl_socket_t, copy_address},
+    socket::bgl_ssl_socket_t,
     status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
 };
 
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn bgl_ssl_server_local_address(
     // SAFETY: the caller vouches for handle and pointers.
     guard::or(0, || unsafe {
         let address = handle::with(server, Server::local_address)?;
-        copy_address(Some(address), buf, size, port)
+        convert::copy_address(Some(address), buf, size, port)
     })
 }
 

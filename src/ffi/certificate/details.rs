@@ -2,27 +2,14 @@
 
 use crate::{
     certificate::{Certificate, Party},
-    error::{Error, Result},
+    error::Error,
 };
 use std::ffi::c_char;
 
-use crate::ffi::{certificate::bgl_ssl_certificate_t, convert, guard, handle};
-
-/// Copies out what `text` finds.
-///
-/// Precondition: certificate is NULL or live, buf NULL or writable for size bytes.
-unsafe fn copy(
-    certificate: *const bgl_ssl_certificate_t,
-    buf: *mut c_char,
-    size: usize,
-    text: impl FnOnce(&Certificate) -> Result<Vec<u8>>,
-) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
-    guard::or(0, || unsafe {
-        let text = handle::with(certificate, text)?;
-        convert::copy_text(&text, buf, size)
-    })
-}
+use crate::ffi::{
+    certificate::{bgl_ssl_certificate_t, copy},
+    guard, handle,
+};
 
 /// Copies out the name of whom the certificate is for, a line for each part, such as "C=FR\nCN=example.org". Control
 /// characters and what is not ASCII are escaped with a backslash.
