@@ -7,14 +7,35 @@
 #   needs.sh install    installs everything with apt-get (as root)
 #
 # Debian's packages for everything:
-packages="gcc g++ make perl pkg-config libssl-dev openssl python3 binutils curl gnutls-bin valgrind mandoc clang"
+packages="gcc g++ make perl pkg-config libssl-dev openssl python3 binutils ca-certificates curl gnutls-bin valgrind mandoc \
+clang cmake meson"
 set -u
 need=${1:-check}
-missing=
+missing= wanted=
+oldest_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
 
 lacks() { ! command -v "$1" >/dev/null 2>&1; }
-require() { ! lacks "$1" || missing="$missing
-  $1 ($2)"; }
+
+rust=$("${RUSTC:-rustc}" --version 2>/dev/null | cut -d ' ' -f 2)
+rust_is_new_enough() {
+    ! lacks "${CARGO:-cargo}" && [ -n "$rust" ] &&
+        [ "$(printf '%s\n%s\n' "$oldest_rust" "${rust%%-*}" | sort -V | head -n 1)" = "$oldest_rust" ]
+}
+# Debian 12 has an old Rust, and a newer one under names of its own.
+if ! rust_is_new_enough; then
+    case $(sed -n 's/^VERSION_ID="\(.*\)"/\1/p' /etc/os-release 2>/dev/null) in
+    12) rust_packages="cargo-web rustc-web" ;;
+    *) rust_packages="cargo rustc" ;;
+    esac
+    packages="$rust_packages $packages"
+fi
+# wants PACKAGES TEXT: says what is missing, and the packages that bring it.
+wants() {
+    wanted="$wanted $1"
+    missing="$missing
+  $2"
+}
+require() { ! lacks "$1" || wants "$2" "$1 ($3)"; }
 
 if [ "$need" = install ]; then
     if [ "$(id -u)" != 0 ] || lacks apt-get; then
@@ -27,33 +48,39 @@ if [ "$need" = install ]; then
     exit
 fi
 
-require "${CARGO:-cargo}" "Rust 1.85 or newer: https://rustup.rs, or the packages cargo and rustc"
-require cc "a C compiler: package gcc"
-require make "package make"
-if lacks pkg-config; then
-    missing="$missing
-  pkg-config (finds OpenSSL: package pkg-config; or build with VENDORED=yes)"
-elif ! pkg-config --exists 'openssl >= 1.1.1' && lacks perl; then
-    missing="$missing
-  OpenSSL's development files (package libssl-dev), or perl, to build an OpenSSL from source"
+rust_is_new_enough ||
+    wants "$rust_packages ca-certificates" \
+        "Rust $oldest_rust or newer, with cargo (${rust:+here is $rust; }these packages, or https://rustup.rs)"
+require cc gcc "a C compiler"
+require make make "runs all this"
+can_build_openssl() { perl -MFindBin -MIPC::Cmd -MFile::Compare -MTime::Piece -e1 2>/dev/null; }
+if [ "${VENDORED:-}" = yes ]; then
+    can_build_openssl || wants perl "perl with its modules (builds OpenSSL)"
+elif [ -n "${OPENSSL_DIR:-}" ]; then
+    : # the build says it if there is none
+elif lacks pkg-config; then
+    wants "pkg-config libssl-dev" "pkg-config (finds OpenSSL; or build one with VENDORED=yes)"
+elif ! pkg-config --exists 'openssl >= 1.1.1' && ! can_build_openssl; then
+    wants libssl-dev "OpenSSL's development files (or perl with its modules, package perl, to build an OpenSSL from source)"
 fi
 case $need in
-demo) require openssl "makes the certificates: package openssl" ;;
+demo) require openssl openssl "makes the certificates" ;;
 check)
-    require openssl "makes the certificates: package openssl"
-    require python3 "runs the tests: package python3"
+    require openssl openssl "makes the certificates"
+    require python3 python3 "runs the tests"
+    require readelf binutils "looks into the library"
     ;;
 esac
 
 if [ -n "$missing" ]; then
     echo "Missing on this machine:$missing" >&2
     echo "On Debian and its like, as root:" >&2
-    echo "  apt-get install $packages" >&2
+    echo "  apt-get install --no-install-recommends$wanted" >&2
     exit 1
 fi
 
 if [ "$need" = check ]; then
-    for tool in g++ valgrind gnutls-cli curl mandoc clang; do
+    for tool in g++ valgrind gnutls-cli curl mandoc clang cmake meson; do
         ! lacks "$tool" || echo "note: without the command $tool some tests are skipped"
     done
 fi
