@@ -12,6 +12,7 @@ PROFILE ?= release
 export BUILD CARGO CARGO_FLAGS BIGLOO
 
 SONAME  := $(shell cat abi/soname)
+SYMBOLS := $(shell cat abi/symbol-version)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 # Where cargo puts what it builds.
@@ -25,7 +26,8 @@ CARGO_FLAGS :=
 endif
 
 # Without OpenSSL's development files the crate builds an OpenSSL of its own.
-HAVE_OPENSSL := $(shell pkg-config --exists 'openssl >= 1.1.1' 2>/dev/null && echo yes)
+HAVE_OPENSSL := $(or $(OPENSSL_DIR),$(shell pkg-config --exists 'openssl >= 1.1.1' 2>/dev/null && echo yes))
+ASKED        := $(VENDORED)
 VENDORED     ?= $(if $(HAVE_OPENSSL),,yes)
 ifeq ($(VENDORED),yes)
 CARGO_FLAGS  += --features vendored
@@ -59,18 +61,34 @@ help: ## list the targets
 
 # --- the library -----------------------------------------------------------------------------------------------
 
+# An OpenSSL that is built along reads the system's openssl.cnf, and loads providers and engines from where the system's
+# OpenSSL does, never from the build tree.
+OPENSSLDIR ?= $(or $(wildcard /usr/lib/ssl),$(wildcard /etc/pki/tls),/etc/ssl)
+MODULESDIR ?= $(or $(shell openssl version -m 2>/dev/null | sed -n 's/^MODULESDIR: "\(.*\)"/\1/p'),$(OPENSSLDIR)/ossl-modules)
+ENGINESDIR ?= $(or $(shell openssl version -e 2>/dev/null | sed -n 's/^ENGINESDIR: "\(.*\)"/\1/p'),$(OPENSSLDIR)/engines-3)
+ifeq ($(VENDORED),yes)
+VENDORED_ENV := OPENSSL_CONFIG_DIR='$(OPENSSLDIR)' \
+    CFLAGS='$(strip $(CFLAGS) -DMODULESDIR=\"$(MODULESDIR)\" -DENGINESDIR=\"$(ENGINESDIR)\")'
+endif
+# Debug information does not say where the library was built.
+ifeq ($(PROFILE),release)
+REMAP := --remap-path-prefix="$(CURDIR)=/usr/src/bglssl-$(VERSION)"
+endif
+
 NO_SYSTEM_OPENSSL := $(shell command -v pkg-config >/dev/null && echo "the system has no OpenSSL development files" || \
 	echo "pkg-config, which would find the system's, is not installed")
 
 lib: ## build libbglssl.so and libbglssl.a
-	@scripts/needs.sh build
+	@VENDORED=$(ASKED) scripts/needs.sh build
 ifeq ($(VENDORED),yes)
 	@echo "note: building OpenSSL from source$(if $(HAVE_OPENSSL),, ($(NO_SYSTEM_OPENSSL)))"
 endif
-	$(CARGO) build $(CARGO_FLAGS)
-	@mkdir -p "$(BUILD)/lib"
-	@cp "$(OUT)/libbglssl.so" "$(BUILD)/lib/$(SONAME).tmp" && mv "$(BUILD)/lib/$(SONAME).tmp" "$(BUILD)/lib/$(SONAME)"
+	@mkdir -p "$(OUT)" "$(BUILD)/lib"
+	$(VENDORED_ENV) $(CARGO) rustc --lib --crate-type staticlib $(CARGO_FLAGS) -- \
+	    --print native-static-libs="$(OUT)/native-libs" $(REMAP)
 	@cp "$(OUT)/libbglssl.a" "$(BUILD)/lib/libbglssl.a.tmp" && mv "$(BUILD)/lib/libbglssl.a.tmp" "$(BUILD)/lib/libbglssl.a"
+	@CC="$(CC)" LDFLAGS="$(LDFLAGS)" scripts/link-shared.sh "$(BUILD)/lib/libbglssl.a" "$(BUILD)/lib/$(SONAME)" \
+	    $(SYMBOLS) "$$(cat "$(OUT)/native-libs")"
 	@ln -sf $(SONAME) "$(BUILD)/lib/libbglssl.so"
 
 header: ## update the headers in include from src/ffi

@@ -5,12 +5,22 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 grep -v '^#' "$abi/symbols.txt" | sed '/^$/d' | LC_ALL=C sort >"$work/listed"
-nm -D --defined-only "$libdir/libbglssl.so" | awk '{ print $3 }' | sed 's/@.*//' | LC_ALL=C sort >"$work/exported"
+version=$(cat "$abi/symbol-version")
+# The version itself is an absolute symbol.
+nm -D --defined-only "$libdir/libbglssl.so" | awk '$2 != "A" { print $3 }' >"$work/versioned"
+sed 's/@.*//' "$work/versioned" | LC_ALL=C sort >"$work/exported"
 
 if [ -s "$work/exported" ] && diff "$work/listed" "$work/exported" >"$work/diff"; then
     echo "ok exported_symbols_are_the_listed_ones"
 else
     echo "not ok exported_symbols_are_the_listed_ones: $(grep '^[<>]' "$work/diff" | head -20 | tr '\n' ' ')(<: listed only, >: exported only)"
+fi
+
+unversioned=$(grep -v "@@$version\$" "$work/versioned" | head -20 | tr '\n' ' ')
+if [ -z "$unversioned" ]; then
+    echo "ok exported_symbols_have_the_version_of_the_interface"
+else
+    echo "not ok exported_symbols_have_the_version_of_the_interface: $unversioned(without $version)"
 fi
 
 # readelf, because nm asks a plugin about members that hold LLVM's bitcode beside the code.
