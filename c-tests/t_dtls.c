@@ -649,8 +649,8 @@ TEST(a_lost_flight_is_sent_again_when_its_time_has_come)
 }
 
 /* How far the wall clock, which OpenSSL's timers go by, has been set back. */
-static int64_t seconds_back;
-static long clock_reads;
+static _Atomic int64_t seconds_back;
+static _Atomic long clock_reads;
 
 /* Stands in for the C library's. */
 int gettimeofday(struct timeval *restrict now, void *restrict zone)
