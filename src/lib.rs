@@ -19,12 +19,14 @@ mod hostname;
 mod linger;
 mod net;
 mod pem;
+mod pin;
 mod pkcs12;
 mod private_key;
 mod protocol;
 mod server;
 mod session;
 mod socket;
+mod supports;
 mod turn;
 mod verify;
 

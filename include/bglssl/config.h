@@ -18,6 +18,17 @@
 #include "certificate.h"
 
 /**
+ * Certificates must keep to the letter of RFC 5280 (X509_V_FLAG_X509_STRICT): CA certificates with the extensions that
+ * it demands, say.
+ */
+#define BGL_SSL_VERIFY_STRICT 1
+
+/**
+ * The CommonName never stands in for a DNS name, not even where a certificate has none.
+ */
+#define BGL_SSL_VERIFY_NO_COMMON_NAME 2
+
+/**
  * Clients are required to present a certificate if CA certificates or accepted certificates are set; else they are not
  * asked. The default.
  */
@@ -85,6 +96,50 @@ void bgl_ssl_config_free(bgl_ssl_config_t *config);
  * Precondition: config is NULL or live.
  */
 bgl_ssl_status_t bgl_ssl_config_freeze(const bgl_ssl_config_t *config);
+
+/**
+ * Sets the signature algorithms that are offered to the peer, accepted of it, and used, best first.
+ *
+ * list: OpenSSL's names separated by colons, such as "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256" or
+ * "ECDSA+SHA256:RSA-PSS+SHA256"; NULL for OpenSSL's default.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A list that OpenSSL does not take is
+ * BGL_SSL_E_CONFIG when the config is frozen. Never blocks; any thread. See SSL_CTX_set1_sigalgs_list(3).
+ *
+ * Precondition: config is NULL or live; list is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_signature_algorithms(bgl_ssl_config_t *config,
+                                                         const char *list);
+
+/**
+ * Sets OpenSSL's security level: the strength below which keys, digests, groups and ciphers are refused.
+ *
+ * level: 0 (everything that OpenSSL has) to 5; -1 for OpenSSL's default, which is 1 or 2.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_security_level(3).
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_security_level(bgl_ssl_config_t *config,
+                                                   int32_t level);
+
+/**
+ * Writes the secrets of the config's connections to a file, in the NSS key log format (SSLKEYLOGFILE): with it, Wireshark
+ * and the like decrypt what they captured, and so does everybody else who can read the file. For debugging. The
+ * environment alone never turns this on.
+ *
+ * file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is frozen.
+ * NULL for none (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to is
+ * BGL_SSL_E_IO when the config is frozen; a failure to write to it later is not told. Never blocks; any thread. See
+ * SSL_CTX_set_keylog_callback(3).
+ *
+ * Precondition: config is NULL or live; file is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_insecure_set_key_log_file(bgl_ssl_config_t *config,
+                                                          const char *file);
 
 /**
  * Sets the CA certificates against which the peer is verified to those of a PEM file: see
@@ -308,6 +363,73 @@ bgl_ssl_status_t bgl_ssl_config_set_cipher_suites(bgl_ssl_config_t *config,
  */
 bgl_ssl_status_t bgl_ssl_config_set_groups(bgl_ssl_config_t *config,
                                            const char *list);
+
+/**
+ * Adds pins: public keys one of which the peer's verified chain must hold, beside everything else that is verified.
+ * Where no chain is verified, it is the key of the peer's own certificate. A server with pins demands a certificate of
+ * its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is set.
+ *
+ * pins: "sha256//BASE64" (as curl has it) or pin-sha256="BASE64" (RFC 7469), several of them separated by semicolons:
+ * SHA-256 digests of SubjectPublicKeyInfos. NULL removes those that were added.
+ *
+ * A peer without any of the keys is BGL_SSL_E_VERIFY, in resumed handshakes as in full ones.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; pins is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_add_pins(bgl_ssl_config_t *config,
+                                         const char *pins);
+
+/**
+ * Copies out the pin of a certificate's public key, such as "sha256//AAEC...": what bgl_ssl_config_add_pins takes.
+ *
+ * Returns the length of the whole text, 52; 0 on failure (BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if the key cannot be
+ * read). Never blocks; any thread. See RFC 7469, section 2.4.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_pin(const bgl_ssl_certificate_t *certificate,
+                               char *buf,
+                               size_t size);
+
+/**
+ * Sets how many CA certificates may be between the peer's certificate and the trusted one.
+ *
+ * depth: 0 to 100; -1 for OpenSSL's default, 100.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * X509_VERIFY_PARAM_set_depth(3).
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_verify_depth(bgl_ssl_config_t *config,
+                                                 int32_t depth);
+
+/**
+ * Sets the time at which certificates must be valid, instead of now: for devices whose clock is wrong, and for signatures
+ * of the past.
+ *
+ * seconds: since 1970 (UTC), 1 or more; 0 for now (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_verify_time(bgl_ssl_config_t *config,
+                                                int64_t seconds);
+
+/**
+ * Sets what else the verification of the peer's certificate demands.
+ *
+ * flags: BGL_SSL_VERIFY_STRICT, BGL_SSL_VERIFY_NO_COMMON_NAME, both added up; 0 for neither (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_verify_flags(bgl_ssl_config_t *config,
+                                                 uint32_t flags);
 
 /**
  * Sets the time limit for bgl_ssl_connect as a whole: looking the name up, connecting, and the handshake.

@@ -323,6 +323,20 @@ int32_t bgl_ssl_protocol_number(const char *name);
  */
 const char *bgl_ssl_protocol_name(int32_t protocol);
 
+/**
+ * Whether the OpenSSL in use has a feature: what a config may then ask for without BGL_SSL_E_UNSUPPORTED or
+ * BGL_SSL_E_CONFIG.
+ *
+ * feature: "protocol:tlsv1_3" (the names of bgl_ssl_protocol_number), "group:X25519MLKEM768",
+ * "signature-algorithm:ed25519", "cipher:TLS_AES_256_GCM_SHA384" or another name of OpenSSL's for one.
+ *
+ * Returns true or false; false also on failure: BGL_SSL_E_ARGUMENT for a text that is no feature. Never blocks; any
+ * thread.
+ *
+ * Precondition: feature is NULL or NUL-terminated.
+ */
+bool bgl_ssl_supports(const char *feature);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -60,7 +60,7 @@ fn remember(context: Arc<Context>) -> Arc<Context> {
     cache.known.retain(|known| known.strong_count() > 0);
     cache.known.push(Arc::downgrade(&context));
     let mut dropped = None;
-    if !context.has_identity() {
+    if context.may_outlive_its_users() {
         if cache.kept.len() == KEPT {
             dropped = Some(cache.kept.remove(0));
         }

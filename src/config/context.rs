@@ -5,6 +5,7 @@ use crate::{
     error::{Code, Error, Result},
     ossl::{
         ctx::Ctx,
+        key_log::KeyLog,
         store::{self, Store},
         x509::X509,
     },
@@ -14,9 +15,11 @@ use crate::{
 };
 use std::{
     ffi::CString,
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
+use super::requirements::Requirements;
 use super::settings::{ClientCertificate, Config, Identity, Verify};
 
 /// The settings that matter to an SSL_CTX, and to whom its sessions may be resumed by.
@@ -31,6 +34,10 @@ pub struct Key {
     cipher_list: Option<CString>,
     cipher_suites: Option<CString>,
     groups: Option<CString>,
+    signature_algorithms: Option<CString>,
+    security_level: Option<i32>,
+    key_log: Option<PathBuf>,
+    requirements: Requirements,
     /// The system's CAs, where the peer is verified against them.
     system_cas: Option<SystemCas>,
 }
@@ -72,6 +79,11 @@ impl Context {
     /// Whether it presents a certificate.
     pub fn has_identity(&self) -> bool {
         self.key.identity.is_some()
+    }
+
+    /// Whether it holds nothing that must go with its last user: a private key, an open file.
+    pub fn may_outlive_its_users(&self) -> bool {
+        self.key.identity.is_none() && self.key.key_log.is_none()
     }
 
     /// The system's CAs for a connection that verifies its peer; None if the config names its own, which are the
@@ -121,6 +133,10 @@ impl Key {
             cipher_list: config.cipher_list.clone(),
             cipher_suites: config.cipher_suites.clone(),
             groups: config.groups.clone(),
+            signature_algorithms: config.signature_algorithms.clone(),
+            security_level: config.security_level,
+            key_log: config.key_log.clone(),
+            requirements: config.requirements.clone(),
             system_cas: by_system.then(SystemCas::now),
         }
     }
@@ -135,6 +151,8 @@ impl Key {
         );
         scope.add("policy", policy.as_bytes())?;
         scope.add("groups", self.groups.as_ref().map_or(&b""[..], |groups| groups.as_bytes()))?;
+        let further = format!("{:?}", (&self.requirements, &self.signature_algorithms, self.security_level));
+        scope.add("further requirements", further.as_bytes())?;
         for certificate in self.identity.iter().flat_map(|identity| &identity.chain) {
             scope.add("own certificate", &certificate.x509().der()?)?;
         }
@@ -161,9 +179,11 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     let bounds = key.versions.bounds()?;
     let datagram = key.versions.protocol.is_datagram();
     let mut ctx = Ctx::new(datagram)?;
-    if key.versions.is_legacy_only() {
+    match key.security_level {
+        Some(level) => ctx.set_security_level(level),
         // Asked for by name; above level 0 OpenSSL would refuse every connection.
-        ctx.set_security_level(0);
+        None if key.versions.is_legacy_only() => ctx.set_security_level(0),
+        None => (),
     }
     // A system that is stricter than our default stays so.
     let min = if key.versions.is_default() { bounds.min.max(ctx.min_version()) } else { bounds.min };
@@ -183,6 +203,12 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     }
     if let Some(groups) = &key.groups {
         ctx.set_groups(groups)?;
+    }
+    if let Some(list) = &key.signature_algorithms {
+        ctx.set_signature_algorithms(list)?;
+    }
+    if let Some(path) = &key.key_log {
+        ctx.log_keys(KeyLog::open(path)?)?;
     }
     if let Some(Identity { chain, key }) = &key.identity {
         if let Some((leaf, rest)) = chain.split_first() {

@@ -6,5 +6,6 @@ pub use shared::{ConfigHandle, Frozen};
 
 pub mod cache;
 pub mod context;
+pub mod requirements;
 pub mod settings;
 pub mod shared;

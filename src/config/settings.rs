@@ -8,7 +8,9 @@ use crate::{
     private_key::PrivateKey,
     protocol::{Protocol, Versions},
 };
-use std::{ffi::CString, time::Duration};
+use std::{ffi::CString, path::PathBuf, time::Duration};
+
+use super::requirements::Requirements;
 
 /// Which certificate of the peer's is good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,8 @@ pub struct Config {
     pub accepted: Option<Vec<Certificate>>,
     /// What is verified.
     pub verify: Verify,
+    /// What else is demanded of the peer's certificate.
+    pub requirements: Requirements,
     /// Whether clients are asked.
     pub client_certificate: ClientCertificate,
     /// The peer's name where it is not the host connected to.
@@ -111,6 +115,12 @@ pub struct Config {
     pub cipher_suites: Option<CString>,
     /// Groups for key agreement.
     pub groups: Option<CString>,
+    /// Signature algorithms that are offered, accepted and used.
+    pub signature_algorithms: Option<CString>,
+    /// OpenSSL's security level, 0 to 5; None for its default.
+    pub security_level: Option<i32>,
+    /// Where the secrets of connections are written, for tools that decrypt captures.
+    pub key_log: Option<PathBuf>,
     /// Time limits.
     pub limits: Limits,
     /// Whether the handshake is left to the first read or write.
@@ -127,6 +137,7 @@ impl Default for Config {
             cas: None,
             accepted: None,
             verify: Verify::ChainAndName,
+            requirements: Requirements::default(),
             client_certificate: ClientCertificate::Auto,
             hostname: None,
             server_name: ServerName::Host,
@@ -134,6 +145,9 @@ impl Default for Config {
             cipher_list: None,
             cipher_suites: None,
             groups: None,
+            signature_algorithms: None,
+            security_level: None,
+            key_log: None,
             limits: Limits {
                 connect: Some(Duration::from_secs(30)),
                 handshake: None,
@@ -167,12 +181,17 @@ impl Config {
         Ok(())
     }
 
+    /// Whether the peer must present one of certain certificates or keys.
+    pub fn demands_one_of_a_list(&self) -> bool {
+        self.accepted.is_some() || !self.requirements.pins.is_empty()
+    }
+
     /// Fails for settings that contradict one another.
     pub fn check(&self) -> Result<()> {
-        if self.accepted.is_some() && self.client_certificate == ClientCertificate::None {
+        if self.demands_one_of_a_list() && self.client_certificate == ClientCertificate::None {
             return Err(Error::new(
                 Code::Config,
-                "a list of accepted certificates was set, and clients are not to be asked for any: it would accept \
+                "a list of accepted certificates or pins was set, and clients are not to be asked for any: it would accept \
                  everybody",
             ));
         }

@@ -1,9 +1,11 @@
 //! Configs: what a connection should be.
 
+pub mod algorithms;
 pub mod files;
 pub mod identity;
 pub mod names;
 pub mod protocols;
+pub mod requirements;
 pub mod timeouts;
 pub mod trust;
 

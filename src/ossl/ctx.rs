@@ -164,6 +164,14 @@ impl Ctx {
         queue::check(done as c_int, Code::Config, &format!("groups \"{}\"", groups.to_string_lossy()))
     }
 
+    /// Sets the signature algorithms that are offered, accepted and used, as SSL_CTX_set1_sigalgs_list(3) has them.
+    pub fn set_signature_algorithms(&mut self, list: &CStr) -> Result<()> {
+        queue::clear();
+        // SAFETY: the context is live, the text NUL-terminated and only read.
+        let done = unsafe { ffi::SSL_CTX_set1_sigalgs_list(self.as_ptr(), list.as_ptr()) };
+        queue::check(done as c_int, Code::Config, &format!("signature algorithms \"{}\"", list.to_string_lossy()))
+    }
+
     /// Presents `leaf`, whose private key is `key`, followed by `intermediates`.
     pub fn use_certificate(&mut self, leaf: &X509, intermediates: &[X509], key: &Pkey) -> Result<()> {
         self.use_chain(leaf, intermediates)?;

@@ -57,7 +57,7 @@ pub enum Expected {
 impl Expected {
     fn check(&self, certificate: &X509) -> c_int {
         match self {
-            Expected::Name(name) => certificate.is_for_name(name),
+            Expected::Name(name) => certificate.is_for_name(name, true),
             Expected::Ip(ip) => certificate.is_for_ip(*ip),
         }
     }

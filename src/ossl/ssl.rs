@@ -17,6 +17,7 @@ use super::{
     datagram_bio, fd_bio,
     io::{Io, IoPointer},
     queue,
+    requirements::Requirements,
     session::Session,
     store::{self, Store},
     sys,
@@ -65,6 +66,15 @@ pub struct PeerPolicy {
     pub chain: bool,
     /// If given, the certificates one of which it must be.
     pub accepted: Option<Vec<X509>>,
+    /// What else is demanded of it.
+    pub further: Requirements,
+}
+
+impl PeerPolicy {
+    /// Whether a server without a certificate, or with another one than is demanded, is refused.
+    fn demands_certificate(&self) -> bool {
+        self.chain || self.accepted.is_some() || !self.further.pins.is_empty()
+    }
 }
 
 /// How a call on the connection went.
@@ -85,6 +95,7 @@ pub enum Step<T> {
 enum Refusal {
     Chain(c_int),
     NotAccepted,
+    NotPinned,
 }
 
 /// Whom a certificate must be for.
@@ -95,9 +106,9 @@ enum Expected {
 
 impl Expected {
     /// Whether the certificate is for it: an `X509_V_*` code, 0 if it is.
-    fn check(&self, certificate: &X509) -> c_int {
+    fn check(&self, certificate: &X509, further: &Requirements) -> c_int {
         match self {
-            Expected::Name(name) => certificate.is_for_name(name),
+            Expected::Name(name) => certificate.is_for_name(name, !further.no_common_name),
             Expected::Ip(ip) => certificate.is_for_ip(*ip),
         }
     }
@@ -315,9 +326,15 @@ impl Ssl {
     fn refusal_of_resumed(&self, certificate: &X509) -> Option<Refusal> {
         let hooks = self.hooks();
         if hooks.policy.chain {
-            let now = super::now();
+            let now = hooks.policy.further.now();
             let expired = hooks.chain_expires.get().is_some_and(|end| now > end);
-            let name = || hooks.expected.borrow().as_ref().map_or(0, |expected| expected.check(certificate));
+            let name = || {
+                hooks
+                    .expected
+                    .borrow()
+                    .as_ref()
+                    .map_or(0, |expected| expected.check(certificate, &hooks.policy.further))
+            };
             let reason = match certificate.validity_at(now) {
                 0 if expired => sys::X509_V_ERR_CERT_HAS_EXPIRED,
                 0 => name(),
@@ -326,6 +343,10 @@ impl Ssl {
             if reason != 0 {
                 return Some(Refusal::Chain(reason));
             }
+        }
+        // The scope stands for the chain. Without one the key is the certificate's own.
+        if !hooks.policy.chain && !hooks.policy.further.has_pinned_key(std::slice::from_ref(certificate)) {
+            return Some(Refusal::NotPinned);
         }
         let accepted = hooks.policy.accepted.as_ref();
         accepted.is_some_and(|accepted| !accepted.contains(certificate)).then_some(Refusal::NotAccepted)
@@ -345,7 +366,7 @@ impl Ssl {
     fn demands_certificate(&self) -> bool {
         let policy = &self.hooks().policy;
         match self.role {
-            Role::Client => policy.chain || policy.accepted.is_some(),
+            Role::Client => policy.demands_certificate(),
             Role::Server => policy.ask == ClientAuth::Required,
         }
     }
@@ -576,6 +597,11 @@ impl Ssl {
                 "the peer's certificate is not among the accepted ones".to_string(),
                 sys::X509_V_ERR_CERT_REJECTED,
             ),
+            Refusal::NotPinned => (
+                Code::Verify,
+                "none of the peer's public keys is among the pinned ones".to_string(),
+                sys::X509_V_ERR_CERT_REJECTED,
+            ),
             Refusal::Chain(reason) if is_wrong_name(reason) => {
                 (Code::Name, format!("the peer's certificate is not for \"{}\"", self.expected_text()), reason)
             }
@@ -720,7 +746,7 @@ fn make_bio(fd: i32, medium: Medium) -> Result<(*mut ffi::BIO, IoPointer)> {
 
 fn verify_mode(role: Role, policy: &PeerPolicy) -> c_int {
     match (role, policy.ask) {
-        (Role::Client, _) if policy.chain || policy.accepted.is_some() => ffi::SSL_VERIFY_PEER,
+        (Role::Client, _) if policy.demands_certificate() => ffi::SSL_VERIFY_PEER,
         (Role::Client, _) | (Role::Server, ClientAuth::No) => ffi::SSL_VERIFY_NONE,
         (Role::Server, ClientAuth::Optional) => ffi::SSL_VERIFY_PEER,
         (Role::Server, ClientAuth::Required) => ffi::SSL_VERIFY_PEER | ffi::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
@@ -795,6 +821,21 @@ unsafe fn judge(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
             return unsafe { refuse(ctx, hooks, Refusal::Chain(reason)) };
         }
     }
+    let further = &hooks.policy.further;
+    if !further.pins.is_empty() {
+        let certificates = match hooks.policy.chain {
+            // SAFETY: the store context lends the chain that it has verified.
+            true => unsafe { X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx)) },
+            false => leaf.iter().cloned().collect(),
+        };
+        if !further.has_pinned_key(&certificates) {
+            // SAFETY: the store context is live.
+            unsafe {
+                ffi::X509_STORE_CTX_set_error(ctx, sys::X509_V_ERR_CERT_REJECTED);
+                return refuse(ctx, hooks, Refusal::NotPinned);
+            }
+        }
+    }
     if let Some(accepted) = &hooks.policy.accepted {
         if !leaf.is_some_and(|leaf| accepted.contains(&leaf)) {
             // SAFETY: the store context is live.
@@ -814,12 +855,15 @@ unsafe fn judge(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
 /// `ctx` is live, and holds the peer's chain.
 unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, leaf: Option<&X509>) -> c_int {
     // SAFETY: the caller vouches for the store context.
-    let chain = unsafe { store::verify(ctx) };
+    let chain = unsafe {
+        hooks.policy.further.prepare(ctx);
+        store::verify(ctx)
+    };
     if chain != 0 {
         return chain;
     }
     let name = match (hooks.expected.borrow().as_ref(), leaf) {
-        (Some(expected), Some(leaf)) => expected.check(leaf),
+        (Some(expected), Some(leaf)) => expected.check(leaf, &hooks.policy.further),
         (Some(_), None) => sys::X509_V_ERR_UNSPECIFIED,
         (None, _) => 0,
     };

@@ -32,6 +32,7 @@ pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
 pub const SSL_MODE_RELEASE_BUFFERS: c_long = 0x10;
 pub const X509_V_FLAG_PARTIAL_CHAIN: c_ulong = 0x80000;
+pub const X509_V_FLAG_X509_STRICT: c_ulong = 0x20;
 pub const X509_V_FLAG_CRL_CHECK: c_ulong = 0x4;
 pub const X509_V_FLAG_CRL_CHECK_ALL: c_ulong = 0x8;
 pub const X509_V_ERR_HOSTNAME_MISMATCH: c_int = 62;
@@ -113,6 +114,12 @@ pub struct BioAddr {
     _private: [u8; 0],
 }
 
+/// OpenSSL's X509_PUBKEY.
+#[repr(C)]
+pub struct X509Pubkey {
+    _private: [u8; 0],
+}
+
 /// What options are made of.
 #[cfg(ossl300)]
 pub type Options = u64;
@@ -155,6 +162,8 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn BIO_meth_set_destroy(m: *mut BIO_METHOD, f: Option<unsafe extern "C" fn(*mut BIO) -> c_int>) -> c_int;
     pub fn BIO_get_new_index() -> c_int;
+    pub fn X509_get_X509_PUBKEY(x509: *const X509) -> *mut X509Pubkey;
+    pub fn i2d_X509_PUBKEY(key: *const X509Pubkey, out: *mut *mut c_uchar) -> c_int;
     pub fn X509_get_signature_info(
         x509: *mut X509,
         digest: *mut c_int,

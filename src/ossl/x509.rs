@@ -145,10 +145,13 @@ impl X509 {
     }
 
     /// Whether it is for a DNS name: an `X509_V_*` code, 0 if it is.
-    pub fn is_for_name(&self, name: &CStr) -> c_int {
-        let Some(flags) = self.name_flags() else {
+    pub fn is_for_name(&self, name: &CStr, by_common_name: bool) -> c_int {
+        let Some(mut flags) = self.name_flags() else {
             return sys::X509_V_ERR_UNSPECIFIED;
         };
+        if !by_common_name {
+            flags |= ffi::X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+        }
         // SAFETY: the certificate is live, the text NUL-terminated; 0 stands for its whole length.
         let found = unsafe { ffi::X509_check_host(self.as_ptr(), name.as_ptr(), 0, flags, ptr::null_mut()) };
         name_result(found, sys::X509_V_ERR_HOSTNAME_MISMATCH)

@@ -1,0 +1,18 @@
+//! What a config may demand of a peer's certificate beside chain, name and accepted list.
+
+use crate::pin::Pin;
+
+/// The demands. The default demands nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Requirements {
+    /// The public keys one of which the peer's chain must hold; empty for any.
+    pub pins: Vec<Pin>,
+    /// How many CA certificates may be between the peer's certificate and the trusted one; None for OpenSSL's limit, 100.
+    pub depth: Option<u8>,
+    /// The time at which certificates must be valid, in seconds since 1970; None for now.
+    pub time: Option<i64>,
+    /// Whether certificates must keep to the letter of RFC 5280.
+    pub strict: bool,
+    /// Whether the CommonName never stands in for a DNS name.
+    pub no_common_name: bool,
+}

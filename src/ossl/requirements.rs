@@ -1,0 +1,56 @@
+//! What may be demanded of a peer's certificate beside a chain to a trusted CA and its name.
+
+use openssl_sys as ffi;
+use std::ffi::{c_int, c_ulong};
+
+use super::{spki, sys, x509::X509};
+
+/// The demands. The default demands nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Requirements {
+    /// The digests of public keys, one of which the chain must hold; empty for any.
+    pub pins: Vec<[u8; spki::LEN]>,
+    /// How many CA certificates may be between the peer's certificate and the trusted one.
+    pub depth: Option<c_int>,
+    /// The time at which certificates must be valid, in seconds since 1970, instead of now.
+    pub time: Option<i64>,
+    /// Whether certificates must keep to the letter of RFC 5280.
+    pub strict: bool,
+    /// Whether the CommonName never stands in for a DNS name.
+    pub no_common_name: bool,
+}
+
+impl Requirements {
+    /// The time by which certificates are judged, in seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.time.unwrap_or_else(super::now)
+    }
+
+    /// Tells a store context what to demand of the chain.
+    ///
+    /// # Safety
+    /// `ctx` is live and initialised, and has not verified yet.
+    pub unsafe fn prepare(&self, ctx: *mut ffi::X509_STORE_CTX) {
+        // SAFETY: the caller vouches for the context, which lends its parameters.
+        unsafe {
+            let param = sys::X509_STORE_CTX_get0_param(ctx);
+            if let Some(depth) = self.depth {
+                ffi::X509_VERIFY_PARAM_set_depth(param, depth);
+            }
+            if let Some(time) = self.time {
+                ffi::X509_VERIFY_PARAM_set_time(param, time as libc::time_t);
+            }
+            let flags: c_ulong = if self.strict { sys::X509_V_FLAG_X509_STRICT } else { 0 };
+            if flags != 0 {
+                ffi::X509_VERIFY_PARAM_set_flags(param, flags);
+            }
+        }
+    }
+
+    /// Whether one of these certificates has a pinned key, or no key is pinned. A key that cannot be read is none of them.
+    pub fn has_pinned_key(&self, certificates: &[X509]) -> bool {
+        let is_pinned =
+            |certificate: &X509| certificate.spki_digest().is_ok_and(|digest| self.pins.contains(&digest));
+        self.pins.is_empty() || certificates.iter().any(is_pinned)
+    }
+}
