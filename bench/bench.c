@@ -104,7 +104,7 @@ static void compare_sides(const scenario_t *scenario, const pki_t *pki, int roun
   double ours[MAX_ROUNDS], raw[MAX_ROUNDS], ratio[MAX_ROUNDS], cpu[MAX_ROUNDS];
 
   for (int i = 0; i < rounds; i++) {
-    /* Whoever goes first may find the machine in another state: they take turns in that, too. */
+    /* The side that goes first may find the machine in another state, so the sides take turns in going first. */
     measure_t a, b;
     if (i % 2 == 0) {
       a = measure(scenario, &side_bglssl, pki);

@@ -6,8 +6,8 @@
 
 typedef struct scenario scenario_t;
 
-/* Whose clients wait, before they close, until the server has said goodbye as well. bglssl's do by default. */
-typedef enum { BOTH_WAIT, NONE_WAITS, BGLSSL_WAITS } goodbye_t;
+/* Whose clients wait, before they close, for the server's close_notify. bglssl's do by default. */
+typedef enum { BOTH_WAIT, NONE_WAITS, BGLSSL_WAITS } close_wait_t;
 
 struct scenario {
   const char *name, *unit;
@@ -20,7 +20,7 @@ struct scenario {
   size_t size;  /* bytes of a message */
   link_t link;
   bool resume;
-  goodbye_t goodbye;
+  close_wait_t close_wait;
 };
 
 extern const scenario_t scenarios[];

@@ -33,11 +33,11 @@ static void read_exactly(const side_t *side, void *connection, void *data, size_
 }
 
 static void end_client(const scenario_t *scenario, const side_t *side, void *connection) {
-  bool wait = scenario->goodbye == BOTH_WAIT || (scenario->goodbye == BGLSSL_WAITS && side == &side_bglssl);
+  bool wait = scenario->close_wait == BOTH_WAIT || (scenario->close_wait == BGLSSL_WAITS && side == &side_bglssl);
   side->close(connection, wait);
 }
 
-/* The client has said goodbye, so there is nothing to wait for. */
+/* The client has sent close_notify, so there is nothing to wait for. */
 static void end_server(const side_t *side, void *connection) {
   side->close(connection, false);
 }
@@ -60,7 +60,7 @@ static void in_threads(int threads, void *(*run)(void *), crowd_t *crowd) {
   for (int i = 0; i < threads; i++) pthread_join(ids[i], NULL);
 }
 
-/* The client's byte is answered, then the client says goodbye. */
+/* The client's byte is answered, then the client sends close_notify. */
 static void serve_one(const side_t *side, void *server) {
   void *connection = side->accept(server);
   char byte;
@@ -198,7 +198,7 @@ static void echo_client(const scenario_t *scenario, const side_t *side, void *cl
 /* ------------------------------------------------------------------------------------------------------- datagrams */
 
 /* The receiver acknowledges every window, and the sender is two windows ahead at most: that much fits the buffer of a
- * socket on loopback, so nothing is lost. Should it be, one of the two waits in vain and its time limit says so. */
+ * socket on loopback, so nothing is lost. If it is, one of the two runs into its time limit. */
 enum { WINDOW = 32 };
 
 static size_t windows(const scenario_t *scenario) {
@@ -280,9 +280,9 @@ static void idle_client(const scenario_t *scenario, const side_t *side, void *cl
 
 const scenario_t scenarios[] = {
   {.name = "handshakes full, 1 thread", HANDSHAKES, .threads = 1, .count = 600},
-  {.name = "handshakes full, 1 thread, no client waits", HANDSHAKES, .threads = 1, .count = 600, .goodbye = NONE_WAITS},
+  {.name = "handshakes full, 1 thread, no client waits", HANDSHAKES, .threads = 1, .count = 600, .close_wait = NONE_WAITS},
   {.name = "handshakes full, 1 thread, only bglssl waits", HANDSHAKES, .threads = 1, .count = 600,
-   .goodbye = BGLSSL_WAITS},
+   .close_wait = BGLSSL_WAITS},
   {.name = "handshakes full, 8 threads", HANDSHAKES, .threads = 8, .count = 800},
   {.name = "handshakes resumed, 1 thread", HANDSHAKES, .threads = 1, .count = 800, .resume = true},
   {.name = "handshakes resumed, 8 threads", HANDSHAKES, .threads = 8, .count = 1200, .resume = true},

@@ -41,7 +41,7 @@ typedef struct {
   /* Reads what there is, 0 at the end; writes all. */
   size_t (*read)(void *connection, void *data, size_t size);
   void (*write)(void *connection, const void *data, size_t size);
-  /* Says goodbye and closes; wait: not before the peer has said goodbye, too, so that nothing on its way is lost. */
+  /* Sends close_notify and closes. wait: waits for the peer's close_notify first, so that nothing in transit is lost. */
   void (*close)(void *connection, bool wait);
 } side_t;
 

@@ -135,7 +135,7 @@ int open_descriptors(void);
 void local_pair(int fds[2]);
 void tcp_pair(int fds[2]);
 void tiny_buffers(int fd);
-/* A local pair with hardly any room between its ends. */
+/* A local pair with hardly any space between its ends. */
 void tiny_pair(int fds[2]);
 /* A plain TCP listener on a loopback address; its port is stored. */
 int plain_listener(int family, const char *address, int port, int backlog, int *bound_port);

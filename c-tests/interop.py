@@ -311,9 +311,9 @@ def python_client(kind, version, client=None):
 # ---- refusals ----
 
 
-def openssl_server_of_a_stranger(kind, version, client=None):
+def openssl_server_of_an_untrusted_peer(kind, version, client=None):
     del kind, client
-    cert, key = pair("stranger")
+    cert, key = pair("untrusted")
     command = [tool("openssl"), "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-rev"]
     with Running(*command, f"-tls{version.replace('.', '_')}") as server:
         port = server.await_text(r"ACCEPT \S+:(\d+)")[1]
@@ -355,7 +355,7 @@ def cases():
             if kind != "ed25519":  # OpenSSL has no Ed25519 servers in DTLS
                 yield f"{peer.__name__}_{kind}", peer, (kind,)
             yield f"{peer.__name__}_with_{kind}_client_certificate", peer, ("ecdsa", CLIENTS[kind])
-    for peer in (openssl_server_of_a_stranger, openssl_server_of_another_name, curl_without_certificate):
+    for peer in (openssl_server_of_an_untrusted_peer, openssl_server_of_another_name, curl_without_certificate):
         for version in VERSIONS:
             yield f"{peer.__name__}_tls_{version}_is_refused", peer, ("rsa", version)
     for peer in (npn_server, npn_client) if NAME == "interop_engine" else ():

@@ -102,7 +102,7 @@ static inline size_t hear(struct wire *wire, const char *end, char *text, size_t
     return length;
 }
 
-static inline void say_goodbye(struct wire *wire)
+static inline void send_close_notify(struct wire *wire)
 {
     char buffer[500];
     bgl_ssl_connection_shutdown(wire->connection);

@@ -27,6 +27,6 @@ int main(int argc, char **argv)
     hear(&wire, "\n", reply, sizeof reply);
     tell(&wire);
     printf("reply %s", reply);
-    say_goodbye(&wire);
+    send_close_notify(&wire);
     return 0;
 }

@@ -42,6 +42,6 @@ int main(int argc, char **argv)
     }
     tell(&wire);
     printf("got %s\n", strtok(text, "\r\n"));
-    say_goodbye(&wire);
+    send_close_notify(&wire);
     return 0;
 }

@@ -32,7 +32,7 @@ def run(program, arguments, wrap, seconds):
     """The program's case lines, with one more where the program itself failed, and what else it said."""
     name = os.path.basename(program)
     command = [*shlex.split(wrap), os.path.abspath(program), *shlex.split(arguments)]
-    # Files, not pipes: a stray process that holds a pipe open must not keep us waiting.
+    # Files, not pipes: a left-over process that holds a pipe open must not keep us waiting.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-TEST(fault_9_pem_file_keeps_the_order_of_its_certificates)
+TEST(pem_file_keeps_the_order_of_its_certificates)
 {
     bgl_ssl_certificate_list_t *list = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("bundle.pem")));
     CHECK_INT(300, (long long)bgl_ssl_certificate_list_length(list));
@@ -22,7 +22,7 @@ TEST(fault_9_pem_file_keeps_the_order_of_its_certificates)
     bgl_ssl_certificate_list_free(list);
 }
 
-TEST(fault_9_pem_file_misses_none_that_has_settings_of_trust)
+TEST(pem_file_misses_none_that_has_settings_of_trust)
 {
     bgl_ssl_certificate_list_t *list = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("trusted-then-root.pem")));
     CHECK_INT(2, (long long)bgl_ssl_certificate_list_length(list));
@@ -32,7 +32,7 @@ TEST(fault_9_pem_file_misses_none_that_has_settings_of_trust)
     bgl_ssl_certificate_list_free(list);
 }
 
-TEST(fault_9_certificates_of_a_list_outlive_it)
+TEST(certificates_of_a_list_outlive_it)
 {
     bgl_ssl_certificate_list_t *list = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("three.pem")));
     bgl_ssl_certificate_t *last = MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_list_get(list, 2));
@@ -41,7 +41,7 @@ TEST(fault_9_certificates_of_a_list_outlive_it)
     bgl_ssl_certificate_free(last);
 }
 
-TEST(fault_9_common_name_longer_than_255_bytes_is_whole)
+TEST(common_name_longer_than_255_bytes_is_whole)
 {
     bgl_ssl_certificate_t *cert = certificate("cn-long.pem");
     const char *subject = bgl_ssl_certificate_subject(cert);
@@ -54,7 +54,7 @@ TEST(fault_9_common_name_longer_than_255_bytes_is_whole)
     bgl_ssl_certificate_free(cert);
 }
 
-TEST(fault_9_common_name_with_an_embedded_nul_is_whole)
+TEST(common_name_with_an_embedded_nul_is_whole)
 {
     bgl_ssl_certificate_t *cert = certificate("cn-nul.pem");
     CHECK_INT(10, (long long)bgl_ssl_certificate_subject_length(cert));
@@ -556,7 +556,7 @@ TEST_TABLE(bad_key_is_refused, bad_keys)
 }
 
 /* The case gets a controlling terminal of its own: whatever is asked there, a daemon would wait for. */
-TEST(fault_20_encrypted_key_without_passphrase_never_prompts)
+TEST(encrypted_key_without_passphrase_never_prompts)
 {
     int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     CHECK(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);

@@ -82,12 +82,12 @@ struct delivery {
     char *data;
 };
 
-/* The client's config is taken over. The harvest has `room`; the service waits for `pause` after each of its reads. */
-static void start_delivery(struct delivery *it, bgl_ssl_config_t *client, serve_function *serve, size_t room,
+/* The client's config is taken over. The harvest has `space`; the service waits for `pause` after each of its reads. */
+static void start_delivery(struct delivery *it, bgl_ssl_config_t *client, serve_function *serve, size_t space,
                            useconds_t pause)
 {
     it->data = megabyte();
-    it->harvest = (struct harvest){malloc(room), 0, 0, {0}, pause};
+    it->harvest = (struct harvest){malloc(space), 0, 0, {0}, pause};
     start_visit(&it->visit, client, server_config("good"), serve, &it->harvest);
 }
 
@@ -101,7 +101,7 @@ static void end_delivery(struct delivery *it)
 }
 
 /* The client never reads, so under TLS 1.3 the server's session tickets lie unread when it closes. */
-TEST_TABLE(fault_18_close_after_last_write_loses_nothing, versions)
+TEST_TABLE(close_after_last_write_loses_nothing, versions)
 {
     struct delivery it;
     start_delivery(&it, versioned_client(row), serve_gather, MEGABYTE + 1, 200);
@@ -109,7 +109,7 @@ TEST_TABLE(fault_18_close_after_last_write_loses_nothing, versions)
     end_delivery(&it);
 }
 
-TEST_TABLE(fault_18_a_server_that_closes_after_its_last_write_loses_nothing, versions)
+TEST_TABLE(a_server_that_closes_after_its_last_write_loses_nothing, versions)
 {
     struct visit visit;
     struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 200};
@@ -170,7 +170,7 @@ static void serve_unread_then_gather(bgl_ssl_socket_t *socket, void *data)
 }
 
 /* close() with bytes unread makes TCP reset the connection, unless they are drained first. */
-TEST_TABLE(fault_18_unread_data_does_not_turn_the_close_into_a_reset, versions)
+TEST_TABLE(unread_data_does_not_turn_the_close_into_a_reset, versions)
 {
     struct delivery it;
     start_delivery(&it, versioned_client(row), serve_unread_then_gather, MEGABYTE + 1, 0);
@@ -178,7 +178,7 @@ TEST_TABLE(fault_18_unread_data_does_not_turn_the_close_into_a_reset, versions)
     end_delivery(&it);
 }
 
-/* Ends that can talk, with hardly any room between them. The client's config is taken over. */
+/* Ends that can talk, with hardly any space between them. The client's config is taken over. */
 static void make_cramped_ends(struct ends *ends, bgl_ssl_config_t *client)
 {
     int fds[2];
@@ -198,8 +198,8 @@ static void *gather_in_thread(void *data)
     return NULL;
 }
 
-/* A non-blocking end took bytes that the kernel had no room for yet: close() still owes them to the peer. */
-TEST(fault_1_close_flushes_what_a_write_took)
+/* A non-blocking end took bytes that the kernel had no space for yet: close() still owes them to the peer. */
+TEST(close_flushes_what_a_write_took)
 {
     struct ends ends;
     size_t n, sent = 0;
@@ -247,7 +247,7 @@ TEST_TABLE(close_is_a_clean_end_of_file_and_stays_one, versions)
     free_ends(&ends);
 }
 
-TEST_TABLE(fault_20_a_peer_that_vanishes_is_truncation_and_stays_one, versions)
+TEST_TABLE(a_peer_that_vanishes_is_truncation_and_stays_one, versions)
 {
     struct ends ends;
     char text[16];
@@ -552,7 +552,7 @@ static void *refuse(void *data)
     return NULL;
 }
 
-TEST(fault_19_a_server_that_is_not_accepted_is_told_and_hung_up_on)
+TEST(a_server_that_is_not_accepted_is_told_and_hung_up_on)
 {
     int fds[2];
     char rest[256];
@@ -572,7 +572,7 @@ TEST(fault_19_a_server_that_is_not_accepted_is_told_and_hung_up_on)
     bgl_ssl_config_free(server);
 }
 
-TEST(fault_19_a_client_that_is_not_accepted_is_told_and_hung_up_on)
+TEST(a_client_that_is_not_accepted_is_told_and_hung_up_on)
 {
     struct visit visit;
     char byte;

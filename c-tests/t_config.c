@@ -229,7 +229,7 @@ static const struct {
 };
 
 /* sslv3 is there in an OpenSSL built with it; then it must freeze. */
-TEST_TABLE(fault_7_a_version_that_openssl_lacks_is_unsupported_by_name, lacking)
+TEST_TABLE(a_version_that_openssl_lacks_is_unsupported_by_name, lacking)
 {
     const char *const *name = row;
     int protocol = bgl_ssl_protocol_number(*name);

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "vectors.h"
 
-#define ROOM(length) ((length) + BGL_SSL_CIPHER_SLACK)
+#define SPACE(length) ((length) + BGL_SSL_CIPHER_SLACK)
 
 static unsigned char out[4096];
 
@@ -169,7 +169,7 @@ TEST(an_unknown_cipher_is_refused_by_name)
     CHECK_MESSAGE("aes-129-cbc");
 }
 
-TEST(fault_21_every_cipher_that_openssl_lists_works_or_is_refused_by_name)
+TEST(every_cipher_that_openssl_lists_works_or_is_refused_by_name)
 {
     static char names[16384];
     CHECK(bgl_evp_get_ciphers(names, sizeof names) < sizeof names);
@@ -194,7 +194,7 @@ TEST(fault_21_every_cipher_that_openssl_lists_works_or_is_refused_by_name)
     CHECK(refused > 0);
 }
 
-TEST(fault_21_a_legacy_cipher_is_refused_where_openssl_cannot_use_it)
+TEST(a_legacy_cipher_is_refused_where_openssl_cannot_use_it)
 {
     if (strncmp(bgl_ssl_version(), "OpenSSL 1.", 10) == 0)
         skip_test("an OpenSSL with providers");
@@ -361,7 +361,7 @@ TEST(ccm_takes_its_message_in_one_piece)
     bgl_ssl_cipher_free(handle);
 }
 
-/* OpenSSL would begin anew with the second piece, and nobody could tell. */
+/* OpenSSL would start again with the second piece, and no caller could notice. */
 TEST(xts_takes_its_text_in_one_piece)
 {
     size_t written;
@@ -396,10 +396,10 @@ TEST(too_little_room_takes_nothing_in)
     bgl_ssl_cipher_free(handle);
 
     handle = cipher("aes-128-ctr", "0123456789abcdef", "fedcba9876543210", true);
-    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_cipher_update(handle, "text", 4, out, ROOM(4) - 1, &written));
-    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_cipher_update(handle, "text", 4, NULL, ROOM(4), &written));
-    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_cipher_update(handle, "text", 4, out, ROOM(4), NULL));
-    CHECK_OK(bgl_cipher_update(handle, "text", 4, out, ROOM(4), &written));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_cipher_update(handle, "text", 4, out, SPACE(4) - 1, &written));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_cipher_update(handle, "text", 4, NULL, SPACE(4), &written));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_cipher_update(handle, "text", 4, out, SPACE(4), NULL));
+    CHECK_OK(bgl_cipher_update(handle, "text", 4, out, SPACE(4), &written));
     CHECK_INT(4, (long long)written);
     CHECK(memcmp(expected, out, 4) == 0);
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_cipher_final(handle, out, BGL_SSL_CIPHER_SLACK - 1, &written));

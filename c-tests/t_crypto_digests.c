@@ -158,7 +158,7 @@ TEST(every_digest_that_openssl_lists_works_or_is_refused_by_name)
 
 /* ---- states ---- */
 
-TEST(fault_10_a_second_digest_is_an_error)
+TEST(a_second_digest_is_an_error)
 {
     unsigned char out[32];
     bgl_ssl_hash_t *sha256 = hash("sha256");

@@ -253,7 +253,7 @@ static const struct verdict {
     {"expired", "expired", "root.pem", "CERT_HAS_EXPIRED"},
     {"not_yet", "not-yet", "root.pem", "CERT_NOT_YET_VALID"},
     {"self_signed", "self-signed", "root.pem", "DEPTH_ZERO_SELF_SIGNED_CERT"},
-    {"stranger", "stranger", "root.pem", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"},
+    {"untrusted", "untrusted", "root.pem", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"},
     {"intermediate_missing", "chained-alone", "root.pem", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"},
     {"for_clients_only", "client", "root.pem", "INVALID_PURPOSE"},
     {"nobody_trusted", "good", NULL, "UNABLE_TO_VERIFY_LEAF_SIGNATURE"},

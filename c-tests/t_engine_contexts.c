@@ -100,7 +100,7 @@ TEST(root_certs_are_those_of_ssl_cert_file)
     bgl_ssl_ctx_t *client = new_ctx("default");
     CHECK_OK(bgl_ssl_ctx_add_root_certs(client));
     CHECK_STRING("fine", verdict_of(client, "good"));
-    CHECK_STRING("UNABLE_TO_VERIFY_LEAF_SIGNATURE", verdict_of(client, "stranger"));
+    CHECK_STRING("UNABLE_TO_VERIFY_LEAF_SIGNATURE", verdict_of(client, "untrusted"));
     bgl_ssl_ctx_free(client);
 }
 
@@ -137,8 +137,8 @@ TEST(root_certs_are_each_contexts_own)
     CHECK_OK(bgl_ssl_ctx_add_root_certs(one));
     CHECK_OK(bgl_ssl_ctx_add_root_certs(two));
     trust(one, "root2.pem");
-    CHECK_STRING("fine", verdict_of(one, "stranger"));
-    CHECK_STRING("UNABLE_TO_VERIFY_LEAF_SIGNATURE", verdict_of(two, "stranger"));
+    CHECK_STRING("fine", verdict_of(one, "untrusted"));
+    CHECK_STRING("UNABLE_TO_VERIFY_LEAF_SIGNATURE", verdict_of(two, "untrusted"));
     bgl_ssl_ctx_free(one);
     CHECK_STRING("fine", verdict_of(two, "good"));
     bgl_ssl_ctx_free(two);
@@ -286,7 +286,7 @@ TEST(a_key_of_another_certificate_is_refused)
     size_t length;
     bgl_ssl_ctx_t *ctx = new_ctx("default");
     set_cert(ctx, "good.pem");
-    const char *pem = pki_text("stranger.key", &length);
+    const char *pem = pki_text("untrusted.key", &length);
     CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
     bgl_ssl_ctx_free(ctx);
 }
@@ -304,7 +304,7 @@ TEST_TABLE(a_certificate_of_another_key_fails_the_handshake, versions)
 {
     const struct version *it = row;
     bgl_ssl_ctx_t *server = new_ctx("default");
-    set_key(server, "stranger.key");
+    set_key(server, "untrusted.key");
     set_cert(server, "good.pem");
     struct pair pair = make_own_pair(client_ctx(it->method), server);
     shake_hands(&pair);

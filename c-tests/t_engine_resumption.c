@@ -261,10 +261,10 @@ static void late_ca(struct world *world)
     trust(world->client, "root2.pem");
 }
 
-static void client_of_stranger_with_a_late_ca(struct world *world)
+static void client_of_untrusted_with_a_late_ca(struct world *world)
 {
     client_plain(world);
-    replace(&world->server, make_server(world, "stranger", "root.pem"));
+    replace(&world->server, make_server(world, "untrusted", "root.pem"));
     world->late = late_ca;
 }
 
@@ -399,7 +399,7 @@ static const struct change {
     {"client_has_crl", true, client_of_revoked, crl_for_the_client, "CERT_REVOKED"},
     {"client_has_crl_after_the_connection_was_made", true, client_of_revoked, crl_for_the_client_after_the_connection,
      "CERT_REVOKED"},
-    {"client_had_a_ca_more_during_the_handshake", true, client_of_stranger_with_a_late_ca, client_without_the_late_ca,
+    {"client_had_a_ca_more_during_the_handshake", true, client_of_untrusted_with_a_late_ca, client_without_the_late_ca,
      "UNABLE_TO_VERIFY_LEAF_SIGNATURE"},
     {"client_is_after_the_end", true, client_before_the_end, clock_goes_on, "CERT_HAS_EXPIRED"},
     {"client_is_after_the_end_of_the_intermediate", true, client_before_the_end_of_the_intermediate, clock_goes_on,
@@ -558,9 +558,9 @@ TEST_TABLE(a_bad_verdict_is_resumed_as_bad, ways)
     const struct way *it = row;
     struct world world = begin_way(it, it->client_verifies ? client_plain : server_plain);
     if (it->client_verifies)
-        replace(&world.server, make_server(&world, "stranger", "root.pem"));
+        replace(&world.server, make_server(&world, "untrusted", "root.pem"));
     else
-        replace(&world.client, make_client(&world, "client-stranger", "root.pem"));
+        replace(&world.client, make_client(&world, "client-untrusted", "root.pem"));
     CHECK_STRING("UNABLE_TO_VERIFY_LEAF_SIGNATURE", connect_once(&world, false));
     CHECK_STRING("UNABLE_TO_VERIFY_LEAF_SIGNATURE", connect_once(&world, true));
     end_way(&world);

@@ -32,7 +32,7 @@ static const struct method {
 TEST_TABLE(a_certificate_that_could_not_be_verified_is_not_fine, methods)
 {
     const struct method *it = row;
-    struct pair pair = make_own_pair(client_ctx(it->method), server_ctx("default", "stranger"));
+    struct pair pair = make_own_pair(client_ctx(it->method), server_ctx("default", "untrusted"));
     for (int i = 0; i < 5; i++) {
         /* Not on the server, which looks for the chain that it sends. */
         fails = true;

@@ -55,7 +55,7 @@ static bgl_ssl_socket_t *begin_flood(struct flood *it, int updates, int kind, in
     return client;
 }
 
-/* The flood is not over: whoever came back did so because it was time, and not because there was nothing left. */
+/* The flood is not over: the call returned because of its bound, not because nothing was left to read. */
 static void check_still_flooding(const struct flood *it)
 {
     if (it->sent >= it->total)

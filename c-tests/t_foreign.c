@@ -37,26 +37,26 @@ struct short_case {
 };
 
 static const struct short_case short_cases[] = {
-    {"without_cas_nothing_is_verified", "stranger", NULL, NULL, NULL, NULL, NULL, BGL_SSL_OK, BGL_SSL_OK},
-    {"with_cas_the_chain_is", "stranger", NULL, NULL, NULL, "root", NULL, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
+    {"without_cas_nothing_is_verified", "untrusted", NULL, NULL, NULL, NULL, NULL, BGL_SSL_OK, BGL_SSL_OK},
+    {"with_cas_the_chain_is", "untrusted", NULL, NULL, NULL, "root", NULL, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
     {"with_cas_a_good_chain_passes", "good", NULL, NULL, NULL, "root", NULL, BGL_SSL_OK, BGL_SSL_OK},
     {"with_cas_an_expired_one_does_not", "expired", NULL, NULL, NULL, "root", NULL, BGL_SSL_E_VERIFY,
      BGL_SSL_E_PROTOCOL},
     {"names_are_not_verified", "wrong-name", NULL, NULL, NULL, "root", NULL, BGL_SSL_OK, BGL_SSL_OK},
     {"an_intermediate_ca_is_an_anchor", "chained-alone", NULL, NULL, NULL, "intermediate", NULL, BGL_SSL_OK,
      BGL_SSL_OK},
-    {"accepted", "stranger", NULL, NULL, NULL, NULL, "stranger", BGL_SSL_OK, BGL_SSL_OK},
-    {"not_accepted", "stranger", NULL, NULL, NULL, NULL, "good", BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
+    {"accepted", "untrusted", NULL, NULL, NULL, NULL, "untrusted", BGL_SSL_OK, BGL_SSL_OK},
+    {"not_accepted", "untrusted", NULL, NULL, NULL, NULL, "good", BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
     {"server_with_cas_and_a_client_certificate", "good", "root", NULL, "client", NULL, NULL, BGL_SSL_OK, BGL_SSL_OK},
     {"server_with_cas_demands_a_certificate", "good", "root", NULL, NULL, NULL, NULL, BGL_SSL_E_PROTOCOL,
      BGL_SSL_E_VERIFY},
-    {"server_with_cas_refuses_a_stranger", "good", "root", NULL, "client-stranger", NULL, NULL, BGL_SSL_E_PROTOCOL,
+    {"server_with_cas_refuses_an_untrusted_peer", "good", "root", NULL, "client-untrusted", NULL, NULL, BGL_SSL_E_PROTOCOL,
      BGL_SSL_E_VERIFY},
-    {"fault_11_accepted_certs_without_cas_ask_the_client", "good", NULL, "client-stranger", "client-stranger", NULL,
+    {"accepted_certs_without_cas_ask_the_client", "good", NULL, "client-untrusted", "client-untrusted", NULL,
      NULL, BGL_SSL_OK, BGL_SSL_OK},
-    {"fault_11_accepted_certs_without_cas_refuse_others", "good", NULL, "client-stranger", "client", NULL, NULL,
+    {"accepted_certs_without_cas_refuse_others", "good", NULL, "client-untrusted", "client", NULL, NULL,
      BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
-    {"fault_11_accepted_certs_without_cas_refuse_nobody", "good", NULL, "client-stranger", NULL, NULL, NULL,
+    {"accepted_certs_without_cas_refuse_nobody", "good", NULL, "client-untrusted", NULL, NULL, NULL,
      BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
 };
 
@@ -200,7 +200,7 @@ TEST_TABLE(short_forms_speak, pins)
     free_credentials(&server);
 }
 
-TEST(fault_7_sslv2_is_unsupported_in_every_short_form)
+TEST(sslv2_is_unsupported_in_every_short_form)
 {
     struct credentials server = credentials("good", NULL, NULL);
     int fds[2];
@@ -217,7 +217,7 @@ TEST(fault_7_sslv2_is_unsupported_in_every_short_form)
     free_credentials(&server);
 }
 
-TEST(fault_4_the_timeout_in_microseconds_covers_the_handshake)
+TEST(the_timeout_in_microseconds_covers_the_handshake)
 {
     int port;
     int listener = plain_listener(AF_INET, "127.0.0.1", 0, 5, &port);

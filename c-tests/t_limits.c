@@ -129,8 +129,8 @@ static void *write_letters(void *data)
             CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_WRITE);
             it->told += n;
             if (status == BGL_SSL_WANT_WRITE) {
-                struct pollfd room = {bgl_ssl_socket_fd(it->socket), POLLOUT, 0};
-                CHECK(poll(&room, 1, 10000) == 1);
+                struct pollfd space = {bgl_ssl_socket_fd(it->socket), POLLOUT, 0};
+                CHECK(poll(&space, 1, 10000) == 1);
             }
         }
     return NULL;
@@ -241,7 +241,7 @@ TEST(a_child_process_does_not_inherit_what_lingers)
     pid_t child = fork();
     if (child == 0) {
         alarm(60);
-        /* The client's descriptor is gone here, and whoever closes something starts a thread of this process. */
+        /* The client's descriptor is gone here, and a close starts a thread of this process. */
         CHECK_INT(before - 1, open_descriptors());
         CHECK_OK(bgl_ssl_socket_close(ends.server));
         exit(EXIT_SUCCESS);

@@ -174,7 +174,7 @@ TEST_TABLE(first_write_and_read_make_the_handshake, versions)
     }
     CHECK_STATUS(BGL_SSL_OK, got);
     CHECK_INT('x', byte);
-    /* A read that waits for room to write is what event loops forget. */
+    /* A read that waits for space to write is what event loops forget. */
     CHECK(want_reads > 0);
     CHECK(want_writes > 0);
     free_ends(&ends);
@@ -303,7 +303,7 @@ TEST(a_full_peer_becomes_writable_when_it_has_read)
     free_ends(&ends);
 }
 
-/* What a write took is flushed by shutdown(), which says when it must wait for room. */
+/* What a write took is flushed by shutdown(), which says when it must wait for space. */
 TEST_TABLE(shutdown_waits_for_room_and_then_ends_the_stream, versions)
 {
     struct ends ends;

@@ -81,7 +81,7 @@ static void free_configs(struct configs *it)
     bgl_ssl_config_free(it->server);
 }
 
-TEST(fault_5_accepting_with_cas_keeps_nothing_of_each_connection)
+TEST(accepting_with_cas_keeps_nothing_of_each_connection)
 {
     struct configs it = {client_config(), server_config("good"), NULL};
     set_certificate(it.client, "client");
@@ -101,7 +101,7 @@ TEST(connections_that_succeed_keep_nothing)
 
 TEST(connections_that_fail_keep_nothing)
 {
-    struct configs it = {client_config(), server_config("stranger"), NULL};
+    struct configs it = {client_config(), server_config("untrusted"), NULL};
     check_constant_memory(visit_once, &it, 30, 200, 200 * KEPT);
     free_configs(&it);
 }
@@ -180,7 +180,7 @@ TEST_TABLE(a_connection_that_has_read_much_holds_no_buffer_when_it_is, idlings)
     free_ends(&ends);
 }
 
-TEST(fault_9_reading_files_keeps_nothing)
+TEST(reading_files_keeps_nothing)
 {
     check_constant_memory(load_and_fail, NULL, 10, 100, 100 * KEPT);
 }
@@ -245,7 +245,7 @@ TEST(descriptors_stay_constant_over_refused_clients)
     struct service service;
     enum { ROUNDS = 100 };
     bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("stranger");
+    bgl_ssl_config_t *server = server_config("untrusted");
     start_service(&service, server, ROUNDS, serve_echo, NULL);
     CHECK(!bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
     int before = open_descriptors();

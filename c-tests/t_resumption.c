@@ -135,7 +135,7 @@ static void accepted_list_given(struct stage *stage)
 
 static void verification_begun(struct stage *stage)
 {
-    set_certificate(stage->server, "stranger");
+    set_certificate(stage->server, "untrusted");
     if (!stage->after)
         CHECK_OK(bgl_ssl_config_insecure_verify_none(stage->client));
 }
@@ -212,7 +212,7 @@ static void other_accepted_clients(struct stage *stage)
 
 static void clients_verified(struct stage *stage)
 {
-    set_certificate(stage->client, "client-stranger");
+    set_certificate(stage->client, "client-untrusted");
     set_ca(stage->server, "root.pem");
     if (!stage->after)
         CHECK_OK(bgl_ssl_config_insecure_verify_none(stage->server));

@@ -199,7 +199,7 @@ TEST(upgrade_after_plaintext_works_on_both_sides)
     bgl_ssl_config_free(server_settings);
 }
 
-TEST(fault_14_buffered_plaintext_is_an_error_and_leaves_the_descriptor_alone)
+TEST(buffered_plaintext_is_an_error_and_leaves_the_descriptor_alone)
 {
     int fds[2];
     char text[8];
@@ -219,7 +219,7 @@ TEST(fault_14_buffered_plaintext_is_an_error_and_leaves_the_descriptor_alone)
 
 /* The other half of CVE-2011-0411: a command sent together with STARTTLS lies in the kernel's buffer, not in the
  * caller's; it must not be read as a plain byte by anyone. */
-TEST(fault_14_plaintext_before_the_handshake_never_comes_out_as_data)
+TEST(plaintext_before_the_handshake_never_comes_out_as_data)
 {
     int fds[2];
     bgl_ssl_config_t *server = server_config("good");
@@ -330,7 +330,7 @@ TEST(a_port_that_never_answers_costs_no_more_than_the_deadline)
     bgl_ssl_config_free(config);
 }
 
-TEST(fault_4_the_connect_deadline_covers_the_handshake)
+TEST(the_connect_deadline_covers_the_handshake)
 {
     int port = 0;
     int listener = plain_listener(AF_INET, "127.0.0.1", 0, 5, &port);
@@ -463,7 +463,7 @@ TEST(accept_without_waiting_says_that_nobody_is_there)
     bgl_ssl_config_free(config);
 }
 
-TEST(fault_4_a_client_that_says_nothing_does_not_hold_the_server)
+TEST(a_client_that_says_nothing_does_not_hold_the_server)
 {
     struct service service;
     bgl_ssl_config_t *client = client_config();
@@ -485,7 +485,7 @@ TEST(fault_4_a_client_that_says_nothing_does_not_hold_the_server)
     bgl_ssl_config_free(config);
 }
 
-TEST(fault_4_a_lazy_accept_never_waits_for_its_client)
+TEST(a_lazy_accept_never_waits_for_its_client)
 {
     bgl_ssl_config_t *config = server_config("good");
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(config, true));

@@ -46,7 +46,7 @@ static void *read_stream(void *data)
     return NULL;
 }
 
-TEST(fault_3_one_thread_reads_while_another_writes)
+TEST(one_thread_reads_while_another_writes)
 {
     enum { TOTAL = 4000000 };
     struct ends ends;
@@ -278,7 +278,7 @@ static void *echo_until_the_end(void *data)
 }
 
 /* What the peer says then reaches the reader, and nothing but that ends the close before its deadline. */
-TEST(close_hears_the_peers_goodbye_although_another_thread_reads)
+TEST(close_receives_the_peers_close_notify_although_another_thread_reads)
 {
     int left[2], right[2], fds[2];
     char byte;
@@ -577,7 +577,7 @@ static void *connect_to_silence(void *data)
 }
 
 /* With one mutex over all connections, the waiting ones would hold the talking ones. */
-TEST(fault_2_waiting_connections_do_not_hold_others)
+TEST(waiting_connections_do_not_hold_others)
 {
     struct service service;
     struct ends idle;

@@ -476,7 +476,7 @@ struct wrong_server {
 
 static const struct wrong_server wrong_servers[] = {
     {"a_wrong_name", "wrong-name", BGL_SSL_E_NAME},
-    {"an_unknown_ca", "stranger", BGL_SSL_E_VERIFY},
+    {"an_unknown_ca", "untrusted", BGL_SSL_E_VERIFY},
 };
 
 static bgl_ssl_status_t client_handshake(const bgl_ssl_config_t *client, const bgl_ssl_config_t *server)

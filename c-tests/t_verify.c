@@ -110,11 +110,11 @@ static const struct server_case server_cases[] = {
      WRONG_HOST},
     {"common_name_where_there_is_no_other", "cn-localhost", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_OK,
      FINE},
-    {"wrong_ca", "stranger", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
+    {"wrong_ca", "untrusted", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
     {"expired", "expired", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, EXPIRED},
     {"expired_and_for_another_host", "expired", "root.pem", "other.example", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY,
      EXPIRED},
-    {"stranger_for_another_host", "stranger", "root.pem", "other.example", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY,
+    {"untrusted_for_another_host", "untrusted", "root.pem", "other.example", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY,
      NO_LOCAL_ISSUER},
     {"not_yet_valid", "not-yet", "root.pem", "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, NOT_YET_VALID},
     {"wrong_purpose", "client", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_E_VERIFY, WRONG_PURPOSE},
@@ -134,20 +134,20 @@ static const struct server_case server_cases[] = {
     {"system_cas_do_not_know_it", "good", NULL, "localhost", CHAIN_AND_NAME, NULL, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
     {"chain_only_wrong_name", "wrong-name", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_OK, FINE},
     {"chain_only_no_name", "wrong-name", "root.pem", NULL, CHAIN_ONLY, NULL, BGL_SSL_OK, FINE},
-    {"chain_only_wrong_ca", "stranger", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
+    {"chain_only_wrong_ca", "untrusted", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER},
     {"chain_only_expired", "expired", "root.pem", "localhost", CHAIN_ONLY, NULL, BGL_SSL_E_VERIFY, EXPIRED},
     {"none_wrong_name", "wrong-name", "root.pem", NULL, NOTHING, NULL, BGL_SSL_OK, FINE},
-    {"none_wrong_ca_is_still_told", "stranger", "root.pem", "localhost", NOTHING, NULL, BGL_SSL_OK, NO_LOCAL_ISSUER},
+    {"none_wrong_ca_is_still_told", "untrusted", "root.pem", "localhost", NOTHING, NULL, BGL_SSL_OK, NO_LOCAL_ISSUER},
     {"none_expired_is_still_told", "expired", "root.pem", "localhost", NOTHING, NULL, BGL_SSL_OK, EXPIRED},
     {"accepted", "good", "root.pem", "localhost", CHAIN_AND_NAME, "good.pem", BGL_SSL_OK, FINE},
     {"not_accepted", "good", "root.pem", "localhost", CHAIN_AND_NAME, "good-rsa.pem", BGL_SSL_E_VERIFY, ANY_RESULT},
-    {"accepted_is_not_enough", "stranger", "root.pem", "localhost", CHAIN_AND_NAME, "stranger.pem", BGL_SSL_E_VERIFY,
+    {"accepted_is_not_enough", "untrusted", "root.pem", "localhost", CHAIN_AND_NAME, "untrusted.pem", BGL_SSL_E_VERIFY,
      NO_LOCAL_ISSUER},
     {"accepted_wrong_name", "wrong-name", "root.pem", "localhost", CHAIN_AND_NAME, "wrong-name.pem", BGL_SSL_E_NAME,
      WRONG_HOST},
     {"its_issuer_accepted", "good", "root.pem", "localhost", CHAIN_AND_NAME, "root.pem", BGL_SSL_E_VERIFY, ANY_RESULT},
-    {"none_accepted", "stranger", "root.pem", NULL, NOTHING, "stranger.pem", BGL_SSL_OK, NO_LOCAL_ISSUER},
-    {"none_not_accepted", "stranger", "root.pem", NULL, NOTHING, "good.pem", BGL_SSL_E_VERIFY, ANY_RESULT},
+    {"none_accepted", "untrusted", "root.pem", NULL, NOTHING, "untrusted.pem", BGL_SSL_OK, NO_LOCAL_ISSUER},
+    {"none_not_accepted", "untrusted", "root.pem", NULL, NOTHING, "good.pem", BGL_SSL_E_VERIFY, ANY_RESULT},
 };
 
 static bgl_ssl_config_t *client_of(const struct server_case *it, int version)
@@ -248,7 +248,7 @@ TEST_TABLE(client_over_the_loopback, server_cases)
     }
 }
 
-TEST(fault_6_the_name_connected_to_is_checked_without_being_asked)
+TEST(the_name_connected_to_is_checked_without_being_asked)
 {
     struct visit visit;
     bgl_ssl_config_t *client = client_config();
@@ -301,7 +301,7 @@ TEST(several_cas_and_accepted_certificates_are_all_looked_at)
 }
 
 /* The bundled list of Bigloo is of 2013; ours is the system's, where an administrator adds to it. */
-TEST(fault_16_the_system_cas_are_read_where_openssl_says)
+TEST(the_system_cas_are_read_where_openssl_says)
 {
     struct ends ends;
     setenv("SSL_CERT_FILE", pki("root.pem"), 1);
@@ -356,7 +356,7 @@ static const struct client_case client_cases[] = {
     {"good_rsa", "client-rsa", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE, "client-rsa"},
     {"good_ed25519", "client-ed25519", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE, "client-ed25519"},
     {"missing", NULL, "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT, NULL},
-    {"stranger", "client-stranger", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER, NULL},
+    {"untrusted", "client-untrusted", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER, NULL},
     {"expired", "client-expired", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, EXPIRED, NULL},
     {"wrong_purpose", "server-purpose", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, WRONG_PURPOSE, NULL},
     {"self_signed", "self-signed", "root.pem", NULL, CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, SELF_SIGNED, NULL},
@@ -368,20 +368,20 @@ static const struct client_case client_cases[] = {
      "client-chained-alone"},
     {"accepted", "client", "root.pem", "client.pem", CHAIN_AND_NAME, AUTO, BGL_SSL_OK, FINE, "client"},
     {"not_accepted", "client2", "root.pem", "client.pem", CHAIN_AND_NAME, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT, NULL},
-    {"accepted_is_not_enough", "client-stranger", "root.pem", "client-stranger.pem", CHAIN_AND_NAME, AUTO,
+    {"accepted_is_not_enough", "client-untrusted", "root.pem", "client-untrusted.pem", CHAIN_AND_NAME, AUTO,
      BGL_SSL_E_VERIFY, NO_LOCAL_ISSUER, NULL},
-    {"accepted_without_cas", "client-stranger", NULL, "client-stranger.pem", NOTHING, AUTO, BGL_SSL_OK, ANY_RESULT,
-     "client-stranger"},
-    {"not_accepted_without_cas", "client", NULL, "client-stranger.pem", NOTHING, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT,
+    {"accepted_without_cas", "client-untrusted", NULL, "client-untrusted.pem", NOTHING, AUTO, BGL_SSL_OK, ANY_RESULT,
+     "client-untrusted"},
+    {"not_accepted_without_cas", "client", NULL, "client-untrusted.pem", NOTHING, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT,
      NULL},
     {"missing_with_accepted_list", NULL, NULL, "client.pem", NOTHING, AUTO, BGL_SSL_E_VERIFY, ANY_RESULT, NULL},
     {"optional_missing", NULL, "root.pem", NULL, CHAIN_AND_NAME, OPTIONAL, BGL_SSL_OK, -1, NULL},
     {"optional_good", "client", "root.pem", NULL, CHAIN_AND_NAME, OPTIONAL, BGL_SSL_OK, FINE, "client"},
-    {"optional_stranger", "client-stranger", "root.pem", NULL, CHAIN_AND_NAME, OPTIONAL, BGL_SSL_E_VERIFY,
+    {"optional_untrusted", "client-untrusted", "root.pem", NULL, CHAIN_AND_NAME, OPTIONAL, BGL_SSL_E_VERIFY,
      NO_LOCAL_ISSUER, NULL},
     {"none_is_not_asked", "client", "root.pem", NULL, CHAIN_AND_NAME, NONE, BGL_SSL_OK, -1, NULL},
-    {"required_unverified", "client-stranger", "root.pem", NULL, NOTHING, REQUIRED, BGL_SSL_OK, NO_LOCAL_ISSUER,
-     "client-stranger"},
+    {"required_unverified", "client-untrusted", "root.pem", NULL, NOTHING, REQUIRED, BGL_SSL_OK, NO_LOCAL_ISSUER,
+     "client-untrusted"},
     {"required_unverified_missing", NULL, "root.pem", NULL, NOTHING, REQUIRED, BGL_SSL_E_VERIFY, ANY_RESULT, NULL},
 };
 

@@ -244,7 +244,7 @@ static void wake_readers_at(const bgl_ssl_socket_t *socket, int bytes)
     CHECK_INT(0, setsockopt(bgl_ssl_socket_fd(socket), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes));
 }
 
-/* The rest must be there for whoever asks without waiting, though poll(2) sees nothing of it. */
+/* The rest must be returned to a caller that does not wait, although poll(2) does not report it. */
 TEST(what_came_to_a_waiting_reader_beside_its_record_is_pending)
 {
     enum { RECORDS = 4 };

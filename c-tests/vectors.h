@@ -108,7 +108,7 @@ static inline bool is_listed(size_t (*list)(char *, size_t), const char *name)
     return false;
 }
 
-/* What a shell command prints, its final line end cut; in a buffer that the next call fills anew. */
+/* What a shell command prints, its final line end cut; in a buffer that the next call overwrites. */
 static inline const char *output_of(const char *format, ...)
 {
     static char output[8192];
@@ -128,7 +128,7 @@ static inline const char *output_of(const char *format, ...)
     return output;
 }
 
-/* Bytes in hexadecimal; in a buffer that the next call fills anew. */
+/* Bytes in hexadecimal; in a buffer that the next call overwrites. */
 static inline const char *hex_of(const void *data, size_t length)
 {
     static char text[4096];

@@ -145,13 +145,13 @@ server_said() {
 
 chapter "The certificates"
 say "Two authorities, unknown to each other; the honest one signs a server's certificate for localhost," \
-    "one that has expired, and two for clients, one of them expired. The stranger signs a client's, too."
-authority honest && authority stranger &&
+    "one that has expired, and two for clients, one of them expired. The untrusted CA signs a client's, too."
+authority honest && authority untrusted &&
 certificate honest server localhost DNS:localhost,IP:127.0.0.1 &&
 certificate honest expired localhost DNS:localhost 20200101000000Z 20200201000000Z &&
 certificate honest client Ada DNS:ada.example &&
 certificate honest late Bob DNS:bob.example 20200101000000Z 20200201000000Z &&
-certificate stranger intruder Eve DNS:eve.example ||
+certificate untrusted intruder Eve DNS:eve.example ||
 { surprise "openssl could not make the certificates: $(cat openssl.log)"; exit 1; }
 
 chapter "A server with a good certificate"
@@ -165,7 +165,7 @@ grep -q 'session *resumed' client.log || surprise "the session was not resumed"
 refused "the certificate is for localhost, not for the name that the client wants." 'not for "example\.com"' \
   --ca honest/ca.pem --hostname example.com localhost "$port"
 refused "the client trusts another CA." "unable to get local issuer|unable to verify" \
-  --ca stranger/ca.pem localhost "$port"
+  --ca untrusted/ca.pem localhost "$port"
 refused "the client trusts the CAs of this system, and this CA is none of them." \
   "unable to get local issuer|unable to verify" localhost "$port"
 accepted "the client was told to verify nothing (it says so)." --insecure localhost "$port"

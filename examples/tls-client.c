@@ -22,7 +22,7 @@
 static const char help[] =
   "usage: tls-client [options] HOST PORT\n"
   "  --ca FILE        trust the certificates of this PEM file, instead of the system's\n"
-  "  --insecure       verify nothing: whoever answers is believed\n"
+  "  --insecure       verify nothing: any server is accepted\n"
   "  --hostname NAME  the name to verify and to ask for, instead of HOST\n"
   "  --cert FILE      show this certificate (PEM, followed by its chain) ...\n"
   "  --key FILE       ... and this private key\n"
@@ -156,7 +156,7 @@ static void converse(const bgl_ssl_socket_t *socket) {
   }
 }
 
-/* A TLS 1.3 server sends its session ticket after the handshake: it arrives while one reads. So say goodbye, read
+/* A TLS 1.3 server sends its session ticket after the handshake: it arrives during reads. So send close_notify, read
  * what is left, and ask for the session then. */
 static bgl_ssl_session_t *first_session(const bgl_ssl_config_t *config, const char *host, int port, int family) {
   bgl_ssl_socket_t *socket = bgl_ssl_connect(config, host, port, family);

@@ -25,7 +25,7 @@ pub struct Certificate {
     x509: X509,
     subject: OnceLock<Vec<u8>>,
     issuer: OnceLock<Vec<u8>>,
-    /// Kept, because who asks for one asks for all, and a stranger's certificate may have ten thousand.
+    /// Kept, because who asks for one asks for all, and an untrusted peer's certificate may have ten thousand.
     alt_names: OnceLock<Vec<String>>,
     purposes: OnceLock<Vec<String>>,
 }

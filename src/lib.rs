@@ -1,7 +1,7 @@
 //! TLS sockets over OpenSSL, for C programs and for Bigloo Scheme.
 //!
-//! C or Scheme calls the door, `ffi`; the door calls the safe rooms; these call the cellar, `ossl` (OpenSSL) and
-//! `posix` (system calls). Nobody calls upwards.
+//! Layers: `ffi` (C API) → safe core → `ossl` (OpenSSL wrappers) and `posix` (system calls). Calls go downwards only;
+//! `unsafe` occurs in `ffi`, `ossl` and `posix` only. scripts/check_layers.py declares the layers.
 
 pub mod ffi;
 

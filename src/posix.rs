@@ -1,5 +1,5 @@
 //! The few system calls that the standard library does not offer, each with a safe face.
-//! Beside `ossl` this is the only room below the door with `unsafe` in it.
+//! Beside `ossl` this is the only module below the C API that contains `unsafe`.
 
 use std::{
     ffi::{CStr, CString, c_char},
@@ -326,7 +326,7 @@ pub fn unacknowledged(fd: BorrowedFd<'_>) -> usize {
     }
 }
 
-/// Ends the reading half of a socket: whoever waits for bytes is woken.
+/// Ends the reading half of a socket: threads that wait for bytes are woken.
 pub fn shutdown_read(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: plain integers on a live descriptor.
     check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) })
@@ -437,7 +437,7 @@ unsafe extern "C" {
 /// the thread begins with `block_all_signals`.
 ///
 /// Those stay by which a garbage collector stops the threads that it knows, one by one: to start a thread is to allocate
-/// memory, and the allocator's lock may be with a thread that has been stopped. Whoever waits for it then, and cannot be
+/// memory, and the allocator's lock may be with a thread that has been stopped. A thread that waits for it then, and cannot be
 /// stopped, keeps the collector from ever going on.
 pub fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     let mut some = all_signals();

@@ -15,7 +15,7 @@ use std::{
 
 /// A listening socket. Any number of threads may accept on it.
 pub struct Server {
-    /// None once closed. Whoever waits holds a reference, so the number is not reused under it.
+    /// None once closed. Waiters hold a reference, so the descriptor number cannot be reused while they wait.
     listener: Mutex<Option<Listener>>,
     frozen: Arc<Frozen>,
 }

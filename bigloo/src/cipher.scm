@@ -65,10 +65,10 @@
 
 (define-generic (ssl-cipher-update! cipher::ssl-cipher data::bstring offset len)
    (let* ((part (string-part 'ssl-cipher-update! data offset len))
-          (room (+fx len $tls-cipher-slack))
-          (text (make-string room))
+          (space (+fx len $tls-cipher-slack))
+          (text (make-string space))
           (size (with-native ssl-cipher 'ssl-cipher-update! cipher handle
-                   ($tls-cipher-update handle part len text room))))
+                   ($tls-cipher-update handle part len text space))))
       ($tls-keep data)
       (check 'ssl-cipher-update! cipher size)
       (substring text 0 size)))

@@ -11,7 +11,7 @@
       (macro $tls-bytes->bstring::bstring (::void* ::long) "string_to_bstring_len")))
 
 ;; The text that a C function `size_t f(..., char *buffer, size_t size)` gives: asked for
-;; its length first. A Scheme string has room for the final NUL.
+;; its length first. A Scheme string has space for the final NUL.
 (define-macro (c-text fun . args)
    `(let* ((size (,fun ,@args "" 0))
            (text (make-string size)))
@@ -40,7 +40,7 @@
        (error proc (string-append what " is out of range") n)))
 
 ;; The bytes that a C function `size_t f(..., void *buffer, size_t size)` gives, which tells
-;; how many there are at most if there is too little room; #f if it gives none.
+;; how many there are at most if there is too little space; #f if it gives none.
 (define-macro (c-bytes-once fun . args)
    `(let* ((most (,fun ,@args "" 0))
            (bytes (make-string most))

@@ -79,7 +79,7 @@ struct bglssl_link {
   int64_t close_deadline;
   bool closing;
   pthread_t closer;
-  /* Of datagrams: what of a record had no room in the port's buffer. */
+  /* Of datagrams: what of a record had no space in the port's buffer. */
   char *rest;
   size_t rest_length;
   /* Of an https URL's port: where the body of the response is. */
@@ -232,8 +232,8 @@ static bool keep_rest(struct bglssl_link *link, const char *data, size_t size) {
   return grown != NULL;
 }
 
-/* A port is a stream of bytes, whose buffer may have little room left; a record is read as a
- * whole or not at all. What has no room waits for the next read. */
+/* A port is a stream of bytes, whose buffer may have little space left; a record is read as a
+ * whole or not at all. What has no space waits for the next read. */
 static bgl_ssl_status_t read_bytes(struct bglssl_link *link, char *buffer, size_t size, size_t *got) {
   char record[LARGEST_RECORD];
   bgl_ssl_status_t status;
@@ -325,7 +325,7 @@ static void raise_truncated(struct bglssl_link *link) {
 }
 
 /* The stream ended without close_notify. By default that is its end, as for Bigloo's own sockets. Where
- * it raises, whoever is collecting bytes gets them first, and the next read raises. */
+ * it raises, a caller that is collecting bytes gets them first, and the next read raises. */
 static long end_of_truncated(struct bglssl_link *link, obj_t port, const char *buffer) {
   atomic_store(&link->truncated, true);
   if (!atomic_load(&link->raises_truncation)) {
@@ -423,7 +423,7 @@ static void abandon_write(void *data) {
   BGL_MUTEX_UNLOCK(OUTPUT_PORT(write->port).mutex);
 }
 
-static void await_room(struct bglssl_link *link, obj_t port, int64_t deadline) {
+static void await_space(struct bglssl_link *link, obj_t port, int64_t deadline) {
   struct write_in_progress write = {link, port};
 
   pthread_cleanup_push(abandon_write, &write);
@@ -451,7 +451,7 @@ static bgl_ssl_status_t write_until(struct bglssl_link *link, obj_t port, const 
     *done += written;
     if (status != BGL_SSL_E_TIMEOUT || limit == left) return status;
     if (*done == size) return BGL_SSL_OK;
-    await_room(link, port, deadline);
+    await_space(link, port, deadline);
   }
 }
 
@@ -476,7 +476,7 @@ static ssize_t tls_write(void *object, void *buffer, size_t size) {
   OUTPUT_PORT(port).err = BGL_IO_WRITE_ERROR;
   /* What a dead peer no longer takes must not keep a socket from being closed. */
   if (closer) return (ssize_t)size;
-  /* The runtime holds this lock around every write, and expects whoever raises to
+  /* The runtime holds this lock around every write, and expects a writer that raises to
    * release it. */
   BGL_MUTEX_UNLOCK(OUTPUT_PORT(port).mutex);
   raise_from_port(link, status == BGL_SSL_E_TIMEOUT ? "write/timeout" : "write");

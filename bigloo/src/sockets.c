@@ -204,7 +204,7 @@ static void seek_input(void *object, long offset) {
   }
 }
 
-/* What is written to an unbuffered port goes out at once: it has no room at all, and not
+/* What is written to an unbuffered port goes out at once: it has no space at all, and not
  * the two bytes that the runtime takes for unbuffered. */
 static void set_buffering(obj_t port) {
   if (STRING_LENGTH(OUTPUT_PORT(port).buf) <= 2) {
@@ -338,7 +338,7 @@ static obj_t accept_another(obj_t server_socket, obj_t failed) {
 /* socket-accept-many makes the descriptor non-blocking while it takes connections, and
  * blocking when it has done. With two threads at it the first to be done would make the
  * other one wait, with the connections that it holds, for a client that may never come.
- * So where it is in use every connection sets the mode anew. */
+ * So where it is in use every connection sets the mode again. */
 static bool note_mode(struct server *server, int fd) {
   bool nonblocking = fcntl(fd, F_GETFL) & O_NONBLOCK;
 

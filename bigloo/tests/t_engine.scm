@@ -220,7 +220,7 @@
       (check-raises "wrong" &io-ssl-error (lambda () (whole secure-context-set-key! sc key "wrong")))
       (check-equal "right" (whole secure-context-set-key! sc key "secret") #t)
       (check-raises "another" &io-ssl-error
-         (lambda () (whole secure-context-set-key! sc (file-text "stranger.key"))))))
+         (lambda () (whole secure-context-set-key! sc (file-text "untrusted.key"))))))
 
 (define-case "PKCS#12 with further certificates"
    (let ((sc (instantiate::secure-context)))
@@ -255,7 +255,7 @@
             (check-equal (car known) (ssl-connection-verify-error c) (cdr known))))
       '(("expired" . "CERT_HAS_EXPIRED") ("not-yet" . "CERT_NOT_YET_VALID")
         ("self-signed" . "DEPTH_ZERO_SELF_SIGNED_CERT")
-        ("stranger" . "UNABLE_TO_VERIFY_LEAF_SIGNATURE"))))
+        ("untrusted" . "UNABLE_TO_VERIFY_LEAF_SIGNATURE"))))
 
 (define-case "a server that asks for a certificate, and one that demands it"
    (for-each

@@ -686,7 +686,7 @@ static void load_pkcs12(const struct scenario *scenario)
 #define IS_EXPIRED .outcome = CLIENT_REFUSES, .identity = "expired", .host = "localhost", .client_trusts = "root.pem"
 #define IS_NOT_ACCEPTED BASE, .outcome = CLIENT_REFUSES, .accepted = "good-rsa.pem"
 #define HAS_NO_CERTIFICATE BASE, .outcome = SERVER_REFUSES, .server_trusts = "root.pem"
-#define CLIENTS_CA_IS_WRONG HAS_NO_CERTIFICATE, .client_identity = "client-stranger"
+#define CLIENTS_CA_IS_WRONG HAS_NO_CERTIFICATE, .client_identity = "client-untrusted"
 #define CLIENT_IS_EXPIRED HAS_NO_CERTIFICATE, .client_identity = "client-expired"
 #define CLIENT_IS_GOOD BASE, .server_trusts = "root.pem", .client_identity = "client"
 
@@ -703,7 +703,7 @@ const struct scenario scenarios[] = {
     {"sockets_tls12", in_lock_step, BASE, .protocol = BGLSSL_TLSV1_2},
     {"sockets_chain", in_lock_step, .identity = "chained", .host = "localhost", .client_trusts = "root.pem"},
     {"sockets_systems_cas", in_lock_step, .identity = "good", .host = "localhost", .configs_too = true},
-    {"sockets_not_of_systems_cas", in_lock_step, .outcome = CLIENT_REFUSES, .identity = "stranger", .host = "localhost",
+    {"sockets_not_of_systems_cas", in_lock_step, .outcome = CLIENT_REFUSES, .identity = "untrusted", .host = "localhost",
      .configs_too = true},
     {"sockets_client_certificate", in_lock_step, CLIENT_IS_GOOD, .configs_too = true},
     {"sockets_wrong_name", in_lock_step, NAME_IS_WRONG, .configs_too = true},

@@ -88,7 +88,7 @@ issue intermediate root "$CA"
 leaf good root "$LOCAL"
 leaf good-rsa root "$LOCAL" rsa
 leaf good-ed25519 root "$LOCAL" ed25519
-leaf stranger root2 "$LOCAL"
+leaf untrusted root2 "$LOCAL"
 leaf wrong-name root 'DNS:elsewhere.example,IP:127.0.0.99'
 leaf wildcard root 'DNS:*.example.test'
 leaf dns-only root 'DNS:localhost'
@@ -149,7 +149,7 @@ cat of-brief-ca-alone.pem brief-ca.pem >of-brief-ca.pem
 
 purpose client root clientAuth
 purpose client2 root clientAuth
-purpose client-stranger root2 clientAuth
+purpose client-untrusted root2 clientAuth
 purpose client-chained-alone intermediate clientAuth
 purpose server-purpose root serverAuth
 cp client-chained-alone.key client-chained.key

@@ -11,7 +11,7 @@ struct Wire<'a> {
 impl Wire<'_> {
     fn carry(&mut self, from: Handle, to: Handle) -> bool {
         let mut buffer = vec![0; 40000];
-        // SAFETY: the buffer has this room; the handles are live.
+        // SAFETY: the buffer has this space; the handles are live.
         let len = unsafe { bgl_ssl_connection_read(from, buffer.as_mut_ptr(), 0, buffer.len()) };
         let Ok(len @ 1..) = usize::try_from(len) else { return false };
         buffer.truncate(len);

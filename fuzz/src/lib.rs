@@ -110,11 +110,11 @@ pub fn first(data: &[u8]) -> (u8, &[u8]) {
 /// A function that fills a buffer and returns what it has to say in full.
 pub type Getter = unsafe extern "C" fn(Handle, *mut u8, usize) -> usize;
 
-/// Asks with room for everything, for a part, and for nothing.
+/// Asks with space for everything, for a part, and for nothing.
 pub fn ask(getter: Getter, handle: Handle) {
     for size in [0, 1, 17, 4096, 70000] {
         let mut buffer = vec![0xaa; size];
-        // SAFETY: the buffer has this room, and the handle is live.
+        // SAFETY: the buffer has this space, and the handle is live.
         unsafe { getter(handle, buffer.as_mut_ptr(), size) };
     }
 }

@@ -82,7 +82,7 @@ pub struct Datagrams {
     pub idle: Limit,
     /// How many peers a server has at most.
     pub max_peers: usize,
-    /// How many of them may be of one host; None for a share of what there is room for.
+    /// How many of them one host may have; None for a share of the maximum.
     pub max_peers_per_host: Option<usize>,
 }
 

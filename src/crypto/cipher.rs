@@ -103,7 +103,7 @@ impl Cipher {
         lock(&self.0).take_aad(data)
     }
 
-    /// Takes a piece of text in; `out` has room for SLACK bytes more. Returns how many came out.
+    /// Takes a piece of text in; `out` has space for SLACK bytes more. Returns how many came out.
     pub fn update(&self, data: &[u8], out: &mut [u8]) -> Result<usize> {
         lock(&self.0).update(data, out)
     }

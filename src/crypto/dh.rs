@@ -1,4 +1,4 @@
-//! Diffie-Hellman over prime fields. Its numbers are shared with whoever has set or got them: a change of one is seen by
+//! Diffie-Hellman over prime fields. Its numbers are shared with the handles by which they were set or got: a change of one is seen by
 //! all, and it lives as long as any of them. What is computed with are copies, taken at the beginning.
 
 use crate::{

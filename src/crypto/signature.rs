@@ -70,7 +70,7 @@ impl Signature {
         })
     }
 
-    /// The room that the signature needs at most. Fails once it is finished.
+    /// The space that the signature needs at most. Fails once it is finished.
     pub fn size(&self, key: &PrivateKey) -> Result<usize> {
         self.running.with(|_| Ok(pkey_ctx::signature_size(key.pkey())))
     }
@@ -118,7 +118,7 @@ pub fn verify_message(name: Option<&CStr>, key: &PublicKey, message: &[u8], sign
     pkey_ctx::verify_message(&key.0, digest(name)?.as_ref(), message, signature)
 }
 
-/// The room that a signature by `key` needs at most.
+/// The space that a signature by `key` needs at most.
 pub fn signature_size(key: &PrivateKey) -> usize {
     pkey_ctx::signature_size(key.pkey())
 }

@@ -380,7 +380,7 @@ impl State {
     fn after_handshake(&mut self, body: impl FnOnce(&mut Engine) -> Result<Step<usize>>) -> Result<Step<usize>> {
         if !self.engine()?.is_handshaken() {
             match self.handshake()? {
-                // Whoever is told of them may raise an exception, and would not hear what became of the data.
+                // The caller may raise an exception for an event, and would not learn what became of the data.
                 Step::Done(_) if self.engine()?.stop_for_events() => return Ok(Step::WantRead),
                 Step::Done(_) => {}
                 waiting => return Ok(waiting),

@@ -62,15 +62,15 @@ impl Open {
     /// Names a CA to clients that are asked for a certificate, once. Where the names do not fit into a message any more,
     /// none are sent, and clients choose by themselves.
     fn name_to_clients(&mut self, ca: &X509) -> Result<()> {
-        const ROOM: usize = 60_000;
+        const SPACE: usize = 60_000;
         let name = ca.subject_der();
         let (names, bytes) = &mut self.ca_names;
         let len = name.len() + 2;
-        if *bytes > ROOM || !names.insert(name) {
+        if *bytes > SPACE || !names.insert(name) {
             return Ok(());
         }
         *bytes += len;
-        if *bytes > ROOM {
+        if *bytes > SPACE {
             self.ctx.name_no_cas_to_clients();
             return Ok(());
         }

@@ -84,7 +84,7 @@ pub fn name(code: c_int) -> Option<&'static CStr> {
     }
 }
 
-/// The codes that OpenSSL 3 numbered anew, and later ones.
+/// The codes that OpenSSL 3 renumbered, and later ones.
 #[cfg(ossl300)]
 fn by_release(code: c_int) -> Option<&'static CStr> {
     match code {
@@ -121,7 +121,7 @@ fn by_release(code: c_int) -> Option<&'static CStr> {
     }
 }
 
-/// The codes that OpenSSL 3 numbered anew, as OpenSSL 1.1.1 has them.
+/// The codes that OpenSSL 3 renumbered, as OpenSSL 1.1.1 has them.
 #[cfg(not(ossl300))]
 fn by_release(code: c_int) -> Option<&'static CStr> {
     match code {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_that_were_numbered_anew_have_the_name_of_this_openssl() {
+    fn the_codes_that_were_renumbered_have_the_name_of_this_openssl() {
         assert_eq!(name(openssl_sys::X509_V_ERR_INVALID_CA), Some(c"INVALID_CA"));
     }
 

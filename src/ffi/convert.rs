@@ -82,7 +82,7 @@ pub unsafe fn path<'a>(path: *const c_char) -> Result<&'a Path> {
 ///
 /// # Safety
 /// `data` is NULL or readable for `len` elements, and outlives 'a.
-#[expect(clippy::disallowed_methods, reason = "the one place at the door, with the checks")]
+#[expect(clippy::disallowed_methods, reason = "the one place in the C API, with the checks")]
 pub unsafe fn slice<'a, T>(data: *const T, len: usize, what: &str) -> Result<&'a [T]> {
     if len == 0 {
         return Ok(&[]);
@@ -105,7 +105,7 @@ pub unsafe fn bytes<'a>(data: *const c_void, len: usize, what: &str) -> Result<&
 ///
 /// # Safety
 /// `data` is NULL or writable for `len` bytes, used by nobody else, and outlives 'a.
-#[expect(clippy::disallowed_methods, reason = "the one place at the door, with the checks")]
+#[expect(clippy::disallowed_methods, reason = "the one place in the C API, with the checks")]
 pub unsafe fn bytes_mut<'a>(data: *mut c_void, len: usize, what: &str) -> Result<&'a mut [u8]> {
     if len == 0 {
         return Ok(&mut []);
@@ -166,9 +166,9 @@ pub fn check_out<T>(out: *mut T, what: &str) -> Result<()> {
 pub unsafe fn copy_text(text: &[u8], buffer: *mut c_char, size: usize) -> Result<usize> {
     // SAFETY: the caller vouches for it.
     let buffer = unsafe { bytes_mut(buffer.cast(), size, "buffer")? };
-    if let Some((end, room)) = buffer.split_last_mut() {
-        let len = text.len().min(room.len());
-        let (to, rest) = room.split_at_mut(len);
+    if let Some((end, space)) = buffer.split_last_mut() {
+        let len = text.len().min(space.len());
+        let (to, rest) = space.split_at_mut(len);
         to.copy_from_slice(text.get(..len).unwrap_or_default());
         *rest.first_mut().unwrap_or(end) = 0;
     }
@@ -206,7 +206,7 @@ pub fn listen_port(port: c_int) -> Result<u16> {
     u16::try_from(port).map_err(|_| Error::argument(format!("the port {port} is not between 0 and 65535")))
 }
 
-/// Copies out what can be made once only: makes it if there is room for the `needed` bytes that it has at most, else
+/// Copies out what can be made once only: makes it if there is space for the `needed` bytes that it has at most, else
 /// just says how many these are.
 ///
 /// # Safety

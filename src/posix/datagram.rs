@@ -101,7 +101,7 @@ pub fn recv_from(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<(usize, Opti
     Ok((n, from_sockaddr(&storage).map(unmapped)))
 }
 
-/// Room for the control messages that tell an address of ours.
+/// Space for the control messages that tell a local address.
 #[repr(C, align(8))]
 struct Control([u8; 128]);
 
@@ -179,7 +179,7 @@ pub fn send_from(fd: BorrowedFd<'_>, data: &[u8], from: &SocketAddr, to: &Socket
     message.msg_iov = &raw mut piece;
     message.msg_iovlen = 1;
     message.msg_control = (&raw mut control).cast();
-    // SAFETY: the control buffer has room for one message of either kind.
+    // SAFETY: the control buffer has space for one message of either kind.
     unsafe {
         let header: *mut libc::cmsghdr = (&raw mut control).cast();
         match from.ip() {
@@ -204,14 +204,14 @@ pub fn send_from(fd: BorrowedFd<'_>, data: &[u8], from: &SocketAddr, to: &Socket
 }
 
 /// # Safety
-/// `header` is aligned and has room for one control message with a T.
+/// `header` is aligned and has space for one control message with a T.
 unsafe fn put<T>(
     message: &mut libc::msghdr,
     header: *mut libc::cmsghdr,
     kind: (libc::c_int, libc::c_int),
     value: T,
 ) {
-    // SAFETY: the caller vouches for the room.
+    // SAFETY: the caller vouches for the space.
     unsafe {
         (*header).cmsg_level = kind.0;
         (*header).cmsg_type = kind.1;

@@ -68,7 +68,7 @@ impl Events {
         loop {
             let mut event = libc::epoll_event { events: 0, u64: 0 };
             let timeout = deadline.map_or(-1, milliseconds_until);
-            // SAFETY: `event` has room for the one event that is asked for.
+            // SAFETY: `event` has space for the one event that is asked for.
             let n = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, timeout) };
             match n {
                 1 => return Ok(Some(event.u64)),

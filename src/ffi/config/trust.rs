@@ -93,7 +93,7 @@ pub unsafe extern "C" fn bgl_ssl_config_verify_chain_and_name(config: *mut bgl_s
     guard::done(|| unsafe { apply(config, |config| config.verify = Verify::ChainAndName) })
 }
 
-/// Verifies the peer's chain but not whom the certificate is for: whoever holds any certificate of these CAs can pretend
+/// Verifies the peer's chain but not the host's name: the holder of any certificate of these CAs can pretend
 /// to be the host.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.

@@ -139,10 +139,10 @@ pub unsafe extern "C" fn bgl_ssl_cipher_add_aad(
 /// What an AEAD cipher decrypts must not be used before bgl_cipher_final has accepted the tag.
 ///
 /// data: len bytes, less than 2 GB, not kept; must not overlap buf.
-/// buf: room for at least len + BGL_SSL_CIPHER_SLACK bytes.
+/// buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes.
 /// written: set to how many bytes were given.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough room: then nothing was taken in; BGL_SSL_E_STATE
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in; BGL_SSL_E_STATE
 /// after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before; BGL_SSL_E_VERIFY if
 /// CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any thread.
 ///
@@ -162,18 +162,18 @@ pub unsafe extern "C" fn bgl_cipher_update(
         convert::store(written, 0);
         convert::check_out(written, "number of bytes")?;
         let data = convert::bytes(data, len, "data")?;
-        check_room(size, len)?;
+        check_space(size, len)?;
         let out = convert::bytes_mut(buf, size, "buffer")?;
         convert::store(written, handle::with(cipher, |cipher| cipher.update(data, out))?);
         Ok(())
     })
 }
 
-fn check_room(size: usize, len: usize) -> Result<()> {
+fn check_space(size: usize, len: usize) -> Result<()> {
     if size.checked_sub(len).is_some_and(|more| more >= BGL_SSL_CIPHER_SLACK) {
         return Ok(());
     }
-    Err(Error::argument(format!("room for {size} bytes, not for {len} and {BGL_SSL_CIPHER_SLACK} more")))
+    Err(Error::argument(format!("space for {size} bytes, not for {len} and {BGL_SSL_CIPHER_SLACK} more")))
 }
 
 /// Sets whether the last block is padded (PKCS#7), which it is unless told otherwise. Without, a text that is no whole
@@ -193,10 +193,10 @@ pub unsafe extern "C" fn bgl_cipher_set_auto_padding(
 
 /// Ends the text. (Bigloo: ssl-cipher-final.)
 ///
-/// buf: room for at least BGL_SSL_CIPHER_SLACK bytes.
+/// buf: space for at least BGL_SSL_CIPHER_SLACK bytes.
 /// written: set to how many bytes were given.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough room; BGL_SSL_E_STATE if it has ended already, or
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already, or
 /// an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag does
 /// not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these end it.
 /// Never blocks; any thread.
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn bgl_cipher_final(
     guard::done(|| unsafe {
         convert::store(written, 0);
         convert::check_out(written, "number of bytes")?;
-        check_room(size, 0)?;
+        check_space(size, 0)?;
         convert::bytes_mut(buf, size, "buffer")?;
         let out = handle::with(cipher, Cipher::finish)?;
         convert::store(written, convert::copy_bytes(&out, buf, size)?);

@@ -110,7 +110,7 @@ pub unsafe extern "C" fn bgl_ssl_dh_generate_key(dh: *mut bgl_ssl_dh_t) -> bgl_s
 /// public key is checked first. A secret is no key yet: see bgl_ssl_hkdf. (Bigloo: dh-compute-key.)
 ///
 /// key: the peer's public key.
-/// buf: room for bgl_ssl_dh_size bytes. If size is too small, and so for NULL and 0, nothing is copied.
+/// buf: space for bgl_ssl_dh_size bytes. If size is too small, and so for NULL and 0, nothing is copied.
 ///
 /// Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p, g or the private key is not
 /// set, BGL_SSL_E_CONFIG if a key is unusable. Never blocks; any thread.

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn bgl_ssl_hash_update(
 
 /// Ends a digest and copies it out. (Bigloo: ssl-hash-digest.)
 ///
-/// buf: room for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not end.
+/// buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not end.
 ///
 /// Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
 /// Never blocks; any thread.
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn bgl_ssl_hash_free(hash: *mut bgl_ssl_hash_t) {
 ///
 /// type: as for bgl_ssl_hash_init.
 /// data: len bytes, not kept.
-/// buf: room for the digest. If size is too small, and so for NULL and 0, nothing is copied.
+/// buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied.
 ///
 /// Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_UNSUPPORTED. Never blocks; any
 /// thread.

@@ -67,7 +67,7 @@ pub unsafe extern "C" fn bgl_ssl_hmac_update(
 
 /// Ends an HMAC and copies it out. (Bigloo: ssl-hmac-digest.)
 ///
-/// buf: room for the HMAC. If size is too small, and so for NULL and 0, nothing is copied and the HMAC does not end.
+/// buf: space for the HMAC. If size is too small, and so for NULL and 0, nothing is copied and the HMAC does not end.
 ///
 /// Returns how many bytes the HMAC has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
 /// Never blocks; any thread.

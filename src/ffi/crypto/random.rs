@@ -24,7 +24,7 @@ pub extern "C" fn bgl_ssl_rand_poll() -> bool {
 
 /// Fills a buffer with random bytes that nobody can predict. (Bigloo: ssl-rand-bytes.)
 ///
-/// buf: room for len bytes, at most 2 GB.
+/// buf: space for len bytes, at most 2 GB.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_INTERNAL if the generator failed: then buf must not be used.
 /// Never blocks; any thread. See RAND_bytes(3).

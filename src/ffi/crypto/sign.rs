@@ -36,7 +36,7 @@ pub const BGL_SSL_PADDING_PKCS1: i32 = 1;
 pub const BGL_SSL_PADDING_PSS: i32 = 2;
 /// A salt as long as the digest.
 pub const BGL_SSL_SALT_DIGEST: i32 = -1;
-/// For signing: the longest salt that there is room for. For verifying: whatever length it has.
+/// For signing: the longest salt that there is space for. For verifying: whatever length it has.
 pub const BGL_SSL_SALT_AUTO: i32 = -2;
 
 /// Begins a signature. (Bigloo: ssl-sign-init.)
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_set_padding(
 ///
 /// key_pem: key_len bytes of PEM with an RSA, EC or DSA key that is not encrypted; not kept. For other keys see
 /// bgl_ssl_sign_with_key, for Ed25519 bgl_ssl_sign_message.
-/// buf: room for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not end.
+/// buf: space for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not end.
 ///
 /// Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
 /// BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an encrypted
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_free(sign: *mut bgl_ssl_sign_t) {
 /// type: the digest's name; NULL for Ed25519 and Ed448.
 /// private_key: the key.
 /// data: len bytes, not kept.
-/// buf: room for the signature. If size is too small, and so for NULL and 0, nothing is signed.
+/// buf: space for the signature. If size is too small, and so for NULL and 0, nothing is signed.
 ///
 /// Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
 /// BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if key and digest do not suit one another. Never blocks; any thread.

@@ -104,14 +104,14 @@ fn account(error: Option<Error>) -> bgl_ssl_error_t {
 
 /// Copies as much of a text as fits, in whole characters and without line ends, and a NUL.
 fn fill(field: &mut [c_char], text: &str) {
-    let mut room = field.len().saturating_sub(1);
+    let mut space = field.len().saturating_sub(1);
     let mut to = field.iter_mut();
     for c in text.chars() {
         let c = if c.is_control() { ' ' } else { c };
-        let Some(left) = room.checked_sub(c.len_utf8()) else {
+        let Some(left) = space.checked_sub(c.len_utf8()) else {
             return;
         };
-        room = left;
+        space = left;
         for byte in c.encode_utf8(&mut [0; 4]).bytes() {
             if let Some(to) = to.next() {
                 *to = byte as c_char;

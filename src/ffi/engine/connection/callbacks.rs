@@ -63,7 +63,7 @@ unsafe fn dispatch_events(connection: *mut bgl_ssl_connection_t) {
 
 /// Precondition: connection is live, and stays so.
 unsafe fn invoke_callback(connection: *mut bgl_ssl_connection_t, callbacks: &Callbacks, event: &Event) {
-    // SAFETY: the caller vouches for the handle, and whoever set a callback for that; bytes live until it returns.
+    // SAFETY: the caller vouches for the handle, and the setter of a callback for that; bytes live until it returns.
     unsafe {
         match event {
             Event::HandshakeStart | Event::HandshakeDone => {
