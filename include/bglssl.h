@@ -5,8 +5,8 @@
  *            (BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, BGL_SSL_EOF), negative for a failure (BGL_SSL_E_...).
  *            A function that makes a thing returns its handle, or NULL on failure. What failed, on what
  *            and why: bgl_ssl_last_error, in the same thread, before the thread's next failure.
- * Handles.   Whoever made a handle frees it, once, in any order: things that need one another keep one
- *            another alive. Free functions take NULL, never fail and never block.
+ * Handles.   The caller frees each handle that it was given, once, in any order: handles hold references to
+ *            what they need. Free functions take NULL, never fail and never block.
  * Threads.   A `const` handle may be used by any number of threads at a time. Freeing a handle is not
  *            such a use: the other threads must have come back from their calls on it.
  * Texts.     Arguments are NUL-terminated UTF-8; not kept after the call. A function with

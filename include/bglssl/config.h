@@ -555,7 +555,7 @@ bgl_ssl_status_t bgl_ssl_config_set_accepted_certificates(bgl_ssl_config_t *conf
 bgl_ssl_status_t bgl_ssl_config_verify_chain_and_name(bgl_ssl_config_t *config);
 
 /**
- * Verifies the peer's chain but not whom the certificate is for: whoever holds any certificate of these CAs can pretend
+ * Verifies the peer's chain but not the host's name: the holder of any certificate of these CAs can pretend
  * to be the host.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.

@@ -88,7 +88,7 @@
 #define BGL_SSL_SALT_DIGEST -1
 
 /**
- * For signing: the longest salt that there is room for. For verifying: whatever length it has.
+ * For signing: the longest salt that there is space for. For verifying: whatever length it has.
  */
 #define BGL_SSL_SALT_AUTO -2
 
@@ -279,10 +279,10 @@ bgl_ssl_status_t bgl_ssl_cipher_add_aad(bgl_ssl_cipher_t *cipher,
  * What an AEAD cipher decrypts must not be used before bgl_cipher_final has accepted the tag.
  *
  * data: len bytes, less than 2 GB, not kept; must not overlap buf.
- * buf: room for at least len + BGL_SSL_CIPHER_SLACK bytes.
+ * buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes.
  * written: set to how many bytes were given.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough room: then nothing was taken in; BGL_SSL_E_STATE
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in; BGL_SSL_E_STATE
  * after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before; BGL_SSL_E_VERIFY if
  * CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any thread.
  *
@@ -310,10 +310,10 @@ bgl_ssl_status_t bgl_cipher_set_auto_padding(bgl_ssl_cipher_t *cipher,
 /**
  * Ends the text. (Bigloo: ssl-cipher-final.)
  *
- * buf: room for at least BGL_SSL_CIPHER_SLACK bytes.
+ * buf: space for at least BGL_SSL_CIPHER_SLACK bytes.
  * written: set to how many bytes were given.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough room; BGL_SSL_E_STATE if it has ended already, or
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already, or
  * an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag does
  * not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these end it.
  * Never blocks; any thread.
@@ -428,7 +428,7 @@ bgl_ssl_status_t bgl_ssl_dh_generate_key(bgl_ssl_dh_t *dh);
  * public key is checked first. A secret is no key yet: see bgl_ssl_hkdf. (Bigloo: dh-compute-key.)
  *
  * key: the peer's public key.
- * buf: room for bgl_ssl_dh_size bytes. If size is too small, and so for NULL and 0, nothing is copied.
+ * buf: space for bgl_ssl_dh_size bytes. If size is too small, and so for NULL and 0, nothing is copied.
  *
  * Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p, g or the private key is not
  * set, BGL_SSL_E_CONFIG if a key is unusable. Never blocks; any thread.
@@ -688,7 +688,7 @@ bgl_ssl_status_t bgl_ssl_hash_update(bgl_ssl_hash_t *hash,
 /**
  * Ends a digest and copies it out. (Bigloo: ssl-hash-digest.)
  *
- * buf: room for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not end.
+ * buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not end.
  *
  * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
  * Never blocks; any thread.
@@ -725,7 +725,7 @@ void bgl_ssl_hash_free(bgl_ssl_hash_t *hash);
  *
  * type: as for bgl_ssl_hash_init.
  * data: len bytes, not kept.
- * buf: room for the digest. If size is too small, and so for NULL and 0, nothing is copied.
+ * buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied.
  *
  * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_UNSUPPORTED. Never blocks; any
  * thread.
@@ -770,7 +770,7 @@ bgl_ssl_status_t bgl_ssl_hmac_update(bgl_ssl_hmac_t *hmac,
 /**
  * Ends an HMAC and copies it out. (Bigloo: ssl-hmac-digest.)
  *
- * buf: room for the HMAC. If size is too small, and so for NULL and 0, nothing is copied and the HMAC does not end.
+ * buf: space for the HMAC. If size is too small, and so for NULL and 0, nothing is copied and the HMAC does not end.
  *
  * Returns how many bytes the HMAC has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
  * Never blocks; any thread.
@@ -939,7 +939,7 @@ bool bgl_ssl_rand_poll(void);
 /**
  * Fills a buffer with random bytes that nobody can predict. (Bigloo: ssl-rand-bytes.)
  *
- * buf: room for len bytes, at most 2 GB.
+ * buf: space for len bytes, at most 2 GB.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_INTERNAL if the generator failed: then buf must not be used.
  * Never blocks; any thread. See RAND_bytes(3).
@@ -1004,7 +1004,7 @@ bgl_ssl_status_t bgl_ssl_sign_set_padding(bgl_ssl_sign_t *sign,
  *
  * key_pem: key_len bytes of PEM with an RSA, EC or DSA key that is not encrypted; not kept. For other keys see
  * bgl_ssl_sign_with_key, for Ed25519 bgl_ssl_sign_message.
- * buf: room for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not end.
+ * buf: space for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not end.
  *
  * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
  * BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an encrypted
@@ -1045,7 +1045,7 @@ void bgl_ssl_sign_free(bgl_ssl_sign_t *sign);
  * type: the digest's name; NULL for Ed25519 and Ed448.
  * private_key: the key.
  * data: len bytes, not kept.
- * buf: room for the signature. If size is too small, and so for NULL and 0, nothing is signed.
+ * buf: space for the signature. If size is too small, and so for NULL and 0, nothing is signed.
  *
  * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
  * BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if key and digest do not suit one another. Never blocks; any thread.

@@ -84,9 +84,8 @@ bgl_ssl_status_t bgl_ssl_config_set_max_peers(bgl_ssl_config_t *config,
  * Sets how many clients of one host a DTLS server has at once, so that one host cannot take the places and the descriptors
  * of all. A host is an IPv4 address, or a /64 network of IPv6. Many clients behind one NAT or one proxy are one host.
  *
- * peers: 0 for a quarter of what there is room for, that is of the maximum of peers or of the descriptors that the process
- * may have (RLIMIT_NOFILE at the time of bgl_ssl_listen), whichever is less, but for as many as 64 where there is room for
- * that (the default).
+ * peers: 0 for the default: a quarter of the maximum of peers or of the descriptors that the process may have
+ * (RLIMIT_NOFILE at the time of bgl_ssl_listen), whichever is less, but at least 64 if the maximum allows it.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *

@@ -278,7 +278,7 @@ bgl_ssl_status_t bgl_ssl_socket_handshake(const bgl_ssl_socket_t *socket);
  * Datagrams: reads one whole record; a buffer too small for it is BGL_SSL_E_ARGUMENT, and the record is still to be
  * read. A peer that has gone is BGL_SSL_E_TIMEOUT, or BGL_SSL_E_IO (ECONNREFUSED), after which one may read again.
  *
- * buf: room for len bytes; len 0 reads nothing.
+ * buf: space for len bytes; len 0 reads nothing.
  * n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
  *
  * Returns BGL_SSL_OK; BGL_SSL_EOF once the peer has ended its half with close_notify; non-blocking also
