@@ -47,7 +47,7 @@ INCLUDEDIR := $(PREFIX)/include
 MANDIR     := $(PREFIX)/share/man
 DOCDIR     := $(PREFIX)/share/doc/bglssl
 
-.PHONY: all lib built header check check-c check-faults fuzz check-openssl check-bigloo stage demo bench \
+.PHONY: all lib built header test check check-c check-faults fuzz check-openssl check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
 all: lib ## build the library (default)
@@ -95,6 +95,14 @@ header: ## update the headers in include from src/ffi
 	scripts/headers.sh write
 
 # --- tests -----------------------------------------------------------------------------------------------------
+
+T ?=
+ASAN ?=
+test: ## build and run the quick tests; T=NAME: one C test program, or the cases whose names contain NAME; ASAN=yes
+	@$(MAKE) --no-print-directory lib PROFILE=debug BUILD=$(BUILD)/debug
+	$(if $(T),,$(CARGO) test --quiet --lib)
+	@$(MAKE) --no-print-directory -C c-tests test T='$(T)' $(if $(ASAN),TEST_KIND=asan) BUILD=$(BUILD)/debug/c-tests \
+	    BGLSSL_LIBDIR=$(BUILD)/debug/lib
 
 check: ## build and run all tests
 	@scripts/needs.sh check

@@ -9,11 +9,13 @@ with `  | `. The last line of the whole is `N passed, M failed, K skipped`.
   run_tests.py [-j N] [--timeout SECONDS] [--label TEXT] [--results FILE] [--wrap COMMAND]
                [--arguments TEXT] [--patient] PROGRAM...
   run_tests.py --total FILE...      adds up what earlier runs have put into --results files
+  run_tests.py --which TEXT SOURCE...   prints the programs of the sources that have cases whose names contain the text
 """
 
 import argparse
 import concurrent.futures
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -87,6 +89,19 @@ def run_patiently(program, arguments, wrap, seconds):
     return lines, noise
 
 
+def programs_with(text, sources):
+    """The programs that have a case whose name contains the text, as far as their sources tell: cases of tables are named
+    after the table and their row."""
+    for source in sources:
+        with open(source) as file:
+            code = file.read()
+        cases = re.findall(r"^TEST\((\w+)\)", code, re.M)
+        tables = re.findall(r"^TEST_TABLE\((\w+),", code, re.M)
+        in_tables = any(text in table or text.startswith(table) for table in tables) or (tables and f'"{text}' in code)
+        if in_tables or any(text in case for case in cases):
+            yield os.path.splitext(os.path.basename(source))[0]
+
+
 def sum_of(lines):
     counts = dict.fromkeys(KINDS.values(), 0)
     for line in lines:
@@ -108,8 +123,13 @@ def main():
     options.add_argument("--arguments", default="", help="what each program is called with")
     options.add_argument("--patient", action="store_true", help="give cases that fail a second try")
     options.add_argument("--total", action="store_true")
+    options.add_argument("--which")
     options.add_argument("files", nargs="+")
     chosen = options.parse_args()
+
+    if chosen.which:
+        print(*programs_with(chosen.which, chosen.files))
+        return
 
     lines = []
     texts = []
