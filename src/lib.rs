@@ -27,7 +27,8 @@ mod server;
 mod session;
 mod socket;
 mod supports;
-mod turn;
+mod transport;
+mod types;
 mod verify;
 
 mod ossl;

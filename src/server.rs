@@ -5,8 +5,8 @@ use crate::{
     dtls::server::DatagramServer,
     error::{Code, Error, Phase, Result},
     net::{accept, deadline::Deadline, listen, resolve::Family},
-    ossl::ssl::Medium,
     socket::{Socket, Step},
+    types::Medium,
 };
 use std::{
     net::SocketAddr,

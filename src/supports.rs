@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    ossl::ctx::Ctx,
+    ossl::ssl,
     protocol::{Protocol, Versions},
 };
 use std::ffi::CString;
@@ -21,7 +21,7 @@ pub fn supports(feature: &str) -> Result<bool> {
         return Err(unknown());
     }
     let text = CString::new(name).map_err(|_| unknown())?;
-    let mut ctx = Ctx::new(false)?;
+    let mut ctx = ssl::context::new(false)?;
     match kind {
         "protocol" => supports_protocol(name),
         "group" => Ok(ctx.set_groups(&text).is_ok()),
@@ -37,7 +37,7 @@ fn supports_protocol(name: &str) -> Result<bool> {
     let versions = Versions { protocol, min: None, max: None };
     let Ok(bounds) = versions.bounds() else { return Ok(false) };
     let datagram = protocol.is_datagram();
-    let mut ctx = Ctx::new(datagram)?;
+    let mut ctx = ssl::context::new(datagram)?;
     if versions.is_legacy_only() {
         ctx.set_security_level(0);
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    ossl::ssl::{ClientAuth, Role},
+    types::{ClientAuth, Role},
     verify::peer_policy,
 };
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -34,7 +34,7 @@ pub fn context_for(config: &Config) -> Result<Arc<Context>> {
     let context = Arc::new(Context::new(key)?);
     // A context with a certificate is most likely a server's, which verifies nobody unless it asks its clients for
     // certificates: reading the system's CAs takes longer than anything else here.
-    if !context.has_identity() || peer_policy(config, Role::Server).ask != ClientAuth::No {
+    if !context.has_identity() || peer_policy(config, Role::Server).client_auth != ClientAuth::No {
         context.system_store()?;
     }
     Ok(remember(context))

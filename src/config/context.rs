@@ -6,6 +6,7 @@ use crate::{
     ossl::{
         ctx::Ctx,
         key_log::KeyLog,
+        ssl,
         store::{self, Store},
         x509::X509,
     },
@@ -178,7 +179,7 @@ impl Key {
 fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     let bounds = key.versions.bounds()?;
     let datagram = key.versions.protocol.is_datagram();
-    let mut ctx = Ctx::new(datagram)?;
+    let mut ctx = ssl::context::new(datagram)?;
     match key.security_level {
         Some(level) => ctx.set_security_level(level),
         // Asked for by name; above level 0 OpenSSL would refuse every connection.

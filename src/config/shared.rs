@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::ssl::Medium,
+    types::Medium,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 

@@ -8,7 +8,8 @@ use crate::{
     },
     error::Result,
     posix::{self, event, event::Events},
-    socket::ConnectionMonitor,
+    socket::monitor::ConnectionMonitor,
+    transport::dtls::{HelloVerdict, PeerRegistration},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -108,15 +109,6 @@ pub struct Association {
     peers: Arc<Peers>,
     ends: Ends,
     number: u64,
-}
-
-/// What to make of a hello that came over a connection.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing.
-    Nothing,
-    /// The peer has begun anew: this connection is over, and its socket another one's.
-    Superseded,
 }
 
 impl Peers {
@@ -222,37 +214,35 @@ impl Peers {
     }
 }
 
-impl Association {
-    /// The number of this connection among all that the server has had.
-    pub fn number(&self) -> u64 {
+impl PeerRegistration for Association {
+    fn id(&self) -> u64 {
         self.number
     }
 
-    /// Looks at a hello that came over this connection's socket `fd`: it begins a new connection if its cookie is
-    /// good (RFC 6347, section 4.2.8).
-    pub fn hello(&self, datagram: &[u8], fd: BorrowedFd<'_>) -> Result<Verdict> {
+    /// A hello begins a new connection if its cookie is good (RFC 6347, section 4.2.8).
+    fn on_client_hello(&self, datagram: &[u8], fd: BorrowedFd<'_>) -> Result<HelloVerdict> {
         let Some(hello) = Hello::parse(datagram) else {
-            return Ok(Verdict::Nothing);
+            return Ok(HelloVerdict::Ignored);
         };
         if let Some(challenge) = self.peers.challenge(&hello, &self.ends)? {
             // Lost, if it cannot be sent at once: the client asks again.
             let _ = posix::send(fd, &challenge);
-            return Ok(Verdict::Nothing);
+            return Ok(HelloVerdict::Ignored);
         }
         let mut state = self.peers.state();
         let newest = state.connected.get(&self.ends) == Some(&self.number);
         // Most hellos with a good cookie are the one that this connection began with, once more.
         if state.closed || !newest || state.used.contains(hello.cookie) || state.restarted.len() >= MAX_RESTARTED {
-            return Ok(Verdict::Nothing);
+            return Ok(HelloVerdict::Ignored);
         }
         let Ok(duplicate) = fd.try_clone_to_owned() else {
-            return Ok(Verdict::Nothing);
+            return Ok(HelloVerdict::Ignored);
         };
         // From now on the duplicate is watched in its place.
         let _ = self.peers.events.forget(fd);
         state.restarted.push_back(RestartedPeer { fd: duplicate, ends: self.ends, hello: datagram.to_vec() });
         event::wake(self.peers.waker());
-        Ok(Verdict::Superseded)
+        Ok(HelloVerdict::Superseded)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
     posix::{self, event, event::Events},
-    socket::{Socket, Step},
+    socket::{Socket, Step, monitor::PeerActivity},
 };
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -268,7 +268,7 @@ impl DatagramServer {
 
     /// Begins a handshake.
     fn begin(&self, fd: OwnedFd, ends: Ends, association: Association, hello: &[u8]) -> Result<Option<Socket>> {
-        let Some(socket) = Socket::associated(&self.frozen, fd, &ends.peer, association, hello)? else {
+        let Some(socket) = Socket::registered(&self.frozen, fd, &ends.peer, Box::new(association), hello)? else {
             return Ok(None);
         };
         if self.frozen.config.lazy_handshake {
@@ -336,8 +336,8 @@ impl DatagramServer {
     /// not be looked at over and over.
     fn service_connection(&self, token: u64) -> Result<()> {
         match self.peers.monitor(token & !ESTABLISHED_FLAG).map(|monitor| monitor.service()) {
-            Some(Some(true)) => self.watch_established(token),
-            Some(Some(false)) => {
+            Some(PeerActivity::Progress) => self.watch_established(token),
+            Some(PeerActivity::None) => {
                 let mut table = self.half_open();
                 table.due.insert((Instant::now() + RECHECK_INTERVAL, token));
                 self.set_timer(&table)?;

@@ -10,9 +10,9 @@ use crate::{
         engine_hooks::{Answer, Wanted},
         engine_trust::Expected,
         session::Session,
-        ssl::{ClientAuth, Role, Step},
     },
     session::Scope,
+    types::{ClientAuth, Role, Step},
 };
 use std::{
     ffi::{CStr, CString, c_int},

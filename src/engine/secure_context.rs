@@ -10,7 +10,6 @@ use crate::{
         engine::Engine,
         engine_hooks,
         engine_trust::{Terms, Trust},
-        ssl::{ClientAuth, Role},
         store,
         x509::X509,
     },
@@ -18,6 +17,7 @@ use crate::{
     pkcs12::Pkcs12,
     private_key::PrivateKey,
     session::{Scope, ScopeBuilder},
+    types::{ClientAuth, Role},
     verify::SystemCas,
 };
 use std::{

@@ -3,8 +3,8 @@
 use crate::{
     config::Config,
     error::{Error, Result},
-    ossl::ssl::Medium,
     socket::Socket,
+    types::Medium,
 };
 use std::{ffi::c_int, time::Duration};
 

@@ -25,7 +25,12 @@ impl Deadline {
 
     /// `limit` from now.
     pub fn after(limit: Limit) -> Deadline {
-        Deadline(limit.and_then(|limit| Instant::now().checked_add(limit)))
+        Deadline::starting(Instant::now(), limit)
+    }
+
+    /// `limit` from `now`.
+    pub fn starting(now: Instant, limit: Limit) -> Deadline {
+        Deadline(limit.and_then(|limit| now.checked_add(limit)))
     }
 
     /// The sooner of the two.
@@ -41,8 +46,18 @@ impl Deadline {
         self.0.is_some_and(|at| Instant::now() >= at)
     }
 
+    /// Whether it has passed `now`.
+    pub fn has_passed_at(self, now: Instant) -> bool {
+        self.0.is_some_and(|at| now >= at)
+    }
+
     /// How long it is until then; None for never.
     pub fn remaining(self) -> Limit {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// How long it is from `now` until then; None for never.
+    pub fn remaining_at(self, now: Instant) -> Limit {
+        self.0.map(|at| at.saturating_duration_since(now))
     }
 }

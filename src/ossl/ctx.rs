@@ -4,11 +4,11 @@ use crate::error::{Code, Result};
 use openssl_sys as ffi;
 use std::{
     collections::HashSet,
-    ffi::{CStr, c_int, c_long},
+    ffi::{CStr, c_int},
     ptr::{self, NonNull},
 };
 
-use super::{crl::Crl, pkey::Pkey, queue, ssl, store::Store, sys, x509::X509};
+use super::{crl::Crl, pkey::Pkey, queue, store::Store, sys, x509::X509};
 
 /// A context. Its setters are called while it is being built; afterwards it is only read.
 pub struct Ctx(NonNull<ffi::SSL_CTX>);
@@ -55,32 +55,6 @@ impl Ctx {
         NonNull::new(ctx).map(Ctx).ok_or_else(|| {
             queue::error(Code::Unsupported, "OpenSSL cannot make an SSL_CTX; are its providers loaded?")
         })
-    }
-
-    /// A context for sockets: streams (TLS) or datagrams (DTLS), either end.
-    pub fn new(datagram: bool) -> Result<Ctx> {
-        let ctx = Ctx::bare(if datagram { Method::Dtls } else { Method::Tls })?;
-        // A write takes one record at a time, from wherever the caller has the rest; idle connections keep no
-        // buffers.
-        let mode = ffi::SSL_MODE_ENABLE_PARTIAL_WRITE | ffi::SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
-        // SAFETY: the context is live; the callbacks have the types that OpenSSL asks for.
-        unsafe {
-            ffi::SSL_CTX_set_mode(ctx.as_ptr(), mode as c_long | sys::SSL_MODE_RELEASE_BUFFERS);
-            sys::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
-            ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
-            // Tickets carry sessions. OpenSSL's own cache would keep 20480 of them, with the certificates of clients.
-            ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), ffi::SSL_SESS_CACHE_OFF);
-            sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(ssl::verify_callback), ptr::null_mut());
-            sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(ssl::alpn_callback), ptr::null_mut());
-            ssl::acknowledge_server_names(ctx.as_ptr());
-            let decide = Some(ssl::session_end::ticket_callback as sys::TicketCallback);
-            let done = sys::SSL_CTX_set_session_ticket_cb(ctx.as_ptr(), None, decide, ptr::null_mut());
-            queue::check(done, Code::Internal, "cannot look at session tickets")?;
-            if datagram {
-                sys::SSL_CTX_set_cookie_verify_cb(ctx.as_ptr(), Some(ssl::dtls::cookie_callback));
-            }
-        }
-        Ok(ctx)
     }
 
     /// For OpenSSL's functions.

@@ -1,6 +1,9 @@
 //! SSL over two memory buffers: the TLS of the engine's connections. Nothing here waits or calls foreign code.
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    types::{ClientAuth, Role, Step},
+};
 use openssl_sys as ffi;
 use std::{
     ffi::{CStr, c_int, c_long, c_uchar, c_uint},
@@ -13,7 +16,7 @@ use super::{
     engine_trust::{self, Expected, Trust},
     queue,
     session::Session,
-    ssl::{ClientAuth, Role, Step, step_of},
+    ssl::call::step_of,
     sys,
     x509::X509,
 };

@@ -16,7 +16,7 @@ use super::{
     ctx::Ctx,
     engine_trust::{Expected, Trust},
     session::Session,
-    ssl::{self, alpn_names},
+    ssl::names::{alpn_names, set_server_name_callback},
     sys,
 };
 
@@ -138,7 +138,7 @@ pub fn attach(ctx: &mut Ctx) {
         sys::SSL_CTX_set_session_ticket_cb(ctx, None, Some(decrypted_ticket), ptr::null_mut());
         sys::SSL_CTX_set_cert_verify_callback(ctx, Some(verify), ptr::null_mut());
         ffi::SSL_CTX_set_client_hello_cb(ctx, Some(client_hello), ptr::null_mut());
-        ssl::set_server_name_callback(ctx, server_name);
+        set_server_name_callback(ctx, server_name);
         sys::SSL_CTX_set_alpn_select_cb(ctx, Some(select_alpn), ptr::null_mut());
         #[cfg(npn)]
         sys::SSL_CTX_set_next_protos_advertised_cb(ctx, Some(advertise_npn), ptr::null_mut());

@@ -4,11 +4,11 @@ use crate::error::Result;
 use openssl_sys as ffi;
 use std::ffi::{CStr, c_int, c_void};
 
-use super::{ctx::Ctx, sys};
+use super::{ssl, sys};
 
 /// The TLS cipher suites that a connection with default settings offers, best first.
 pub fn tls_ciphers() -> Result<Vec<String>> {
-    let ctx = Ctx::new(false)?;
+    let ctx = ssl::context::new(false)?;
     let mut names = Vec::new();
     // SAFETY: the context is live and lends its stack of ciphers, whose names are static.
     unsafe {

@@ -1,13 +1,12 @@
-//! The cellar: thin safe wrappers over OpenSSL. Owned pointers with Drop, the error queue, the descriptor BIO,
-//! the callbacks' trampolines. With `ffi` and `posix` it is the only room with `unsafe` in it.
+//! Thin safe wrappers over OpenSSL: owned pointers with Drop, the error queue, BIOs, callbacks. With `ffi` and `posix` it is
+//! the only module with `unsafe` in it.
 
 pub mod bio;
+pub mod bio_backend;
 pub mod bn;
 pub mod cipher;
 pub mod crl;
 pub mod ctx;
-pub mod custom_bio;
-pub mod datagram_bio;
 pub mod dh;
 #[cfg(not(ossl300))]
 mod dh_before_3;
@@ -18,9 +17,7 @@ pub mod engine;
 pub mod engine_hooks;
 pub mod engine_trust;
 mod evp_sys;
-pub mod fd_bio;
 pub mod hmac;
-pub mod io;
 pub mod kdf;
 pub mod key_log;
 pub mod lists;
@@ -91,7 +88,7 @@ unsafe fn static_text(text: *const std::ffi::c_char) -> Option<&'static CStr> {
 ///
 /// # Safety
 /// `data` is readable for `len` bytes for as long as 'a lasts, or is NULL, or `len` is not positive.
-#[expect(clippy::disallowed_methods, reason = "the one place in the cellar, with the checks")]
+#[expect(clippy::disallowed_methods, reason = "the one place in this module, with the checks")]
 unsafe fn bytes<'a>(data: *const u8, len: std::ffi::c_int) -> &'a [u8] {
     match usize::try_from(len) {
         // SAFETY: the caller vouches for it.
@@ -104,7 +101,7 @@ unsafe fn bytes<'a>(data: *const u8, len: std::ffi::c_int) -> &'a [u8] {
 ///
 /// # Safety
 /// `data` is writable for `len` bytes for as long as 'a lasts, or is NULL, or `len` is not positive.
-#[expect(clippy::disallowed_methods, reason = "the one place in the cellar, with the checks")]
+#[expect(clippy::disallowed_methods, reason = "the one place in this module, with the checks")]
 unsafe fn bytes_mut<'a>(data: *mut u8, len: std::ffi::c_int) -> &'a mut [u8] {
     match usize::try_from(len) {
         // SAFETY: the caller vouches for it.

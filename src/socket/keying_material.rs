@@ -7,13 +7,13 @@ use super::Socket;
 impl Socket {
     /// Fills `out` with keying material.
     pub fn export_keying_material(&self, label: &str, context: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
-        let exported = self.lock().ssl.export_keying_material(label, context, out);
+        let exported = self.0.driver.lock().tls.export_keying_material(label, context, out);
         exported.map_err(|error| error.context("cannot export keying material"))
     }
 
     /// The channel binding of this kind.
     pub fn channel_binding(&self, kind: ChannelBinding) -> Result<Vec<u8>> {
-        let binding = self.lock().ssl.channel_binding(kind);
+        let binding = self.0.driver.lock().tls.channel_binding(kind);
         binding.map_err(|error| error.context("there is no such channel binding"))
     }
 }

@@ -1,86 +1,69 @@
-//! What the lock of a socket guards: the TLS state and how far it has come. Nothing here waits.
+//! What the lock of a socket guards: the TLS state, and how far the connection has come. Its steps never wait, never read
+//! the clock and take no lock; `driver` runs them, and waits in between.
 
 use crate::{
     error::{Code, Error, Result},
     net::deadline::Deadline,
-    ossl::ssl::{Ssl, Step},
     posix::Readiness,
+    transport::{Tls, channel::Channel, unreported_writes::WriteProgress},
+    types::Step,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{
-    datagram,
-    limits::WaitingSince,
-    unreported_writes::{UnreportedWrites, WriteProgress},
-};
+use super::timeouts::{LimitKind, Timeouts, WaitingSince};
 
-/// How far a socket has come on its way out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lifecycle {
+/// A read with no more time than this asks the kernel before it waits.
+const MIN_TIME_TO_WAIT: Duration = Duration::from_millis(1);
+
+/// When to check again where the descriptor does not tell that the peer has sent something: its reading half is shut down,
+/// or another thread receives.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// From open to closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// In use, if it has not failed.
     Open,
-    /// Sending what is left and close_notify.
+    /// Sending what is left, and close_notify.
     Flushing(Deadline),
-    /// Waiting for the peer to have no more.
+    /// Waiting for the peer's end.
     Draining(Deadline),
+    /// Closed.
     Closed,
 }
 
 /// What the lock guards.
-pub(super) struct SocketState {
-    pub(super) ssl: Ssl,
-    pub(super) lifecycle: Lifecycle,
-    /// What non-blocking writes have handed over and nobody was told of.
-    pub(super) unreported: UnreportedWrites,
-    /// Since when non-blocking calls of each kind could not be completed.
-    pub(super) waiting: WaitingSince,
-    /// Whether bytes of the user's are still to be handed to the kernel.
-    pub(super) has_unsent_data: bool,
+pub struct SocketState {
+    /// The TLS state.
+    pub tls: Tls,
+    /// What is beside it.
+    pub channel: Channel,
+    /// How far the connection is from its end.
+    pub lifecycle: Lifecycle,
     /// The first failure, which every later call repeats.
-    pub(super) failure: Option<Error>,
-    /// Whether the writing half has been shut down.
-    pub(super) write_closed: bool,
-    /// Whether nothing was read since the last write: then the next read is for the peer's answer.
-    pub(super) is_first_read_after_write: bool,
-    /// Whether the latest read gave little: then the next one probably does, too.
-    pub(super) last_read_was_small: bool,
-    /// How many reads in a row, with no write between them, found something there.
-    pub(super) consecutive_reads: u32,
-    /// Until when a write that has failed waits for the reader.
-    pub(super) error_grace_until: Option<Deadline>,
-    /// What a connection over datagrams has beside that.
-    pub(super) datagrams: Option<datagram::State>,
+    pub failure: Option<Error>,
+    /// Since when non-blocking calls of each kind could not be completed.
+    pub waiting: WaitingSince,
+    is_write_shut: bool,
 }
 
-/// What a small read gives at most.
-pub(super) const SMALL_READ: usize = 4096;
-
-/// From how many reads in a row on OpenSSL keeps its buffer for the next one.
-pub(super) const KEEP_BUFFERS_AFTER: u32 = 2;
-
-/// How long a write that has failed waits for a thread that receives, and may be about to learn why.
-pub(super) const ERROR_GRACE_PERIOD: Duration = Duration::from_millis(50);
-
-/// A read that has no more time than this looks before it waits.
-pub(super) const MIN_TIME_TO_WAIT: Duration = Duration::from_millis(1);
-
-/// How long to wait before looking anew, where the descriptor does not tell that the peer has sent something: its reading
-/// half is shut down, or another thread receives.
-pub(super) const RECHECK_INTERVAL: Duration = Duration::from_millis(5);
-
-/// What a step that cannot go on waits for.
-pub(super) struct WaitPlan {
-    /// Whether nothing but the peer's next bytes can end it: then to wait for them and to receive them is one.
-    pub(super) receive_directly: bool,
-    pub(super) want: Readiness,
-    /// When the connection has something to do by itself.
-    pub(super) timer: Deadline,
-    /// Whether the other threads get the lock for a while first.
-    pub(super) back_off: bool,
+/// What to wait for between two steps.
+pub struct WaitPlan {
+    /// Whether only the peer's next bytes can end the wait: then waiting for them and receiving them is one system call.
+    pub receive_directly: bool,
+    /// What the descriptor must be ready for.
+    pub interest: Readiness,
+    /// When the call fails.
+    pub deadline: Deadline,
+    /// When to run the step again although the descriptor is not ready.
+    pub timer: Deadline,
+    /// Whether other threads get the lock for a while first.
+    pub back_off: bool,
 }
 
-/// Who waits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Waiter {
+/// Which thread waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiter {
     /// The only thread that reads.
     Reader,
     /// Another: what it waits for may be read by the reader.
@@ -88,7 +71,20 @@ pub(super) enum Waiter {
 }
 
 impl SocketState {
-    pub(super) fn check_usable(&self) -> Result<()> {
+    /// The state of a new connection.
+    pub fn new(tls: Tls, channel: Channel) -> SocketState {
+        SocketState {
+            tls,
+            channel,
+            lifecycle: Lifecycle::Open,
+            failure: None,
+            waiting: WaitingSince::default(),
+            is_write_shut: false,
+        }
+    }
+
+    /// Fails once the socket is closed, or the connection has failed.
+    pub fn check_usable(&self) -> Result<()> {
         if self.lifecycle != Lifecycle::Open {
             return Err(closed());
         }
@@ -98,137 +94,152 @@ impl SocketState {
         }
     }
 
-    /// Whether a read had better wait for the peer before it looks, which would cost a system call and OpenSSL's work
-    /// for nothing: only where nothing else can be its answer.
-    pub(super) fn should_wait_first(&mut self, deadline: Deadline) -> bool {
-        self.is_first_read_after_write
-            && deadline.remaining().is_none_or(|left| left > MIN_TIME_TO_WAIT)
-            && !self.ssl.read_would_return()
-            && self.ssl.io().is_quiet()
-            && self.idle_timeout_exceeded().is_none()
+    /// Runs a step with what its transport needs before and after.
+    pub fn run_step<T>(
+        &mut self,
+        now: Instant,
+        step: impl FnOnce(&mut SocketState) -> Result<Step<T>>,
+    ) -> Result<Step<T>> {
+        self.channel.before_step(&mut self.tls)?;
+        let outcome = step(self);
+        self.channel.after_step(&mut self.tls, outcome, now)
     }
 
-    pub(super) fn pause(&mut self, want: Readiness, waiter: Waiter, deadline: Deadline) -> WaitPlan {
-        let beside = waiter == Waiter::Other && want.readable;
-        let back_off = self.ssl.io().read_budget_exhausted() || (beside && self.ssl.io().send_errno() != 0);
-        let timer = if beside { recheck_soon(self.timer()) } else { self.timer() };
-        // What is received outside is copied once more, which is dear where it is much.
-        let may_receive = !beside
-            && !back_off
-            && want == Readiness::READ
-            && deadline == Deadline::NEVER
-            && self.last_read_was_small;
-        WaitPlan { receive_directly: may_receive && self.ssl.io().start_external_receive(), want, timer, back_off }
-    }
-
-    /// Reads decrypted bytes of a stream.
-    ///
-    /// Of an answer it takes all that has come, and of what follows one record at a time. To take all is fewer system
-    /// calls, but makes the reader faster than its peer: then it sleeps once a record and has to be woken, and the peer's
-    /// kernel sends every record by itself, which can halve the throughput (bench/README.md).
-    ///
-    /// In a run of reads that block OpenSSL keeps its buffer: the run ends with one that waits. An event loop may well
-    /// end without.
-    pub(super) fn read(&mut self, buffer: &mut [u8], blocks: bool) -> Result<Step<usize>> {
-        // What OpenSSL has taken ahead it might not find again without: it does not count what came behind a key update.
-        self.ssl.set_read_ahead(self.is_first_read_after_write || self.ssl.has_read_ahead());
-        self.ssl.keep_buffers(blocks && self.consecutive_reads >= KEEP_BUFFERS_AFTER);
-        let step = self.ssl.read(buffer);
+    /// A step of the handshake.
+    pub fn handshake_step(&mut self) -> Result<Step<()>> {
+        let step = self.tls.handshake()?;
+        let flushed = match self.flush() {
+            Ok(flushed) => flushed,
+            // The peer has closed: the reason is still to be read, and ends the handshake.
+            Err(error) if matches!(error.sys_errno, libc::EPIPE | libc::ECONNRESET) => true,
+            // The peer will never have our message, and so never answer.
+            Err(error) if step == Step::WantRead => return Err(error),
+            // The next write returns it.
+            Err(_) => true,
+        };
         match step {
-            Ok(Step::Done(_)) => self.consecutive_reads = self.consecutive_reads.saturating_add(1),
-            _ => self.end_consecutive_reads(),
+            // The peer waits for the rest of our message, and sends nothing before.
+            Step::Done(()) | Step::WantRead if !flushed => Ok(Step::WantWrite),
+            Step::Eof => {
+                let message = "the peer closed the connection (close_notify) before the handshake was complete";
+                Err(Error::new(Code::Protocol, message))
+            }
+            step => Ok(step),
         }
-        step
     }
 
-    /// Idle connections hold no buffers.
-    pub(super) fn end_consecutive_reads(&mut self) {
-        self.consecutive_reads = 0;
-        self.ssl.keep_buffers(false);
+    /// Whether a read should wait for the peer before it asks the kernel, which would probably be a system call and OpenSSL's
+    /// work for nothing: only where nothing else can be its answer.
+    pub fn should_wait_first(&mut self, deadline: Deadline, now: Instant) -> bool {
+        self.channel.reads().should_wait_first()
+            && deadline.remaining_at(now).is_none_or(|left| left > MIN_TIME_TO_WAIT)
+            && !self.tls.read_would_return()
+            && self.tls.transport().is_quiet()
+            && !self.channel.has_timed_out(&self.tls, now)
     }
 
-    /// Keeps a failure that ended the connection for later calls.
-    pub(super) fn fail(&mut self, error: Error) -> Error {
-        let ended = self.ssl.has_failed() || self.ssl.io().recv_errno() != 0;
-        // What a failed write has found out about the other direction, the next read shall tell.
-        if ended && !self.ssl.has_deferred_error() {
+    /// Reads application data.
+    pub fn read_step(&mut self, buffer: &mut [u8], blocks: bool, now: Instant) -> Result<Step<usize>> {
+        self.channel.read(&mut self.tls, buffer, blocks, now)
+    }
+
+    /// Writes application data: over a stream `all` of it, or a part.
+    pub fn write_step(
+        &mut self,
+        data: &[u8],
+        progress: &mut WriteProgress,
+        all: bool,
+        deadline: Deadline,
+        now: Instant,
+    ) -> Result<Step<()>> {
+        if self.is_write_shut {
+            return Err(Error::new(Code::State, "the writing half has been shut down"));
+        }
+        self.channel.write(&mut self.tls, data, progress, all, deadline, now)
+    }
+
+    /// Sends what is left and close_notify.
+    pub fn shutdown_step(&mut self) -> Result<Step<()>> {
+        self.tls.close_notify()?;
+        self.is_write_shut = true;
+        Ok(if self.flush()? { Step::Done(()) } else { Step::WantWrite })
+    }
+
+    /// How many bytes a read would give without the network, looking for them in what has arrived if `may_look`.
+    pub fn pending(&mut self, may_look: bool) -> usize {
+        if self.check_usable().is_err() {
+            return 0;
+        }
+        let pending = if may_look { self.channel.pending(&mut self.tls) } else { self.tls.decrypted() };
+        if pending == 0 {
+            self.channel.release_buffers(&mut self.tls);
+        }
+        pending
+    }
+
+    /// Hands what is left to the kernel. Ok(true) if nothing is left.
+    pub fn flush(&mut self) -> Result<bool> {
+        self.channel.flush(&mut self.tls)
+    }
+
+    /// Keeps the first failure that ended the connection for later calls.
+    pub fn fail(&mut self, error: Error) -> Error {
+        let has_ended = self.tls.has_failed() || self.tls.status().recv_errno != 0;
+        // What a failed write has found out about the other direction is for the next read.
+        if self.channel.is_over() || (has_ended && !self.tls.has_deferred_error()) {
             // The alert, if there is one, is the last thing that can be sent.
             let _ = self.flush();
-            self.failure = Some(error.clone());
+            self.failure.get_or_insert_with(|| error.clone());
         }
         error
     }
 
-    pub(super) fn flush(&mut self) -> Result<bool> {
-        let flushed = self.ssl.io().flush().map_err(|error| Error::io(&error))?;
-        self.has_unsent_data &= !flushed;
-        Ok(flushed)
+    /// What a step waits for that cannot go on.
+    pub fn wait_plan(&mut self, interest: Readiness, waiter: Waiter, deadline: Deadline, now: Instant) -> WaitPlan {
+        let status = self.tls.status();
+        let is_beside_reader = waiter == Waiter::Other && interest.readable;
+        let back_off = status.read_budget_exhausted || (is_beside_reader && status.send_errno != 0);
+        let timer = self.channel.next_timeout(&self.tls, now);
+        let timer = if is_beside_reader { recheck_soon(timer, now) } else { timer };
+        let may_receive_directly = !is_beside_reader
+            && !back_off
+            && interest == Readiness::READ
+            && deadline == Deadline::NEVER
+            && self.channel.reads().should_receive_directly();
+        let receive_directly = may_receive_directly && self.tls.transport().start_external_receive();
+        WaitPlan { receive_directly, interest, deadline, timer, back_off }
     }
 
-    /// Writes record after record until the kernel takes no more; or one record if not `all`, because a caller who is
-    /// told of a part may go on with something else than the rest.
-    pub(super) fn write(
-        &mut self,
-        data: &[u8],
-        count: &mut WriteProgress,
-        all: bool,
-        deadline: Deadline,
-    ) -> Result<Step<()>> {
-        if self.write_closed {
-            return Err(Error::new(Code::State, "the writing half has been shut down"));
-        }
-        loop {
-            match self.flush() {
-                Ok(true) => {}
-                Ok(false) => return Ok(Step::WantWrite),
-                Err(_) if all && self.waits_for_reader(deadline) => {
-                    // It is lost.
-                    count.in_flight = 0;
-                    self.unreported.clear();
-                    return Ok(Step::WantRead);
-                }
-                Err(error) => {
-                    count.in_flight = 0;
-                    self.unreported.clear();
-                    // Why the peer has gone says more than that it has.
-                    return Err(self.ssl.peer_alert().unwrap_or(error));
-                }
-            }
-            count.written += std::mem::take(&mut count.in_flight);
-            if count.written == 0 {
-                count.written = self.unreported.take(data).unwrap_or(0);
-            }
-            let rest = data.get(count.written..).unwrap_or_default();
-            if rest.is_empty() || (count.written > 0 && !all) {
-                return Ok(Step::Done(()));
-            }
-            match self.ssl.write(rest)? {
-                Step::Done(n) => {
-                    count.in_flight = n;
-                    self.has_unsent_data = true;
-                }
-                Step::WantRead => return Ok(Step::WantRead),
-                Step::WantWrite => return Ok(Step::WantWrite),
-                Step::Eof => return Err(Error::new(Code::State, "the connection has been closed")),
-            }
+    /// Which limit of a non-blocking call will be over first, and when.
+    pub fn next_limit(&mut self, timeouts: &Timeouts) -> Option<(LimitKind, Instant)> {
+        match self.lifecycle {
+            Lifecycle::Flushing(end) | Lifecycle::Draining(end) => end.0.map(|at| (LimitKind::Close, at)),
+            Lifecycle::Closed => None,
+            Lifecycle::Open => self.waiting.next(timeouts),
         }
     }
 
-    /// Whether a thread that receives may yet bring the peer's last words, well before the deadline.
-    pub(super) fn waits_for_reader(&mut self, deadline: Deadline) -> bool {
-        let max_network_errors = || Deadline::after(Some(ERROR_GRACE_PERIOD));
-        self.ssl.io().external_receive_pending()
-            && deadline.remaining().is_none_or(|left| left > ERROR_GRACE_PERIOD)
-            && !self.error_grace_until.get_or_insert_with(max_network_errors).has_passed()
+    /// When the connection has something to do although nothing comes.
+    pub fn next_timeout(&self, now: Instant) -> Deadline {
+        if self.check_usable().is_err() { Deadline::NEVER } else { self.channel.next_timeout(&self.tls, now) }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<()> {
+        if matches!(self.lifecycle, Lifecycle::Flushing(_) | Lifecycle::Draining(_)) {
+            return Ok(());
+        }
+        self.check_usable()?;
+        self.channel.handle_timeout(&mut self.tls, now).map_err(|error| self.fail(error))
     }
 }
 
-/// The deadline of a wait that the descriptor may not end.
-pub(super) fn recheck_soon(deadline: Deadline) -> Deadline {
-    deadline.or_sooner(Deadline::after(Some(RECHECK_INTERVAL)))
+/// The timer of a wait that the descriptor may not end.
+pub fn recheck_soon(timer: Deadline, now: Instant) -> Deadline {
+    timer.or_sooner(Deadline::starting(now, Some(RECHECK_INTERVAL)))
 }
 
 /// What calls on a closed socket return.
-pub(super) fn closed() -> Error {
+pub fn closed() -> Error {
     Error::new(Code::State, "the socket is closed")
 }

@@ -1,49 +1,105 @@
-//! How long calls on a socket may take.
+//! How long calls on a socket may take. The limits can change while the socket is in use.
 
 use crate::{
+    config::Config,
     error::{Error, Result},
     net::deadline::{Deadline, Limit},
-    turn::Blocking,
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
-use super::{
-    LimitKind, Socket,
-    limits::micros,
-    state::{Lifecycle, SocketState},
-};
+/// Which limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitKind {
+    /// For a handshake.
+    Handshake,
+    /// For a read.
+    Read,
+    /// For a write.
+    Write,
+    /// For a close, where 0 means not to wait.
+    Close,
+}
 
-impl Socket {
-    /// Whether reads and writes return WANT_READ and WANT_WRITE instead of waiting.
-    pub fn set_nonblocking(&self, nonblocking: bool) {
-        self.nonblocking.store(nonblocking, SeqCst);
-    }
+/// The limits, in microseconds; 0 is none.
+pub struct Timeouts {
+    handshake: AtomicU64,
+    read: AtomicU64,
+    write: AtomicU64,
+    close: AtomicU64,
+}
 
-    /// Sets a limit for calls that begin from now on.
-    pub fn set_limit(&self, kind: LimitKind, limit: Limit) {
-        self.live_limit(kind).store(micros(limit), SeqCst);
-    }
-
-    pub(super) fn live_limit(&self, kind: LimitKind) -> &AtomicU64 {
-        match kind {
-            LimitKind::Handshake => &self.limits.handshake,
-            LimitKind::Read => &self.limits.read,
-            LimitKind::Write => &self.limits.write,
-            LimitKind::Close => &self.limits.close,
+impl Timeouts {
+    /// Those of a config.
+    pub fn new(config: &Config) -> Timeouts {
+        let limits = &config.limits;
+        Timeouts {
+            handshake: AtomicU64::new(micros(config.handshake_limit())),
+            read: AtomicU64::new(micros(limits.read)),
+            write: AtomicU64::new(micros(limits.write)),
+            close: AtomicU64::new(micros(Some(limits.close))),
         }
     }
 
-    /// A non-blocking call could not be completed: begins to count its time, and fails once that is over.
-    pub(super) fn check_waiting(&self, tls: &mut SocketState, kind: LimitKind) -> Result<()> {
-        let Some(limit) = self.limit(kind) else {
-            tls.waiting.end(kind);
+    fn of(&self, kind: LimitKind) -> &AtomicU64 {
+        match kind {
+            LimitKind::Handshake => &self.handshake,
+            LimitKind::Read => &self.read,
+            LimitKind::Write => &self.write,
+            LimitKind::Close => &self.close,
+        }
+    }
+
+    /// Sets a limit for calls that begin from now on.
+    pub fn set(&self, kind: LimitKind, limit: Limit) {
+        self.of(kind).store(micros(limit), SeqCst);
+    }
+
+    /// The limit for calls that begin now.
+    pub fn get(&self, kind: LimitKind) -> Limit {
+        match self.of(kind).load(SeqCst) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
+    }
+
+    /// The limit for a close, where none means not to wait.
+    pub fn close(&self) -> Duration {
+        Duration::from_micros(self.close.load(SeqCst))
+    }
+
+    /// The deadline of a call that begins now.
+    pub fn deadline(&self, kind: LimitKind) -> Deadline {
+        Deadline::after(self.get(kind))
+    }
+}
+
+/// Since when non-blocking calls could not be completed: their limits run from then on, until one is completed.
+#[derive(Default)]
+pub struct WaitingSince {
+    handshake: Option<Instant>,
+    read: Option<Instant>,
+    write: Option<Instant>,
+}
+
+impl WaitingSince {
+    /// A call of this kind is complete, or has failed.
+    pub fn end(&mut self, kind: LimitKind) {
+        if let Some(since) = self.of(kind) {
+            *since = None;
+        }
+    }
+
+    /// A call of this kind could not be completed: starts to count its time, and fails once the limit is over.
+    pub fn check(&mut self, kind: LimitKind, limit: Limit, now: Instant) -> Result<()> {
+        let Some(limit) = limit else {
+            self.end(kind);
             return Ok(());
         };
-        if let Some(since) = tls.waiting.of(kind) {
-            if since.get_or_insert_with(Instant::now).elapsed() >= limit {
+        if let Some(since) = self.of(kind) {
+            if now.saturating_duration_since(*since.get_or_insert(now)) >= limit {
                 *since = None;
                 return Err(Error::timeout());
             }
@@ -51,34 +107,48 @@ impl Socket {
         Ok(())
     }
 
-    /// Which limit of a non-blocking call will be over first, and when.
-    pub(super) fn next_limit(&self, tls: &mut SocketState) -> Option<(LimitKind, Instant)> {
-        if let Lifecycle::Flushing(Deadline(Some(at))) | Lifecycle::Draining(Deadline(Some(at))) = tls.lifecycle {
-            return Some((LimitKind::Close, at));
-        }
-        if tls.lifecycle == Lifecycle::Closed {
-            return None;
-        }
-        let end = |kind: LimitKind| {
-            let since = (*tls.waiting.of(kind)?)?;
-            Some((kind, since.checked_add(self.limit(kind)?)?))
+    /// Which limit will be over first, and when.
+    pub fn next(&mut self, timeouts: &Timeouts) -> Option<(LimitKind, Instant)> {
+        let mut end = |kind: LimitKind| {
+            let since = (*self.of(kind)?)?;
+            Some((kind, since.checked_add(timeouts.get(kind)?)?))
         };
-        let ends = [LimitKind::Handshake, LimitKind::Read, LimitKind::Write].into_iter().filter_map(end);
-        ends.min_by_key(|(_, at)| *at)
+        let kinds = [LimitKind::Handshake, LimitKind::Read, LimitKind::Write];
+        kinds.into_iter().filter_map(&mut end).min_by_key(|(_, at)| *at)
     }
 
-    pub(super) fn waits(&self, deadline: Deadline) -> Blocking {
-        if self.nonblocking.load(SeqCst) { Blocking::No } else { Blocking::Until(deadline) }
-    }
-
-    pub(super) fn deadline(&self, kind: LimitKind) -> Deadline {
-        Deadline::after(self.limit(kind))
-    }
-
-    fn limit(&self, kind: LimitKind) -> Limit {
-        match self.live_limit(kind).load(SeqCst) {
-            0 => None,
-            micros => Some(Duration::from_micros(micros)),
+    /// Since when, if this kind is counted here.
+    fn of(&mut self, kind: LimitKind) -> Option<&mut Option<Instant>> {
+        match kind {
+            LimitKind::Handshake => Some(&mut self.handshake),
+            LimitKind::Read => Some(&mut self.read),
+            LimitKind::Write => Some(&mut self.write),
+            // Its deadline is part of the state of closing.
+            LimitKind::Close => None,
         }
+    }
+}
+
+fn micros(limit: Limit) -> u64 {
+    limit.map_or(0, |limit| u64::try_from(limit.as_micros()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_runs_from_the_first_call_that_could_not_be_completed() {
+        let (now, limit) = (Instant::now(), Some(Duration::from_secs(10)));
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let mut waiting = WaitingSince::default();
+        assert!(waiting.check(LimitKind::Read, limit, now).is_ok());
+        assert!(waiting.check(LimitKind::Read, limit, at(9)).is_ok());
+        assert!(waiting.check(LimitKind::Read, limit, at(10)).is_err());
+        // That was told: the next call begins again.
+        assert!(waiting.check(LimitKind::Read, limit, at(11)).is_ok());
+        waiting.end(LimitKind::Read);
+        assert!(waiting.check(LimitKind::Read, limit, at(30)).is_ok());
+        assert!(waiting.check(LimitKind::Write, None, at(99)).is_ok());
     }
 }

@@ -5,16 +5,14 @@ use crate::{
         requirements::Requirements,
         settings::{ClientCertificate, Config, Verify},
     },
-    ossl::{
-        requirements,
-        ssl::{ClientAuth, PeerPolicy, Role},
-    },
+    ossl::{requirements, ssl::hooks::PeerPolicy},
+    types::{ClientAuth, Role},
 };
 
 /// What the peer's certificate must be for an end of this role.
 pub fn peer_policy(config: &Config, role: Role) -> PeerPolicy {
     let listed = config.cas.is_some() || config.demands_one_of_a_list();
-    let ask = match (role, config.client_certificate) {
+    let client_auth = match (role, config.client_certificate) {
         (Role::Client, _) | (Role::Server, ClientCertificate::None) => ClientAuth::No,
         (Role::Server, ClientCertificate::Auto) if !listed => ClientAuth::No,
         (Role::Server, ClientCertificate::Optional) => ClientAuth::Optional,
@@ -22,7 +20,7 @@ pub fn peer_policy(config: &Config, role: Role) -> PeerPolicy {
     };
     let accepted = config.accepted.as_ref();
     PeerPolicy {
-        ask,
+        client_auth,
         chain: config.verify != Verify::None,
         further: further(&config.requirements),
         accepted: accepted.map(|list| list.iter().map(|certificate| certificate.x509().clone()).collect()),

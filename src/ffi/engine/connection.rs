@@ -10,7 +10,7 @@ pub mod settings;
 use crate::{
     engine::connection::{Connection, Event},
     error::Result,
-    ossl::ssl::Role,
+    types::Role,
 };
 use std::{
     ffi::{c_char, c_int, c_void},

@@ -1,21 +1,20 @@
 //! What DTLS has beside TLS: retransmission timers, the MTU, the verified first hello, records.
 
 use crate::{
-    error::{Code, Error, Result},
-    ossl::{
-        datagram_bio,
-        io::IoPointer,
-        queue,
-        ssl::{ClientAuth, Role, Ssl, Step, guarded, hooks},
-        sys,
-    },
+    error::{Code, Result},
+    ossl::{bio_backend::BioBackend, queue, sys},
+    types::{ClientAuth, Role, Step},
 };
 use openssl_sys as ffi;
 use std::{
-    cell::Cell,
     ffi::{c_int, c_long, c_uchar, c_uint},
     ptr,
     time::Duration,
+};
+
+use super::{
+    connection::Ssl,
+    hooks::{guarded, hooks},
 };
 
 /// The most that one record carries (RFC 6347, section 4.1).
@@ -30,42 +29,10 @@ const LONGEST_TIMER: Duration = Duration::from_secs(60);
 /// OpenSSL takes a timer that has less than this left for one that has expired.
 const EXPIRED_EARLY: Duration = Duration::from_millis(15);
 
-/// What OpenSSL's callbacks need of a connection over datagrams.
-pub struct DtlsHooks {
-    /// Whether the cookie of the hello at hand has been verified.
-    cookie_verified: Cell<bool>,
-    /// The time until the first retransmission, in microseconds.
-    first_timer: Cell<c_uint>,
-    /// How long the timer that OpenSSL has set last was to run, in microseconds.
-    latest_timer: Cell<c_uint>,
-}
-
-impl Default for DtlsHooks {
-    fn default() -> DtlsHooks {
-        DtlsHooks {
-            cookie_verified: Cell::new(false),
-            first_timer: Cell::new(1_000_000),
-            latest_timer: Cell::new(c_uint::MAX),
-        }
-    }
-}
-
-impl Ssl {
-    /// The datagrams under TLS; None for a stream.
-    pub fn datagrams(&mut self) -> Option<&mut datagram_bio::State> {
-        match &mut self.io {
-            IoPointer::Stream(_) => None,
-            // SAFETY: lives as long as the SSL; OpenSSL uses it only inside calls that need `&mut self` too.
-            IoPointer::Datagram(state) => Some(unsafe { state.as_mut() }),
-        }
-    }
-
-    /// Begins the server's side with a client hello whose cookie has been verified. False if OpenSSL cannot read it.
-    pub fn begin_with_hello(&mut self, hello: &[u8]) -> Result<bool> {
-        let Some(datagrams) = self.datagrams() else {
-            return Err(Error::new(Code::Internal, "a verified hello for a stream"));
-        };
-        datagrams.read_first(hello);
+impl<B: BioBackend> Ssl<B> {
+    /// Begins the server's side with a client hello whose cookie has been verified, and which is what the transport will
+    /// read next. False if OpenSSL cannot read it.
+    pub fn begin_with_verified_hello(&mut self) -> Result<bool> {
         self.hooks().dtls.cookie_verified.set(true);
         queue::clear();
         // SAFETY: the SSL is live and has our BIO; the address is ours. The hello is not empty, so OpenSSL reads it
@@ -101,7 +68,7 @@ impl Ssl {
     /// Refuses long messages of the peer's handshake where it has no certificates to send. OpenSSL keeps up to ten messages
     /// that come too early, each in as much memory as its first fragment says that it needs.
     pub fn expect_short_messages(&mut self) {
-        if self.role() == Role::Server && self.hooks().policy.ask == ClientAuth::No {
+        if self.role() == Role::Server && self.hooks().policy.client_auth == ClientAuth::No {
             // SAFETY: the SSL is live.
             unsafe { ffi::SSL_ctrl(self.ptr(), sys::SSL_CTRL_SET_MAX_CERT_LIST, SHORT_MESSAGE, ptr::null_mut()) };
         }
@@ -118,10 +85,12 @@ impl Ssl {
             unsafe { ffi::SSL_ctrl(self.ptr(), sys::DTLS_CTRL_GET_TIMEOUT, 0, (&raw mut left).cast()) } == 1;
         let seconds = Duration::from_secs(u64::try_from(left.tv_sec).unwrap_or(0));
         let left = seconds + Duration::from_micros(u64::try_from(left.tv_usec).unwrap_or(0));
-        // OpenSSL goes by the wall clock: where that was set back, more seems to be left than the timer ever had.
-        let left = left.min(Duration::from_micros(self.hooks().dtls.latest_timer.get().into()));
         // A microsecond later there is less than that left.
-        running.then(|| left.saturating_sub(EXPIRED_EARLY - Duration::from_micros(1)))
+        let left = left.saturating_sub(EXPIRED_EARLY - Duration::from_micros(1));
+        // OpenSSL goes by the wall clock: where that was set back, more seems to be left than the timer ever had.
+        let longest =
+            Duration::from_micros(self.hooks().dtls.latest_timer.get().into()).saturating_sub(EXPIRED_EARLY);
+        running.then(|| left.min(longest))
     }
 
     /// Sends again what is due. Fails once OpenSSL gives up.
@@ -131,7 +100,7 @@ impl Ssl {
             return Ok(());
         }
         queue::clear();
-        self.io().reset_read_budget();
+        self.transport().reset_read_budget();
         // SAFETY: the SSL is live.
         let result = unsafe { ffi::SSL_ctrl(self.ptr(), sys::DTLS_CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut()) };
         if result >= 0 {
@@ -144,13 +113,9 @@ impl Ssl {
         }
     }
 
-    /// Limits what goes into one datagram to what the BIO believes that the path takes. A `fixed` MTU is never
-    /// changed by OpenSSL.
-    pub fn apply_mtu(&mut self, fixed: bool) {
-        let Some(datagrams) = self.datagrams() else {
-            return;
-        };
-        let payload = datagrams.mtu().saturating_sub(datagrams.overhead());
+    /// Limits what goes into one datagram to so many bytes, which is what the path is believed to take. A `fixed` limit is
+    /// never changed by OpenSSL.
+    pub fn limit_datagrams(&mut self, payload: usize, fixed: bool) {
         let payload = c_long::try_from(payload).unwrap_or(c_long::MAX);
         // SAFETY: the SSL is live. OpenSSL refuses what is too small, and keeps what it had.
         unsafe {

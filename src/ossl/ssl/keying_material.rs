@@ -1,15 +1,18 @@
 //! Keys that both ends of a connection can derive from it, and what binds an authentication inside of the connection
 //! to it.
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    ossl::{bio_backend::BioBackend, queue, sys, x509::X509},
+    types::Role,
+};
 use openssl_sys as ffi;
 use std::{
     ffi::{c_char, c_int, c_void},
     ptr,
 };
 
-use super::{Role, Ssl};
-use crate::ossl::{queue, sys, x509::X509};
+use super::connection::Ssl;
 
 /// The kinds of channel bindings (RFC 5929, RFC 9266).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub enum ChannelBinding {
 const EXPORTER_LABEL: &str = "EXPORTER-Channel-Binding";
 const EXPORTER_LEN: usize = 32;
 
-impl Ssl {
+impl<B: BioBackend> Ssl<B> {
     /// Fills `out` with keying material (RFC 5705; RFC 8446, section 7.5). In TLS 1.2 and before, no context is not the
     /// same as an empty one.
     pub fn export_keying_material(&mut self, label: &str, context: Option<&[u8]>, out: &mut [u8]) -> Result<()> {

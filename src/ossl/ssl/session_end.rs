@@ -8,8 +8,9 @@ use std::{
     ptr,
 };
 
-use super::{guarded, hooks};
 use crate::ossl::{bytes, now, sys};
+
+use super::hooks::{guarded, hooks};
 
 /// Notes, in the session of a server's connection, when the verified chain of the client expires, in seconds since 1970.
 /// False if there is no memory for it.

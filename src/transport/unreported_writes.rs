@@ -11,7 +11,7 @@ const MOST: usize = 1024;
 
 /// The progress of one call.
 #[derive(Default)]
-pub(super) struct WriteProgress {
+pub struct WriteProgress {
     /// What the kernel has.
     pub written: usize,
     /// What is encrypted, and still to be handed to the kernel.
@@ -20,7 +20,7 @@ pub(super) struct WriteProgress {
 
 /// One record each, in the order in which they were handed over.
 #[derive(Default)]
-pub(super) struct UnreportedWrites {
+pub struct UnreportedWrites {
     writes: Vec<Unreported>,
     hasher: RandomState,
 }

@@ -1,22 +1,18 @@
-//! The datagram BIO: how OpenSSL sends and receives datagrams on a connected socket without ever waiting.
+//! A connected datagram descriptor: datagrams are sent and received without waiting.
 //!
-//! There is no buffer: what the kernel does not take at once is tried again by OpenSSL, or lost, as datagrams are. Nor
-//! is any failure of the network fatal: ICMP is not authenticated, and the next datagram may come through. What went
-//! wrong is noted for the socket, which decides what to make of it.
+//! There is no buffer: OpenSSL sends again what the kernel does not take at once, or it is lost, as datagrams are. No
+//! failure of the network is fatal: ICMP is not authenticated, and the next datagram may come through. Failures are
+//! recorded for the socket, which decides about them.
 
-use crate::{error::Result, posix};
-use openssl_sys as ffi;
+use crate::{
+    ossl::bio_backend::{BioStatus, Question},
+    posix,
+};
 use std::{
-    ffi::{CStr, c_int, c_long},
     io,
     net::SocketAddr,
-    os::fd::RawFd,
-    sync::OnceLock,
-};
-
-use super::{
-    custom_bio::{CustomBio, Method, Transport, borrow},
-    sys,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
 };
 
 /// What a path takes whose MTU is not known: all that carries IPv6 takes packets of this size (RFC 8200, section 5).
@@ -32,10 +28,10 @@ const BYTES_PER_CALL: usize = 64 * 1024;
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
 
-/// What the BIO knows.
-pub struct State {
+/// The descriptor, and what happened on it.
+pub struct DatagramTransport {
     /// None once the socket is closed.
-    fd: Option<RawFd>,
+    fd: Option<Arc<OwnedFd>>,
     /// The peer, where it has an internet address: what comes from others slipped in before the socket was connected.
     peer: Option<SocketAddr>,
     /// How many bytes of each packet IP and UDP take.
@@ -44,20 +40,20 @@ pub struct State {
     fixed_mtu: Option<usize>,
     /// Whether a datagram was larger than the path takes.
     too_large: bool,
-    /// The errno of the latest send or receive that failed, until it has been told; or 0.
+    /// The errno of the latest send or receive that failed, until it has been reported; or 0.
     network_error: i32,
-    /// How many failed since the peer was last heard.
+    /// How many failed since something was last received from the peer.
     failures: u32,
     /// How many receives, and how many bytes, the OpenSSL call under way has left.
     receives_left: usize,
     bytes_left: usize,
-    /// How many receives there were since one of them gave a result, or other threads got time for the lock.
+    /// How many receives there were since one of them had a result, or other threads got time for the lock.
     receives_without_result: usize,
     /// How many datagrams OpenSSL has sent.
     sent: u64,
     /// A datagram to read before any of the socket's.
     first: Option<Vec<u8>>,
-    /// Whether client hellos are kept from OpenSSL: those of a peer that is connected already begin a new connection.
+    /// Whether client hellos are kept from OpenSSL: one of a connected peer begins a new connection.
     divert_hellos: bool,
     /// The latest of those.
     hello: Option<Vec<u8>>,
@@ -65,15 +61,11 @@ pub struct State {
     handshakes_only: bool,
 }
 
-/// A BIO over `fd`, which must stay open until `State::detach` or until the BIO is freed.
-pub fn new(fd: RawFd) -> Result<CustomBio<State>> {
-    CustomBio::new(State::new(fd))
-}
-
-impl State {
-    fn new(fd: RawFd) -> State {
-        let peer = borrow(Some(fd)).and_then(posix::peer_address).ok().flatten().map(posix::unmapped);
-        State {
+impl DatagramTransport {
+    /// Over a connected descriptor.
+    pub fn new(fd: Arc<OwnedFd>) -> DatagramTransport {
+        let peer = posix::peer_address(fd.as_fd()).ok().flatten().map(posix::unmapped);
+        DatagramTransport {
             fd: Some(fd),
             peer,
             overhead: match peer {
@@ -96,6 +88,25 @@ impl State {
         }
     }
 
+    fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.fd.as_ref().map(|fd| fd.as_fd()).ok_or_else(posix::bad_descriptor)
+    }
+
+    /// The descriptor, until it is detached.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.fd().ok()
+    }
+
+    /// Whether datagrams are there to be received.
+    pub fn has_unread(&self) -> bool {
+        self.fd().and_then(|fd| posix::peek(fd, &mut [0])).is_ok()
+    }
+
+    /// What is known of the connection: failures of datagrams are not among it.
+    pub fn status(&self) -> BioStatus {
+        BioStatus { read_budget_exhausted: self.read_budget_exhausted(), ..BioStatus::default() }
+    }
+
     /// Whether OpenSSL gets nothing but what belongs to handshakes: all else stays in the kernel, where poll finds it.
     pub fn handshakes_only(&mut self, only: bool) {
         self.handshakes_only = only;
@@ -116,8 +127,8 @@ impl State {
         self.hello.take()
     }
 
-    /// The errno of the latest failure of the network, if there were `threshold` of them since the peer was last heard;
-    /// else 0. Each failure counts once.
+    /// The errno of the latest failure of the network, if there were `threshold` of them since something was last received
+    /// from the peer; else 0. Each failure is reported once.
     pub fn take_network_error(&mut self, threshold: u32) -> i32 {
         if self.failures < threshold {
             return 0;
@@ -126,7 +137,7 @@ impl State {
         std::mem::take(&mut self.network_error)
     }
 
-    /// Whether nothing is to be told or read before the network has something new.
+    /// Whether nothing is to be reported or read before the network has something new.
     pub fn is_quiet(&self) -> bool {
         self.network_error == 0 && self.hello.is_none() && self.first.is_none() && !self.too_large
     }
@@ -143,7 +154,7 @@ impl State {
 
     /// Whether other threads should get time for the socket's lock: the latest call of OpenSSL was ended because it had
     /// received so much, or as much has been received by several calls, and nothing came of it.
-    pub fn read_budget_exhausted(&self) -> bool {
+    fn read_budget_exhausted(&self) -> bool {
         self.call_budget_exhausted() || self.receives_without_result >= RECEIVES_PER_CALL
     }
 
@@ -169,13 +180,19 @@ impl State {
 
     /// The largest IP packet that the path is believed to take.
     pub fn mtu(&self) -> usize {
-        let known = || borrow(self.fd).and_then(|fd| posix::path_mtu(fd, self.peer.is_some_and(|p| p.is_ipv6())));
+        let known = || self.fd().and_then(|fd| posix::path_mtu(fd, self.peer.is_some_and(|p| p.is_ipv6())));
         self.fixed_mtu.unwrap_or_else(|| known().unwrap_or(SAFE_MTU))
     }
 
-    /// How many bytes of each packet IP and UDP take.
-    pub fn overhead(&self) -> usize {
-        self.overhead
+    /// How many bytes one datagram can carry on this path.
+    pub fn path_payload(&self) -> usize {
+        self.payload(self.mtu())
+    }
+
+    /// Ends the reading half, on this side only, which wakes the threads that wait for datagrams.
+    pub fn shut_reading(&self) {
+        // Fails only if the connection is gone already, which wakes them too.
+        let _ = self.fd().and_then(posix::shutdown_read);
     }
 
     /// Forgets the descriptor: it is being closed.
@@ -189,7 +206,7 @@ impl State {
             if self.handshakes_only && !self.has_handshake() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            let (n, from) = match borrow(self.fd).and_then(|fd| posix::recv_from(fd, buffer)) {
+            let (n, from) = match self.fd().and_then(|fd| posix::recv_from(fd, buffer)) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 Err(error) => {
@@ -224,7 +241,7 @@ impl State {
     /// Whether the next datagram begins with a record of a handshake, or is empty.
     fn has_handshake(&mut self) -> bool {
         let mut kind = [0];
-        match borrow(self.fd).and_then(|fd| posix::peek(fd, &mut kind)) {
+        match self.fd().and_then(|fd| posix::peek(fd, &mut kind)) {
             Ok(n) => n == 0 || matches!(kind, [CHANGE_CIPHER_SPEC | HANDSHAKE]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             Err(error) => {
@@ -235,11 +252,11 @@ impl State {
     }
 
     fn send(&mut self, data: &[u8]) -> io::Result<usize> {
-        let mut result = borrow(self.fd).and_then(|fd| posix::send(fd, data));
+        let mut result = self.fd().and_then(|fd| posix::send(fd, data));
         if result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ECONNREFUSED)) {
             // That was the answer to an earlier datagram: this one has not been sent.
             self.failed(&io::Error::from_raw_os_error(libc::ECONNREFUSED));
-            result = borrow(self.fd).and_then(|fd| posix::send(fd, data));
+            result = self.fd().and_then(|fd| posix::send(fd, data));
         }
         match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
@@ -265,22 +282,9 @@ impl State {
             }
         }
     }
-}
 
-/// Whether a datagram begins with the plaintext record of the first fragment of a client hello.
-fn begins_with_client_hello(datagram: &[u8]) -> bool {
-    matches!(datagram, [HANDSHAKE, 254, _, 0, 0, _, _, _, _, _, _, _, _, 1, _, _, _, _, _, 0, 0, 0, ..])
-}
-
-impl Transport for State {
-    const NAME: &'static CStr = c"bglssl datagrams";
-
-    fn method() -> &'static OnceLock<Option<Method>> {
-        static METHOD: OnceLock<Option<Method>> = OnceLock::new();
-        &METHOD
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Receives for OpenSSL.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(first) = self.first.take() else {
             return self.recv(buffer);
         };
@@ -290,18 +294,27 @@ impl Transport for State {
         Ok(first.len().min(buffer.len()))
     }
 
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+    /// Sends for OpenSSL.
+    pub fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         self.send(data)
     }
 
-    fn control(&mut self, command: c_int) -> c_long {
-        let payload = |mtu: usize| mtu.saturating_sub(self.overhead) as c_long;
-        match command {
-            ffi::BIO_CTRL_FLUSH | sys::BIO_CTRL_DUP => 1,
-            ffi::BIO_CTRL_DGRAM_QUERY_MTU => payload(self.mtu()),
-            sys::BIO_CTRL_DGRAM_GET_FALLBACK_MTU => payload(SAFE_MTU.min(self.mtu())),
-            sys::BIO_CTRL_DGRAM_GET_MTU_OVERHEAD => self.overhead as c_long,
-            _ => 0,
+    /// Answers a question of OpenSSL's.
+    pub fn answer(&self, question: Question) -> usize {
+        match question {
+            Question::Eof | Question::Unsent => 0,
+            Question::PathPayload => self.payload(self.mtu()),
+            Question::FallbackPayload => self.payload(SAFE_MTU.min(self.mtu())),
+            Question::PacketOverhead => self.overhead,
         }
     }
+
+    fn payload(&self, mtu: usize) -> usize {
+        mtu.saturating_sub(self.overhead)
+    }
+}
+
+/// Whether a datagram begins with the plaintext record of the first fragment of a client hello.
+fn begins_with_client_hello(datagram: &[u8]) -> bool {
+    matches!(datagram, [HANDSHAKE, 254, _, 0, 0, _, _, _, _, _, _, _, _, 1, _, _, _, _, _, 0, 0, 0, ..])
 }

@@ -1,0 +1,38 @@
+//! SSL_CTX for sockets: with the callbacks of this directory.
+
+use crate::{
+    error::{Code, Result},
+    ossl::{
+        ctx::{Ctx, Method},
+        queue, sys,
+    },
+};
+use openssl_sys as ffi;
+use std::{ffi::c_long, ptr};
+
+use super::{dtls, names, session_end, verify};
+
+/// A context for sockets: streams (TLS) or datagrams (DTLS), either end.
+pub fn new(datagram: bool) -> Result<Ctx> {
+    let ctx = Ctx::bare(if datagram { Method::Dtls } else { Method::Tls })?;
+    // A write takes one record at a time, from wherever the caller has the rest; idle connections keep no buffers.
+    let mode = ffi::SSL_MODE_ENABLE_PARTIAL_WRITE | ffi::SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+    // SAFETY: the context is live; the callbacks have the types that OpenSSL asks for.
+    unsafe {
+        ffi::SSL_CTX_set_mode(ctx.as_ptr(), mode as c_long | sys::SSL_MODE_RELEASE_BUFFERS);
+        sys::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
+        ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
+        // Tickets carry sessions. OpenSSL's own cache would keep 20480 of them, with the certificates of clients.
+        ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), ffi::SSL_SESS_CACHE_OFF);
+        sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(verify::verify_callback), ptr::null_mut());
+        sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(names::alpn_callback), ptr::null_mut());
+        names::acknowledge_server_names(ctx.as_ptr());
+        let decide = Some(session_end::ticket_callback as sys::TicketCallback);
+        let done = sys::SSL_CTX_set_session_ticket_cb(ctx.as_ptr(), None, decide, ptr::null_mut());
+        queue::check(done, Code::Internal, "cannot look at session tickets")?;
+        if datagram {
+            sys::SSL_CTX_set_cookie_verify_cb(ctx.as_ptr(), Some(dtls::cookie_callback));
+        }
+    }
+    Ok(ctx)
+}

@@ -1,0 +1,154 @@
+//! What OpenSSL's callbacks need of a connection.
+
+use crate::{
+    ossl::{requirements::Requirements, x509::X509},
+    types::ClientAuth,
+};
+use openssl_sys as ffi;
+use std::{
+    cell::{Cell, RefCell},
+    ffi::{CString, c_int, c_uint},
+    fmt,
+    net::IpAddr,
+    panic::{self, AssertUnwindSafe},
+    ptr,
+    sync::OnceLock,
+};
+
+/// What the peer's certificate must be.
+#[derive(Clone)]
+pub struct PeerPolicy {
+    /// Whether the peer must present one.
+    pub client_auth: ClientAuth,
+    /// Whether its chain must lead to a trusted anchor (and its name match, where one was set).
+    pub chain: bool,
+    /// If given, the certificates one of which it must be.
+    pub accepted: Option<Vec<X509>>,
+    /// What else is demanded of it.
+    pub further: Requirements,
+}
+
+impl PeerPolicy {
+    /// Whether a server without a certificate, or with another one than is demanded, is refused.
+    pub fn demands_certificate(&self) -> bool {
+        self.chain || self.accepted.is_some() || !self.further.pins.is_empty()
+    }
+}
+
+/// Why a peer's certificate was refused.
+#[derive(Clone, Copy)]
+pub enum Refusal {
+    /// Its chain or its name: an `X509_V_*` code.
+    Chain(c_int),
+    /// It is not among the accepted ones.
+    NotAccepted,
+    /// None of the public keys is pinned.
+    NotPinned,
+}
+
+/// The name that a certificate must be for.
+pub enum Expected {
+    /// A DNS name.
+    Name(CString),
+    /// An address.
+    Ip(IpAddr),
+}
+
+impl Expected {
+    /// Whether the certificate is for it: an `X509_V_*` code, 0 if it is.
+    pub fn check(&self, certificate: &X509, further: &Requirements) -> c_int {
+        match self {
+            Expected::Name(name) => certificate.is_for_name(name, !further.no_common_name),
+            Expected::Ip(ip) => certificate.is_for_ip(*ip),
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expected::Name(name) => f.write_str(&name.to_string_lossy()),
+            Expected::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// What OpenSSL's callbacks need of the connection. They reach it through the SSL's ex_data.
+pub struct Hooks {
+    pub policy: PeerPolicy,
+    /// ALPN names, each behind its length.
+    pub alpn: Vec<u8>,
+    pub refusal: Cell<Option<Refusal>>,
+    /// The chain of a peer that was refused: OpenSSL keeps only one that was accepted.
+    pub refused: RefCell<Vec<X509>>,
+    /// The name that the peer's certificate must be for.
+    pub expected: RefCell<Option<Expected>>,
+    /// When the first certificate of the verified chain expires, in seconds since 1970.
+    pub chain_expires: Cell<Option<i64>>,
+    pub panicked: Cell<bool>,
+    pub dtls: DtlsHooks,
+}
+
+/// What OpenSSL's callbacks need of a connection over datagrams.
+pub struct DtlsHooks {
+    /// Whether the cookie of the hello at hand has been verified.
+    pub cookie_verified: Cell<bool>,
+    /// The time until the first retransmission, in microseconds.
+    pub first_timer: Cell<c_uint>,
+    /// How long the timer that OpenSSL has set last was to run, in microseconds.
+    pub latest_timer: Cell<c_uint>,
+}
+
+impl Default for DtlsHooks {
+    fn default() -> DtlsHooks {
+        DtlsHooks {
+            cookie_verified: Cell::new(false),
+            first_timer: Cell::new(1_000_000),
+            latest_timer: Cell::new(c_uint::MAX),
+        }
+    }
+}
+
+impl Hooks {
+    pub fn new(policy: PeerPolicy, alpn: Vec<u8>) -> Hooks {
+        Hooks {
+            policy,
+            alpn,
+            refusal: Cell::new(None),
+            refused: RefCell::default(),
+            expected: RefCell::new(None),
+            chain_expires: Cell::new(None),
+            panicked: Cell::new(false),
+            dtls: DtlsHooks::default(),
+        }
+    }
+}
+
+/// Where an SSL's ex_data has the address of its Hooks.
+pub fn hooks_index() -> c_int {
+    static INDEX: OnceLock<c_int> = OnceLock::new();
+    *INDEX.get_or_init(|| {
+        // SAFETY: no callbacks.
+        unsafe { ffi::CRYPTO_get_ex_new_index(ffi::CRYPTO_EX_INDEX_SSL, 0, ptr::null_mut(), None, None, None) }
+    })
+}
+
+/// The Hooks of a connection.
+///
+/// # Safety
+/// `ssl` is NULL or a live SSL.
+pub unsafe fn hooks<'a>(ssl: *const ffi::SSL) -> Option<&'a Hooks> {
+    if ssl.is_null() {
+        return None;
+    }
+    // SAFETY: what our index holds is NULL or the address of the connection's Hooks, which outlive the SSL.
+    unsafe { ffi::SSL_get_ex_data(ssl, hooks_index()).cast::<Hooks>().as_ref() }
+}
+
+/// Runs the body of a callback. A panic must not unwind through OpenSSL: it is noted, and fails the handshake.
+pub fn guarded(hooks: &Hooks, failed: c_int, body: impl FnOnce() -> c_int) -> c_int {
+    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        hooks.panicked.set(true);
+        failed
+    })
+}

@@ -1,0 +1,154 @@
+//! Reading and writing through an SSL.
+
+use crate::{
+    error::{Error, Result},
+    ossl::{bio_backend::BioBackend, queue, sys},
+    types::Step,
+};
+use openssl_sys as ffi;
+use std::{ffi::c_int, ptr};
+
+use super::connection::Ssl;
+
+impl<B: BioBackend> Ssl<B> {
+    /// Reads decrypted bytes.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        self.call(|ssl| ssl.raw_read(buffer))
+    }
+
+    /// Whether OpenSSL takes all that has arrived, or no more than the record that it is about to read.
+    pub fn set_read_ahead(&mut self, ahead: bool) {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_set_read_ahead(self.ptr(), c_int::from(ahead)) }
+    }
+
+    /// Whether OpenSSL keeps its buffers, of 17 kB each, when they are empty, rather than to ask for memory again with
+    /// the next record.
+    pub fn keep_buffers(&mut self, keep: bool) {
+        if self.keeps_buffers == keep {
+            return;
+        }
+        self.keeps_buffers = keep;
+        let command = if keep { sys::SSL_CTRL_CLEAR_MODE } else { sys::SSL_CTRL_MODE };
+        // SAFETY: the SSL is live.
+        unsafe { ffi::SSL_ctrl(self.ptr(), command, sys::SSL_MODE_RELEASE_BUFFERS, ptr::null_mut()) };
+        if !keep {
+            self.release_buffer();
+        }
+    }
+
+    /// Makes OpenSSL give its read buffer back, which it does when it finds nothing to read.
+    fn release_buffer(&mut self) {
+        if self.failed || self.received_close_notify() || self.has_pending() || self.status().read_budget_exhausted
+        {
+            return;
+        }
+        self.transport().suspend_receive(true);
+        self.decrypt_next_record();
+        self.transport().suspend_receive(false);
+    }
+
+    pub(super) fn raw_read(&mut self, buffer: &mut [u8]) -> (c_int, usize) {
+        let mut n = 0;
+        // SAFETY: `buffer` is writable for its length.
+        let result = unsafe { sys::SSL_read_ex(self.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
+        (result, n)
+    }
+
+    /// Encrypts bytes, one record at most, and says how many it took.
+    pub fn write(&mut self, data: &[u8]) -> Result<Step<usize>> {
+        self.call(|ssl| {
+            let mut n = 0;
+            // SAFETY: `data` is readable for its length.
+            let result = unsafe { sys::SSL_write_ex(ssl.ptr(), data.as_ptr().cast(), data.len(), &mut n) };
+            (result, n)
+        })
+    }
+
+    /// How many decrypted bytes a read gives without the network, decrypting a record that has already arrived if
+    /// there is none yet.
+    pub fn pending(&mut self) -> usize {
+        if self.decrypted() == 0 && self.has_pending() {
+            self.decrypt_next_record();
+        }
+        self.decrypted()
+    }
+
+    /// Decrypts the next record, if it has arrived and there is none yet. How that fails is told by the next call.
+    fn decrypt_next_record(&mut self) {
+        if self.failed {
+            return;
+        }
+        let mut byte = 0u8;
+        let mut n = 0;
+        queue::clear();
+        self.transport().reset_read_budget();
+        // SAFETY: `byte` is writable for one byte.
+        let result = unsafe { sys::SSL_peek_ex(self.ptr(), (&raw mut byte).cast(), 1, &mut n) };
+        self.deferred_error = self.outcome(result, ()).err();
+    }
+
+    /// The alert by which the peer has ended the connection, if it is the next thing to read.
+    pub fn peer_alert(&mut self) -> Option<Error> {
+        self.decrypt_next_record();
+        self.deferred_error.clone().filter(|error| error.alert >= 0)
+    }
+
+    /// Whether bytes of the peer are here, decrypted or not.
+    fn has_pending(&self) -> bool {
+        self.has_read_ahead() || self.status().has_buffered_input
+    }
+
+    /// Whether OpenSSL has taken more than it has given.
+    pub fn has_read_ahead(&self) -> bool {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_has_pending(self.ptr()) != 0 }
+    }
+
+    /// Whether a read may have its answer, good or bad, without the network.
+    pub fn read_would_return(&self) -> bool {
+        self.failed || self.deferred_error.is_some() || self.received_close_notify() || self.has_pending()
+    }
+
+    /// Whether a read has a failure to tell that nobody was told of.
+    pub fn has_deferred_error(&self) -> bool {
+        self.deferred_error.is_some()
+    }
+
+    /// How many decrypted bytes there are.
+    pub fn decrypted(&self) -> usize {
+        // SAFETY: the SSL is live.
+        usize::try_from(unsafe { ffi::SSL_pending(self.ptr()) }).unwrap_or(0)
+    }
+
+    /// Sends close_notify, once, if the connection is in a state to send it.
+    pub fn close_notify(&mut self) -> Result<()> {
+        if self.failed || !self.is_handshaken() || self.sent_close_notify() {
+            return Ok(());
+        }
+        queue::clear();
+        // SAFETY: the SSL is live.
+        let result = unsafe { ffi::SSL_shutdown(self.ptr()) };
+        if result >= 0 { Ok(()) } else { self.outcome(result, ()).map(|_| ()) }
+    }
+
+    /// Whether we have sent close_notify.
+    pub fn sent_close_notify(&self) -> bool {
+        self.shutdown_flags() & ffi::SSL_SENT_SHUTDOWN != 0
+    }
+
+    /// Whether the peer has sent close_notify.
+    pub fn received_close_notify(&self) -> bool {
+        self.shutdown_flags() & ffi::SSL_RECEIVED_SHUTDOWN != 0
+    }
+
+    fn shutdown_flags(&self) -> c_int {
+        // SAFETY: the SSL is live.
+        unsafe { ffi::SSL_get_shutdown(self.ptr()) }
+    }
+
+    /// Whether a fatal error has ended the connection.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+}

@@ -1,0 +1,15 @@
+//! SSL: one connection's TLS state over a BIO of our own, in parts. Every call clears the error queue first, and one mapper
+//! reads SSL_get_error. Nothing here waits.
+
+pub mod call;
+pub mod connection;
+pub mod context;
+pub mod dtls;
+pub mod handshake;
+pub mod hooks;
+pub mod info;
+pub mod io;
+pub mod keying_material;
+pub mod names;
+pub mod session_end;
+pub mod verify;

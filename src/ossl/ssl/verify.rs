@@ -1,0 +1,119 @@
+//! The decision about the peer's certificate.
+
+use crate::ossl::{store, sys, x509::X509};
+use openssl_sys as ffi;
+use std::ffi::{c_int, c_void};
+
+use super::{
+    hooks::{Hooks, Refusal, guarded, hooks},
+    session_end,
+};
+
+/// The Hooks of the connection whose peer's certificate is being verified.
+///
+/// # Safety
+/// `store` is live, and OpenSSL's for an SSL.
+unsafe fn hooks_of_store<'a>(store: *mut ffi::X509_STORE_CTX) -> Option<&'a Hooks> {
+    // SAFETY: the caller vouches for the store context, whose ex_data leads to its SSL.
+    unsafe {
+        let ssl = ffi::X509_STORE_CTX_get_ex_data(store, sys::SSL_get_ex_data_X509_STORE_CTX_idx());
+        hooks(ssl.cast())
+    }
+}
+
+/// Decides about the peer's certificate. OpenSSL calls this once it has the peer's chain.
+pub unsafe extern "C" fn verify_callback(store: *mut ffi::X509_STORE_CTX, _: *mut c_void) -> c_int {
+    // SAFETY: OpenSSL passes a live store context.
+    match unsafe { hooks_of_store(store) } {
+        // SAFETY: the store context is live.
+        Some(hooks) => guarded(hooks, 0, || unsafe { judge(store, hooks) }),
+        None => 0,
+    }
+}
+
+/// # Safety
+/// `ctx` is live, and holds the peer's chain.
+unsafe fn judge(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
+    // SAFETY: the store context lends the peer's certificate.
+    let leaf = unsafe { X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(ctx)) };
+    // Nobody asked for the chain: it is verified when somebody asks what is wrong with it.
+    if hooks.policy.chain {
+        // SAFETY: the store context is live.
+        let reason = unsafe { check_chain_and_name(ctx, hooks, leaf.as_ref()) };
+        // SAFETY: likewise.
+        unsafe { ffi::X509_STORE_CTX_set_error(ctx, reason) };
+        if reason != 0 {
+            // SAFETY: likewise.
+            return unsafe { refuse(ctx, hooks, Refusal::Chain(reason)) };
+        }
+    }
+    let further = &hooks.policy.further;
+    if !further.pins.is_empty() {
+        let certificates = match hooks.policy.chain {
+            // SAFETY: the store context lends the chain that it has verified.
+            true => unsafe { X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx)) },
+            false => leaf.iter().cloned().collect(),
+        };
+        if !further.has_pinned_key(&certificates) {
+            // SAFETY: the store context is live.
+            unsafe {
+                ffi::X509_STORE_CTX_set_error(ctx, sys::X509_V_ERR_CERT_REJECTED);
+                return refuse(ctx, hooks, Refusal::NotPinned);
+            }
+        }
+    }
+    if let Some(accepted) = &hooks.policy.accepted {
+        if !leaf.is_some_and(|leaf| accepted.contains(&leaf)) {
+            // SAFETY: the store context is live.
+            unsafe {
+                ffi::X509_STORE_CTX_set_error(ctx, sys::X509_V_ERR_CERT_REJECTED);
+                return refuse(ctx, hooks, Refusal::NotAccepted);
+            }
+        }
+    }
+    1
+}
+
+/// Builds and checks the chain, and then the name: an `X509_V_*` code, 0 only if both are right. Our own call checks the
+/// name, because OpenSSL loses it without a word where it cannot allocate memory for a copy.
+///
+/// # Safety
+/// `ctx` is live, and holds the peer's chain.
+unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, leaf: Option<&X509>) -> c_int {
+    // SAFETY: the caller vouches for the store context.
+    let chain = unsafe {
+        hooks.policy.further.prepare(ctx);
+        store::verify(ctx)
+    };
+    if chain != 0 {
+        return chain;
+    }
+    let name = match (hooks.expected.borrow().as_ref(), leaf) {
+        (Some(expected), Some(leaf)) => expected.check(leaf, &hooks.policy.further),
+        (Some(_), None) => sys::X509_V_ERR_UNSPECIFIED,
+        (None, _) => 0,
+    };
+    if name != 0 {
+        return name;
+    }
+    // SAFETY: likewise.
+    match unsafe { store::chain_expires(ctx) } {
+        Ok(expires) => {
+            hooks.chain_expires.set(expires);
+            // SAFETY: likewise.
+            if unsafe { session_end::remember(ctx, expires) } { 0 } else { sys::X509_V_ERR_OUT_OF_MEM }
+        }
+        Err(_) => sys::X509_V_ERR_UNSPECIFIED,
+    }
+}
+
+/// Notes why the peer was refused, and what it has shown.
+///
+/// # Safety
+/// `store` is live, and holds the peer's chain.
+unsafe fn refuse(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks, refusal: Refusal) -> c_int {
+    hooks.refusal.set(Some(refusal));
+    // SAFETY: the caller vouches for the store context, which lends the certificates.
+    hooks.refused.replace(unsafe { X509::from_borrowed_stack(sys::X509_STORE_CTX_get0_untrusted(store)) });
+    0
+}

@@ -1,0 +1,111 @@
+//! Closing as a state machine: flush, then the end of the stream, then the peer's end. Its steps never wait.
+
+use crate::{error::Error, net::deadline::Deadline, posix::Readiness, transport::channel::Drain, types::Step};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use super::state::{Lifecycle, SocketState};
+
+/// Room for bytes that are discarded. Mostly there are none, or few: more room would only displace the processor's cache.
+const SCRATCH: usize = 1024;
+
+/// How many pieces one step discards, so that a peer that never stops cannot keep the lock.
+const PIECES: usize = 64;
+
+/// How long closing a connection takes at most whose handshake is not complete: only an alert can be lost.
+const ALERT_LIMIT: Duration = Duration::from_millis(200);
+
+/// What a step of closing asks for.
+pub enum CloseAction {
+    /// A further step once the descriptor is ready, or the deadline has passed.
+    Wait(Readiness, Deadline),
+    /// To take what the peer still sends in the background, and then to close.
+    Linger(Deadline),
+    /// To close the descriptor. The error, if there is one, says that something that was written is lost.
+    Close(Option<Error>),
+}
+
+impl SocketState {
+    /// The next step of closing a connection whose handshake is complete or not, with `limit` for all of it.
+    pub fn close_step(&mut self, is_handshaken: bool, limit: Duration, now: Instant) -> CloseAction {
+        if self.lifecycle == Lifecycle::Open && !self.begin_closing(is_handshaken, limit, now) {
+            return CloseAction::Close(None);
+        }
+        if let Lifecycle::Flushing(deadline) = self.lifecycle {
+            match self.flush() {
+                Ok(true) => {
+                    self.tls.transport().send_fin();
+                    self.lifecycle = Lifecycle::Draining(deadline);
+                }
+                Ok(false) if deadline.has_passed_at(now) => return CloseAction::Close(Some(Error::timeout())),
+                Ok(false) => return CloseAction::Wait(Readiness::WRITE, deadline),
+                Err(error) => return CloseAction::Close(Some(error).filter(|_| self.channel.has_unsent_data())),
+            }
+        }
+        let Lifecycle::Draining(deadline) = self.lifecycle else {
+            return CloseAction::Close(None);
+        };
+        let Some(drain) = self.channel.drain(&mut self.tls, self.failure.is_some()) else {
+            return CloseAction::Close(None);
+        };
+        if !self.discard_input() {
+            return CloseAction::Close(None);
+        }
+        match drain {
+            Drain::InBackground => CloseAction::Linger(deadline),
+            Drain::InCall(limit) => {
+                let deadline = deadline.or_sooner(Deadline::starting(now, Some(limit)));
+                self.lifecycle = Lifecycle::Draining(deadline);
+                // An unfinished drain loses nothing that was written.
+                if deadline.has_passed_at(now) {
+                    CloseAction::Close(None)
+                } else {
+                    CloseAction::Wait(Readiness::READ, deadline)
+                }
+            }
+        }
+    }
+
+    /// Sends close_notify. False if the peer has received nothing yet: then there is nothing to close.
+    fn begin_closing(&mut self, is_handshaken: bool, limit: Duration, now: Instant) -> bool {
+        if is_handshaken && self.failure.is_none() {
+            // Without it the peer sees a truncation, which is then what happened.
+            let _ = self.tls.close_notify();
+        }
+        if !is_handshaken && !self.tls.transport().has_sent() {
+            return false;
+        }
+        let limit = if is_handshaken { limit } else { limit.min(ALERT_LIMIT) };
+        self.lifecycle = Lifecycle::Flushing(Deadline::starting(now, Some(limit)));
+        true
+    }
+
+    /// Discards what the peer has sent. False once it will send no more.
+    fn discard_input(&mut self) -> bool {
+        let mut scratch = [0; SCRATCH];
+        for _ in 0..PIECES {
+            let status = self.tls.status();
+            if status.eof || status.recv_errno != 0 || self.tls.received_close_notify() {
+                return false;
+            }
+            let more = if self.tls.has_failed() || !self.tls.is_handshaken() {
+                match self.tls.transport().recv(&mut scratch) {
+                    Ok(_) => continue,
+                    Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+                }
+            } else {
+                match self.tls.read(&mut scratch) {
+                    Ok(Step::Done(_)) => continue,
+                    Ok(Step::WantRead | Step::WantWrite) => true,
+                    Ok(Step::Eof) => false,
+                    // TLS has ended, but there may be bytes.
+                    Err(_) => continue,
+                }
+            };
+            return more;
+        }
+        true
+    }
+}

@@ -1,0 +1,270 @@
+//! Runs steps on the state of a socket, and waits between them, outside the lock. This is the only loop that waits.
+
+use crate::{
+    error::{Code, Error, Phase, Result},
+    net::deadline::Deadline,
+    posix::{self, Readiness},
+    transport::read_strategy::SMALL_READ,
+    types::Step,
+};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    info::ConnectionInfo,
+    op_lock::{Blocking, OpLock},
+    state::{SocketState, WaitPlan, Waiter, closed, recheck_soon},
+    timeouts::{LimitKind, Timeouts},
+};
+
+/// How long a flooded reader lets other threads have the lock. Sleeping, rather than only unlocking, gives them time to
+/// acquire it before the next bytes come.
+const BACK_OFF: Duration = Duration::from_millis(1);
+
+/// What to call the peer. Addresses are formatted only when a message needs them.
+pub enum Peer {
+    /// By the name that was connected to.
+    Named(String),
+    /// By its address.
+    At(SocketAddr),
+    /// It has neither.
+    Unknown,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Named(name) => f.write_str(name),
+            Peer::At(address) => address.fmt(f),
+            Peer::Unknown => f.write_str("the peer"),
+        }
+    }
+}
+
+impl From<Option<SocketAddr>> for Peer {
+    fn from(address: Option<SocketAddr>) -> Peer {
+        address.map_or(Peer::Unknown, Peer::At)
+    }
+}
+
+/// A connection: its state, its descriptor, and the threads that work on it.
+pub struct Driver {
+    state: Mutex<SocketState>,
+    /// None once closed. Waiters hold a reference, so the descriptor number cannot be reused while they wait.
+    fd: Mutex<Option<Arc<OwnedFd>>>,
+    /// Held during a handshake.
+    pub handshake_lock: OpLock,
+    /// Held during a read.
+    pub read_lock: OpLock,
+    /// Held during a write.
+    pub write_lock: OpLock,
+    /// Set when the handshake is complete.
+    info: OnceLock<ConnectionInfo>,
+    is_read_shut: AtomicBool,
+    is_nonblocking: AtomicBool,
+    /// How long calls may take.
+    pub timeouts: Timeouts,
+    /// The other end, for messages.
+    pub peer: Peer,
+}
+
+/// What a step that the driver runs comes to.
+pub enum Progress<T> {
+    /// The result.
+    Done(T),
+    /// It runs again after a wait.
+    Wait(WaitPlan),
+}
+
+impl Driver {
+    /// Drives a new connection.
+    pub fn new(state: SocketState, fd: Arc<OwnedFd>, timeouts: Timeouts, peer: Peer) -> Driver {
+        Driver {
+            state: Mutex::new(state),
+            fd: Mutex::new(Some(fd)),
+            handshake_lock: OpLock::default(),
+            read_lock: OpLock::default(),
+            write_lock: OpLock::default(),
+            info: OnceLock::new(),
+            is_read_shut: AtomicBool::new(false),
+            is_nonblocking: AtomicBool::new(false),
+            timeouts,
+            peer,
+        }
+    }
+
+    /// The state. The lock is held while OpenSSL works, and never while a thread waits.
+    pub fn lock(&self) -> MutexGuard<'_, SocketState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The descriptor. None once closed.
+    pub fn fd(&self) -> Option<Arc<OwnedFd>> {
+        self.fd.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the descriptor away: the socket is being closed.
+    pub fn take_fd(&self) -> Option<Arc<OwnedFd>> {
+        self.fd.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Runs `body` on the descriptor; None once closed.
+    pub fn with_fd<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        self.fd().map(|fd| body(fd.as_fd()))
+    }
+
+    /// What the handshake established; None before it is complete.
+    pub fn info(&self) -> Option<&ConnectionInfo> {
+        self.info.get()
+    }
+
+    /// Whether the handshake is complete.
+    pub fn is_handshaken(&self) -> bool {
+        self.info.get().is_some()
+    }
+
+    /// The handshake is complete.
+    pub fn set_info(&self, info: ConnectionInfo) {
+        self.info.get_or_init(|| info);
+    }
+
+    /// Whether the reading half has been shut down.
+    pub fn is_read_shut(&self) -> bool {
+        self.is_read_shut.load(SeqCst)
+    }
+
+    /// Shuts the reading half down, on this side only.
+    pub fn shut_reading(&self) {
+        self.is_read_shut.store(true, SeqCst);
+        self.lock().tls.transport().shut_reading();
+    }
+
+    /// Whether calls return WantRead and WantWrite instead of waiting.
+    pub fn is_nonblocking(&self) -> bool {
+        self.is_nonblocking.load(SeqCst)
+    }
+
+    /// Sets whether they do.
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        self.is_nonblocking.store(nonblocking, SeqCst);
+    }
+
+    /// How a call with this deadline waits.
+    pub fn blocking(&self, deadline: Deadline) -> Blocking {
+        if self.is_nonblocking() { Blocking::No } else { Blocking::Until(deadline) }
+    }
+
+    /// Adds to a failure what was being done: `what` and the peer.
+    pub fn in_phase(&self, phase: Phase, what: &str, error: Error) -> Error {
+        error.during(phase, format_args!("{what} {}", self.peer))
+    }
+
+    /// The failure of a call of this kind that took too long.
+    pub fn timed_out(&self, kind: LimitKind) -> Error {
+        let (phase, what) = match kind {
+            LimitKind::Handshake => (Phase::Handshake, "TLS handshake with"),
+            LimitKind::Read => (Phase::Read, "read from"),
+            LimitKind::Write => (Phase::Write, "write to"),
+            LimitKind::Close => (Phase::Close, "close the connection to"),
+        };
+        self.in_phase(phase, what, Error::timeout())
+    }
+
+    /// Runs `step` until it is done, waiting in between for what it asks for.
+    pub fn run<T>(&self, mut step: impl FnMut(&mut SocketState, Instant) -> Result<Progress<T>>) -> Result<T> {
+        loop {
+            let plan = {
+                let mut state = self.lock();
+                match step(&mut state, Instant::now())? {
+                    Progress::Done(result) => return Ok(result),
+                    Progress::Wait(plan) => plan,
+                }
+            };
+            self.wait(&plan)?;
+        }
+    }
+
+    /// Runs the step of an operation on a connection that is in use: until it is done, or, where the call does not block,
+    /// once.
+    pub fn operate<T>(
+        &self,
+        kind: LimitKind,
+        blocking: Blocking,
+        waiter: Waiter,
+        mut step: impl FnMut(&mut SocketState, Instant) -> Result<Step<T>>,
+    ) -> Result<Step<T>> {
+        self.run(|state, now| {
+            state.check_usable()?;
+            let outcome = state.run_step(now, |state| step(state, now)).map_err(|error| {
+                state.waiting.end(kind);
+                state.fail(error)
+            })?;
+            // Reading may have left something to send: a key update, an alert.
+            let flushed = state.flush().unwrap_or(true);
+            let interest = match outcome {
+                Step::WantRead => Readiness { writable: !flushed, ..Readiness::READ },
+                Step::WantWrite => Readiness::WRITE,
+                done => {
+                    state.waiting.end(kind);
+                    return Ok(Progress::Done(done));
+                }
+            };
+            let Blocking::Until(deadline) = blocking else {
+                state.waiting.check(kind, self.timeouts.get(kind), now)?;
+                return Ok(Progress::Done(outcome));
+            };
+            Ok(Progress::Wait(state.wait_plan(interest, waiter, deadline, now)))
+        })
+    }
+
+    fn wait(&self, plan: &WaitPlan) -> Result<()> {
+        // A peer may send without end what is of no use.
+        if plan.deadline.has_passed() {
+            return Err(Error::timeout());
+        }
+        if plan.back_off {
+            thread::sleep(BACK_OFF);
+        }
+        if plan.receive_directly && self.receive() {
+            return Ok(());
+        }
+        match self.wait_for(plan.interest, plan.deadline.or_sooner(plan.timer)) {
+            Err(error) if error.code == Code::Timeout && !plan.deadline.has_passed() => Ok(()),
+            waited => waited,
+        }
+    }
+
+    /// Waits for the peer's next bytes without a deadline, and receives them, which is one system call instead of two. Ends
+    /// also when the socket is closed, or its reading half shut down. False if the descriptor is not one to wait on.
+    fn receive(&self) -> bool {
+        let mut bytes = [0; SMALL_READ];
+        let received = match self.fd() {
+            Some(fd) => posix::recv_waiting(fd.as_fd(), &mut bytes),
+            None => Err(posix::bad_descriptor()),
+        };
+        let received = self.lock().tls.transport().finish_external_receive(received, &bytes);
+        !received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits for the descriptor to be ready, or until the deadline.
+    fn wait_for(&self, mut interest: Readiness, deadline: Deadline) -> Result<()> {
+        let fd = self.fd().ok_or_else(closed)?;
+        let mut until = deadline;
+        // The kernel always calls such a socket readable.
+        if interest.readable && self.is_read_shut() {
+            interest.readable = false;
+            until = recheck_soon(deadline, Instant::now());
+        }
+        let ready = posix::poll_one(fd.as_fd(), interest, until.0).map_err(|error| Error::io(&error))?;
+        if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,429 @@
+//! TLS over a connected socket, of a stream or of datagrams: handshake, read, write, close. Any number of threads may use
+//! one.
+//!
+//! `state` is what the lock guards: a state machine that never waits. `driver` runs its steps, and waits between them outside
+//! the lock, so one thread can read while another writes and a third closes. `handshake`, `io` and `close` run operations on
+//! the driver; this file puts them together.
+
+use crate::{
+    certificate::Certificate,
+    config::{Frozen, Verify},
+    error::{Code, Error, Result},
+    hostname::Hostname,
+    net::{
+        connect::host_port,
+        deadline::{Deadline, Limit},
+        resolve::Family,
+    },
+    ossl, posix,
+    session::Session,
+    transport::{
+        dial::{self, Attempt, Dialer},
+        dtls::PeerRegistration,
+    },
+    types::Role,
+};
+use driver::Peer;
+use info::ConnectionInfo;
+use monitor::ConnectionMonitor;
+use open::Parts;
+use state::{Lifecycle, closed};
+use std::{
+    ffi::{CStr, CString},
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    time::Instant,
+};
+
+pub use crate::types::Step;
+pub use timeouts::LimitKind;
+
+mod close;
+mod closing;
+mod driver;
+mod handshake;
+mod info;
+mod io;
+mod keying_material;
+pub mod monitor;
+mod op_lock;
+mod open;
+mod state;
+mod timeouts;
+
+/// A TLS socket.
+pub struct Socket(Parts);
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // In a child process the connection belongs to the parent.
+        if self.0.made_by == posix::pid() {
+            close::abandon_freed(&self.0.driver);
+        }
+    }
+}
+
+// ---- making ----
+
+impl Socket {
+    /// Connects to `host` and, unless the config says otherwise, does the handshake.
+    pub fn connect(
+        frozen: &Arc<Frozen>,
+        host: &str,
+        port: u16,
+        family: Family,
+        session: Option<&Session>,
+    ) -> Result<Socket> {
+        let config = &frozen.config;
+        let deadline = Deadline::after(config.limits.connect);
+        let hostname = match &config.hostname {
+            Some(given) => given.clone(),
+            None => Hostname::parse(host)?,
+        };
+        let peer = host_port(host, port);
+        let mut first_failure = None;
+        for Attempt { fd, others } in Dialer::new(frozen.medium(), host, port, family, deadline)? {
+            let peer = Peer::Named(peer.clone());
+            let result = fd
+                .and_then(|fd| open::parts(frozen, fd, Role::Client, Some(hostname.clone()), peer))
+                .and_then(|parts| Socket(parts).try_address(session, others, deadline));
+            match result {
+                Err(error) if matches!(error.code, Code::Io | Code::Timeout) => {
+                    first_failure.get_or_insert(error);
+                }
+                done => return done,
+            }
+        }
+        Err(first_failure.unwrap_or_else(|| Error::new(Code::Resolve, "no address")))
+    }
+
+    /// The handshake with one of the addresses of a host. All but the last one get a share of the time, and no second
+    /// attempt where the network refuses them.
+    fn try_address(self, session: Option<&Session>, others: usize, deadline: Deadline) -> Result<Socket> {
+        if let Some(session) = session {
+            self.offer(session)?;
+        }
+        if others == 0 {
+            return self.handshake_unless_lazy(deadline);
+        }
+        if let Some(dtls) = self.0.driver.lock().channel.dtls() {
+            dtls.fail_at_first_network_error();
+        }
+        let limit = self.0.driver.timeouts.deadline(LimitKind::Handshake).or_sooner(deadline);
+        let share = limit.remaining().map(|left| left / (others as u32 + 1));
+        self.handshake_unless_lazy(deadline.or_sooner(Deadline::after(share)))
+    }
+
+    /// Begins TLS as the client on a duplicate of an open descriptor.
+    pub fn upgrade_client(frozen: &Arc<Frozen>, fd: i32, host: Option<&str>) -> Result<Socket> {
+        let hostname = match (&frozen.config.hostname, host) {
+            (Some(given), _) => Some(given.clone()),
+            (None, Some(host)) => Some(Hostname::parse(host)?),
+            (None, None) => None,
+        };
+        let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
+        let peer = host.map_or(address.into(), |host| Peer::Named(host.to_string()));
+        let parts = open::parts(frozen, fd, Role::Client, hostname, peer)?;
+        Socket(parts).handshake_unless_lazy(Deadline::NEVER)
+    }
+
+    /// Begins TLS as the server on a duplicate of an open descriptor.
+    pub fn upgrade_server(frozen: &Arc<Frozen>, fd: i32) -> Result<Socket> {
+        let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
+        let parts = open::parts(frozen, fd, Role::Server, None, address.into())?;
+        Socket(parts).handshake_unless_lazy(Deadline::NEVER)
+    }
+
+    /// Begins TLS as the server on an accepted connection.
+    pub fn accepted(frozen: &Arc<Frozen>, fd: OwnedFd, peer: Option<SocketAddr>) -> Result<Socket> {
+        // Desirable, but no reason to fail.
+        let _ = posix::set_no_delay(fd.as_fd());
+        let parts = open::parts(frozen, fd, Role::Server, None, peer.into()).map_err(|error| {
+            let phase = crate::error::Phase::Handshake;
+            error.during(phase, format_args!("TLS handshake with {}", Peer::from(peer)))
+        })?;
+        Socket(parts).handshake_unless_lazy(Deadline::NEVER)
+    }
+
+    /// The server's end of a connection with a peer whose hello has been verified, with the handshake still to do. None if
+    /// OpenSSL cannot read the hello.
+    pub fn registered(
+        frozen: &Arc<Frozen>,
+        fd: OwnedFd,
+        peer: &SocketAddr,
+        registration: Box<dyn PeerRegistration>,
+        hello: &[u8],
+    ) -> Result<Option<Socket>> {
+        let socket = Socket(open::parts(frozen, fd, Role::Server, None, Peer::At(*peer))?);
+        let has_begun = {
+            let mut state = socket.0.driver.lock();
+            let state = &mut *state;
+            match state.channel.dtls() {
+                Some(dtls) => dtls.begin_with_hello(&mut state.tls, &frozen.config, registration, hello)?,
+                None => false,
+            }
+        };
+        Ok(has_begun.then_some(socket))
+    }
+
+    /// Offers a session to the server, if a full handshake would accept the same peer: it was made in the same scope, and
+    /// no certificate of its chain has expired since. Otherwise the handshake will be a full one.
+    fn offer(&self, session: &Session) -> Result<()> {
+        let parts = &self.0;
+        let expired = session.chain_expires.is_some_and(|end| ossl::now() > end);
+        let scope = open::client_scope(&parts.frozen, parts.hostname.as_ref(), parts.sent_name.as_deref())?;
+        if !expired && session.session.id_context() == scope.as_bytes() {
+            parts.driver.lock().tls.resume(&session.session, session.chain_expires)?;
+        }
+        Ok(())
+    }
+
+    /// The eager handshake of a new socket.
+    fn handshake_unless_lazy(self, deadline: Deadline) -> Result<Socket> {
+        if self.0.frozen.config.lazy_handshake {
+            return Ok(self);
+        }
+        let driver = &self.0.driver;
+        let deadline = deadline.or_sooner(driver.timeouts.deadline(LimitKind::Handshake));
+        match handshake::complete_until(driver, deadline) {
+            Ok(_) => Ok(self),
+            Err(error) => {
+                close::abandon(driver, error.code, deadline);
+                Err(error)
+            }
+        }
+    }
+}
+
+// ---- using ----
+
+impl Socket {
+    /// Completes the handshake, if it is not complete.
+    pub fn handshake(&self) -> Result<Step<()>> {
+        let driver = &self.0.driver;
+        if driver.lock().lifecycle != Lifecycle::Open {
+            return Err(handshake::failed(driver, closed()));
+        }
+        handshake::complete(driver)
+    }
+
+    /// Reads at least one byte, unless the stream is at its end.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        match handshake::complete(&self.0.driver)? {
+            Step::Done(()) if buffer.is_empty() => Ok(Step::Done(0)),
+            Step::Done(()) => io::read(&self.0.driver, buffer),
+            Step::WantRead => Ok(Step::WantRead),
+            Step::WantWrite => Ok(Step::WantWrite),
+            Step::Eof => Ok(Step::Eof),
+        }
+    }
+
+    /// Writes. Blocking: all of `data`, or a failure; `written` says how much has been taken in either case.
+    /// Non-blocking: some of it, or WANT_WRITE, after which the same bytes must be given again.
+    pub fn write(&self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
+        *written = 0;
+        match handshake::complete(&self.0.driver)? {
+            Step::Done(()) => io::write(&self.0.driver, data, written),
+            step => Ok(step),
+        }
+    }
+
+    /// How many bytes a read would give without waiting.
+    pub fn pending(&self) -> usize {
+        io::pending(&self.0.driver)
+    }
+
+    /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.
+    pub fn shutdown(&self) -> Result<Step<()>> {
+        match handshake::complete(&self.0.driver)? {
+            Step::Done(()) => io::shutdown_write(&self.0.driver),
+            step => Ok(step),
+        }
+    }
+
+    /// Ends the reading half, on this side only: reads return the end of the stream, also those in progress. Writing goes
+    /// on.
+    pub fn shutdown_read(&self) -> Result<()> {
+        io::shutdown_read(&self.0.driver)
+    }
+
+    /// Closes: flushes, sends close_notify and FIN, and gives the descriptor up. Waits no longer than the close limit.
+    pub fn close(&self) -> Result<Step<()>> {
+        close::close(&self.0.driver)
+    }
+
+    /// Whether reads and writes return WANT_READ and WANT_WRITE instead of waiting.
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        self.0.driver.set_nonblocking(nonblocking);
+    }
+
+    /// Sets a limit for calls that begin from now on.
+    pub fn set_limit(&self, kind: LimitKind, limit: Limit) {
+        self.0.driver.timeouts.set(kind, limit);
+    }
+
+    /// How long it is until `handle_timer` has something to do, or a call that could not be completed has run out of time;
+    /// None if nothing will be due.
+    pub fn time_to_timer(&self) -> Limit {
+        let mut state = self.0.driver.lock();
+        let now = Instant::now();
+        let limit = Deadline(state.next_limit(&self.0.driver.timeouts).map(|(_, at)| at));
+        limit.or_sooner(state.next_timeout(now)).remaining_at(now)
+    }
+
+    /// Does what is due by now: sends again what may have been lost, ends a connection whose peer was silent for too long,
+    /// and tells if a call that could not be completed has run out of time.
+    pub fn handle_timer(&self) -> Result<()> {
+        let driver = &self.0.driver;
+        let mut state = driver.lock();
+        let now = Instant::now();
+        match state.next_limit(&driver.timeouts) {
+            Some((kind, at)) if Deadline(Some(at)).has_passed_at(now) => Err(driver.timed_out(kind)),
+            _ => state.handle_timeout(now).map_err(|error| {
+                error.during(crate::error::Phase::None, format_args!("the connection with {}", driver.peer))
+            }),
+        }
+    }
+}
+
+// ---- for the server ----
+
+impl Socket {
+    /// The number of a server's connection, and what watches it.
+    pub fn monitor(&self) -> Option<(u64, ConnectionMonitor)> {
+        let id = self.0.driver.lock().channel.dtls()?.id()?;
+        Some((id, ConnectionMonitor::new(&self.0.driver)))
+    }
+
+    /// Gives OpenSSL a datagram of the peer that came another way.
+    pub fn feed(&self, datagram: &[u8]) {
+        if let Some(datagrams) = self.0.driver.lock().tls.transport().datagrams() {
+            datagrams.read_first(datagram);
+        }
+    }
+
+    /// Runs `body` on the descriptor; None once closed.
+    pub fn with_fd<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        self.0.driver.with_fd(body)
+    }
+
+    /// The failure of a handshake that took too long.
+    pub fn handshake_timed_out(&self) -> Error {
+        self.0.driver.timed_out(LimitKind::Handshake)
+    }
+}
+
+// ---- asking ----
+
+impl Socket {
+    fn with_info<T>(&self, ask: impl FnOnce(&ConnectionInfo) -> T) -> T {
+        match self.0.driver.info() {
+            Some(info) => ask(info),
+            None => ask(&ConnectionInfo::of(&self.0.driver.lock().tls)),
+        }
+    }
+
+    /// The descriptor's number, for poll(2). None once closed.
+    pub fn raw_fd(&self) -> Option<i32> {
+        self.0.driver.fd().map(|fd| fd.as_raw_fd())
+    }
+
+    /// Our own address; None where the socket is not of the internet.
+    pub fn local_address(&self) -> Result<Option<SocketAddr>> {
+        let address = self.with_fd(posix::local_address).ok_or_else(closed)?;
+        address.map_err(|error| Error::io(&error))
+    }
+
+    /// The peer's address; None where the socket is not of the internet.
+    pub fn peer_address(&self) -> Result<Option<SocketAddr>> {
+        let address = self.with_fd(posix::peer_address).ok_or_else(closed)?;
+        address.map_err(|error| Error::io(&error))
+    }
+
+    /// The protocol's name once it is settled.
+    pub fn protocol(&self) -> Option<&'static CStr> {
+        self.0.driver.info()?.protocol
+    }
+
+    /// The cipher's name once it is settled.
+    pub fn cipher(&self) -> Option<&'static CStr> {
+        self.0.driver.info()?.cipher
+    }
+
+    /// The protocol chosen by ALPN; empty if none was.
+    pub fn alpn(&self) -> Vec<u8> {
+        self.with_info(|info| info.alpn.clone())
+    }
+
+    /// The SNI sent or received.
+    pub fn server_name(&self) -> Option<CString> {
+        self.0.sent_name.clone().or_else(|| self.with_info(|info| info.server_name.clone()))
+    }
+
+    /// What the check of the peer's chain found; None if the peer has shown no certificate.
+    pub fn verify_result(&self) -> Option<i32> {
+        let Parts { frozen, driver, .. } = &self.0;
+        let context = &frozen.context;
+        // Reading the system's CAs takes time: not under the lock. Without them no chain can be fine.
+        let store = if frozen.config.verify == Verify::None { context.unused_store() } else { Ok(None) };
+        let state = driver.lock();
+        state.tls.peer_certificate().map(|_| match &store {
+            Ok(store) => state.tls.verify_result(store.as_deref(), context.has_own_cas()),
+            Err(_) => ossl::sys::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+        })
+    }
+
+    /// The peer's certificate.
+    pub fn peer_certificate(&self) -> Option<Certificate> {
+        self.with_info(|info| info.peer_certificate.clone()).map(Certificate::new)
+    }
+
+    /// The certificates that the peer sent, its own first.
+    pub fn peer_chain(&self) -> Vec<Certificate> {
+        self.with_info(|info| info.peer_chain.clone()).into_iter().map(Certificate::new).collect()
+    }
+
+    /// The session, if it can be resumed. With TLS 1.3 it comes with the first bytes that are read.
+    pub fn session(&self) -> Result<Session> {
+        let state = self.0.driver.lock();
+        let session = state.tls.session().filter(|session| session.is_resumable());
+        let session = session.ok_or_else(|| {
+            Error::new(Code::State, "the server has sent no session to resume yet (TLS 1.3: read something first)")
+        })?;
+        Ok(Session { session, chain_expires: state.tls.chain_expires() })
+    }
+
+    /// Whether this connection resumed a session.
+    pub fn session_reused(&self) -> bool {
+        self.with_info(|info| info.is_session_reused)
+    }
+
+    /// The largest IP packet that the path takes, as far as is known; None over a stream.
+    pub fn mtu(&self) -> Option<usize> {
+        let mut state = self.0.driver.lock();
+        let state = &mut *state;
+        state.channel.dtls().map(|dtls| dtls.mtu(&mut state.tls))
+    }
+
+    /// Sets it; None for what the system finds out.
+    pub fn set_mtu(&self, mtu: Option<usize>) -> Result<()> {
+        let mut state = self.0.driver.lock();
+        let state = &mut *state;
+        match state.channel.dtls() {
+            Some(dtls) => {
+                dtls.set_mtu(&mut state.tls, mtu);
+                Ok(())
+            }
+            None => Err(Error::new(Code::State, "a stream has no MTU to set")),
+        }
+    }
+
+    /// The most that one write can carry; None over a stream, 0 before the handshake.
+    pub fn record_limit(&self) -> Option<usize> {
+        let mut state = self.0.driver.lock();
+        let state = &mut *state;
+        let limit = state.channel.record_limit(&mut state.tls)?;
+        Some(if self.0.driver.is_handshaken() { limit } else { 0 })
+    }
+}

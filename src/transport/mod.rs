@@ -1,0 +1,196 @@
+//! What carries TLS, and what differs between the kinds of it. Nothing here waits.
+//!
+//! `Transport` moves bytes for OpenSSL: its calls come through the BIO.
+
+use crate::{
+    ossl::{
+        bio_backend::{BioBackend, BioStatus, Method, Question},
+        ssl::connection::Ssl,
+    },
+    types::Medium,
+};
+use datagram::DatagramTransport;
+use std::{ffi::CStr, io, os::fd::OwnedFd, sync::Arc, sync::OnceLock};
+use stream::StreamTransport;
+
+pub mod channel;
+pub mod datagram;
+pub mod dial;
+pub mod dtls;
+pub mod first_bytes;
+pub mod read_strategy;
+pub mod stream;
+pub mod tls_stream;
+pub mod unreported_writes;
+
+/// What is under a connection's TLS.
+pub enum Transport {
+    /// A connected stream.
+    Stream(StreamTransport),
+    /// Datagrams to and from one peer.
+    Datagram(DatagramTransport),
+}
+
+/// TLS over a transport.
+pub type Tls = Ssl<Transport>;
+
+impl Transport {
+    /// Over a connected descriptor.
+    pub fn new(medium: Medium, fd: Arc<OwnedFd>) -> Transport {
+        match medium {
+            Medium::Stream => Transport::Stream(StreamTransport::new(fd)),
+            Medium::Datagrams => Transport::Datagram(DatagramTransport::new(fd)),
+        }
+    }
+
+    /// The datagrams; None for a stream.
+    pub fn datagrams(&mut self) -> Option<&mut DatagramTransport> {
+        match self {
+            Transport::Stream(_) => None,
+            Transport::Datagram(datagrams) => Some(datagrams),
+        }
+    }
+
+    /// Hands what is left to the kernel. Ok(true) if nothing is left.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        match self {
+            Transport::Stream(stream) => stream.flush(),
+            Transport::Datagram(_) => Ok(true),
+        }
+    }
+
+    /// Whether the peer may have received something.
+    pub fn has_sent(&self) -> bool {
+        match self {
+            Transport::Stream(stream) => stream.has_sent(),
+            Transport::Datagram(_) => true,
+        }
+    }
+
+    /// Whether a read can be answered by nothing but the peer's next bytes, or a timer.
+    pub fn is_quiet(&self) -> bool {
+        match self {
+            Transport::Stream(stream) => stream.is_quiet(),
+            Transport::Datagram(datagrams) => datagrams.is_quiet(),
+        }
+    }
+
+    /// Leaves receiving to the caller until `finish_external_receive`. False if that is not possible now.
+    pub fn start_external_receive(&mut self) -> bool {
+        match self {
+            Transport::Stream(stream) => stream.start_external_receive(),
+            Transport::Datagram(_) => false,
+        }
+    }
+
+    /// Whether a thread receives externally.
+    pub fn external_receive_pending(&self) -> bool {
+        match self {
+            Transport::Stream(stream) => stream.external_receive_pending(),
+            Transport::Datagram(_) => false,
+        }
+    }
+
+    /// Takes over what was received externally: so many of `bytes`, or why there are none.
+    pub fn finish_external_receive(&mut self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Transport::Stream(stream) => stream.finish_external_receive(received, bytes),
+            Transport::Datagram(_) => received,
+        }
+    }
+
+    /// Receives without TLS, to discard what is not wanted any more.
+    pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Transport::Stream(stream) => stream.recv(buffer),
+            Transport::Datagram(datagrams) => datagrams.recv(buffer),
+        }
+    }
+
+    /// Ends the reading half, on this side only, which wakes the threads that wait for bytes.
+    pub fn shut_reading(&mut self) {
+        match self {
+            Transport::Stream(stream) => stream.shut_reading(),
+            Transport::Datagram(datagrams) => datagrams.shut_reading(),
+        }
+    }
+
+    /// Ends our half of a stream. Datagrams have no such end.
+    pub fn send_fin(&self) {
+        if let Transport::Stream(stream) = self {
+            stream.send_fin();
+        }
+    }
+
+    /// Forgets the descriptor: it is being closed.
+    pub fn detach(&mut self) {
+        match self {
+            Transport::Stream(stream) => stream.detach(),
+            Transport::Datagram(datagrams) => datagrams.detach(),
+        }
+    }
+}
+
+impl BioBackend for Transport {
+    const NAME: &'static CStr = c"bglssl transport";
+
+    fn method() -> &'static OnceLock<Option<Method>> {
+        static METHOD: OnceLock<Option<Method>> = OnceLock::new();
+        &METHOD
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Transport::Stream(stream) => stream.read(buffer),
+            Transport::Datagram(datagrams) => datagrams.read(buffer),
+        }
+    }
+
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Transport::Stream(stream) => stream.write(data),
+            Transport::Datagram(datagrams) => datagrams.write(data),
+        }
+    }
+
+    fn waits_to_send(&self) -> bool {
+        match self {
+            Transport::Stream(stream) => stream.waits_to_send(),
+            Transport::Datagram(_) => false,
+        }
+    }
+
+    fn answer(&self, question: Question) -> usize {
+        match self {
+            Transport::Stream(stream) => stream.answer(question),
+            Transport::Datagram(datagrams) => datagrams.answer(question),
+        }
+    }
+
+    fn reset_read_budget(&mut self) {
+        match self {
+            Transport::Stream(stream) => stream.reset_read_budget(),
+            Transport::Datagram(datagrams) => datagrams.reset_read_budget(),
+        }
+    }
+
+    fn suspend_receive(&mut self, suspended: bool) {
+        if let Transport::Stream(stream) = self {
+            stream.suspend_receive(suspended);
+        }
+    }
+
+    fn status(&self) -> BioStatus {
+        match self {
+            Transport::Stream(stream) => stream.status(),
+            Transport::Datagram(datagrams) => datagrams.status(),
+        }
+    }
+
+    fn not_tls_hint(&self) -> Option<&'static str> {
+        match self {
+            Transport::Stream(stream) => stream.not_tls_hint(),
+            Transport::Datagram(_) => None,
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A connected stream descriptor: read and written without waiting and without SIGPIPE.
+//!
+//! It does not rely on O_NONBLOCK, which the program may change at any time. What the kernel does not take at once stays in
+//! `outgoing`, and OpenSSL takes it for sent: so for OpenSSL a record is never half written, and a write that timed out
+//! leaves the TLS stream intact. The socket flushes `outgoing` before it gives OpenSSL more data, and nothing is read
+//! while more than `MAX_UNSENT` is left, which bounds it to that, or to one flight of a handshake.
+
+use crate::{
+    ossl::bio_backend::{BioStatus, Question},
+    posix,
+};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+};
+
+use super::first_bytes::FirstBytes;
+
+/// Upper bound of the bytes that one OpenSSL call may read, so that a flood of records without application data cannot keep
+/// the lock. A call that reads application data, or a whole handshake message, ends before.
+const READ_BUDGET: usize = 128 * 1024;
+
+/// How many bytes of answers may wait for a peer that sends requests (key updates) without reading. Beyond that nothing
+/// more is received from it.
+const MAX_UNSENT: usize = 64 * 1024;
+
+/// The descriptor, bytes not yet sent or not yet read, and how the last system calls went.
+pub struct StreamTransport {
+    /// None once the socket is closed.
+    fd: Option<Arc<OwnedFd>>,
+    outgoing: Vec<u8>,
+    /// How much of `outgoing` has been sent.
+    sent: usize,
+    /// What was received externally, and not yet read.
+    incoming: Vec<u8>,
+    /// Whether anything was sent.
+    has_sent: bool,
+    /// While one thread is blocked in recv, no other thread may receive: bytes received later must not overtake the
+    /// earlier ones.
+    external_receive_pending: bool,
+    /// Whether nothing is received, whatever there is.
+    receive_suspended: bool,
+    /// The errno of the first recv that failed for good, or 0.
+    recv_errno: i32,
+    /// The errno of the first send that failed for good, or 0. OpenSSL is not told: what the peer has sent before is
+    /// still to be read. From then on everything written is dropped, and `flush` tells.
+    send_errno: i32,
+    /// The peer has ended its half of the stream.
+    eof: bool,
+    /// Our own reading half has been shut down: an empty queue is not the peer's end.
+    reading_shut: bool,
+    first_bytes: FirstBytes,
+    /// How many bytes the OpenSSL call in progress may still read.
+    read_budget: usize,
+}
+
+impl StreamTransport {
+    /// Over a connected descriptor.
+    pub fn new(fd: Arc<OwnedFd>) -> StreamTransport {
+        StreamTransport {
+            fd: Some(fd),
+            outgoing: Vec::new(),
+            sent: 0,
+            incoming: Vec::new(),
+            has_sent: false,
+            external_receive_pending: false,
+            receive_suspended: false,
+            recv_errno: 0,
+            send_errno: 0,
+            eof: false,
+            reading_shut: false,
+            first_bytes: FirstBytes::default(),
+            read_budget: READ_BUDGET,
+        }
+    }
+
+    fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.fd.as_ref().map(|fd| fd.as_fd()).ok_or_else(posix::bad_descriptor)
+    }
+
+    /// What is known of the connection.
+    pub fn status(&self) -> BioStatus {
+        BioStatus {
+            eof: self.eof,
+            recv_errno: self.recv_errno,
+            send_errno: self.send_errno,
+            has_buffered_input: !self.incoming.is_empty(),
+            read_budget_exhausted: self.read_budget == 0,
+        }
+    }
+
+    /// Whether the peer may have got something from us.
+    pub fn has_sent(&self) -> bool {
+        self.has_sent
+    }
+
+    /// Whether nothing is left to send or to read, and nothing has ended.
+    pub fn is_quiet(&self) -> bool {
+        self.outgoing.is_empty()
+            && self.incoming.is_empty()
+            && !self.eof
+            && self.recv_errno == 0
+            && self.send_errno == 0
+    }
+
+    /// Leaves receiving to the caller, who waits for the peer outside all locks, until `finish_external_receive`. False if
+    /// there is nothing to wait for, or another thread waits already.
+    pub fn start_external_receive(&mut self) -> bool {
+        let starts = !self.external_receive_pending && !self.reading_shut && self.is_quiet();
+        self.external_receive_pending |= starts;
+        starts
+    }
+
+    /// Whether a thread receives externally.
+    pub fn external_receive_pending(&self) -> bool {
+        self.external_receive_pending
+    }
+
+    /// Whether nothing is received until further notice, whatever there is.
+    pub fn suspend_receive(&mut self, suspended: bool) {
+        self.receive_suspended = suspended;
+    }
+
+    /// Takes over what was received externally: so many of `bytes`, or why there are none.
+    pub fn finish_external_receive(&mut self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
+        self.external_receive_pending = false;
+        let n = self.record_receive(received, bytes)?;
+        self.incoming.extend_from_slice(bytes.get(..n).unwrap_or_default());
+        Ok(n)
+    }
+
+    /// An OpenSSL call begins.
+    pub fn reset_read_budget(&mut self) {
+        self.read_budget = READ_BUDGET;
+    }
+
+    fn unsent(&self) -> usize {
+        self.outgoing.len().saturating_sub(self.sent)
+    }
+
+    /// Hands as much of `outgoing` to the kernel as it takes. Ok(true) if nothing is left.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        if self.send_errno != 0 {
+            return Err(io::Error::from_raw_os_error(self.send_errno));
+        }
+        while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match self.send(rest) {
+                Ok(n) => self.sent += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => {
+                    self.send_failed(&error);
+                    return Err(error);
+                }
+            }
+        }
+        // Idle connections hold no buffer.
+        self.drop_outgoing();
+        Ok(true)
+    }
+
+    fn drop_outgoing(&mut self) {
+        self.outgoing = Vec::new();
+        self.sent = 0;
+    }
+
+    fn send_failed(&mut self, error: &io::Error) {
+        self.send_errno = error.raw_os_error().unwrap_or(libc::EIO);
+        self.drop_outgoing();
+    }
+
+    /// Receives without TLS, to discard what is not wanted any more.
+    pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.incoming.is_empty() {
+            return Ok(self.take_incoming(buffer));
+        }
+        if self.external_receive_pending || self.receive_suspended {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.recv_errno != 0 {
+            return Err(io::Error::from_raw_os_error(self.recv_errno));
+        }
+        let received = self.fd().and_then(|fd| posix::recv(fd, buffer));
+        self.record_receive(received, buffer)
+    }
+
+    fn take_incoming(&mut self, buffer: &mut [u8]) -> usize {
+        let n = self.incoming.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..n), self.incoming.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        self.incoming.drain(..n);
+        // Idle connections hold no buffer.
+        if self.incoming.is_empty() {
+            self.incoming = Vec::new();
+        }
+        n
+    }
+
+    /// Records how a receive into `buffer` went.
+    fn record_receive(&mut self, received: io::Result<usize>, buffer: &[u8]) -> io::Result<usize> {
+        match received {
+            Ok(0) if self.reading_shut && self.fd().is_ok_and(|fd| !posix::peer_has_ended(fd)) => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Ok(0) if !buffer.is_empty() => {
+                self.eof = true;
+                Ok(0)
+            }
+            Ok(n) => {
+                self.first_bytes.record(buffer.get(..n).unwrap_or_default());
+                Ok(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            Err(error) => {
+                self.recv_errno = error.raw_os_error().unwrap_or(libc::EIO);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the reading half, on this side only, which wakes the threads that wait for bytes.
+    pub fn shut_reading(&mut self) {
+        self.reading_shut = true;
+        // Fails only if the connection is gone already, which wakes them too.
+        let _ = self.fd().and_then(posix::shutdown_read);
+    }
+
+    /// Ends our half of the stream. Once our reading half is shut down, a FIN would turn the peer's next bytes into a reset,
+    /// which destroys what is still on its way to the peer: then close_notify must do until the descriptor is closed.
+    pub fn send_fin(&self) {
+        if !self.reading_shut {
+            // Fails only if the connection is gone already.
+            let _ = self.fd().and_then(|fd| posix::shutdown(fd, false));
+        }
+    }
+
+    /// What the peer seems to speak, if its first bytes are no TLS record.
+    pub fn not_tls_hint(&self) -> Option<&'static str> {
+        self.first_bytes.not_tls_hint()
+    }
+
+    /// Sends what the kernel takes of `data`, and keeps the rest.
+    fn send_or_keep(&mut self, data: &[u8]) {
+        if self.send_errno != 0 {
+            return;
+        }
+        self.has_sent = true;
+        let mut taken = 0;
+        if self.outgoing.is_empty() {
+            match self.send(data) {
+                Ok(n) => taken = n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return self.send_failed(&error),
+            }
+        }
+        self.outgoing.extend_from_slice(data.get(taken..).unwrap_or_default());
+    }
+
+    fn send(&self, data: &[u8]) -> io::Result<usize> {
+        posix::send(self.fd()?, data)
+    }
+
+    /// Forgets the descriptor: it is being closed.
+    pub fn detach(&mut self) {
+        self.fd = None;
+        self.drop_outgoing();
+    }
+
+    /// Receives for OpenSSL.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unsent() > MAX_UNSENT {
+            // The socket's next flush returns how it failed.
+            let _ = self.flush();
+        }
+        if self.waits_to_send() || self.read_budget == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let n = self.recv(buffer)?;
+        self.read_budget = self.read_budget.saturating_sub(n);
+        Ok(n)
+    }
+
+    /// Whether nothing is received until something has been sent.
+    pub fn waits_to_send(&self) -> bool {
+        self.unsent() > MAX_UNSENT
+    }
+
+    /// Sends for OpenSSL.
+    pub fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.send_or_keep(data);
+        Ok(data.len())
+    }
+
+    /// Answers a question of OpenSSL's.
+    pub fn answer(&self, question: Question) -> usize {
+        match question {
+            Question::Eof => usize::from(self.eof),
+            Question::Unsent => self.unsent(),
+            Question::PathPayload | Question::FallbackPayload | Question::PacketOverhead => 0,
+        }
+    }
+}
