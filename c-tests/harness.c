@@ -194,6 +194,19 @@ static void wait_for_library(void)
         usleep(10000);
 }
 
+int open_descriptors_at_rest(int expected)
+{
+    wait_for_library();
+    int count = open_descriptors();
+    /* A thread has its name, by which it is found, only a moment after its start. */
+    for (int i = 0; count != expected && i < 200 * slowness(); i++) {
+        usleep(10000);
+        wait_for_library();
+        count = open_descriptors();
+    }
+    return count;
+}
+
 _Noreturn static void run_in_child(const struct test_case *test)
 {
     setpgid(0, 0);
@@ -202,14 +215,7 @@ _Noreturn static void run_in_child(const struct test_case *test)
     signal(SIGPIPE, SIG_DFL);
     int before = open_descriptors();
     test->run(test->row);
-    wait_for_library();
-    int after = open_descriptors();
-    /* A thread has its name, by which it is found, only a moment after its start. */
-    for (int i = 0; after != before && i < 200 * slowness(); i++) {
-        usleep(10000);
-        wait_for_library();
-        after = open_descriptors();
-    }
+    int after = open_descriptors_at_rest(before);
     if (after != before)
         FAIL("%d descriptors open at the end, %d at the start", after, before);
     /* exit, not _exit: leak checkers work at exit. */

@@ -132,6 +132,8 @@ void set_accepted(bgl_ssl_config_t *config, const char *file);
 /* ---- descriptors ---- */
 
 int open_descriptors(void);
+/* The same once the library's own threads, which finish closes, have ended; waits a while for the count expected. */
+int open_descriptors_at_rest(int expected);
 void local_pair(int fds[2]);
 void tcp_pair(int fds[2]);
 void tiny_buffers(int fd);
