@@ -80,7 +80,7 @@ start_server() {
   program=$1
   shift
   rm -f server.fifo && mkfifo server.fifo
-  "$programs/$program" "$@" >server.fifo 2>&1 &
+  timeout 200 "$programs/$program" "$@" >server.fifo 2>&1 &
   server_pid=$!
   exec 3<server.fifo
   read -r first_line <&3 || first_line=

@@ -7,7 +7,7 @@
 #   needs.sh install    installs everything with apt-get (as root)
 #
 # Debian's packages for everything:
-packages="gcc g++ make perl pkg-config libssl-dev openssl python3 binutils ca-certificates curl gnutls-bin valgrind mandoc \
+packages="gcc libc6-dev g++ make perl pkg-config libssl-dev openssl python3 binutils ca-certificates curl gnutls-bin valgrind mandoc \
 clang cmake meson"
 set -u
 need=${1:-check}
@@ -31,7 +31,7 @@ if ! rust_is_new_enough; then
 fi
 # wants PACKAGES TEXT: says what is missing, and the packages that bring it.
 wants() {
-    wanted="$wanted $1"
+    wanted="$wanted${1:+ $1}"
     missing="$missing
   $2"
 }
@@ -51,7 +51,7 @@ fi
 rust_is_new_enough ||
     wants "$rust_packages ca-certificates" \
         "Rust $oldest_rust or newer, with cargo (${rust:+here is $rust; }these packages, or https://rustup.rs)"
-require cc gcc "a C compiler"
+echo '#include <stdio.h>' | "${CC:-cc}" -E - >/dev/null 2>&1 || wants "gcc libc6-dev" "a C compiler, and libc's headers"
 require make make "runs all this"
 can_build_openssl() { perl -MFindBin -MIPC::Cmd -MFile::Compare -MTime::Piece -e1 2>/dev/null; }
 if [ "${VENDORED:-}" = yes ]; then
@@ -63,6 +63,8 @@ elif lacks pkg-config; then
 elif ! pkg-config --exists 'openssl >= 1.1.1' && ! can_build_openssl; then
     wants libssl-dev "OpenSSL's development files (or perl with its modules, package perl, to build an OpenSSL from source)"
 fi
+[ "$need" = build ] || getent hosts localhost >/dev/null ||
+    wants "" "an address of localhost (the line '127.0.0.1 localhost' in /etc/hosts)"
 case $need in
 demo) require openssl openssl "makes the certificates" ;;
 check)
@@ -74,8 +76,10 @@ esac
 
 if [ -n "$missing" ]; then
     echo "Missing on this machine:$missing" >&2
-    echo "On Debian and its like, as root:" >&2
-    echo "  apt-get install --no-install-recommends$wanted" >&2
+    if [ -n "$wanted" ]; then
+        echo "On Debian and its like, as root:" >&2
+        echo "  apt-get install --no-install-recommends$wanted" >&2
+    fi
     exit 1
 fi
 
