@@ -43,20 +43,26 @@ absolute = $(if $(filter /%,$(1)),$(1),$(CURDIR)/$(1))
 override PREFIX := $(call absolute,$(PREFIX))
 override LIBDIR := $(call absolute,$(LIBDIR))
 
-INCLUDEDIR := $(PREFIX)/include
-MANDIR     := $(PREFIX)/share/man
-DOCDIR     := $(PREFIX)/share/doc/bglssl
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/bglssl
+override INCLUDEDIR := $(call absolute,$(INCLUDEDIR))
+# For debug information in a file of its own, where debuggers look by build id, such as /usr/lib/debug.
+DEBUGDIR   ?=
 
-.PHONY: all lib built header test check check-c check-faults fuzz check-openssl check-bigloo stage demo bench \
+.PHONY: all lib built header test check check-c check-faults fuzz check-openssl check-debian13 check-debian12 check-32 \
+        check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
 all: lib ## build the library (default)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
 	@echo "Variables: PREFIX ($(PREFIX)), LIBDIR ($(LIBDIR)), DESTDIR, BUILD ($(BUILD)), PROFILE ($(PROFILE)), BIGLOO ($(BIGLOO)),"
-	@echo "STRIP ($(STRIP); STRIP=: installs with debug information),"
+	@echo "INCLUDEDIR, MANDIR, DOCDIR, STRIP ($(STRIP); STRIP=: installs with debug information),"
+	@echo "DEBUGDIR (such as /usr/lib/debug: installs debug information there, in a file of its own),"
+	@echo "OPENSSLDIR, MODULESDIR, ENGINESDIR (of an OpenSSL that is built along; default: the system's),"
 	@echo "VENDORED (yes: with an OpenSSL of its own; default: if the system has no development files of one)"
 
 # --- the library -----------------------------------------------------------------------------------------------
@@ -123,6 +129,15 @@ fuzz: ## run each fuzzer for SECONDS (60) under AddressSanitizer
 check-openssl: ## run the C tests against OpenSSL 1.1.1 and 4.0, built from source (ARGS: 111 300 400)
 	@scripts/check-openssl.sh $(ARGS)
 
+check-debian13: ## build and run demo and C tests on a minimal Debian 13, in a chroot (root, debootstrap)
+	@scripts/check-debian.sh trixie amd64
+
+check-debian12: ## likewise on a minimal Debian 12
+	@scripts/check-debian.sh bookworm amd64
+
+check-32: ## likewise on a minimal Debian 13 for i386
+	@scripts/check-debian.sh trixie i386
+
 # The examples and the benchmark are built as users build: against an installed tree, by pkg-config.
 STAGE := $(BUILD)/stage
 stage: lib
@@ -145,19 +160,28 @@ bench: stage ## measure beside raw OpenSSL (ARGS: see bench/README.md)
 built:
 	@test -e "$(BUILD)/lib/$(SONAME)" || $(MAKE) --no-print-directory lib
 
+FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|' -e 's|@VENDORED@|$(VENDORED)|' \
+	    -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' -e 's|@REQUIRES_PRIVATE@|$(REQUIRES_PRIVATE)|'
+
 install: built ## install library, headers, pkg-config file, manual pages, documents and licences below PREFIX
-	install -d "$(DESTDIR)$(INCLUDEDIR)/bglssl" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)"
+	install -d "$(DESTDIR)$(INCLUDEDIR)/bglssl" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/bglssl" \
+	    "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)"
 	install -m 644 include/bglssl.h "$(DESTDIR)$(INCLUDEDIR)/bglssl.h"
 	install -m 644 include/bglssl/*.h "$(DESTDIR)$(INCLUDEDIR)/bglssl"
 	install -m 755 "$(BUILD)/lib/$(SONAME)" "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp"
+ifneq ($(DEBUGDIR),)
+	scripts/split-debug.sh "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp" "$(DESTDIR)$(DEBUGDIR)"
+endif
 	$(STRIP) --strip-unneeded "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp"
 	mv "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp" "$(DESTDIR)$(LIBDIR)/$(SONAME)"
 	ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/libbglssl.so"
 	install -m 644 "$(BUILD)/lib/libbglssl.a" "$(DESTDIR)$(LIBDIR)/libbglssl.a"
 	$(STRIP) --strip-debug "$(DESTDIR)$(LIBDIR)/libbglssl.a"
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
-	    -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' -e 's|@REQUIRES_PRIVATE@|$(REQUIRES_PRIVATE)|' \
-	    bglssl.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/bglssl.pc"
+	$(FILL_IN) -e 's|=$(PREFIX)/include|=$${prefix}/include|' bglssl.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/bglssl.pc"
+	for file in bglssl-config.cmake bglssl-config-version.cmake; do \
+	    $(FILL_IN) cmake/$$file.in > "$(DESTDIR)$(LIBDIR)/cmake/bglssl/$$file" || exit 1; \
+	done
 	install -m 644 README.md CHANGELOG.md LICENSE LICENSES/* docs/*.md "$(DESTDIR)$(DOCDIR)"
 	scripts/manual-pages.sh install "$(DESTDIR)$(MANDIR)/man3"
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then ldconfig; \
@@ -165,9 +189,12 @@ install: built ## install library, headers, pkg-config file, manual pages, docum
 	    "in its configuration; else by LD_LIBRARY_PATH or an rpath"; fi
 
 uninstall: ## remove what install put there
+ifneq ($(DEBUGDIR),)
+	scripts/split-debug.sh --remove "$(DESTDIR)$(LIBDIR)/$(SONAME)" "$(DESTDIR)$(DEBUGDIR)"
+endif
 	rm -f "$(DESTDIR)$(INCLUDEDIR)/bglssl.h" "$(DESTDIR)$(LIBDIR)/$(SONAME)" "$(DESTDIR)$(LIBDIR)/libbglssl.so" \
 	    "$(DESTDIR)$(LIBDIR)/libbglssl.a" "$(DESTDIR)$(LIBDIR)/pkgconfig/bglssl.pc"
-	rm -rf "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(INCLUDEDIR)/bglssl"
+	rm -rf "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(INCLUDEDIR)/bglssl" "$(DESTDIR)$(LIBDIR)/cmake/bglssl"
 	scripts/manual-pages.sh uninstall "$(DESTDIR)$(MANDIR)/man3"
 
 clean: ## remove everything that was built

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The installed library in programs' build systems, and as packagers want it.
+exec c-tests/check-packages.sh
