@@ -154,6 +154,10 @@ bench: stage ## measure beside raw OpenSSL (ARGS: see bench/README.md)
 	@mkdir -p $(BUILD)/bench
 	@PKG_CONFIG_PATH=$(STAGE)/lib/pkgconfig $(MAKE) -C bench OUT=$(BUILD)/bench ARGS="$(ARGS)"
 
+.PHONY: bench-bigloo
+bench-bigloo: lib ## measure the Scheme library beside Bigloo's own, by processor time (ARGS: see bench/README.md)
+	@$(MAKE) --no-print-directory -C bigloo bench-bigloo BIGLOO=$(BIGLOO) ARGS="$(ARGS)"
+
 # --- installation ----------------------------------------------------------------------------------------------
 
 # Builds only what is missing, so that `sudo make install` needs no cargo after `make`.

@@ -1,9 +1,10 @@
 /* ports.c: the ports of a Bigloo socket over a connection of the library.
  *
- * A socket's ports keep their own descriptors, so that Bigloo's runtime can poll them,
- * set time-outs on them and close them as it always does. The connection works on a
- * third one. What ties them together is the link: both ports and the socket point to
- * it, and once none of them is reachable its finalizer gives everything back.
+ * A connection has two descriptors of one socket. The input port keeps its own, so that
+ * Bigloo's runtime can poll it and set time-outs on it; the output port's is the
+ * library's, which closes it. What ties them together is the link: both ports and the
+ * socket point to it, and once none of them is reachable its finalizer gives everything
+ * back.
  *
  * Bigloo closes a socket's input port first and its output port last, and only then
  * flushes it. So nothing is ended before both ports are closed, or before the close
@@ -55,12 +56,20 @@ extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
 struct bglssl_link {
   const void *tag;
   bgl_ssl_socket_t *handle;
+  void *weight;
   FILE *input;
-  /* The input's descriptor, and one that is always ready: see show_pending. */
-  int input_fd, ready_fd;
-  int output;
+  int input_fd;
   char *where;
   atomic_int closed;
+  bool is_datagram;
+  /* Whether the handshake is known to be complete. */
+  atomic_bool shaken;
+  /* Whether a read has something to tell without the peer sending more; and whether the input's
+   * descriptor shows that: see show_more. */
+  atomic_bool more;
+  bool shows_more;
+  /* Whether something was written since the latest read: then that is waited for first. */
+  atomic_bool has_asked;
   /* Whether the peer ended the stream without close_notify, and whether reads raise then. */
   atomic_bool truncated, raises_truncation;
   /* Where the latest read ended in memory: see is_within_an_operation. */
@@ -70,15 +79,17 @@ struct bglssl_link {
   atomic_long write_limit;
   /* Of a handshake that is still to come, in microseconds; 0 for none. */
   long handshake_limit;
+  /* The latest writer, and how many there are. Who closes says so first, and counts them then; who
+   * leaves is no more counted first, and then looks whether somebody closes. */
+  _Atomic pthread_t writer;
+  atomic_int writers;
+  atomic_bool closing;
   pthread_mutex_t lock;
   pthread_cond_t writer_left;
-  int writers;
-  pthread_t writer;
   /* In microseconds: how long a close may take, and until when the one under way may. */
   long close_limit;
   int64_t close_deadline;
-  bool closing;
-  pthread_t closer;
+  _Atomic pthread_t closer;
   /* Of datagrams: what of a record had no space in the port's buffer. */
   char *rest;
   size_t rest_length;
@@ -101,36 +112,60 @@ static void close_stream(struct bglssl_link *link, FILE *file) {
   file->_fileno = -1;
   pthread_mutex_unlock(&link->lock);
   close(link->input_fd);
-  if (link->ready_fd >= 0) close(link->ready_fd);
 #else
   link->input = NULL;
   fclose(file);
 #endif
 }
 
-/* char-ready? polls the stream's descriptor, which tells nothing of what has been decrypted
- * already. While there is any, the stream has another one. */
-static void show_pending(struct bglssl_link *link) {
 #ifdef __GLIBC__
-  pthread_mutex_lock(&link->lock);
-  if (link->input->_fileno >= 0) {
-    bool pending = link->rest_length > 0 || bgl_ssl_socket_pending(link->handle) > 0;
+/* A descriptor that is always ready, for all connections. */
+static int ready_fd(void) {
+  static atomic_int ready = -1;
+  int fd = atomic_load(&ready), none = -1;
 
-    if (pending && link->ready_fd < 0) link->ready_fd = eventfd(1, EFD_CLOEXEC);
-    link->input->_fileno = pending && link->ready_fd >= 0 ? link->ready_fd : link->input_fd;
+  if (fd >= 0) return fd;
+  fd = eventfd(1, EFD_CLOEXEC);
+  if (fd < 0 || atomic_compare_exchange_strong(&ready, &none, fd)) return fd;
+  close(fd);
+  return none;
+}
+#endif
+
+/* char-ready? polls the stream's descriptor, which tells nothing of what the library has taken
+ * already. While there is any, the stream has another one. */
+static void show_more(struct bglssl_link *link, bool more) {
+  atomic_store(&link->more, more);
+#ifdef __GLIBC__
+  if (more == link->shows_more) return;
+  pthread_mutex_lock(&link->lock);
+  link->shows_more = more;
+  if (link->input->_fileno >= 0) {
+    int ready = more ? ready_fd() : -1;
+
+    link->input->_fileno = ready >= 0 ? ready : link->input_fd;
   }
   pthread_mutex_unlock(&link->lock);
-#else
-  (void)link;
 #endif
+}
+
+/* Both ports are closed: what stands for the connection's memory can go at once. */
+static void end_connection(struct bglssl_link *link, int closed) {
+  void *weight = link->weight;
+
+  if (!(closed & SOCKET_CLOSED)) bgl_ssl_socket_close(link->handle);
+  link->weight = NULL;
+  if (weight) GC_FREE(weight);
 }
 
 static int close_input(void *stream) {
   struct bglssl_link *link = bglssl_registry_take(stream, NULL);
+  int closed;
 
   if (!link) return 0;
-  if (atomic_fetch_or(&link->closed, INPUT_CLOSED) & OUTPUT_CLOSED)
-    bgl_ssl_socket_close(link->handle);
+  closed = atomic_fetch_or(&link->closed, INPUT_CLOSED);
+  if (closed & OUTPUT_CLOSED)
+    end_connection(link, closed);
   else if (atomic_load(&link->readers) > 0)
     bgl_ssl_socket_shutdown_read(link->handle);
   close_stream(link, stream);
@@ -144,10 +179,9 @@ static int close_output(void *channel) {
 
   if (closed & OUTPUT_CLOSED) return 0;
   if (closed & INPUT_CLOSED)
-    bgl_ssl_socket_close(link->handle);
-  else
+    end_connection(link, closed);
+  else if (!(closed & SOCKET_CLOSED))
     bgl_ssl_socket_shutdown(link->handle);
-  close(link->output);
   bglssl_keep(link);
   return 0;
 }
@@ -157,7 +191,6 @@ static void finalize_link(void *object, void *unused) {
   bool input_open = bglssl_registry_take(link->input, link) != NULL;
 
   (void)unused;
-  if (!(atomic_load(&link->closed) & OUTPUT_CLOSED)) close(link->output);
 #ifdef __GLIBC__
   if (input_open) close_stream(link, link->input);
   fclose(link->input);
@@ -234,12 +267,10 @@ static bool keep_rest(struct bglssl_link *link, const char *data, size_t size) {
 
 /* A port is a stream of bytes, whose buffer may have little space left; a record is read as a
  * whole or not at all. What has no space waits for the next read. */
-static bgl_ssl_status_t read_bytes(struct bglssl_link *link, char *buffer, size_t size, size_t *got) {
+static bgl_ssl_status_t read_record(struct bglssl_link *link, char *buffer, size_t size, size_t *got) {
   char record[LARGEST_RECORD];
   bgl_ssl_status_t status;
 
-  if (!bgl_ssl_socket_is_datagram(link->handle))
-    return bgl_ssl_socket_read(link->handle, buffer, size, got);
   *got = take_rest(link, buffer, size);
   if (*got > 0) return BGL_SSL_OK;
   status = bgl_ssl_socket_read(link->handle, record, sizeof(record), got);
@@ -252,49 +283,80 @@ static bgl_ssl_status_t read_bytes(struct bglssl_link *link, char *buffer, size_
   return BGL_SSL_OK;
 }
 
+/* Whether the handshake is complete. */
+static bool is_shaken(struct bglssl_link *link) {
+  if (!atomic_load(&link->shaken) && bgl_ssl_socket_protocol(link->handle))
+    atomic_store(&link->shaken, true);
+  return atomic_load(&link->shaken);
+}
+
 /* A handshake that a read or a write begins (:lazy-handshake) keeps the port's limit, too. */
 static void limit_handshake(struct bglssl_link *link, long limit) {
-  if (bgl_ssl_socket_protocol(link->handle)) return;
+  if (is_shaken(link)) return;
   if (limit <= 0 || (link->handshake_limit > 0 && link->handshake_limit < limit))
     limit = link->handshake_limit;
   bgl_ssl_socket_set_handshake_timeout(link->handle, limit);
 }
 
-/* Waits until something has come, until `deadline` (0: none), or for a while. */
-static void await_bytes(struct bglssl_link *link, int64_t deadline) {
-  if (bgl_ssl_socket_pending(link->handle) > 0) return;
-  bglssl_wait(bgl_ssl_socket_fd(link->handle), POLLIN,
-              deadline ? deadline - bglssl_microseconds() : INT64_MAX);
-}
-
 /* Whether the thread waits here rather than in the library: see wait.c. A handshake that a read or
  * write begins, and datagrams, are waited for in the library. */
-static bool waits_here(struct bglssl_link *link) {
-  return bgl_ssl_socket_protocol(link->handle) && !bgl_ssl_socket_is_datagram(link->handle);
+static bool waits_here(struct bglssl_link *link) { return is_shaken(link) && !link->is_datagram; }
+
+static int64_t time_left(int64_t deadline) {
+  return deadline ? deadline - bglssl_microseconds() : INT64_MAX;
 }
 
-/* The library hardly waits, but is asked time and again: what came may be less than a record,
- * or nothing that is for the program; and what it has to write for a read must get out. It is asked
- * first: the answer may be there, also where no bytes are, as the end of the stream. */
+static bool is_read_closed(struct bglssl_link *link) {
+  return atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED);
+}
+
+/* Waits in the library, until `deadline` (0: none). */
+static bgl_ssl_status_t read_waiting(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
+                                     size_t *got) {
+  int64_t limit = deadline ? time_left(deadline) : 0;
+
+  if (deadline && limit <= 0) limit = 1;
+  if (atomic_exchange(&link->read_limit, limit) != limit)
+    bgl_ssl_socket_set_read_timeout(link->handle, limit);
+  return link->is_datagram ? read_record(link, buffer, size, got)
+                           : bgl_ssl_socket_read(link->handle, buffer, size, got);
+}
+
+/* Waits here. What the program has asked the peer takes a while: then to look first would be of no
+ * use. Otherwise the library is asked first: the answer may be there. It is asked time and again: what
+ * came may be less than a record, or nothing that is for the program. */
+static bgl_ssl_status_t read_interruptibly(struct bglssl_link *link, char *buffer, size_t size,
+                                           int64_t deadline, size_t *got) {
+  short awaited = atomic_load(&link->has_asked) && !atomic_load(&link->more) ? POLLIN : 0;
+
+  if (atomic_exchange(&link->read_limit, 0) != 0) bgl_ssl_socket_set_read_timeout(link->handle, 0);
+  for (;;) {
+    bgl_ssl_status_t status;
+    bool more;
+
+    if (awaited) bglssl_wait(bgl_ssl_socket_fd(link->handle), awaited, time_left(deadline));
+    if (is_read_closed(link)) return BGL_SSL_EOF;
+    status = bgl_ssl_socket_read_now(link->handle, buffer, size, got, &more);
+    if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE) {
+      if (status == BGL_SSL_OK) atomic_store(&link->has_asked, false);
+      show_more(link, more);
+      return status;
+    }
+    /* The library puts it into words. */
+    if (deadline && time_left(deadline) <= 0) return read_waiting(link, buffer, size, deadline, got);
+    awaited = status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT;
+  }
+}
+
 static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
                                    size_t *got) {
-  bool wait_here = waits_here(link), first = true;
+  bgl_ssl_status_t status;
 
-  for (;;) {
-    int64_t left, limit;
-    bgl_ssl_status_t status;
-
-    if (wait_here && !first) await_bytes(link, deadline);
-    first = false;
-    if (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED)) return BGL_SSL_EOF;
-    left = deadline ? deadline - bglssl_microseconds() : 0;
-    if (deadline && left <= 0) left = 1;
-    limit = wait_here && (!deadline || left > LONGEST_CALL_US) ? LONGEST_CALL_US : left;
-    if (atomic_exchange(&link->read_limit, limit) != limit)
-      bgl_ssl_socket_set_read_timeout(link->handle, limit);
-    status = read_bytes(link, buffer, size, got);
-    if (status != BGL_SSL_E_TIMEOUT || limit == left) return status;
-  }
+  if (waits_here(link)) return read_interruptibly(link, buffer, size, deadline, got);
+  if (is_read_closed(link)) return BGL_SSL_EOF;
+  status = read_waiting(link, buffer, size, deadline, got);
+  show_more(link, link->rest_length > 0 || bgl_ssl_socket_pending(link->handle) > 0);
+  return status;
 }
 
 static bool is_in_port_buffer(obj_t port, const char *buffer) {
@@ -369,14 +431,13 @@ static long tls_read(void *object, char *buffer, long size) {
   status = read_body(link, buffer, (size_t)size, limit > 0 ? bglssl_microseconds() + limit : 0, &got);
   atomic_fetch_sub(&link->readers, 1);
 
-  show_pending(link);
   if (status == BGL_SSL_OK) {
     link->read_end = buffer + got;
     bglssl_keep(port);
     return (long)got;
   }
   /* A port closed by this program while it was read ends, as a plain socket's does. */
-  if (status == BGL_SSL_EOF || (atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED))) {
+  if (status == BGL_SSL_EOF || is_read_closed(link)) {
     INPUT_PORT(port).eof = 1;
     return 0;
   }
@@ -386,26 +447,22 @@ static long tls_read(void *object, char *buffer, long size) {
 }
 
 /* The handler of a signal has escaped from a write of this thread: the write is counted still, and the
- * runtime's lock on the port still taken. Called with the link's lock. */
+ * runtime's lock on the port still taken. */
 static bool has_escaped_from_write(const struct bglssl_link *link) {
-  return link->writers > 0 && pthread_equal(link->writer, pthread_self());
+  return atomic_load(&link->writers) > 0 && pthread_equal(atomic_load(&link->writer), pthread_self());
 }
 
 static bool enter_writer(struct bglssl_link *link) {
-  bool closer;
-
-  pthread_mutex_lock(&link->lock);
-  link->writers++;
-  link->writer = pthread_self();
-  closer = link->closing && pthread_equal(link->closer, pthread_self());
-  pthread_mutex_unlock(&link->lock);
-  return closer;
+  atomic_store(&link->writer, pthread_self());
+  atomic_fetch_add(&link->writers, 1);
+  return atomic_load(&link->closing) && pthread_equal(atomic_load(&link->closer), pthread_self());
 }
 
 static void leave_writer(struct bglssl_link *link) {
+  atomic_fetch_sub(&link->writers, 1);
+  if (!atomic_load(&link->closing)) return;
   pthread_mutex_lock(&link->lock);
-  link->writers--;
-  if (link->closing) pthread_cond_broadcast(&link->writer_left);
+  pthread_cond_broadcast(&link->writer_left);
   pthread_mutex_unlock(&link->lock);
 }
 
@@ -427,8 +484,7 @@ static void await_space(struct bglssl_link *link, obj_t port, int64_t deadline) 
   struct write_in_progress write = {link, port};
 
   pthread_cleanup_push(abandon_write, &write);
-  bglssl_wait(bgl_ssl_socket_fd(link->handle), POLLOUT,
-              deadline ? deadline - bglssl_microseconds() : INT64_MAX);
+  bglssl_wait(bgl_ssl_socket_fd(link->handle), POLLOUT, time_left(deadline));
   pthread_cleanup_pop(0);
 }
 
@@ -438,7 +494,7 @@ static bgl_ssl_status_t write_until(struct bglssl_link *link, obj_t port, const 
 
   *done = 0;
   for (;;) {
-    int64_t left = deadline ? deadline - bglssl_microseconds() : 0;
+    int64_t left = deadline ? time_left(deadline) : 0;
     int64_t limit;
     size_t written = 0;
     bgl_ssl_status_t status;
@@ -465,6 +521,7 @@ static ssize_t tls_write(void *object, void *buffer, size_t size) {
   bgl_ssl_status_t status;
 
   limit_handshake(link, limit);
+  atomic_store(&link->has_asked, true);
   if (closer && (!deadline || link->close_deadline < deadline)) deadline = link->close_deadline;
   status = write_until(link, port, buffer, size, deadline, &done);
   leave_writer(link);
@@ -492,12 +549,12 @@ static long seek_output(void *channel, long offset, int whence) {
 
 /* ---- from a plain socket to a link -------------------------------------------------------- */
 
-static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int output,
-                                     const char *where) {
-  struct bglssl_link *link = (void *)GC_MALLOC_ATOMIC(sizeof(struct bglssl_link) + LINK_WEIGHT);
+static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, const char *where) {
+  struct bglssl_link *link = (void *)GC_MALLOC(sizeof(struct bglssl_link));
   pthread_condattr_t attributes;
 
   memset(link, 0, sizeof(*link));
+  link->weight = (void *)GC_MALLOC_ATOMIC(LINK_WEIGHT);
   link->where = strdup(where);
   if (!link->where || !bglssl_registry_put(input, link)) {
     free(link->where);
@@ -507,8 +564,11 @@ static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, int 
   link->handle = handle;
   link->input = input;
   link->input_fd = fileno(input);
-  link->ready_fd = -1;
-  link->output = output;
+#ifdef __GLIBC__
+  /* So that programs that count their descriptors find one more from the first connection on. */
+  ready_fd();
+#endif
+  link->is_datagram = bgl_ssl_socket_is_datagram(handle);
   pthread_mutex_init(&link->lock, NULL);
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -534,9 +594,11 @@ static void attach_input(obj_t port, struct bglssl_link *link) {
  * channel the runtime looks in userdata for the descriptor to set time-outs on. */
 static void attach_output(obj_t port, struct bglssl_link *link) {
   long limit = write_limit(port, (const void *)bgl_syswrite);
+  int fd = bgl_ssl_socket_fd(link->handle);
 
+  if (PORT_FD(port) != fd) close(PORT_FD(port));
   PORT(port).timeout = 0;
-  PORT(port).userdata = (void *)(long)link->output;
+  PORT(port).userdata = (void *)(long)fd;
   PORT(port).stream.channel = link;
   PORT(port).sysclose = (int (*)(void *))close_output;
   OUTPUT_PORT(port).stream_type = BGL_STREAM_TYPE_CHANNEL;
@@ -545,13 +607,18 @@ static void attach_output(obj_t port, struct bglssl_link *link) {
   if (limit > 0) bgl_output_port_timeout_set(port, limit);
 }
 
+static int close_nothing(void *unused) {
+  (void)unused;
+  return 0;
+}
+
 void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, long handshake_limit,
                         obj_t close_hook) {
   obj_t input = SOCKET(socket).input, output = SOCKET(socket).output;
-  struct bglssl_link *link =
-      make_link(handle, PORT_FILE(input), PORT_FD(output), BSTRING_TO_STRING(where));
+  struct bglssl_link *link = make_link(handle, PORT_FILE(input), BSTRING_TO_STRING(where));
 
   if (!link) {
+    if (PORT_FD(output) == bgl_ssl_socket_fd(handle)) PORT(output).sysclose = close_nothing;
     bgl_ssl_socket_free(handle);
     C_SYSTEM_FAILURE(BGL_IO_ERROR, "ssl", "no memory for the socket's ports", where);
   }
@@ -560,7 +627,7 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, lon
   bgl_ssl_socket_set_close_timeout(handle, CLOSE_TIMEOUT_US);
   attach_input(input, link);
   attach_output(output, link);
-  show_pending(link);
+  show_more(link, bgl_ssl_socket_pending(handle) > 0);
   SOCKET(socket).userdata = link;
   SOCKET(socket).chook = close_hook;
 }
@@ -612,12 +679,12 @@ static bool wait_for_writers(struct bglssl_link *link) {
   until.tv_sec = link->close_deadline / 1000000;
   until.tv_nsec = link->close_deadline % 1000000 * 1000;
   pthread_mutex_lock(&link->lock);
-  link->closing = true;
-  link->closer = pthread_self();
-  while (link->writers > 0 &&
+  atomic_store(&link->closer, pthread_self());
+  atomic_store(&link->closing, true);
+  while (atomic_load(&link->writers) > 0 &&
          pthread_cond_timedwait(&link->writer_left, &link->lock, &until) != ETIMEDOUT) {
   }
-  idle = link->writers == 0;
+  idle = atomic_load(&link->writers) == 0;
   pthread_mutex_unlock(&link->lock);
   pthread_setcancelstate(cancellation, NULL);
   return idle;
@@ -626,13 +693,8 @@ static bool wait_for_writers(struct bglssl_link *link) {
 /* Whether a write of this thread was left by an escape. Undoes what it left behind, but the port is not
  * written to any more: nobody knows how much of its buffer has gone out. */
 static bool recover_from_escape(struct bglssl_link *link, obj_t output) {
-  bool escaped;
-
-  pthread_mutex_lock(&link->lock);
-  escaped = has_escaped_from_write(link);
-  if (escaped) link->writers--;
-  pthread_mutex_unlock(&link->lock);
-  if (!escaped) return false;
+  if (!has_escaped_from_write(link)) return false;
+  atomic_fetch_sub(&link->writers, 1);
   OUTPUT_PORT(output).err = BGL_IO_WRITE_ERROR;
   BGL_MUTEX_UNLOCK(OUTPUT_PORT(output).mutex);
   return true;

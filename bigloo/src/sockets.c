@@ -217,17 +217,10 @@ static void set_buffering(obj_t port) {
  * that it has not made itself. */
 static int close_descriptor(void *descriptor) { return close((int)(long)descriptor); }
 
-static obj_t make_ports(obj_t socket, obj_t inbuf, obj_t outbuf) {
-  int input = SOCKET(socket).fd;
-  int output = fcntl(input, F_DUPFD_CLOEXEC, 0);
-  FILE *file;
+static obj_t make_ports(obj_t socket, int output, obj_t inbuf, obj_t outbuf) {
+  FILE *file = fdopen(SOCKET(socket).fd, "r");
 
-  if (output < 0) return BFALSE;
-  file = fdopen(input, "r");
-  if (!file) {
-    close(output);
-    return BFALSE;
-  }
+  if (!file) return BFALSE;
   SOCKET(socket).input =
       bgl_make_input_port(SOCKET(socket).hostname, file, KINDOF_SOCKET, inbuf);
   INPUT_PORT(SOCKET(socket).input).sysread = (long (*)(void *, char *, long))bgl_read;
@@ -270,7 +263,7 @@ obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int po
 
   snprintf(where, sizeof(where), "%s:%d", BSTRING_TO_STRING(hostname), port);
   socket = fd < 0 ? BFALSE : allocate_socket(fd, port, hostname, BUNSPEC, BGL_SOCKET_CLIENT);
-  if (fd < 0 || make_ports(socket, inbuf, outbuf) == BFALSE) {
+  if (fd < 0 || make_ports(socket, bgl_ssl_socket_fd(handle), inbuf, outbuf) == BFALSE) {
     int number = errno;
 
     if (fd >= 0) close(fd);
@@ -314,19 +307,21 @@ static obj_t accept_another(obj_t server_socket, obj_t failed) {
   struct sockaddr_storage address;
   socklen_t size;
   obj_t socket;
-  int fd;
+  int fd, output;
 
   do {
     size = sizeof(address);
     fd = accept(SOCKET(server_socket).fd, (struct sockaddr *)&address, &size);
   } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return BFALSE;
-  socket = fd < 0 ? BFALSE : allocate_socket(fd, 0, BUNSPEC, BUNSPEC, BGL_SOCKET_CLIENT);
-  if (fd < 0 || make_ports(socket, INPUT_PORT(SOCKET(failed).input).buf,
-                           OUTPUT_PORT(SOCKET(failed).output).buf) == BFALSE) {
+  output = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  socket = output < 0 ? BFALSE : allocate_socket(fd, 0, BUNSPEC, BUNSPEC, BGL_SOCKET_CLIENT);
+  if (output < 0 || make_ports(socket, output, INPUT_PORT(SOCKET(failed).input).buf,
+                               OUTPUT_PORT(SOCKET(failed).output).buf) == BFALSE) {
     int number = errno;
 
     if (fd >= 0) close(fd);
+    if (output >= 0) close(output);
     fail(string_to_bstring("socket-accept"), "cannot accept a connection", number, server_socket);
   }
   fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -391,9 +386,8 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *whe
     *condition = bglssl_condition(&error, proc, string_to_bstring("a client"));
     return NULL;
   }
-  /* The descriptors of the local connection become the client's. */
-  if (dup3(bgl_ssl_socket_fd(handle), SOCKET(socket).fd, O_CLOEXEC) < 0 ||
-      dup3(bgl_ssl_socket_fd(handle), PORT_FD(SOCKET(socket).output), O_CLOEXEC) < 0) {
+  /* The descriptor of the local connection becomes the client's. */
+  if (dup3(bgl_ssl_socket_fd(handle), SOCKET(socket).fd, O_CLOEXEC) < 0) {
     bgl_ssl_socket_free(handle);
     return NULL;
   }
@@ -562,6 +556,8 @@ void bglssl_socket_closing(obj_t socket) {
     bglssl_keep(server);
   } else if (link) {
     bglssl_link_closing(link);
+    /* The number may soon be another connection's. */
+    PORT(SOCKET(socket).output).userdata = (void *)-1L;
   }
 }
 

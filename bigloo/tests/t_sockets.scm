@@ -6,6 +6,22 @@
 
 ;; ---- what Bigloo documents -------------------------------------------------------------------
 
+(define-case "a connection has two descriptors"
+   (let* ((server (test-server))
+          (before (descriptors))
+          (t (spawn (guarded (lambda ()
+                                (let ((s (socket-accept server)))
+                                   (read-line (socket-input s))
+                                   s)))))
+          (client (connect-to server)))
+      (display (string-append "abc\n" (make-string 10000 #\x)) (socket-output client))
+      (flush-output-port (socket-output client))
+      (let ((s (join t)))
+         (check-equal "of both ends, and one for all connections" (- (descriptors) before) 5)
+         (socket-close s)
+         (socket-close client)
+         (check-equal "they are closed" (- (descriptors) before) 1))))
+
 (define-case "a line goes to and fro"
    (with-connection '() '() echo-lines
       (lambda (c)

@@ -2,6 +2,7 @@
 
 pub mod info;
 pub mod io;
+pub mod read_now;
 pub mod session;
 pub mod timeouts;
 

@@ -49,6 +49,7 @@ mod keying_material;
 pub mod monitor;
 mod op_lock;
 mod open;
+mod read_now;
 mod state;
 mod timeouts;
 
@@ -217,6 +218,11 @@ impl Socket {
             Step::WantWrite => Ok(Step::WantWrite),
             Step::Eof => Ok(Step::Eof),
         }
+    }
+
+    /// Reads without waiting, and tells whether there is more to read. The handshake must be complete.
+    pub fn read_now(&self, buffer: &mut [u8]) -> Result<(Step<usize>, bool)> {
+        read_now::read_now(&self.0.driver, buffer)
     }
 
     /// Writes. Blocking: all of `data`, or a failure; `written` says how much has been taken in either case.

@@ -1,0 +1,87 @@
+/* Reads that never wait, also on blocking sockets, and tell whether there is more to read. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <poll.h>
+
+static void meet(struct ends *ends)
+{
+    let_meet_over_tcp(ends, client_config(), server_config("good"));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
+}
+
+/* As its users do: waits for the descriptor whenever it says so. */
+static bgl_ssl_status_t read_and_wait(const bgl_ssl_socket_t *socket, char *buffer, size_t size, size_t *n, bool *more)
+{
+    bgl_ssl_status_t status;
+    while ((status = bgl_ssl_socket_read_now(socket, buffer, size, n, more)) == BGL_SSL_WANT_READ) {
+        struct pollfd wait = {bgl_ssl_socket_fd(socket), POLLIN, 0};
+        CHECK_INT(1, poll(&wait, 1, 10000));
+    }
+    return status;
+}
+
+TEST(a_blocking_socket_does_not_wait)
+{
+    struct ends ends;
+    char buffer[8];
+    size_t n = 1;
+    bool more = true;
+    meet(&ends);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read_now(ends.client, buffer, sizeof buffer, &n, &more));
+    CHECK_INT(0, (long long)n);
+    CHECK(!more);
+    send_bytes(ends.server, "x", 1);
+    CHECK_OK(read_and_wait(ends.client, buffer, sizeof buffer, &n, NULL));
+    CHECK_INT(1, (long long)n);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read_now(ends.client, buffer, sizeof buffer, &n, &more));
+    free_ends(&ends);
+}
+
+TEST(what_a_small_buffer_leaves_is_more)
+{
+    struct ends ends;
+    char buffer[2];
+    size_t n;
+    bool more;
+    meet(&ends);
+    send_bytes(ends.server, "abc", 3);
+    CHECK_OK(read_and_wait(ends.client, buffer, 2, &n, &more));
+    CHECK_INT(2, (long long)n);
+    CHECK(more);
+    CHECK_OK(bgl_ssl_socket_read_now(ends.client, buffer, 2, &n, &more));
+    CHECK_INT(1, (long long)n);
+    CHECK(!more);
+    free_ends(&ends);
+}
+
+TEST(the_end_that_came_with_the_bytes_is_more)
+{
+    struct ends ends;
+    char buffer[8];
+    size_t n;
+    bool more;
+    /* A local socket has what was sent at once, and whole. */
+    let_meet(&ends, client_config(), server_config("good"));
+    send_bytes(ends.client, "?", 1); /* what comes next is an answer, of which all is taken */
+    receive_bytes(ends.server, buffer, 1);
+    send_bytes(ends.server, "a", 1);
+    CHECK_OK(bgl_ssl_socket_shutdown(ends.server));
+    CHECK_OK(bgl_ssl_socket_read_now(ends.client, buffer, sizeof buffer, &n, &more));
+    CHECK_INT(1, (long long)n);
+    CHECK(more);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read_now(ends.client, buffer, sizeof buffer, &n, &more));
+    free_ends(&ends);
+}
+
+TEST(there_is_nothing_to_read_before_the_handshake)
+{
+    struct ends ends;
+    char byte;
+    size_t n;
+    make_ends(&ends, client_config(), server_config("good"), "localhost");
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read_now(ends.client, &byte, 1, &n, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_read_now(ends.client, &byte, 1, NULL, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_read_now(NULL, &byte, 1, &n, NULL));
+    free_ends(&ends);
+}
