@@ -222,6 +222,61 @@ TEST(fingerprint_is_colon_separated_hex_of_the_digest)
     bgl_ssl_certificate_free(cert);
 }
 
+struct key_row {
+    const char *name, *file, *type;
+    int bits;
+};
+
+static const struct key_row keys_of_certificates[] = {
+    {"ec", "good.pem", "EC", 256},
+    {"rsa", "good-rsa.pem", "RSA", 2048},
+    {"ed25519", "good-ed25519.pem", "ED25519", 253},
+};
+
+TEST_TABLE(key_type_and_size_are_told, keys_of_certificates)
+{
+    const struct key_row *it = row;
+    char type[32];
+    bgl_ssl_certificate_t *cert = certificate(it->file);
+    CHECK_INT((long long)strlen(it->type), (long long)bgl_ssl_certificate_key_type(cert, type, sizeof type));
+    CHECK_STRING(it->type, type);
+    int bits = bgl_ssl_certificate_key_bits(cert);
+    /* OpenSSL counts 253 bits of an Ed25519 key, or 256. */
+    CHECK(bits == it->bits || (it->bits == 253 && bits == 256));
+    bgl_ssl_certificate_free(cert);
+}
+
+TEST(a_ca_is_told_from_other_certificates)
+{
+    bgl_ssl_certificate_t *ca = certificate("root.pem");
+    bgl_ssl_certificate_t *leaf = certificate("good.pem");
+    CHECK(bgl_ssl_certificate_is_ca(ca));
+    CHECK(!bgl_ssl_certificate_is_ca(leaf));
+    bgl_ssl_certificate_free(ca);
+    bgl_ssl_certificate_free(leaf);
+}
+
+TEST(key_usage_is_the_sum_of_its_bits_or_any)
+{
+    bgl_ssl_certificate_t *ca = certificate("root.pem");
+    bgl_ssl_certificate_t *leaf = certificate("good.pem");
+    CHECK_INT(BGL_SSL_KEY_USAGE_KEY_CERT_SIGN + BGL_SSL_KEY_USAGE_CRL_SIGN, bgl_ssl_certificate_key_usage(ca));
+    CHECK_INT(BGL_SSL_KEY_USAGE_ANY, bgl_ssl_certificate_key_usage(leaf));
+    bgl_ssl_certificate_free(ca);
+    bgl_ssl_certificate_free(leaf);
+}
+
+TEST(key_facts_of_null_are_an_argument_error)
+{
+    char type[8] = "x";
+    CHECK_INT(0, (long long)bgl_ssl_certificate_key_type(NULL, type, sizeof type));
+    CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+    CHECK_INT(0, bgl_ssl_certificate_key_bits(NULL));
+    CHECK(!bgl_ssl_certificate_is_ca(NULL));
+    CHECK_INT(0, bgl_ssl_certificate_key_usage(NULL));
+    CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+}
+
 TEST(validity_is_in_seconds_of_utc)
 {
     bgl_ssl_certificate_t *cert = certificate("expired.pem");

@@ -39,6 +39,10 @@
       (macro $tls-not-before::llong (::void*) "bgl_ssl_certificate_not_before")
       (macro $tls-not-after::llong (::void*) "bgl_ssl_certificate_not_after")
       (macro $tls-pem::long (::void* ::string ::long) "bgl_ssl_certificate_pem")
+      (macro $tls-key-type::long (::void* ::string ::long) "bgl_ssl_certificate_key_type")
+      (macro $tls-key-bits::int (::void*) "bgl_ssl_certificate_key_bits")
+      (macro $tls-is-ca?::bool (::void*) "bgl_ssl_certificate_is_ca")
+      (macro $tls-key-usage::int (::void*) "bgl_ssl_certificate_key_usage")
       (macro $tls-certificate-equal?::bool (::void* ::void*) "bgl_ssl_certificate_equal")
       (macro $tls-private-key-equal?::bool (::void* ::void*) "bgl_ssl_private_key_equal"))
    (export
@@ -60,6 +64,10 @@
       (certificate-serial::bstring ::certificate)
       (certificate-fingerprint::bstring ::certificate #!optional (digest "SHA256"))
       (certificate->pem::bstring ::certificate)
+      (certificate-key-type::bstring ::certificate)
+      (certificate-key-bits::int ::certificate)
+      (certificate-ca?::bool ::certificate)
+      (certificate-key-usage ::certificate)
       (certificate=?::bool ::certificate ::certificate)
       (private-key=?::bool ::private-key ::private-key)))
 
@@ -187,6 +195,33 @@
 (define (certificate->pem certificate)
    (with-certificate certificate handle
       (c-text $tls-pem handle)))
+
+(define (certificate-key-type certificate)
+   (with-certificate certificate handle
+      (c-text $tls-key-type handle)))
+
+(define (certificate-key-bits certificate)
+   (with-certificate certificate handle
+      ($tls-key-bits handle)))
+
+(define (certificate-ca? certificate)
+   (with-certificate certificate handle
+      ($tls-is-ca? handle)))
+
+;; The bits of RFC 5280, section 4.2.1.3, in its order.
+(define *key-usages*
+   '((#x80 . digital-signature) (#x40 . non-repudiation) (#x20 . key-encipherment)
+     (#x10 . data-encipherment) (#x08 . key-agreement) (#x04 . key-cert-sign) (#x02 . crl-sign)
+     (#x01 . encipher-only) (#x8000 . decipher-only)))
+
+(define (certificate-key-usage certificate)
+   (let ((bits (with-certificate certificate handle
+                  ($tls-key-usage handle))))
+      (and (>=fx bits 0)
+           (filter-map (lambda (usage)
+                          (and (not (=fx (bit-and bits (car usage)) 0)) (cdr usage)))
+              *key-usages*))))
+
 ;; ---- comparing and printing ------------------------------------------------------------------
 
 (define (certificate=? a b)

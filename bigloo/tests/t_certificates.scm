@@ -99,6 +99,18 @@
    (check "raised" (isa? (raised (lambda () (certificate-fingerprint (test-certificate "good") "nonsense")))
                       &error)))
 
+(define-case "the key's type and size"
+   (check-equal "type" (certificate-key-type (test-certificate "good")) "EC")
+   (check-equal "bits" (certificate-key-bits (test-certificate "good")) 256)
+   (check-equal "RSA" (certificate-key-type (test-certificate "good-rsa")) "RSA")
+   (check-equal "RSA's bits" (certificate-key-bits (test-certificate "good-rsa")) 2048))
+
+(define-case "a CA is told from other certificates"
+   (check "root" (certificate-ca? (test-certificate "root")))
+   (check "good" (not (certificate-ca? (test-certificate "good"))))
+   (check-equal "usage" (certificate-key-usage (test-certificate "root")) '(key-cert-sign crl-sign))
+   (check-equal "none" (certificate-key-usage (test-certificate "good")) #f))
+
 (define-case "a certificate as PEM is what the file holds"
    (let ((file (call-with-input-file (pki "good.pem") read-string)))
       (check-equal "text" (certificate->pem (test-certificate "good")) file)))

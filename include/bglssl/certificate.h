@@ -32,6 +32,56 @@
 #define BGL_SSL_FORMAT_DER 2
 
 /**
+ * The certificate has no key usage extension: every usage is allowed.
+ */
+#define BGL_SSL_KEY_USAGE_ANY -1
+
+/**
+ * Signatures other than those of certificates and CRLs: what TLS servers and clients need.
+ */
+#define BGL_SSL_KEY_USAGE_DIGITAL_SIGNATURE 128
+
+/**
+ * Signatures that cannot be denied (contentCommitment).
+ */
+#define BGL_SSL_KEY_USAGE_NON_REPUDIATION 64
+
+/**
+ * Encrypting keys: what RSA key exchange needs.
+ */
+#define BGL_SSL_KEY_USAGE_KEY_ENCIPHERMENT 32
+
+/**
+ * Encrypting data.
+ */
+#define BGL_SSL_KEY_USAGE_DATA_ENCIPHERMENT 16
+
+/**
+ * Key agreement: static Diffie-Hellman.
+ */
+#define BGL_SSL_KEY_USAGE_KEY_AGREEMENT 8
+
+/**
+ * Signing certificates.
+ */
+#define BGL_SSL_KEY_USAGE_KEY_CERT_SIGN 4
+
+/**
+ * Signing CRLs.
+ */
+#define BGL_SSL_KEY_USAGE_CRL_SIGN 2
+
+/**
+ * With key agreement: for encryption only.
+ */
+#define BGL_SSL_KEY_USAGE_ENCIPHER_ONLY 1
+
+/**
+ * With key agreement: for decryption only.
+ */
+#define BGL_SSL_KEY_USAGE_DECIPHER_ONLY 32768
+
+/**
  * A list of certificates, never changed.
  */
 typedef struct bgl_ssl_certificate_list_t bgl_ssl_certificate_list_t;
@@ -335,6 +385,48 @@ size_t bgl_ssl_certificate_ext_key_usage(const bgl_ssl_certificate_t *certificat
                                          size_t index,
                                          char *buf,
                                          size_t size);
+
+/**
+ * Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another name of
+ * OpenSSL's; an OID in dotted numbers if OpenSSL has no name.
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_key_type(const bgl_ssl_certificate_t *certificate,
+                                    char *buf,
+                                    size_t size);
+
+/**
+ * The size of the certificate's key.
+ *
+ * Returns bits, such as 2048 for an RSA modulus or 256 for the curve P-256; 0 if OpenSSL cannot use the key
+ * (BGL_SSL_E_UNSUPPORTED), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See EVP_PKEY_bits(3).
+ *
+ * Precondition: certificate is NULL or live.
+ */
+int bgl_ssl_certificate_key_bits(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * Whether the certificate is a CA's: its basic constraints say so.
+ *
+ * Returns false also for certificates without basic constraints, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any
+ * thread. See RFC 5280, section 4.2.1.9.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+bool bgl_ssl_certificate_is_ca(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * What the certificate's key may be used for. (Its purposes: bgl_ssl_certificate_ext_key_usage.)
+ *
+ * Returns the sum of BGL_SSL_KEY_USAGE_... numbers; BGL_SSL_KEY_USAGE_ANY if the certificate has no such extension; 0 for
+ * NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See RFC 5280, section 4.2.1.3.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+int32_t bgl_ssl_certificate_key_usage(const bgl_ssl_certificate_t *certificate);
 
 /**
  * The CommonName of whom the certificate is for, whole, in UTF-8; the last one if there are several. It may hold NULs:

@@ -36,6 +36,7 @@ pub mod store;
 pub mod sys;
 pub mod x509;
 pub mod x509_details;
+pub mod x509_key;
 
 use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;

@@ -1,8 +1,8 @@
 //! What the openssl-sys crate does not declare.
 
 use openssl_sys::{
-    ASN1_STRING, ASN1_TIME, BIO, BIO_METHOD, EVP_MD, EVP_PKEY, GENERAL_NAME, PKCS12, SSL, SSL_CTX, SSL_SESSION,
-    X509, X509_CRL, X509_NAME, X509_STORE, X509_STORE_CTX, stack_st_X509,
+    ASN1_OBJECT, ASN1_STRING, ASN1_TIME, BIO, BIO_METHOD, EVP_MD, EVP_PKEY, GENERAL_NAME, PKCS12, SSL, SSL_CTX,
+    SSL_SESSION, X509, X509_ALGOR, X509_CRL, X509_NAME, X509_STORE, X509_STORE_CTX, stack_st_X509,
 };
 use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
 
@@ -82,6 +82,7 @@ pub const SSL_CB_HANDSHAKE_START: c_int = 0x10;
 pub const SSL_CB_HANDSHAKE_DONE: c_int = 0x20;
 pub const SSL_SESS_CACHE_NO_AUTO_CLEAR: c_long = 0x80;
 pub const BIO_C_SET_BUF_MEM_EOF_RETURN: c_int = 130;
+pub const NID_RSASSA_PSS: c_int = 912;
 pub const OBJ_NAME_TYPE_MD_METH: c_int = 1;
 pub const OBJ_NAME_TYPE_CIPHER_METH: c_int = 2;
 pub const XN_FLAG_SEP_MULTILINE: c_ulong = 4 << 16;
@@ -163,6 +164,15 @@ unsafe extern "C" {
     pub fn BIO_meth_set_destroy(m: *mut BIO_METHOD, f: Option<unsafe extern "C" fn(*mut BIO) -> c_int>) -> c_int;
     pub fn BIO_get_new_index() -> c_int;
     pub fn X509_get_X509_PUBKEY(x509: *const X509) -> *mut X509Pubkey;
+    pub fn X509_PUBKEY_get0_param(
+        algorithm: *mut *mut ASN1_OBJECT,
+        key: *mut *const c_uchar,
+        key_len: *mut c_int,
+        parameters: *mut *mut X509_ALGOR,
+        public: *mut X509Pubkey,
+    ) -> c_int;
+    pub fn X509_check_ca(x509: *mut X509) -> c_int;
+    pub fn OBJ_nid2ln(nid: c_int) -> *const c_char;
     pub fn i2d_X509_PUBKEY(key: *const X509Pubkey, out: *mut *mut c_uchar) -> c_int;
     pub fn X509_get_signature_info(
         x509: *mut X509,

@@ -96,7 +96,7 @@ fn time_text(time: *const ffi::ASN1_TIME) -> Result<Vec<u8>> {
 
 /// # Safety
 /// `object` is live.
-unsafe fn oid(object: *mut ffi::ASN1_OBJECT) -> Option<String> {
+pub(super) unsafe fn oid(object: *mut ffi::ASN1_OBJECT) -> Option<String> {
     let mut text = [0 as c_char; 256];
     // SAFETY: the caller vouches for the object; `text` is writable for its length, and ends in a NUL afterwards.
     unsafe {

@@ -23,7 +23,7 @@ C_NAMES = {
     "c_uchar": "unsigned char", "c_short": "short", "c_ushort": "unsigned short", "c_void": "void", "usize": "size_t",
     "isize": "ptrdiff_t", "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "i32": "int32_t",
     "i64": "int64_t", "tm": "struct tm", "time_t": "time_t", "size_t": "size_t", "ASN1_BOOLEAN": "ASN1_BOOLEAN",
-    "BioAddr": "BIO_ADDR", "ObjName": "OBJ_NAME", "timeval": "struct timeval",
+    "BioAddr": "BIO_ADDR", "X509Pubkey": "X509_PUBKEY", "ObjName": "OBJ_NAME", "timeval": "struct timeval",
 }
 # Declared as `*c_void`, because one declaration serves stacks of all types: (function, argument or "result").
 UNTYPED = {
@@ -35,6 +35,7 @@ UNTYPED = {
     ("SSL_CTX_get_ciphers", "result"): "STACK_OF(SSL_CIPHER) *",
 }
 CONSTANT_NAMES = {
+    "NID_RSASSA_PSS": "NID_rsassaPss",
     "NID_CHACHA20_POLY1305": "NID_chacha20_poly1305",
     "TLSEXT_NAMETYPE_HOST_NAME": "TLSEXT_NAMETYPE_host_name",
     "TLSEXT_TYPE_SERVER_NAME": "TLSEXT_TYPE_server_name",
