@@ -4,7 +4,7 @@ use crate::error::{Code, Result};
 use openssl_sys as ffi;
 use std::ptr::{self, NonNull};
 
-use super::{bio::MemReader, pkey, queue, x509};
+use super::{bio::MemReader, pkey, queue, sys, x509};
 
 /// One revocation list.
 pub struct Crl(NonNull<ffi::X509_CRL>);
@@ -36,7 +36,7 @@ impl Crl {
             queue::clear();
             // SAFETY: the BIO is live; the callback refuses to give a password rather than ask the terminal for one.
             let crl = unsafe {
-                let ask = Some(pkey::no_passphrase as pkey::PassphraseCallback);
+                let ask = Some(pkey::no_passphrase as sys::PassphraseCallback);
                 ffi::PEM_read_bio_X509_CRL(pem.as_ptr(), ptr::null_mut(), ask, ptr::null_mut())
             };
             match NonNull::new(crl) {

@@ -7,7 +7,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::{bn::Bn, dh::Group, evp_sys, queue};
+use super::{bn::Bn, dh_group::Group, evp_sys, queue};
 
 /// OpenSSL's key.
 struct Key(NonNull<ffi::DH>);

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     bn::Bn,
-    dh::Group,
+    dh_group::Group,
     evp_sys,
     pkey::Pkey,
     pkey_ctx::{self, PkeyCtx},

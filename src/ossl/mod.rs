@@ -12,6 +12,7 @@ pub mod dh;
 mod dh_before_3;
 #[cfg(ossl300)]
 mod dh_evp;
+mod dh_group;
 pub mod ecdh;
 pub mod engine;
 pub mod engine_hooks;

@@ -95,13 +95,10 @@ impl Pkey {
     }
 }
 
-/// What OpenSSL asks for a passphrase.
-pub type PassphraseCallback = unsafe extern "C" fn(*mut c_char, c_int, c_int, *mut c_void) -> c_int;
-
 fn read(
     passphrase: Option<&CStr>,
     what: &str,
-    call: impl FnOnce(PassphraseCallback, *mut c_void) -> *mut ffi::EVP_PKEY,
+    call: impl FnOnce(sys::PassphraseCallback, *mut c_void) -> *mut ffi::EVP_PKEY,
 ) -> Result<Pkey> {
     queue::clear();
     let mut asked = Asked { passphrase, asked: false };

@@ -97,6 +97,9 @@ pub const TLS1_3_VERSION: c_int = 0x304;
 pub const DTLS1_VERSION: c_int = 0xfeff;
 pub const DTLS1_2_VERSION: c_int = 0xfefd;
 
+/// What OpenSSL asks for a passphrase.
+pub type PassphraseCallback = unsafe extern "C" fn(*mut c_char, c_int, c_int, *mut c_void) -> c_int;
+
 pub type CertVerifyCallback = unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int;
 pub type CookieCallback = unsafe extern "C" fn(*mut SSL, *const c_uchar, c_uint) -> c_int;
 pub type TimerCallback = unsafe extern "C" fn(*mut SSL, c_uint) -> c_uint;
@@ -233,7 +236,7 @@ unsafe extern "C" {
     pub fn PEM_read_bio_X509_AUX(
         bio: *mut BIO,
         x: *mut *mut X509,
-        callback: Option<super::pkey::PassphraseCallback>,
+        callback: Option<PassphraseCallback>,
         user: *mut c_void,
     ) -> *mut X509;
     pub fn X509_NAME_print_ex(out: *mut BIO, name: *const X509_NAME, indent: c_int, flags: c_ulong) -> c_int;

@@ -187,7 +187,7 @@ impl X509 {
         queue::clear();
         // SAFETY: the BIO is live; the callback refuses to give a password rather than ask the terminal for one.
         let x509 = unsafe {
-            let ask = Some(super::pkey::no_passphrase as super::pkey::PassphraseCallback);
+            let ask = Some(super::pkey::no_passphrase as sys::PassphraseCallback);
             sys::PEM_read_bio_X509_AUX(pem.as_ptr(), ptr::null_mut(), ask, ptr::null_mut())
         };
         // SAFETY: a new certificate, or NULL.

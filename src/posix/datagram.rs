@@ -1,6 +1,10 @@
 //! Datagram sockets.
 
-use super::{check, from_sockaddr, new_socket, retry, set_socket_option, socket_option, to_sockaddr};
+use super::{
+    address::{from_sockaddr, local_address, to_sockaddr},
+    call::{check, retry},
+    options::{new_socket, set_socket_option, socket_option},
+};
 use std::{
     io, mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
@@ -160,7 +164,7 @@ unsafe fn destination(message: &libc::msghdr) -> Option<(IpAddr, u32)> {
 
 /// Sends a datagram from one of the addresses that a socket of `listen_datagrams` listens on, without waiting.
 pub fn send_from(fd: BorrowedFd<'_>, data: &[u8], from: &SocketAddr, to: &SocketAddr) -> io::Result<usize> {
-    let listens_on_ipv6 = super::local_address(fd)?.is_some_and(|address| address.is_ipv6());
+    let listens_on_ipv6 = local_address(fd)?.is_some_and(|address| address.is_ipv6());
     let mapped = |ip: IpAddr| match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,

@@ -1,6 +1,6 @@
 //! Waiting for many descriptors, timers and wake-ups behind one descriptor.
 
-use super::{check, milliseconds_until};
+use super::{call::check, poll::milliseconds_until};
 use std::{
     io, mem,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},

@@ -25,3 +25,9 @@ pub fn at_fork(
         errno => Err(io::Error::from_raw_os_error(errno)),
     }
 }
+
+/// Whether the program runs with other rights than those of the user who started it (set-user-ID, capabilities).
+pub fn has_raised_privileges() -> bool {
+    // SAFETY: reads a value that the kernel gave the process when it started.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}

@@ -1,0 +1,27 @@
+//! The few system calls that the standard library does not offer, each as a safe function. With `ffi` and `ossl` it is the
+//! only module with `unsafe` in it.
+
+mod address;
+mod call;
+mod datagram;
+pub mod event;
+mod options;
+mod poll;
+mod process;
+mod stream;
+mod thread;
+
+pub use address::{inet_aton, local_address, peer_address};
+pub use call::{bad_descriptor, clear_errno, errno_text, memory_ran_out};
+pub use datagram::{
+    connect_beside, connect_datagrams, descriptor_limit, listen_datagrams, local_end, path_mtu, recv_from,
+    recv_with_destination, send_from, unmapped,
+};
+pub use options::{duplicate_socket, set_no_delay, set_nonblocking};
+pub use poll::{Readiness, poll, poll_one};
+pub use process::{at_exit, at_fork, has_raised_privileges, pid};
+pub use stream::{
+    accept, connect_result, connected_peer, listen, peek, peer_has_ended, recv, recv_waiting, send, shutdown,
+    shutdown_read, start_connect, unacknowledged,
+};
+pub use thread::{Uncancelled, block_all_signals, with_signals_blocked};

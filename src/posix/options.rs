@@ -1,0 +1,72 @@
+//! Making sockets, and their options.
+
+use super::call::check;
+use std::{
+    io, mem,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+};
+
+pub(super) fn socket_option(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `value` is writable for `len` bytes.
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, option, (&raw mut value).cast(), &mut len) })?;
+    Ok(value)
+}
+
+pub(super) fn set_socket_option(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    let len = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `value` is readable for `len` bytes.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), len) })
+}
+
+pub(super) fn new_socket(address: &SocketAddr, kind: libc::c_int) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let kind = kind | libc::SOCK_CLOEXEC;
+    // SAFETY: plain integers.
+    let fd = unsafe { libc::socket(family, kind, 0) };
+    check(fd)?;
+    // SAFETY: socket() has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends small records at once instead of waiting for more (TCP_NODELAY).
+pub fn set_no_delay(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_socket_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
+}
+
+/// Whether calls on the descriptor that would wait fail with WouldBlock instead.
+pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    let mut value = libc::c_int::from(nonblocking);
+    // SAFETY: FIONBIO reads one int.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw mut value) })
+}
+
+/// A duplicate of somebody else's descriptor, closed on exec. Fails with EBADF for a closed one, with ENOTSOCK for
+/// what is no socket, with EPROTOTYPE for a socket that is no stream, or has no datagrams where those are wanted.
+pub fn duplicate_socket(fd: RawFd, datagrams: bool) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: fcntl on any integer is harmless; a closed descriptor gives EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    check(copy)?;
+    // SAFETY: fcntl has just made this descriptor, and nobody else knows it.
+    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    let wanted = if datagrams { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
+    if socket_option(copy.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE)? == wanted {
+        Ok(copy)
+    } else {
+        Err(io::Error::from_raw_os_error(libc::EPROTOTYPE))
+    }
+}
