@@ -27,7 +27,7 @@ LAYERS = [
     ("settings", ["config", "session", "verify"]),
     ("transports", ["transport"]),
     ("connections", ["socket", "engine"]),
-    ("servers", ["server", "dtls"]),
+    ("servers", ["server"]),
     ("the C API", ["ffi"]),
 ]
 

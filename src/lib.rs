@@ -12,7 +12,6 @@ mod alpn;
 mod certificate;
 mod config;
 mod crypto;
-mod dtls;
 mod engine;
 mod file;
 mod hostname;

@@ -2,7 +2,7 @@
 #![no_main]
 #![allow(dead_code)]
 
-#[path = "../../src/dtls/hello.rs"]
+#[path = "../../src/server/datagram/hello.rs"]
 mod hello;
 
 use hello::{COOKIE_LENGTH, Hello, verify_request};

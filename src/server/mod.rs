@@ -1,8 +1,9 @@
-//! A listening socket and the config for what it accepts.
+//! Servers: a listening socket, and the config for what it accepts.
+
+pub mod datagram;
 
 use crate::{
     config::Frozen,
-    dtls::server::DatagramServer,
     error::{Code, Error, Phase, Result},
     net::{accept, deadline::Deadline, listen, resolve::Family},
     socket::{Socket, Step},
@@ -12,6 +13,8 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use datagram::listener::DatagramServer;
 
 /// A listening socket. Any number of threads may accept on it.
 pub struct Server {

@@ -1,23 +1,19 @@
 //! A server over datagrams: one socket takes the hellos of all clients; each client that has shown its address gets a
 //! socket of its own beside it, connected to it, and does its handshake while others do theirs.
 //!
-//! Whoever accepts does the work: any number of threads wait on one epoll descriptor, each for one event at a time.
+//! The threads that accept do the work: any number of them wait on one epoll descriptor, each for one event at a time.
 
 use crate::{
     config::Frozen,
-    dtls::{
-        hello::Hello,
-        peers::{Association, Ends, PeerLimits, Peers, RestartedPeer, host},
-    },
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
     posix::{self, event, event::Events},
     socket::{Socket, Step, monitor::PeerActivity},
 };
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::VecDeque,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -26,17 +22,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{
+    half_open::{HalfOpen, HalfOpenTable},
+    hello::Hello,
+    peers::{Association, Ends, PeerLimits, Peers, RestartedPeer, host},
+};
+
 /// Longer hellos than this, the most that fits into a record and its headers, are not read.
 const HELLO_LENGTH: usize = 16 * 1024 + 25;
-
-/// How many handshakes go on at once.
-const HALF_OPEN: usize = 1024;
-
-/// How many of them with one host: a quarter leaves room for others.
-const HALF_OPEN_PER_HOST: usize = 256;
-
-/// How long a handshake may go on before it makes room for others where there is none.
-const MIN_AGE_FOR_EVICTION: Duration = Duration::from_secs(3);
 
 /// How many events one accept that may not wait looks at, and for how long: each event is a bounded amount of work, but
 /// floods of datagrams make new ones as fast as they are looked at.
@@ -55,7 +48,7 @@ const FIRST_PEER: u64 = 3;
 /// Marks the number of a connection that has been handed out.
 const ESTABLISHED_FLAG: u64 = 1 << 63;
 
-/// How long a connection is left alone in which something has come that is for whoever reads it.
+/// When to look again at a connection in which something has come that is for its reader.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The server.
@@ -70,25 +63,6 @@ pub struct DatagramServer {
     /// Held while a peer's socket is bound beside the listener.
     binding: Mutex<()>,
     closed: AtomicBool,
-}
-
-/// A peer in its handshake.
-struct HalfOpen {
-    /// Taken out once the handshake is done.
-    socket: Mutex<Option<Socket>>,
-    ends: Ends,
-    began: Instant,
-    /// When the handshake has failed.
-    deadline: Deadline,
-}
-
-#[derive(Default)]
-struct HalfOpenTable {
-    entries: HashMap<u64, (Arc<HalfOpen>, Option<Instant>)>,
-    per_host: HashMap<IpAddr, usize>,
-    /// When which must be looked at without anything having come from it.
-    due: BTreeSet<(Instant, u64)>,
-    next: u64,
 }
 
 impl DatagramServer {
@@ -115,7 +89,7 @@ impl DatagramServer {
             events,
             timer,
             peers,
-            half_open: Mutex::new(HalfOpenTable { next: FIRST_PEER, ..HalfOpenTable::default() }),
+            half_open: Mutex::new(HalfOpenTable::new(FIRST_PEER)),
             binding: Mutex::new(()),
             closed: AtomicBool::new(false),
         })
@@ -131,11 +105,11 @@ impl DatagramServer {
         self.address
     }
 
-    /// Ends it, and wakes whoever waits.
+    /// Ends it, and wakes the threads that wait.
     pub fn close(&self) {
         self.closed.store(true, SeqCst);
         self.peers.close();
-        let entries = std::mem::take(&mut self.half_open().entries);
+        let entries = self.half_open().take_all();
         drop(entries);
     }
 
@@ -174,7 +148,7 @@ impl DatagramServer {
         Error::io(error).during(Phase::Accept, "accept a connection")
     }
 
-    /// Takes one datagram from the listening socket.
+    /// Receives one datagram on the listening socket.
     fn receive_datagram(&self) -> Result<Option<Socket>> {
         let mut buffer = [0u8; HELLO_LENGTH];
         let received = match posix::recv_with_destination(self.fd.as_fd(), &mut buffer) {
@@ -197,7 +171,7 @@ impl DatagramServer {
         Ok(accepted)
     }
 
-    /// Looks at a datagram that does not belong to any connection. Adds to `early` what else reached the socket of a new
+    /// Handles a datagram that does not belong to any connection. Adds to `early` what else reached the socket of a new
     /// connection before that was connected, unless there is much already.
     fn handle_datagram(
         &self,
@@ -248,20 +222,22 @@ impl DatagramServer {
                 return Err(error);
             }
             let mut table = self.half_open();
-            let given_up = table.oldest().and_then(|token| table.remove(token));
+            let given_up = table.oldest(Instant::now()).and_then(|token| table.remove(token));
             drop(table);
             drop(given_up);
             connect()
         })
     }
 
-    /// Whether there is room for one more handshake. Those that get nowhere must not keep it from others.
+    /// Whether there is room for one more handshake. If the table is full, evicts the oldest handshake that has made no
+    /// progress.
     fn has_room_for(&self, ends: &Ends) -> bool {
         let mut table = self.half_open();
         if table.has_room_for(host(&ends.peer)) {
             return true;
         }
-        let given_up = table.eviction_candidate(host(&ends.peer)).and_then(|token| table.remove(token));
+        let given_up =
+            table.eviction_candidate(host(&ends.peer), Instant::now()).and_then(|token| table.remove(token));
         drop(table);
         given_up.is_some()
     }
@@ -276,12 +252,8 @@ impl DatagramServer {
             return Ok(Some(socket));
         }
         socket.set_nonblocking(true);
-        let half_open = Arc::new(HalfOpen {
-            socket: Mutex::new(None),
-            ends,
-            began: Instant::now(),
-            deadline: Deadline::after(self.frozen.config.handshake_limit()),
-        });
+        let half_open =
+            Arc::new(HalfOpen::new(ends, Deadline::after(self.frozen.config.handshake_limit()), Instant::now()));
         let token = self.half_open().insert(half_open.clone());
         {
             let mut slot = half_open.slot();
@@ -308,7 +280,7 @@ impl DatagramServer {
         self.continue_handshake(token)
     }
 
-    /// A peer has begun anew.
+    /// A peer has restarted: begins its new connection on the descriptor of the former one.
     fn accept_restarted_peer(&self) -> Result<Option<Socket>> {
         let Some(RestartedPeer { fd, ends, hello: datagram }) = self.peers.take_restarted() else {
             return Ok(None);
@@ -323,11 +295,11 @@ impl DatagramServer {
         self.begin(fd, ends, association, &datagram)
     }
 
-    /// From now on looks after a connection that perhaps nobody reads.
+    /// From now on services a connection that the program may not be reading.
     fn hand_out(&self, socket: &Socket, watch: impl Fn(&Events, BorrowedFd<'_>, u64) -> io::Result<()>) {
         if let Some((number, monitor)) = socket.monitor() {
             self.peers.hand_out(number, monitor);
-            // Without this only its reader sees that the peer has begun anew.
+            // Without this only its reader sees that the peer has restarted.
             let _ = socket.with_fd(|fd| watch(&self.events, fd, ESTABLISHED_FLAG | number));
         }
     }
@@ -339,7 +311,7 @@ impl DatagramServer {
             Some(PeerActivity::Progress) => self.watch_established(token),
             Some(PeerActivity::None) => {
                 let mut table = self.half_open();
-                table.due.insert((Instant::now() + RECHECK_INTERVAL, token));
+                table.schedule_other(token, Instant::now() + RECHECK_INTERVAL);
                 self.set_timer(&table)?;
             }
             _ => {}
@@ -353,10 +325,10 @@ impl DatagramServer {
         }
     }
 
-    /// Looks at the handshake that has waited longest for its time.
+    /// Continues what is due, if its time has come.
     fn handle_timer(&self) -> Result<Option<Socket>> {
         event::settle(self.timer.as_fd());
-        let token = self.half_open().take_due();
+        let token = self.half_open().take_due(Instant::now());
         let result = match token {
             Some(token) if token & ESTABLISHED_FLAG != 0 => {
                 self.watch_established(token);
@@ -369,7 +341,7 @@ impl DatagramServer {
         result
     }
 
-    /// Takes a handshake as far as it goes.
+    /// Continues a handshake as far as it goes.
     fn continue_handshake(&self, token: u64) -> Result<Option<Socket>> {
         let Some(half_open) = self.half_open().get(token) else {
             return Ok(None);
@@ -411,94 +383,11 @@ impl DatagramServer {
     }
 
     fn set_timer(&self, table: &HalfOpenTable) -> Result<()> {
-        let soonest = table.due.first().map(|(at, _)| *at);
-        event::set_timer(self.timer.as_fd(), soonest).map_err(|error| self.failure(&error))
+        event::set_timer(self.timer.as_fd(), table.next_due()).map_err(|error| self.failure(&error))
     }
 
     fn half_open(&self) -> MutexGuard<'_, HalfOpenTable> {
         self.half_open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl HalfOpen {
-    fn slot(&self) -> MutexGuard<'_, Option<Socket>> {
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl HalfOpenTable {
-    fn has_room_for(&self, host: IpAddr) -> bool {
-        self.entries.len() < HALF_OPEN && self.per_host.get(&host).is_none_or(|n| *n < HALF_OPEN_PER_HOST)
-    }
-
-    /// The oldest handshake that has had its time.
-    fn oldest(&self) -> Option<u64> {
-        let old = self.entries.iter().filter(|(_, (it, _))| it.began.elapsed() >= MIN_AGE_FOR_EVICTION);
-        old.map(|(token, _)| *token).min()
-    }
-
-    fn eviction_candidate(&self, newcomer: IpAddr) -> Option<u64> {
-        let only_host_is_full = self.entries.len() < HALF_OPEN;
-        let in_the_way = self.entries.iter().filter(|(_, (half_open, _))| {
-            half_open.began.elapsed() >= MIN_AGE_FOR_EVICTION
-                && (!only_host_is_full || host(&half_open.ends.peer) == newcomer)
-        });
-        in_the_way.map(|(token, _)| *token).min()
-    }
-
-    fn insert(&mut self, half_open: Arc<HalfOpen>) -> u64 {
-        let token = self.next;
-        self.next += 1;
-        *self.per_host.entry(host(&half_open.ends.peer)).or_default() += 1;
-        self.entries.insert(token, (half_open, None));
-        token
-    }
-
-    fn find(&self, ends: &Ends) -> Option<(u64, Arc<HalfOpen>)> {
-        let (token, (half_open, _)) = self.entries.iter().find(|(_, (half_open, _))| half_open.ends == *ends)?;
-        Some((*token, half_open.clone()))
-    }
-
-    fn get(&self, token: u64) -> Option<Arc<HalfOpen>> {
-        self.entries.get(&token).map(|(half_open, _)| half_open.clone())
-    }
-
-    fn remove(&mut self, token: u64) -> Option<Arc<HalfOpen>> {
-        self.schedule(token, None);
-        let (half_open, _) = self.entries.remove(&token)?;
-        let host = host(&half_open.ends.peer);
-        if let Some(n) = self.per_host.get_mut(&host) {
-            *n -= 1;
-            if *n == 0 {
-                self.per_host.remove(&host);
-            }
-        }
-        Some(half_open)
-    }
-
-    fn schedule(&mut self, token: u64, at: Option<Instant>) {
-        let Some((_, due)) = self.entries.get_mut(&token) else {
-            return;
-        };
-        if let Some(before) = std::mem::replace(due, at) {
-            self.due.remove(&(before, token));
-        }
-        if let Some(at) = at {
-            self.due.insert((at, token));
-        }
-    }
-
-    /// The first whose time has come, which is then due no more.
-    fn take_due(&mut self) -> Option<u64> {
-        let (at, token) = *self.due.first()?;
-        if at > Instant::now() {
-            return None;
-        }
-        self.due.pop_first();
-        if let Some((_, due)) = self.entries.get_mut(&token) {
-            *due = None;
-        }
-        Some(token)
     }
 }
 

@@ -1,11 +1,7 @@
 //! Who is connected to a server over datagrams: each peer once, and not too many. What a peer's socket shares with its
-//! server, and the way back for a peer that begins anew.
+//! server, and the restart of a peer that begins a new connection.
 
 use crate::{
-    dtls::{
-        cookie::{Cookies, UsedCookies},
-        hello::{self, Hello},
-    },
     error::Result,
     posix::{self, event, event::Events},
     socket::monitor::ConnectionMonitor,
@@ -19,10 +15,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{
+    cookie::{Cookies, UsedCookies},
+    hello::{self, Hello},
+};
+
 /// How long a server without room for more leaves the peers that it has alone.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many peers that begin anew may wait for the server to accept.
+/// How many restarted peers may wait for the server to accept.
 const MAX_RESTARTED: usize = 1024;
 
 /// Of a server's room, whatever its size, one host may have this much.
@@ -67,7 +68,7 @@ pub struct Ends {
     pub local: SocketAddr,
 }
 
-/// A peer that has begun anew: its verified hello, and the socket that it came through.
+/// A peer that has restarted: its verified hello, and the socket that it came through.
 pub struct RestartedPeer {
     /// A duplicate of the socket that its former connection had.
     pub fd: OwnedFd,
@@ -195,7 +196,7 @@ impl Peers {
         self.state().established.get(&number).cloned()
     }
 
-    /// A peer that has begun anew.
+    /// A peer that has restarted.
     pub fn take_restarted(&self) -> Option<RestartedPeer> {
         let mut state = self.state();
         let restarted = state.restarted.pop_front();
@@ -205,7 +206,7 @@ impl Peers {
         restarted
     }
 
-    /// The server has ended: wakes whoever waits for it, for good.
+    /// The server has ended: wakes the threads that wait for it, now and later.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;

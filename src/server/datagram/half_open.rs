@@ -1,0 +1,234 @@
+//! The handshakes that a server over datagrams has in progress: which there are, when each must be continued although nothing
+//! came, and which give way when there is no room.
+
+use crate::{net::deadline::Deadline, socket::Socket};
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::peers::{Ends, host};
+
+/// How many handshakes are in progress at once.
+const MAX_HALF_OPEN: usize = 1024;
+
+/// How many of them with one host: a quarter leaves room for others.
+const MAX_PER_HOST: usize = 256;
+
+/// How long a handshake may take before it gives way to others where there is no room.
+const MIN_AGE_FOR_EVICTION: Duration = Duration::from_secs(3);
+
+/// A peer in its handshake.
+pub struct HalfOpen {
+    /// Taken out once the handshake is complete.
+    socket: Mutex<Option<Socket>>,
+    /// The two ends.
+    pub ends: Ends,
+    began: Instant,
+    /// When the handshake has failed.
+    pub deadline: Deadline,
+}
+
+impl HalfOpen {
+    /// A handshake that begins now; its socket is still to be put in.
+    pub fn new(ends: Ends, deadline: Deadline, now: Instant) -> HalfOpen {
+        HalfOpen { socket: Mutex::new(None), ends, began: now, deadline }
+    }
+
+    /// The socket.
+    pub fn slot(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_be_evicted(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.began) >= MIN_AGE_FOR_EVICTION
+    }
+}
+
+struct Entry {
+    half_open: Arc<HalfOpen>,
+    /// When it is due, as in `HalfOpenTable::due`.
+    due: Option<Instant>,
+}
+
+/// All handshakes in progress, by tokens that grow.
+pub struct HalfOpenTable {
+    entries: HashMap<u64, Entry>,
+    per_host: HashMap<IpAddr, usize>,
+    /// When which must be continued although nothing came from it. Also has the tokens of established connections.
+    due: BTreeSet<(Instant, u64)>,
+    next: u64,
+}
+
+impl HalfOpenTable {
+    /// No handshakes; the first one will get this token.
+    pub fn new(first: u64) -> HalfOpenTable {
+        HalfOpenTable { entries: HashMap::new(), per_host: HashMap::new(), due: BTreeSet::new(), next: first }
+    }
+
+    /// Whether there is room for one more handshake with a host.
+    pub fn has_room_for(&self, host: IpAddr) -> bool {
+        self.entries.len() < MAX_HALF_OPEN && self.per_host.get(&host).is_none_or(|n| *n < MAX_PER_HOST)
+    }
+
+    /// The oldest handshake that may be evicted.
+    pub fn oldest(&self, now: Instant) -> Option<u64> {
+        self.oldest_where(now, |_| true)
+    }
+
+    /// If there is no room for a handshake with this host: the oldest one that has made no progress for long enough, and
+    /// whose place is the one that is missing.
+    pub fn eviction_candidate(&self, newcomer: IpAddr, now: Instant) -> Option<u64> {
+        let only_host_is_full = self.entries.len() < MAX_HALF_OPEN;
+        self.oldest_where(now, |half_open| !only_host_is_full || host(&half_open.ends.peer) == newcomer)
+    }
+
+    fn oldest_where(&self, now: Instant, is_candidate: impl Fn(&HalfOpen) -> bool) -> Option<u64> {
+        let may_be_evicted = |entry: &Entry| entry.half_open.may_be_evicted(now) && is_candidate(&entry.half_open);
+        self.entries.iter().filter(|(_, entry)| may_be_evicted(entry)).map(|(token, _)| *token).min()
+    }
+
+    /// Adds a handshake, and returns its token.
+    pub fn insert(&mut self, half_open: Arc<HalfOpen>) -> u64 {
+        let token = self.next;
+        self.next += 1;
+        *self.per_host.entry(host(&half_open.ends.peer)).or_default() += 1;
+        self.entries.insert(token, Entry { half_open, due: None });
+        token
+    }
+
+    /// The handshake between these ends.
+    pub fn find(&self, ends: &Ends) -> Option<(u64, Arc<HalfOpen>)> {
+        let (token, entry) = self.entries.iter().find(|(_, entry)| entry.half_open.ends == *ends)?;
+        Some((*token, entry.half_open.clone()))
+    }
+
+    /// The handshake of this token.
+    pub fn get(&self, token: u64) -> Option<Arc<HalfOpen>> {
+        self.entries.get(&token).map(|entry| entry.half_open.clone())
+    }
+
+    /// Removes a handshake.
+    pub fn remove(&mut self, token: u64) -> Option<Arc<HalfOpen>> {
+        self.schedule(token, None);
+        let Entry { half_open, .. } = self.entries.remove(&token)?;
+        let host = host(&half_open.ends.peer);
+        if let Some(n) = self.per_host.get_mut(&host) {
+            *n -= 1;
+            if *n == 0 {
+                self.per_host.remove(&host);
+            }
+        }
+        Some(half_open)
+    }
+
+    /// Removes all.
+    pub fn take_all(&mut self) -> Vec<Arc<HalfOpen>> {
+        self.per_host.clear();
+        self.entries.drain().map(|(_, entry)| entry.half_open).collect()
+    }
+
+    /// Sets when a handshake is due, or that it is not.
+    pub fn schedule(&mut self, token: u64, at: Option<Instant>) {
+        let Some(entry) = self.entries.get_mut(&token) else {
+            return;
+        };
+        if let Some(before) = std::mem::replace(&mut entry.due, at) {
+            self.due.remove(&(before, token));
+        }
+        if let Some(at) = at {
+            self.due.insert((at, token));
+        }
+    }
+
+    /// Sets when something else is due, once.
+    pub fn schedule_other(&mut self, token: u64, at: Instant) {
+        self.due.insert((at, token));
+    }
+
+    /// When the first is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The first that is due now; afterwards it is not.
+    pub fn take_due(&mut self, now: Instant) -> Option<u64> {
+        let (at, token) = *self.due.first()?;
+        if at > now {
+            return None;
+        }
+        self.due.pop_first();
+        if let Some(entry) = self.entries.get_mut(&token) {
+            entry.due = None;
+        }
+        Some(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    fn half_open(host: u8, port: u16, now: Instant) -> Arc<HalfOpen> {
+        let ends = Ends {
+            peer: SocketAddr::from(([192, 0, 2, host], port)),
+            local: SocketAddr::from(([192, 0, 2, 254], 1)),
+        };
+        Arc::new(HalfOpen::new(ends, Deadline::NEVER, now))
+    }
+
+    fn address(host: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, host])
+    }
+
+    #[test]
+    fn a_host_that_fills_its_share_evicts_only_its_own() {
+        let now = Instant::now();
+        let mut table = HalfOpenTable::new(3);
+        let other = table.insert(half_open(2, 1, now));
+        for port in 0..MAX_PER_HOST {
+            assert!(table.has_room_for(address(1)));
+            table.insert(half_open(1, port as u16, now));
+        }
+        assert!(!table.has_room_for(address(1)) && table.has_room_for(address(2)));
+        assert_eq!(table.eviction_candidate(address(1), now), None);
+        assert_eq!(table.eviction_candidate(address(1), now + MIN_AGE_FOR_EVICTION), Some(other + 1));
+        table.remove(other + 1);
+        assert!(table.has_room_for(address(1)));
+    }
+
+    #[test]
+    fn a_full_table_evicts_the_oldest() {
+        let now = Instant::now();
+        let mut table = HalfOpenTable::new(3);
+        for n in 0..MAX_HALF_OPEN {
+            table.insert(half_open((n % 5) as u8, n as u16, now));
+        }
+        assert!(!table.has_room_for(address(200)));
+        assert_eq!(table.eviction_candidate(address(200), now + MIN_AGE_FOR_EVICTION), Some(3));
+        assert_eq!(table.oldest(now), None);
+        assert_eq!(table.oldest(now + MIN_AGE_FOR_EVICTION), Some(3));
+    }
+
+    #[test]
+    fn what_is_due_comes_in_order_and_once() {
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let mut table = HalfOpenTable::new(3);
+        let (first, second) = (table.insert(half_open(1, 1, now)), table.insert(half_open(1, 2, now)));
+        table.schedule(first, Some(after(9)));
+        table.schedule(second, Some(after(5)));
+        table.schedule(first, Some(after(2)));
+        table.schedule_other(1 << 63, after(3));
+        assert_eq!(table.next_due(), Some(after(2)));
+        assert_eq!(table.take_due(after(1)), None);
+        assert_eq!(table.take_due(after(4)), Some(first));
+        assert_eq!(table.take_due(after(4)), Some(1 << 63));
+        assert_eq!(table.take_due(after(4)), None);
+        table.remove(second);
+        assert_eq!(table.next_due(), None);
+    }
+}

@@ -1,0 +1,7 @@
+//! A server over datagrams (DTLS): hellos and cookies before there is a connection, the peers, accepting.
+
+pub mod cookie;
+pub mod half_open;
+pub mod hello;
+pub mod listener;
+pub mod peers;
