@@ -79,7 +79,8 @@ if ! ${CC:-cc} -o "$work/nothing" "$work/nothing.c" $(pkg-config --static --libs
 fi
 for kind in $kinds; do
   [ "$kind" = shared ] && static= || static=STATIC=1
-  for source in examples/tls-*.c examples/manual-*.c; do
+  for source in examples/*.c; do
+    [ "$source" != examples/common.c ] || continue
     program=$(basename "$source" .c)
     try "$program compiles, $kind" timeout 120 "$make" -C examples $static OUT="$work/$kind" \
       CC="${CC:-cc}" CFLAGS="-O1 -g -Wall -Wextra -Wpedantic -Werror" "$work/$kind/$program"
@@ -119,6 +120,199 @@ hold() { # CONNECTIONS
   grep -q "served $1 clients, at most $1 at a time" "$work/server.log" || status=1
   return "$status"
 }
+# ---- the short programs, against each other and against the openssl command
+run=$work/shared
+pki=$work/short
+make_short_pki() {
+  mkdir "$pki" || return 1
+  ec="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+  openssl req -x509 $ec -subj /CN=authority -keyout "$pki/ca.key" -out "$pki/ca.pem" || return 1
+  for who in server client; do
+    openssl req $ec -subj "/CN=$who" -keyout "$pki/$who.key" -out "$pki/$who.csr" || return 1
+    echo "subjectAltName=DNS:localhost,IP:127.0.0.1" >"$pki/ext"
+    openssl x509 -req -in "$pki/$who.csr" -CA "$pki/ca.pem" -CAkey "$pki/ca.key" -CAcreateserial -days 2 \
+      -extfile "$pki/ext" -out "$pki/$who.pem" || return 1
+  done
+}
+# start LOG COMMAND...: a server in the background; $port is what its first line ends with.
+start() {
+  log=$1
+  shift
+  mkfifo "$log.fifo" || return 1
+  "$@" >"$log.fifo" 2>"$log" &
+  server_pid=$!
+  exec 4<"$log.fifo"
+  rm "$log.fifo"
+  read -r line <&4 || return 1
+  port=${line##* }
+}
+stop() { # SIGNAL
+  kill -"$1" "$server_pid"
+  wait "$server_pid"
+  ended=$?
+  server_pid=
+  exec 4<&-
+  return "$ended"
+}
+talk() { # TEXT OPENSSL-OPTIONS...: the answer to one line
+  text=$1
+  shift
+  { echo "$text"; sleep 1; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" -servername localhost \
+    -CAfile "$pki/ca.pem" -verify_return_error -quiet -no_ign_eof "$@"
+}
+mtls_server_serves_its_clients_only() {
+  start "$work/mtls.log" "$run/mtls-server" "$pki/server.pem" "$pki/server.key" "$pki/ca.pem" 0 || return 1
+  talk hello -cert "$pki/client.pem" -key "$pki/client.key" | grep -x hello || return 1
+  talk hello | grep -x hello && return 1
+  stop TERM || return 1
+  grep "certificate" "$work/mtls.log"
+}
+inspector_prints_what_a_certificate_says() {
+  "$run/certificate-inspector" "$pki/ca.pem" >"$work/inspected" || return 1
+  "$run/certificate-inspector" "$pki/server.pem" >>"$work/inspected" || return 1
+  cat "$work/inspected"
+  grep -q "key: EC, 256 bits, a CA" "$work/inspected" && grep -q "name: DNS:localhost" "$work/inspected"
+}
+inspector_prints_the_chain_of_a_server() {
+  start "$work/inspect.log" "$run/mtls-server" "$pki/server.pem" "$pki/server.key" "$pki/ca.pem" 0 || return 1
+  timeout 20 "$run/certificate-inspector" 127.0.0.1 "$port" >"$work/inspected"
+  stop TERM || return 1
+  cat "$work/inspected"
+  grep -q "verification of the chain: .*certificate" "$work/inspected" && grep -q "CN=server" "$work/inspected"
+}
+proxy_carries_both_directions() {
+  start "$work/backend.log" python3 -u -c '
+import socket, threading
+listener = socket.create_server(("127.0.0.1", 0))
+print("port", listener.getsockname()[1])
+def serve(connection):
+    received = b""
+    while data := connection.recv(65536):
+        received += data
+    connection.sendall(received[::-1])
+    connection.close()
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()' || return 1
+  backend_pid=$server_pid backend_port=$port
+  start "$work/proxy.log" "$run/tls-proxy" "$pki/server.pem" "$pki/server.key" 0 127.0.0.1 "$backend_port" || return 1
+  timeout 60 python3 -c '
+import os, socket, ssl, sys
+context = ssl.create_default_context(cafile=sys.argv[1])
+data = os.urandom(3000000)
+plain = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+plain.settimeout(30)
+outgoing, incoming = ssl.MemoryBIO(), ssl.MemoryBIO()
+tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+def step(call):
+    while True:
+        try:
+            return call()
+        except ssl.SSLWantReadError:
+            plain.sendall(outgoing.read())
+            incoming.write(plain.recv(65536))
+step(tls.do_handshake)
+for at in range(0, len(data), 16384):
+    tls.write(data[at:at + 16384])
+    plain.sendall(outgoing.read())
+try:
+    tls.unwrap()
+except ssl.SSLWantReadError:
+    pass
+plain.sendall(outgoing.read())
+answer = b""
+while len(answer) < len(data):
+    try:
+        answer += tls.read(65536)
+    except ssl.SSLWantReadError:
+        received = plain.recv(65536)
+        if not received:
+            break
+        incoming.write(received)
+    except ssl.SSLError:
+        break
+sys.exit(0 if answer == data[::-1] else "the answer is not the question backwards: %d bytes" % len(answer))
+' "$pki/ca.pem" "$port"
+  status=$?
+  stop TERM
+  kill "$backend_pid"
+  cat "$work/proxy.log"
+  return "$status"
+}
+starttls_client_upgrades_an_smtp_connection() {
+  start "$work/smtp.log" python3 -u -c '
+import socket, ssl, sys
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+listener = socket.create_server(("127.0.0.1", 0))
+print("port", listener.getsockname()[1])
+connection = listener.accept()[0]
+connection.settimeout(20)
+connection.sendall(b"220 ready\r\n")
+connection.recv(100)
+connection.sendall(b"250-localhost\r\n250 STARTTLS\r\n")
+connection.recv(100)
+connection.sendall(b"220 go ahead\r\n")
+tls = context.wrap_socket(connection, server_side=True)
+assert tls.recv(100) == b"QUIT\r\n"
+tls.sendall(b"221 bye\r\n")
+tls.unwrap()' "$pki/server.pem" "$pki/server.key" || return 1
+  timeout 30 "$run/starttls-client" localhost "$port" "$pki/ca.pem" | tee "$work/smtp" || return 1
+  wait "$server_pid"
+  server_pid=
+  exec 4<&-
+  grep -q "221 bye" "$work/smtp"
+}
+dtls_echo_answers() {
+  start "$work/dtls.log" "$run/dtls-echo" server "$pki/server.pem" "$pki/server.key" 0 || return 1
+  timeout 60 "$run/dtls-echo" client "$pki/ca.pem" 127.0.0.1 "$port" "one datagram" >"$work/dtls"
+  status=$?
+  stop TERM
+  cat "$work/dtls" "$work/dtls.log"
+  [ "$status" = 0 ] && grep -qx "one datagram" "$work/dtls"
+}
+# https_get OPTION: the page of a server that ends it with close_notify ("end") or without ("cut").
+https_get() {
+  start "$work/https.log" python3 -u -c '
+import socket, ssl, sys
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+listener = socket.create_server(("127.0.0.1", 0))
+print("port", listener.getsockname()[1])
+connection = listener.accept()[0]
+connection.settimeout(20)
+tls = context.wrap_socket(connection, server_side=True)
+tls.recv(1000)
+tls.sendall(b"half of a page")
+if sys.argv[3] == "end":
+    tls.unwrap()
+tls.close()' "$pki/server.pem" "$pki/server.key" "$1" || return 1
+  SSL_CERT_FILE=$pki/ca.pem timeout 30 "$run/https-get" localhost / "$port" >"$work/page" 2>"$work/get.log"
+  status=$?
+  wait "$server_pid"
+  server_pid=
+  exec 4<&-
+  cat "$work/page" "$work/get.log"
+  grep -q "half of a page" "$work/page" || return 2
+  return "$status"
+}
+https_get_prints_a_page() { https_get end; }
+https_get_tells_a_truncated_page() {
+  https_get cut
+  [ "$?" = 1 ] && grep -q "close_notify\|cut\|truncat" "$work/get.log"
+}
+if command -v openssl >/dev/null && command -v python3 >/dev/null; then
+  try "certificates for the short programs" make_short_pki
+  for case in mtls_server_serves_its_clients_only inspector_prints_what_a_certificate_says \
+    inspector_prints_the_chain_of_a_server proxy_carries_both_directions \
+    starttls_client_upgrades_an_smtp_connection dtls_echo_answers https_get_prints_a_page https_get_tells_a_truncated_page; do
+    try "$case" "$case"
+  done
+else
+  skip "the short programs" "the openssl command or python3 is not installed"
+fi
+try "https-get has at most 25 lines" test "$(wc -l <examples/https-get.c)" -le 25
+try "mtls-server has at most 80 lines" test "$(wc -l <examples/mtls-server.c)" -le 80
+
 if command -v openssl >/dev/null; then
   try "tls-poll-server holds 1000 connections in one thread" hold 1000
 else

@@ -6,16 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *last_error(void) {
-  static _Thread_local bgl_ssl_error_t error;
-
-  error.size = sizeof error;
-  if (bgl_ssl_last_error(&error) != BGL_SSL_OK) return "unknown error";
-  return error.message;
-}
-
 _Noreturn void fail(const char *what) {
-  fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, last_error());
+  fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, bgl_ssl_error_message());
   exit(1);
 }
 

@@ -1,11 +1,8 @@
-/* What the example programs share: ending with the library's own words, and reading certificates and keys from files. */
+/* What the longer example programs share: ending with the library's error message, certificates, arguments. */
 #ifndef EXAMPLES_COMMON_H
 #define EXAMPLES_COMMON_H
 
 #include <bglssl.h>
-
-/* The sentence of the last failure of this thread, good until the next call of this function by the same thread. */
-const char *last_error(void);
 
 /* Prints "PROGRAM: WHAT: the library's sentence" on standard error and ends the program with status 1. */
 _Noreturn void fail(const char *what);

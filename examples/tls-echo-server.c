@@ -63,13 +63,13 @@ static void *serve(void *argument) {
   snprintf(client, sizeof client, "%s:%d", address, port);
 
   if (bgl_ssl_socket_handshake(socket) != BGL_SSL_OK) {
-    printf("%s: refused: %s\n", client, last_error());
+    printf("%s: refused: %s\n", client, bgl_ssl_error_message());
   } else {
     describe(client, socket);
     if (echo(socket) != BGL_SSL_EOF)
-      printf("%s: broken: %s\n", client, last_error());
+      printf("%s: broken: %s\n", client, bgl_ssl_error_message());
     else if (bgl_ssl_socket_close(socket) != BGL_SSL_OK)
-      printf("%s: not closed properly: %s\n", client, last_error());
+      printf("%s: not closed properly: %s\n", client, bgl_ssl_error_message());
     else
       printf("%s: closed\n", client);
   }
@@ -86,7 +86,7 @@ static void *accept_clients(void *argument) {
     if (status == BGL_SSL_E_STATE) return NULL; /* the server was closed */
     if (status != BGL_SSL_OK) {
       /* Out of descriptors, most likely, until some client leaves. */
-      printf("cannot accept: %s\n", last_error());
+      printf("cannot accept: %s\n", bgl_ssl_error_message());
       poll(NULL, 0, 100);
       continue;
     }

@@ -83,7 +83,7 @@ static bool step(connection_t *c) {
       bgl_ssl_socket_close(c->socket);
       return false;
     default:
-      fprintf(stderr, "tls-poll-server: %s\n", last_error());
+      fprintf(stderr, "tls-poll-server: %s\n", bgl_ssl_error_message());
       return false;
     }
   }
