@@ -3,13 +3,7 @@
 use crate::{
     certificate::Certificate,
     error::{Code, Error, Result},
-    ossl::{
-        ctx::Ctx,
-        key_log::KeyLog,
-        ssl,
-        store::{self, Store},
-        x509::X509,
-    },
+    ossl::{ctx::Ctx, key_log::KeyLog, ssl, store::Store, x509::X509},
     protocol::Versions,
     session::{Scope, ScopeBuilder},
     verify::SystemCas,
@@ -218,7 +212,6 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     }
     if let Some(cas) = &key.cas {
         let cas: Vec<X509> = cas.iter().map(|anchor| anchor.0.x509().clone()).collect();
-        cas.iter().try_for_each(store::check_decoded)?;
         ctx.trust(&cas)?;
         ctx.name_cas_to_clients(&cas)?;
     }

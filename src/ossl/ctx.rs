@@ -206,7 +206,12 @@ impl Ctx {
     pub fn name_cas_to_clients(&mut self, cas: &[X509]) -> Result<()> {
         const ROOM: usize = 60_000;
         let mut names = HashSet::new();
-        let new: Vec<&X509> = cas.iter().filter(|ca| names.insert(ca.subject_der())).collect();
+        let mut new = Vec::new();
+        for ca in cas {
+            if names.insert(ca.subject_der()?) {
+                new.push(ca);
+            }
+        }
         if names.iter().map(|name| name.len() + 2).sum::<usize>() > ROOM {
             return Ok(());
         }

@@ -46,7 +46,8 @@ pub fn parse(der: &[u8], passphrase: Option<&CStr>) -> Result<Contents> {
     if done != 1 || entry.as_ref().is_some_and(queue::Entry::is_out_of_memory) {
         return Err(unopened(entry));
     }
-    Ok(Contents { key, certificate, chain })
+    let chain = chain.into_iter().map(X509::decoded).collect::<Result<_>>()?;
+    Ok(Contents { key, certificate: certificate.map(X509::decoded).transpose()?, chain })
 }
 
 /// Whether `der` has the form of PKCS#12. Its integrity is not looked at.

@@ -1,6 +1,6 @@
 //! X509_STORE: certificates to trust. Built by one owner; afterwards any number of connections verify with it.
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use openssl_sys as ffi;
 use std::{
     ffi::{CStr, OsString, c_int},
@@ -160,22 +160,4 @@ pub unsafe fn chain_expires(ctx: *mut ffi::X509_STORE_CTX) -> Result<Option<i64>
     let chain = unsafe { X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx)) };
     let times = chain.iter().map(X509::not_after).collect::<Result<Vec<i64>>>()?;
     Ok(times.into_iter().min())
-}
-
-/// Checks whether a certificate's extensions can be decoded. OpenSSL decodes them once and keeps a failure for good,
-/// also one for lack of memory.
-pub fn check_decoded(certificate: &X509) -> Result<()> {
-    queue::clear();
-    // SAFETY: the certificate is live; the purpose -1 asks for the decoding only.
-    let done = unsafe { sys::X509_check_purpose(certificate.as_ptr(), -1, 0) };
-    if done == 1 {
-        return Ok(());
-    }
-    match queue::take() {
-        Some(entry) if entry.is_out_of_memory() => {
-            Err(Error::new(Code::NoMemory, "a certificate cannot be decoded for lack of memory"))
-        }
-        // A certificate with invalid extensions: its verification says so.
-        _ => Ok(()),
-    }
 }

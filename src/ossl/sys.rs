@@ -268,6 +268,7 @@ unsafe extern "C" {
         ctx: *mut X509_STORE_CTX,
         cb: Option<unsafe extern "C" fn(c_int, *mut X509_STORE_CTX) -> c_int>,
     );
+    pub fn d2i_X509_AUX(x509: *mut *mut X509, data: *mut *const c_uchar, len: c_long) -> *mut X509;
     pub fn i2d_X509_AUX(x: *mut X509, out: *mut *mut c_uchar) -> c_int;
     pub fn X509_STORE_CTX_get0_cert(ctx: *mut X509_STORE_CTX) -> *mut X509;
     pub fn X509_check_private_key(cert: *const X509, key: *const EVP_PKEY) -> c_int;

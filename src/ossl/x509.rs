@@ -116,11 +116,40 @@ impl X509 {
             Some(x509) => {
                 let read = cursor as usize - der.as_ptr() as usize;
                 match der.get(read..).unwrap_or_default().trim_ascii() {
-                    [] => Ok(x509),
+                    [] => x509.decoded(),
                     _ => Err(Error::new(Code::Config, "no DER certificate: further bytes follow it")),
                 }
             }
         }
+    }
+
+    /// The certificate that OpenSSL has just read, with its extensions decoded. OpenSSL decodes the key when it reads a
+    /// certificate, and the extensions when they are first needed: once, and keeps for good what did not succeed for lack of
+    /// memory. So it is done before anybody shares the certificate.
+    pub fn decoded(self) -> Result<X509> {
+        // malloc may have failed where it did no harm, and it may be that nothing has been told: reading it again shows.
+        let certificate = if nothing_there().is_err() { self.read_again()? } else { self };
+        queue::clear();
+        // SAFETY: the certificate is live; the purpose -1 asks for the decoding only.
+        if unsafe { sys::X509_check_purpose(certificate.as_ptr(), -1, 0) } != 1 {
+            // Invalid extensions are for verification to tell.
+            nothing_there()?;
+        }
+        queue::clear();
+        Ok(certificate)
+    }
+
+    fn read_again(&self) -> Result<X509> {
+        let der = self.der_with_trust()?;
+        let mut cursor = der.as_ptr();
+        let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
+        queue::clear();
+        // SAFETY: `cursor` points to `len` readable bytes.
+        let x509 = unsafe { sys::d2i_X509_AUX(ptr::null_mut(), &mut cursor, len) };
+        // SAFETY: a new certificate, or NULL.
+        let x509 = unsafe { X509::from_owned(x509) };
+        nothing_there()?;
+        x509.ok_or_else(|| Error::new(Code::Internal, "a certificate cannot be read again"))
     }
 
     /// DER with the settings of trust behind it, where there are some ("TRUSTED CERTIFICATE").
@@ -192,7 +221,7 @@ impl X509 {
         };
         // SAFETY: a new certificate, or NULL.
         if let Some(x509) = unsafe { X509::from_owned(x509) } {
-            return Ok(Some(x509));
+            return x509.decoded().map(Some);
         }
         match queue::take() {
             Some(entry) if entry.is_pem_end() => Ok(None),
@@ -231,12 +260,14 @@ impl X509 {
     }
 
     /// The subject's name in DER, by which issuers are found.
-    pub fn subject_der(&self) -> Vec<u8> {
+    pub fn subject_der(&self) -> Result<Vec<u8>> {
+        queue::clear();
         let mut der: *mut u8 = ptr::null_mut();
         // SAFETY: the name is lent by the live certificate; OpenSSL allocates the bytes.
         let len = unsafe { ffi::i2d_X509_NAME(self.name(Party::Subject), &mut der) };
-        // SAFETY: `der` is NULL or holds `len` bytes that are ours.
-        unsafe { super::take_bytes(der, len) }
+        queue::check(len, Code::Internal, "cannot write the name")?;
+        // SAFETY: `der` holds `len` bytes that are ours.
+        Ok(unsafe { super::take_bytes(der, len) })
     }
 
     /// The last, most specific, CommonName, as UTF-8 whatever its encoding, with whatever NULs it holds; empty if there is

@@ -7,10 +7,7 @@
 use crate::{
     certificate::Certificate,
     error::{Code, Error, Result},
-    ossl::{
-        self,
-        store::{self, Store},
-    },
+    ossl::{self, store::Store},
     posix,
 };
 use std::{
@@ -119,7 +116,6 @@ impl SystemCas {
     pub fn add_to(&self, store: &mut Store) -> Result<()> {
         let certificates = self.certificates()?;
         for certificate in &certificates {
-            store::check_decoded(certificate.x509())?;
             store.add(certificate.x509())?;
         }
         let (directories, given) = &self.directories;
