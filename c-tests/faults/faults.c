@@ -302,7 +302,7 @@ int main(int argc, char **argv)
     for (int j = 0; j < MAX_JOBS; j++)
         jobs[j].trace = mmap(NULL, sizeof *jobs[j].trace, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (const struct scenario *scenario = are_planted ? planted : scenarios; scenario->name; scenario++) {
-        if (!is_wanted(scenario->name, argv + i) || (scenario->complete_only && !all && !argv[i]))
+        if (!is_wanted(scenario->name, argv + i))
             continue;
         if (!is_warm && !scenario->cold && !are_planted) {
             warm_up_openssl();

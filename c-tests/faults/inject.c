@@ -169,6 +169,7 @@ static bool allocation_fails(const char *file, int line)
     if (!__atomic_load_n(&plan.armed, __ATOMIC_SEQ_CST) || plan.kind != FAULT_ALLOCATION || !is_due(0))
         return false;
     describe_allocation(file ? file : "?", line);
+    errno = ENOMEM; /* as malloc sets it */
     return true;
 }
 

@@ -395,6 +395,8 @@ static bool visit(const struct scenario *scenario, bgl_ssl_config_t *client, int
     }
     if (!good && scenario->outcome == SUCCEEDS)
         must_be_planned("the bytes did not come back");
+    if (offered && good && !bgl_ssl_socket_session_reused(socket))
+        must_be_planned("the session was not resumed");
     if (session)
         *session = TRY(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     IS_GOOD(bgl_ssl_socket_close(socket));
@@ -422,22 +424,28 @@ static bool call_on(const struct scenario *scenario, bgl_ssl_config_t *configs[2
     return good;
 }
 
+/* The connection whose session this one offers. */
+static struct scenario fine_one_before(const struct scenario *scenario)
+{
+    struct scenario fine = *scenario;
+    fine.outcome = SUCCEEDS;
+    fine.host = "localhost";
+    fine.client_trusts = "root.pem";
+    if (scenario->outcome == SERVER_REFUSES)
+        fine.server_trusts = NULL;
+    fine.accepted = NULL;
+    return fine;
+}
+
 static void blocking(const struct scenario *scenario)
 {
-    bgl_ssl_config_t *configs[2];
+    bgl_ssl_config_t *configs[2], *first[2] = {NULL, NULL};
     bgl_ssl_session_t *session = NULL, *kept = NULL;
     if (scenario->resumes) {
-        /* Where all is fine, and nothing fails: for the session. */
-        struct scenario fine = *scenario;
-        bgl_ssl_config_t *first[2];
-        fine.outcome = SUCCEEDS;
-        fine.host = "localhost";
-        fine.client_trusts = "root.pem";
-        fine.server_trusts = NULL;
-        fine.accepted = NULL;
+        /* These configs live on, and with them the keys of the server's tickets. */
+        struct scenario fine = fine_one_before(scenario);
         if (!make_configs(&fine, first) || !call_on(&fine, first, NULL, &session) || !session)
             FAIL("no session: %s", last_error().message);
-        free_configs(first);
     }
     if (scenario->configs_too)
         fault_begin();
@@ -449,6 +457,7 @@ static void blocking(const struct scenario *scenario)
     bgl_ssl_session_free(kept);
     bgl_ssl_session_free(session);
     free_configs(configs);
+    free_configs(first);
 }
 
 /* ---- the engine ---- */
@@ -550,7 +559,20 @@ static bool engine_pass(bgl_ssl_connection_t *from, bgl_ssl_connection_t *to)
     return arrived == BYTES;
 }
 
-static void meet_in_engine(const struct scenario *scenario, const bgl_ssl_ctx_t *contexts[2])
+/* The session of a client, for a later one; empty if there is none. */
+static struct text session_in_engine(bgl_ssl_connection_t *client)
+{
+    struct text session = {NULL, bgl_ssl_connection_get_session(client, NULL, 0)};
+    if (session.length) {
+        session.data = malloc(session.length);
+        bgl_ssl_connection_get_session(client, session.data, session.length);
+    }
+    return session;
+}
+
+/* Offers a session unless it is empty, and hands out the new one where `session` is not NULL. */
+static void meet_in_engine(const struct scenario *scenario, const bgl_ssl_ctx_t *contexts[2], struct text offered,
+                           struct text *session)
 {
     bgl_ssl_connection_t *server = NULL;
     bgl_ssl_connection_t *client =
@@ -558,7 +580,8 @@ static void meet_in_engine(const struct scenario *scenario, const bgl_ssl_ctx_t 
     bool asks = scenario->server_trusts != NULL;
     if (client)
         server = TRY(bgl_ssl_connection_t, bgl_ssl_connection_init(contexts[1], true, asks, NULL, asks));
-    if (!server || !IS_GOOD(bgl_ssl_connection_set_hostname(client, scenario->host))) {
+    if (!server || !IS_GOOD(bgl_ssl_connection_set_hostname(client, scenario->host)) ||
+        (offered.length && !IS_GOOD(bgl_ssl_connection_set_session(client, offered.data, offered.length)))) {
         must_be_planned("a connection was refused");
         bgl_ssl_connection_free(client);
         bgl_ssl_connection_free(server);
@@ -584,6 +607,10 @@ static void meet_in_engine(const struct scenario *scenario, const bgl_ssl_ctx_t 
         good = engine_pass(client, server) && engine_pass(server, client);
         if (!good)
             must_be_planned("bytes did not pass");
+        if (offered.length && !bgl_ssl_connection_reused(client))
+            must_be_planned("the session was not resumed");
+        if (session)
+            *session = session_in_engine(client);
         went_well(client, bgl_ssl_connection_shutdown(client));
         carry_over(client, server);
         went_well(server, bgl_ssl_connection_shutdown(server));
@@ -598,10 +625,21 @@ static void engine(const struct scenario *scenario)
     if (scenario->configs_too)
         fault_begin();
     bgl_ssl_ctx_t *contexts[2] = {make_ctx(scenario, false), make_ctx(scenario, true)};
+    struct text session = {NULL, 0};
+    if (scenario->resumes) {
+        /* From the same server, where all is fine, and nothing fails. */
+        struct scenario fine = fine_one_before(scenario);
+        bgl_ssl_ctx_t *client = make_ctx(&fine, false);
+        meet_in_engine(&fine, (const bgl_ssl_ctx_t *[]){client, contexts[1]}, session, &session);
+        bgl_ssl_ctx_free(client);
+        if (!session.length)
+            FAIL("no session: %s", last_error().message);
+    }
     fault_begin();
     if (contexts[0] && contexts[1])
-        meet_in_engine(scenario, (const bgl_ssl_ctx_t **)contexts);
+        meet_in_engine(scenario, (const bgl_ssl_ctx_t **)contexts, session, NULL);
     fault_end();
+    free(session.data);
     bgl_ssl_ctx_free(contexts[0]);
     bgl_ssl_ctx_free(contexts[1]);
 }
@@ -678,6 +716,82 @@ static void load_pkcs12(const struct scenario *scenario)
     bgl_ssl_certificate_list_free(chain);
 }
 
+static void load_crls(const struct scenario *scenario)
+{
+    struct text good = read_text("root.crl", ""), other = read_text("intermediate.crl", "");
+    struct text both = {malloc(good.length + other.length), good.length + other.length};
+    memcpy(both.data, good.data, good.length);
+    memcpy(both.data + good.length, other.data, other.length);
+    (void)scenario;
+    fault_begin();
+    bgl_ssl_ctx_t *ctx = TRY(bgl_ssl_ctx_t, bgl_ssl_ctx_init("default"));
+    if (ctx) {
+        if (!IS_GOOD(bgl_ssl_ctx_add_crl(ctx, good.data, 0, good.length)) ||
+            !IS_GOOD(bgl_ssl_ctx_add_crl(ctx, both.data, 0, both.length)))
+            must_be_planned("revocation lists were refused");
+        /* The second list is cut off. */
+        if (is_good(bgl_ssl_ctx_add_crl(ctx, both.data, 0, both.length - other.length / 2), "bgl_ssl_ctx_add_crl"))
+            FAIL("half a revocation list was taken");
+    } else {
+        must_be_planned("a secure context was refused");
+    }
+    fault_end();
+    bgl_ssl_ctx_free(ctx);
+    free(both.data);
+    free(good.data);
+    free(other.data);
+}
+
+/* ---- certificates that are used again ---- */
+
+struct handles {
+    bgl_ssl_certificate_t *root, *leaf;
+    bgl_ssl_private_key_t *key;
+};
+
+static bool make_configs_of(const struct handles *handles, bgl_ssl_config_t *configs[2])
+{
+    const bgl_ssl_certificate_t *leaf[] = {handles->leaf}, *root[] = {handles->root};
+    bool good = true;
+    for (int i = 0; i < 2; i++) {
+        configs[i] = TRY(bgl_ssl_config_t, bgl_ssl_config_new());
+        good = good && configs[i] && limit(configs[i], 0) &&
+               IS_GOOD(bgl_ssl_config_set_lazy_handshake(configs[i], true));
+    }
+    return good && IS_GOOD(bgl_ssl_config_set_certificate_chain(configs[1], leaf, 1, handles->key)) &&
+           IS_GOOD(bgl_ssl_config_set_ca_certificates(configs[0], root, 1)) &&
+           IS_GOOD(bgl_ssl_config_set_hostname(configs[0], "localhost")) &&
+           IS_GOOD(bgl_ssl_config_freeze(configs[0])) && IS_GOOD(bgl_ssl_config_freeze(configs[1]));
+}
+
+/* A failure meanwhile does no lasting harm to certificates that could be read. */
+static void kept_handles(const struct scenario *scenario)
+{
+    bgl_ssl_config_t *configs[2] = {NULL, NULL}, *later[2];
+    struct handles handles;
+    fault_begin();
+    handles.root = TRY(bgl_ssl_certificate_t, bgl_ssl_certificate_from_file(pki("root.pem"), BGL_SSL_FORMAT_PEM));
+    handles.leaf = TRY(bgl_ssl_certificate_t, bgl_ssl_certificate_from_file(pki("good.der"), BGL_SSL_FORMAT_DER));
+    handles.key = TRY(bgl_ssl_private_key_t, bgl_ssl_private_key_from_file(pki("good.key"), BGL_SSL_FORMAT_PEM, NULL));
+    bool whole = handles.root && handles.leaf && handles.key;
+    if (whole && make_configs_of(&handles, configs))
+        meet(scenario, configs);
+    else
+        must_be_planned("certificates or configs were refused");
+    fault_end();
+    free_configs(configs);
+    if (whole) {
+        if (!make_configs_of(&handles, later))
+            FAIL("after the failure a config is refused: %s", last_error().message);
+        if (!meet(scenario, later))
+            FAIL("after the failure a connection is refused: %s", last_error().message);
+        free_configs(later);
+    }
+    bgl_ssl_certificate_free(handles.root);
+    bgl_ssl_certificate_free(handles.leaf);
+    bgl_ssl_private_key_free(handles.key);
+}
+
 /* ---- the table ---- */
 
 #define BASE .identity = "good", .host = "localhost", .client_trusts = "root.pem"
@@ -697,9 +811,8 @@ const struct scenario scenarios[] = {
     {"cold_keys", load_keys, .outcome = SUCCEEDS, .cold = true},
     {"cold_pkcs12", load_pkcs12, .outcome = SUCCEEDS, .cold = true},
     {"sockets", in_lock_step, BASE, .configs_too = true},
-    {"sockets_again", in_lock_step, BASE, .configs_too = true, .again = true, .complete_only = true},
-    {"sockets_systems_cas_again", in_lock_step, .identity = "good", .host = "localhost", .configs_too = true, .again = true,
-     .complete_only = true},
+    {"sockets_again", in_lock_step, BASE, .configs_too = true, .again = true},
+    {"sockets_systems_cas_again", in_lock_step, .identity = "good", .host = "localhost", .configs_too = true, .again = true},
     {"sockets_tls12", in_lock_step, BASE, .protocol = BGLSSL_TLSV1_2},
     {"sockets_chain", in_lock_step, .identity = "chained", .host = "localhost", .client_trusts = "root.pem"},
     {"sockets_systems_cas", in_lock_step, .identity = "good", .host = "localhost", .configs_too = true},
@@ -724,6 +837,7 @@ const struct scenario scenarios[] = {
     {"tcp_no_client_certificate", blocking, HAS_NO_CERTIFICATE},
     {"resume", blocking, BASE, .resumes = true},
     {"resume_tls12", blocking, BASE, .resumes = true, .protocol = BGLSSL_TLSV1_2},
+    {"resume_client_certificate", blocking, CLIENT_IS_GOOD, .resumes = true},
     {"resume_wrong_name", blocking, .outcome = CLIENT_REFUSES, .identity = "good", .host = "elsewhere.example",
      .client_trusts = "root.pem", .resumes = true},
     {"resume_wrong_ca", blocking, CA_IS_WRONG, .resumes = true},
@@ -731,25 +845,39 @@ const struct scenario scenarios[] = {
     {"resume_no_client_certificate", blocking, HAS_NO_CERTIFICATE, .resumes = true},
     {"resume_no_client_certificate_tls12", blocking, HAS_NO_CERTIFICATE, .resumes = true, .protocol = BGLSSL_TLSV1_2},
     {"datagrams", blocking, BASE, .protocol = BGLSSL_DTLSV1},
+    {"datagrams_client_certificate", blocking, CLIENT_IS_GOOD, .protocol = BGLSSL_DTLSV1},
     {"datagrams_wrong_name", blocking, NAME_IS_WRONG, .protocol = BGLSSL_DTLSV1},
     {"datagrams_wrong_ca", blocking, CA_IS_WRONG, .protocol = BGLSSL_DTLSV1},
     {"datagrams_no_client_certificate", blocking, HAS_NO_CERTIFICATE, .protocol = BGLSSL_DTLSV1},
+    {"resume_datagrams", blocking, BASE, .resumes = true, .protocol = BGLSSL_DTLSV1},
+    {"resume_datagrams_wrong_name", blocking, .outcome = CLIENT_REFUSES, .identity = "good", .host = "elsewhere.example",
+     .client_trusts = "root.pem", .resumes = true, .protocol = BGLSSL_DTLSV1},
+    {"resume_datagrams_no_client_certificate", blocking, HAS_NO_CERTIFICATE, .resumes = true, .protocol = BGLSSL_DTLSV1},
     {"engine", engine, BASE, .configs_too = true},
     {"engine_tls12", engine, BASE, .protocol = BGLSSL_TLSV1_2},
     {"engine_client_certificate", engine, CLIENT_IS_GOOD},
-    {"engine_wrong_name", engine, NAME_IS_WRONG, .complete_only = true},
-    {"engine_wrong_name_tls12", engine, NAME_IS_WRONG, .protocol = BGLSSL_TLSV1_2, .complete_only = true},
-    {"engine_wrong_ca", engine, CA_IS_WRONG, .configs_too = true, .complete_only = true},
-    {"engine_expired", engine, IS_EXPIRED, .complete_only = true},
+    {"engine_wrong_name", engine, NAME_IS_WRONG},
+    {"engine_wrong_name_tls12", engine, NAME_IS_WRONG, .protocol = BGLSSL_TLSV1_2},
+    {"engine_wrong_ca", engine, CA_IS_WRONG, .configs_too = true},
+    {"engine_expired", engine, IS_EXPIRED},
     {"engine_revoked", engine, .outcome = CLIENT_REFUSES, .identity = "revoked", .host = "localhost",
-     .client_trusts = "root.pem", .crl = "root.crl", .configs_too = true,
-     .complete_only = true},
+     .client_trusts = "root.pem", .crl = "root.crl", .configs_too = true},
     {"engine_no_client_certificate", engine, HAS_NO_CERTIFICATE},
     {"engine_clients_wrong_ca", engine, CLIENTS_CA_IS_WRONG},
     {"engine_client_expired", engine, CLIENT_IS_EXPIRED},
+    {"engine_resume", engine, BASE, .resumes = true},
+    {"engine_resume_tls12", engine, BASE, .resumes = true, .protocol = BGLSSL_TLSV1_2},
+    {"engine_resume_client_certificate", engine, CLIENT_IS_GOOD, .resumes = true},
+    {"engine_resume_wrong_name", engine, .outcome = CLIENT_REFUSES, .identity = "good", .host = "elsewhere.example",
+     .client_trusts = "root.pem", .resumes = true},
+    {"engine_resume_wrong_ca", engine, CA_IS_WRONG, .resumes = true},
+    {"engine_resume_no_client_certificate", engine, HAS_NO_CERTIFICATE, .resumes = true},
+    {"engine_resume_no_client_certificate_tls12", engine, HAS_NO_CERTIFICATE, .resumes = true, .protocol = BGLSSL_TLSV1_2},
     {"certificates", load_certificates, .outcome = SUCCEEDS},
     {"keys", load_keys, .outcome = SUCCEEDS},
     {"pkcs12", load_pkcs12, .outcome = SUCCEEDS},
+    {"revocation_lists", load_crls, .outcome = SUCCEEDS},
+    {"kept_certificates", kept_handles, BASE},
     {.name = NULL},
 };
 
