@@ -57,12 +57,25 @@ TEST(a_list_of_others_accepts_nobody_else)
     free_ends(&ends);
 }
 
-TEST(null_lists_restore_the_defaults)
+TEST(a_list_that_could_not_be_loaded_does_not_widen_whom_is_trusted)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_certificate_list_t *missing = bgl_ssl_load_pem(own_path("missing.pem"));
+    set_accepted(client, "client.pem");
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_list(client, missing));
+    CHECK_MESSAGE("NULL");
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_accepted_list(client, missing));
+    CHECK_MESSAGE("NULL");
+    try_to_meet(&ends, client, server_config("good"));
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
+    free_ends(&ends);
+}
+
+TEST(a_null_chain_and_key_restore_the_default)
 {
     bgl_ssl_config_t *config = server_config("good");
     CHECK_OK(bgl_ssl_config_set_certificate_list(config, NULL, NULL));
-    CHECK_OK(bgl_ssl_config_set_ca_list(config, NULL));
-    CHECK_OK(bgl_ssl_config_set_accepted_list(config, NULL));
     CHECK_OK(bgl_ssl_config_freeze(config));
     bgl_ssl_config_free(config);
 }
@@ -93,8 +106,10 @@ TEST(a_frozen_config_takes_no_files_or_lists)
     bgl_ssl_config_t *config = server_config("good");
     CHECK_OK(bgl_ssl_config_freeze(config));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_ca_file(config, pki("root.pem")));
-    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_ca_list(config, NULL));
-    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_accepted_list(config, NULL));
+    bgl_ssl_certificate_list_t *list = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("root.pem")));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_ca_list(config, list));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_accepted_list(config, list));
+    bgl_ssl_certificate_list_free(list);
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_certificate_list(config, NULL, NULL));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_certificate_file(config, pki("good.pem"), pki("good.key"), NULL));
     bgl_ssl_config_free(config);
@@ -106,6 +121,8 @@ TEST(null_is_an_argument_error)
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_file(NULL, pki("root.pem")));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_file(config, NULL));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_list(NULL, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_list(config, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_accepted_list(config, NULL));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_accepted_list(NULL, NULL));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_certificate_list(NULL, NULL, NULL));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_certificate_file(config, NULL, NULL, NULL));

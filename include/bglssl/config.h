@@ -160,7 +160,8 @@ bgl_ssl_status_t bgl_ssl_config_set_ca_file(bgl_ssl_config_t *config,
  * Sets the CA certificates against which the peer is verified to those of a list: see
  * bgl_ssl_config_set_ca_certificates.
  *
- * list: NULL for the system's CAs (the default). The config takes references of its own; the list stays the caller's.
+ * list: not NULL, so that a list that could not be loaded is noticed here. The config takes references of its own; the
+ * list stays the caller's.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -173,7 +174,8 @@ bgl_ssl_status_t bgl_ssl_config_set_ca_list(bgl_ssl_config_t *config,
  * Sets the certificates one of which the peer must present to those of a list: see
  * bgl_ssl_config_set_accepted_certificates.
  *
- * list: NULL for any certificate (the default). The config takes references of its own; the list stays the caller's.
+ * list: not NULL, so that a list that could not be loaded is noticed here. The config takes references of its own; the
+ * list stays the caller's.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *

@@ -1,6 +1,12 @@
 //! Configs from files and lists: what takes a program several calls and handles with the functions of config.rs.
 
-use crate::{certificate::Certificate, config::Config, error::Result, pem::Format, private_key::PrivateKey};
+use crate::{
+    certificate::Certificate,
+    config::Config,
+    error::{Error, Result},
+    pem::Format,
+    private_key::PrivateKey,
+};
 use std::ffi::c_char;
 
 use crate::ffi::{
@@ -17,6 +23,15 @@ use crate::ffi::{
 unsafe fn certificates(list: *const bgl_ssl_certificate_list_t) -> Result<Option<Vec<Certificate>>> {
     // SAFETY: the caller vouches for the handle.
     unsafe { handle::borrow_optional(list).map(|list| list.cloned()) }
+}
+
+/// The certificates of a list whom to trust. NULL is what a load that failed leaves, so it never stands for more trust.
+///
+/// Precondition: list is NULL or live.
+unsafe fn trusted(list: *const bgl_ssl_certificate_list_t) -> Result<Vec<Certificate>> {
+    // SAFETY: the caller vouches for the handle.
+    unsafe { certificates(list) }?
+        .ok_or_else(|| Error::argument("the list of certificates is NULL; was it loaded?"))
 }
 
 /// Sets the CA certificates against which the peer is verified to those of a PEM file: see
@@ -49,7 +64,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_file(
 /// Sets the CA certificates against which the peer is verified to those of a list: see
 /// bgl_ssl_config_set_ca_certificates.
 ///
-/// list: NULL for the system's CAs (the default). The config takes references of its own; the list stays the caller's.
+/// list: not NULL, so that a list that could not be loaded is noticed here. The config takes references of its own; the
+/// list stays the caller's.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -62,7 +78,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_list(
     // SAFETY: the caller vouches for the handles.
     unsafe {
         change(config, |config| {
-            config.cas = certificates(list)?;
+            config.cas = Some(trusted(list)?);
             Ok(())
         })
     }
@@ -71,7 +87,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_list(
 /// Sets the certificates one of which the peer must present to those of a list: see
 /// bgl_ssl_config_set_accepted_certificates.
 ///
-/// list: NULL for any certificate (the default). The config takes references of its own; the list stays the caller's.
+/// list: not NULL, so that a list that could not be loaded is noticed here. The config takes references of its own; the
+/// list stays the caller's.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -84,7 +101,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_list(
     // SAFETY: the caller vouches for the handles.
     unsafe {
         change(config, |config| {
-            config.accepted = certificates(list)?;
+            config.accepted = Some(trusted(list)?);
             Ok(())
         })
     }
