@@ -8,7 +8,7 @@ use std::{
 
 use super::{driver::Driver, state::Lifecycle};
 
-pub use crate::transport::dtls::PeerActivity;
+pub use crate::transport::registration::PeerActivity;
 
 /// Weak reference through which the server services an established connection.
 #[derive(Clone)]

@@ -4,49 +4,25 @@
 use crate::{
     config::Config,
     error::{Code, Error, Result},
-    net::deadline::{Deadline, Limit},
+    net::deadline::Deadline,
     ossl::ssl::dtls::MAX_RECORD,
     types::{Role, Step},
 };
 use std::{
     io,
-    os::fd::BorrowedFd,
     time::{Duration, Instant},
 };
 
-use super::{Tls, read_strategy::ReadStrategy};
+use super::{
+    Tls,
+    idle_timer::IdleTimer,
+    read_strategy::ReadStrategy,
+    registration::{HelloVerdict, PeerActivity, PeerRegistration},
+};
 
 /// How many sends and receives may fail in a row before a handshake fails: a single ICMP message may be forged, or come from
 /// a server that is about to start.
 const MAX_NETWORK_ERRORS: u32 = 2;
-
-/// How a server knows one of its connections. The connection's membership ends when this is dropped.
-pub trait PeerRegistration: Send {
-    /// The number of this connection among all that the server has had.
-    fn id(&self) -> u64;
-    /// Decides about a client hello that came over the connection's descriptor.
-    fn on_client_hello(&self, hello: &[u8], fd: BorrowedFd<'_>) -> Result<HelloVerdict>;
-}
-
-/// The decision about a client hello on an established connection.
-#[derive(Debug, PartialEq, Eq)]
-pub enum HelloVerdict {
-    /// It changes nothing.
-    Ignored,
-    /// The peer has restarted: this connection is over, and its descriptor belongs to the next one.
-    Superseded,
-}
-
-/// What a server finds when it services a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerActivity {
-    /// Nothing for the server.
-    None,
-    /// The peer repeated its handshake, or restarted.
-    Progress,
-    /// The connection is over.
-    Over,
-}
 
 /// The state beside the TLS state.
 pub struct Dtls {
@@ -54,15 +30,9 @@ pub struct Dtls {
     registration: Option<Box<dyn PeerRegistration>>,
     /// The policy for reads.
     reads: ReadStrategy,
-    /// How long the peer may be silent.
-    idle: Limit,
+    idle: IdleTimer,
     /// How many failures in a row end a handshake.
     max_network_errors: u32,
-    /// When the peer last sent something that was verified. What cannot be verified may come from anybody, so it must not
-    /// keep a connection alive.
-    last_verified: Instant,
-    /// Since when datagrams are known to wait for the program to read them.
-    unread_since: Option<Instant>,
     /// Whether the user has set the MTU.
     is_mtu_fixed: bool,
     /// Whether the handshake was seen to be complete.
@@ -81,10 +51,8 @@ impl Dtls {
         let mut this = Dtls {
             registration: None,
             reads: ReadStrategy::default(),
-            idle: if tls.role() == Role::Server { config.datagrams.idle } else { None },
+            idle: IdleTimer::new(config.datagrams.idle.filter(|_| tls.role() == Role::Server), now),
             max_network_errors: MAX_NETWORK_ERRORS,
-            last_verified: now,
-            unread_since: None,
             is_mtu_fixed: false,
             is_established: false,
             is_peer_established: false,
@@ -153,6 +121,13 @@ impl Dtls {
         self.max_network_errors = 1;
     }
 
+    /// Whether the peer has completed the handshake, as far as is known: its messages came last, or it has sent data. A peer
+    /// that has not needs our last messages again if they were lost.
+    pub fn is_peer_established(&self, tls: &Tls) -> bool {
+        let last_was_ours = (tls.role() == Role::Server) != tls.session_reused();
+        self.is_peer_established || !last_was_ours
+    }
+
     // ---- around each step ----
 
     /// What is due before a step.
@@ -212,10 +187,10 @@ impl Dtls {
 
     /// When the connection has something to do although nothing comes.
     pub fn next_timeout(&self, tls: &Tls, now: Instant) -> Deadline {
-        let idle_end = self.idle_limit(tls).and_then(|idle| self.last_verified.checked_add(idle));
+        let idle_end = if tls.is_handshaken() { self.idle.end() } else { Deadline::NEVER };
         match tls.retransmission() {
-            Some(left) => Deadline::starting(now, Some(left)).or_sooner(Deadline(idle_end)),
-            None => Deadline(idle_end),
+            Some(left) => Deadline::starting(now, Some(left)).or_sooner(idle_end),
+            None => idle_end,
         }
     }
 
@@ -225,14 +200,9 @@ impl Dtls {
         self.fail_if_idle(tls, now)
     }
 
-    /// How long the peer may be silent; a handshake has a limit of its own.
-    fn idle_limit(&self, tls: &Tls) -> Limit {
-        self.idle.filter(|_| tls.is_handshaken())
-    }
-
-    /// How long the peer has been silent, if that is for longer than it may.
+    /// How long the peer has been silent, if that is for longer than it may. A handshake has a limit of its own.
     pub fn idle_timeout_exceeded(&self, tls: &Tls, now: Instant) -> Option<Duration> {
-        exceeded(self.last_verified, self.idle_limit(tls), now)
+        self.idle.exceeded(now).filter(|_| tls.is_handshaken())
     }
 
     /// Fails for good if the peer has been silent for longer than it may.
@@ -245,17 +215,11 @@ impl Dtls {
         Err(Error::new(Code::Timeout, message))
     }
 
-    /// The peer has sent something that was verified.
-    fn record_verified_activity(&mut self, now: Instant) {
-        self.last_verified = now;
-        self.unread_since = None;
-    }
-
     /// The end of the handshake is verified, too.
     fn record_handshake(&mut self, tls: &Tls, now: Instant) {
         if !self.is_established && tls.is_handshaken() {
             self.is_established = true;
-            self.record_verified_activity(now);
+            self.idle.restart(now);
         }
     }
 
@@ -304,7 +268,7 @@ impl Dtls {
             }
             self.reads.on_read(len);
             self.is_peer_established = true;
-            self.record_verified_activity(now);
+            self.idle.restart(now);
         }
         Ok(step)
     }
@@ -369,24 +333,21 @@ impl Dtls {
         // What OpenSSL answers here are verified records.
         let has_answered = sent(tls) != sent_before;
         if has_answered {
-            self.record_verified_activity(now);
+            self.idle.restart(now);
         }
         let has_hello = self.handle_diverted_hello(tls)?;
         result?;
         Ok(if has_answered || has_hello { PeerActivity::Progress } else { PeerActivity::None })
     }
 
-    /// Fails if the peer was silent for longer than it may, unless datagrams wait for the program to read them. Whether
-    /// these are the peer's is found out only then, so they count for one further limit and no longer.
+    /// Fails if the peer was silent for longer than it may, unless datagrams wait for the program to read them.
     pub fn check_idle(&mut self, tls: &mut Tls, now: Instant) -> Result<()> {
         if self.idle_timeout_exceeded(tls, now).is_none() {
             return Ok(());
         }
-        if tls.transport().datagrams().is_some_and(|datagrams| datagrams.has_unread()) {
-            let since = *self.unread_since.get_or_insert(now);
-            if exceeded(since, self.idle_limit(tls), now).is_none() {
-                return Ok(());
-            }
+        let has_unread = tls.transport().datagrams().is_some_and(|datagrams| datagrams.has_unread());
+        if has_unread && self.idle.excuses_unread(now) {
+            return Ok(());
         }
         self.fail_if_idle(tls, now)
     }
@@ -395,8 +356,7 @@ impl Dtls {
     /// waits for ours: OpenSSL sees that only while it reads, which some programs rarely do. The peer's data stay in the
     /// kernel, where poll and the reader find them.
     fn read_handshakes(&mut self, tls: &mut Tls) -> Result<()> {
-        let last_was_ours = (tls.role() == Role::Server) != tls.session_reused();
-        self.is_peer_established |= !last_was_ours;
+        self.is_peer_established = self.is_peer_established(tls);
         if tls.received_close_notify() {
             discard_after_close(tls);
             return Ok(());
@@ -409,12 +369,6 @@ impl Dtls {
         }
         Ok(())
     }
-}
-
-/// How long ago `since` was, if that is more than the limit.
-fn exceeded(since: Instant, limit: Limit, now: Instant) -> Option<Duration> {
-    let age = now.saturating_duration_since(since);
-    limit.is_some_and(|limit| age >= limit).then_some(age)
 }
 
 /// What was received so far had a result.
@@ -452,24 +406,4 @@ fn too_small(len: usize, room: usize) -> Error {
     Error::argument(format!(
         "the next datagram has {len} bytes, and the buffer only {room}: it is still to be read"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn silence_is_measured_against_the_limit() {
-        let since = Instant::now();
-        let limit = Some(Duration::from_secs(10));
-        assert_eq!(exceeded(since, limit, since + Duration::from_secs(9)), None);
-        assert_eq!(exceeded(since, limit, since + Duration::from_secs(10)), Some(Duration::from_secs(10)));
-        assert_eq!(exceeded(since, None, since + Duration::from_secs(1000)), None);
-    }
-
-    #[test]
-    fn a_clock_reading_from_before_is_no_silence() {
-        let since = Instant::now() + Duration::from_secs(5);
-        assert_eq!(exceeded(since, Some(Duration::from_secs(1)), since - Duration::from_secs(3)), None);
-    }
 }

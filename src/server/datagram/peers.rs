@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     posix::{self, event, event::Events},
     socket::monitor::ConnectionMonitor,
-    transport::dtls::{HelloVerdict, PeerRegistration},
+    transport::registration::{HelloVerdict, PeerRegistration},
 };
 use std::{
     collections::{HashMap, VecDeque},
