@@ -561,6 +561,23 @@ TEST(closing_does_not_wait_for_a_peer_that_has_closed)
     end_pair(&pair);
 }
 
+/* A peer that reads nothing sends no close_notify. */
+TEST(closing_does_not_wait_long_for_a_peer_that_reads_nothing)
+{
+    struct pair pair;
+    char buffer[16];
+    size_t n;
+    connect_pair(&pair);
+    CHECK_OK(bgl_ssl_socket_write(pair.client, "x", 1, &n));
+    CHECK_OK(bgl_ssl_socket_read(pair.server, buffer, sizeof buffer, &n));
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(pair.client, 20 * SECOND));
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(pair.server, 20 * SECOND));
+    int64_t began = now_us();
+    CHECK_OK(bgl_ssl_socket_close(pair.server));
+    CHECK(now_us() - began < 10 * SECOND);
+    end_pair(&pair);
+}
+
 TEST(closing_waits_no_longer_than_its_limit)
 {
     struct pair pair;

@@ -56,7 +56,7 @@ impl SocketState {
         match drain {
             Drain::InBackground => CloseAction::Linger(deadline),
             Drain::InCall(limit) => {
-                let deadline = deadline.or_sooner(Deadline::starting(now, Some(limit)));
+                let deadline = deadline.or_sooner(Deadline::starting(now, limit));
                 self.lifecycle = Lifecycle::Draining(deadline);
                 // An unfinished drain loses nothing that was written.
                 if deadline.has_passed_at(now) {

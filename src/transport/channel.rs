@@ -3,7 +3,7 @@
 use crate::{
     config::Config,
     error::{Error, Result},
-    net::deadline::Deadline,
+    net::deadline::{Deadline, Limit},
     ossl::ssl::dtls::MAX_RECORD,
     types::{Medium, Step},
 };
@@ -13,8 +13,8 @@ use super::{
     Tls, dtls::Dtls, read_strategy::ReadStrategy, tls_stream::TlsStream, unreported_writes::WriteProgress,
 };
 
-/// How long a close waits for the close_notify of a peer over datagrams. It may be lost, or never be sent, and nothing that
-/// was written depends on it.
+/// How long a close waits for the close_notify of a peer over datagrams: it may be lost, or never be sent, and nothing that
+/// was written depends on it. While the peer may still need a message of the handshake again, only the close limit holds.
 const CLOSE_NOTIFY_LIMIT: Duration = Duration::from_millis(200);
 
 /// What a connection has beside its TLS state.
@@ -30,8 +30,8 @@ pub enum Channel {
 pub enum Drain {
     /// In the background, until the end of the stream: unread bytes would turn the close into a reset.
     InBackground,
-    /// In the call, for the peer's close_notify, and no longer than this.
-    InCall(Duration),
+    /// In the call, for the peer's close_notify, and no longer than this, if there is a limit.
+    InCall(Limit),
 }
 
 impl Channel {
@@ -170,7 +170,8 @@ impl Channel {
             Channel::Stream(_) => Some(Drain::InBackground),
             Channel::Datagram(dtls) => {
                 let is_expected = !has_failed && tls.is_handshaken() && !dtls.is_unreachable(tls);
-                is_expected.then_some(Drain::InCall(CLOSE_NOTIFY_LIMIT))
+                let limit = Some(CLOSE_NOTIFY_LIMIT).filter(|_| dtls.is_peer_established(tls));
+                is_expected.then_some(Drain::InCall(limit))
             }
         }
     }
