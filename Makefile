@@ -170,7 +170,7 @@ FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLU
 
 install: built ## install library, headers, pkg-config file, manual pages, documents and licences below PREFIX
 	install -d "$(DESTDIR)$(INCLUDEDIR)/bglssl" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/bglssl" \
-	    "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)"
+	    "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)/docs"
 	install -m 644 include/bglssl.h "$(DESTDIR)$(INCLUDEDIR)/bglssl.h"
 	install -m 644 include/bglssl/*.h "$(DESTDIR)$(INCLUDEDIR)/bglssl"
 	install -m 755 "$(BUILD)/lib/$(SONAME)" "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp"
@@ -186,7 +186,8 @@ endif
 	for file in bglssl-config.cmake bglssl-config-version.cmake; do \
 	    $(FILL_IN) cmake/$$file.in > "$(DESTDIR)$(LIBDIR)/cmake/bglssl/$$file" || exit 1; \
 	done
-	install -m 644 README.md CHANGELOG.md LICENSE LICENSES/* docs/*.md "$(DESTDIR)$(DOCDIR)"
+	install -m 644 README.md CHANGELOG.md SECURITY.md LICENSE LICENSES/* "$(DESTDIR)$(DOCDIR)"
+	install -m 644 docs/*.md "$(DESTDIR)$(DOCDIR)/docs"
 	scripts/manual-pages.sh install "$(DESTDIR)$(MANDIR)/man3"
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then ldconfig; \
 	elif [ -z "$(DESTDIR)" ]; then echo "note: programs find the library once ldconfig has run as root, if $(LIBDIR) is" \
