@@ -87,8 +87,8 @@ TEST(a_pin_is_the_digest_that_openssl_computes)
 TEST(a_pinned_key_does_not_replace_the_chain)
 {
     bgl_ssl_config_t *client = client_config();
-    add_pin(client, "stranger.pem");
-    CHECK_INT(BGL_SSL_E_VERIFY, met(client, "stranger"));
+    add_pin(client, "untrusted.pem");
+    CHECK_INT(BGL_SSL_E_VERIFY, met(client, "untrusted"));
 }
 
 struct client_pinning {

@@ -29,6 +29,8 @@
       (macro $tls-verify-chain-and-name::int (::void*) "bgl_ssl_config_verify_chain_and_name")
       (macro $tls-verify-chain-only::int (::void*) "bgl_ssl_config_insecure_verify_chain_only")
       (macro $tls-verify-none::int (::void*) "bgl_ssl_config_insecure_verify_none")
+      (macro $tls-set-staple-policy::int (::void* ::int) "bgl_ssl_config_set_staple_policy")
+      (macro $tls-staple-ignore::int "BGL_SSL_STAPLE_IGNORE")
       (macro $tls-set-client-certificate::int (::void* ::int)
              "bgl_ssl_config_set_client_certificate")
       (macro $tls-set-hostname::int (::void* ::string) "bgl_ssl_config_set_hostname")
@@ -200,7 +202,10 @@
             ((given? verify) ($tls-verify-chain-and-name config))
             (hostname ($tls-verify-chain-and-name config))
             ((null? CAs) ($tls-verify-none config))
-            (else ($tls-verify-chain-only config))))))
+            (else
+             ;; Bigloo's own looks at no stapled OCSP responses.
+             (check proc where ($tls-set-staple-policy config $tls-staple-ignore))
+             ($tls-verify-chain-only config))))))
 
 ;; A server has no name to check. CAs, or :verify #t, make it demand a certificate.
 (define (set-server-verification! proc where config CAs verify)

@@ -133,6 +133,14 @@ DNS.1=\"good.example, DNS:evil.example\"
 DNS.2=localhost"
 
 # A revocation list of each CA; root has revoked one certificate.
+# OCSP: a certificate that demands a staple, and responders with and without the right to sign.
+key must-staple
+issue must-staple root "$LEAF
+subjectAltName=$LOCAL
+tlsfeature=status_request"
+purpose ocsp-responder root OCSPSigning
+purpose ocsp-pretender root serverAuth
+
 leaf revoked root "$LOCAL"
 quietly openssl ca -config openssl.cnf -keyfile root.key -cert root.pem -revoke revoked.pem
 for ca in root intermediate; do
@@ -258,5 +266,8 @@ esac
 python3 "$here/odd_names.py" good.der good.key root.key
 cp good.key nul-in-host-name.key
 cp good.key cn-localhost.key
+# What was issued and revoked, for answers of OCSP.
+mv index.txt ocsp-index.txt
+mv index.txt.attr ocsp-index.txt.attr 2>/dev/null || :
 rm -rf issued openssl.cnf openssl.log ./*.csr ./*.ext index.txt*
 : >complete

@@ -29,6 +29,37 @@
 #define BGL_SSL_VERIFY_NO_COMMON_NAME 2
 
 /**
+ * A client asks for no stapled response, and looks at none.
+ */
+#define BGL_SSL_STAPLE_IGNORE 0
+
+/**
+ * A client asks for a stapled response. One that the server sends must be good, and a certificate that demands one (RFC
+ * 7633) must have one. The default.
+ */
+#define BGL_SSL_STAPLE_HONOUR 1
+
+/**
+ * The server must staple a good response.
+ */
+#define BGL_SSL_STAPLE_REQUIRE 2
+
+/**
+ * The certificate is not revoked.
+ */
+#define BGL_SSL_OCSP_GOOD 0
+
+/**
+ * The certificate is revoked.
+ */
+#define BGL_SSL_OCSP_REVOKED 1
+
+/**
+ * The responder does not know the certificate.
+ */
+#define BGL_SSL_OCSP_UNKNOWN 2
+
+/**
  * Clients are required to present a certificate if CA certificates or accepted certificates are set; else they are not
  * asked. The default.
  */
@@ -432,6 +463,84 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_time(bgl_ssl_config_t *config,
  */
 bgl_ssl_status_t bgl_ssl_config_set_verify_flags(bgl_ssl_config_t *config,
                                                  uint32_t flags);
+
+/**
+ * Sets what a client makes of the OCSP response that the server staples to its certificate. A response is good only if the
+ * issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if it is
+ * for this certificate, and if it is of this time. Only where the chain is verified.
+ *
+ * policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
+ * 6066, section 8.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_staple_policy(bgl_ssl_config_t *config,
+                                                  int32_t policy);
+
+/**
+ * Sets the OCSP response that a server staples to its certificate for clients that ask for one. Once set, even to none, it
+ * can be replaced while the server serves: for handshakes that begin afterwards, also of copies of the config.
+ *
+ * response: len bytes of DER (at most 65536), as a responder sent them; copied, and not looked at: see
+ * bgl_ssl_ocsp_status. NULL and 0 for none.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the config is frozen and nothing was set before. Never
+ * blocks; any thread.
+ *
+ * Precondition: config is NULL or live; response is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_staple(const bgl_ssl_config_t *config,
+                                           const void *response,
+                                           size_t len);
+
+/**
+ * Copies out where the issuer of a certificate answers OCSP requests about it.
+ *
+ * Returns the length of the whole text; 0 if the certificate does not say, and on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_ocsp_url(const bgl_ssl_certificate_t *certificate,
+                                    char *buf,
+                                    size_t size);
+
+/**
+ * Copies out an OCSP request for the status of a certificate, in DER: what a program posts to the address that
+ * bgl_ssl_certificate_ocsp_url gives, as application/ocsp-request.
+ *
+ * issuer: the certificate of the CA that issued it.
+ *
+ * Returns how many bytes there are; 0 on failure (BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG, BGL_SSL_E_NO_MEMORY). Never
+ * blocks; any thread. See RFC 6960.
+ *
+ * Precondition: certificate and issuer are NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_ocsp_request(const bgl_ssl_certificate_t *certificate,
+                            const bgl_ssl_certificate_t *issuer,
+                            void *buf,
+                            size_t size);
+
+/**
+ * What an OCSP response says of a certificate, checked as bgl_ssl_config_set_staple_policy says.
+ *
+ * response: len bytes of DER.
+ * issuer: the certificate of the CA that issued it.
+ * until: where to put until when a good response holds, in seconds since 1970; 0 for others; may be NULL.
+ *
+ * Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on (another
+ * signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an error,
+ * BGL_SSL_E_ARGUMENT. Never blocks; any thread. See RFC 6960.
+ *
+ * Precondition: response is NULL or readable for len bytes; certificate and issuer are NULL or live; until is NULL or
+ * writable.
+ */
+int32_t bgl_ssl_ocsp_status(const void *response,
+                            size_t len,
+                            const bgl_ssl_certificate_t *certificate,
+                            const bgl_ssl_certificate_t *issuer,
+                            int64_t *until);
 
 /**
  * Sets the time limit for bgl_ssl_connect as a whole: looking the name up, connecting, and the handshake.

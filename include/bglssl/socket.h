@@ -262,6 +262,19 @@ bgl_ssl_certificate_t *bgl_ssl_socket_peer_certificate(const bgl_ssl_socket_t *s
 bgl_ssl_certificate_list_t *bgl_ssl_socket_peer_chain(const bgl_ssl_socket_t *socket);
 
 /**
+ * Copies out the OCSP response that the server has stapled to its certificate, in DER. It has been checked if the config
+ * says so: see bgl_ssl_config_set_staple_policy.
+ *
+ * Returns how many bytes there are; 0 if there are none (a server's socket, a resumed handshake), and on failure. Never
+ * blocks; any thread.
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_socket_staple(const bgl_ssl_socket_t *socket,
+                             void *buf,
+                             size_t size);
+
+/**
  * Completes the handshake, if it is not complete.
  *
  * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure

@@ -3,7 +3,13 @@
 use crate::{
     certificate::Certificate,
     error::{Code, Error, Result},
-    ossl::{ctx::Ctx, key_log::KeyLog, ssl, store::Store, x509::X509},
+    ossl::{
+        ctx::Ctx,
+        key_log::KeyLog,
+        ssl::{self, staple::Staple},
+        store::Store,
+        x509::X509,
+    },
     protocol::Versions,
     session::{Scope, ScopeBuilder},
     verify::SystemCas,
@@ -32,6 +38,7 @@ pub struct Key {
     signature_algorithms: Option<CString>,
     security_level: Option<i32>,
     key_log: Option<PathBuf>,
+    staple: Option<OwnStaple>,
     requirements: Requirements,
     /// The system's CAs, where the peer is verified against them.
     system_cas: Option<SystemCas>,
@@ -46,6 +53,16 @@ impl PartialEq for Anchor {
         let (own, other) = (self.0.x509(), other.0.x509());
         own.as_ptr() == other.as_ptr()
             || matches!((own.der_with_trust(), other.der_with_trust()), (Ok(own), Ok(other)) if own == other)
+    }
+}
+
+/// A staple is replaced while it is in use, so it is equal to itself only.
+#[derive(Clone)]
+struct OwnStaple(Arc<Staple>);
+
+impl PartialEq for OwnStaple {
+    fn eq(&self, other: &OwnStaple) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -78,7 +95,7 @@ impl Context {
 
     /// Whether it holds nothing that must go with its last user: a private key, an open file.
     pub fn may_outlive_its_users(&self) -> bool {
-        self.key.identity.is_none() && self.key.key_log.is_none()
+        self.key.identity.is_none() && self.key.key_log.is_none() && self.key.staple.is_none()
     }
 
     /// The system's CAs for a connection that verifies its peer; None if the config names its own, which are the
@@ -131,6 +148,7 @@ impl Key {
             signature_algorithms: config.signature_algorithms.clone(),
             security_level: config.security_level,
             key_log: config.key_log.clone(),
+            staple: config.staple.clone().map(OwnStaple),
             requirements: config.requirements.clone(),
             system_cas: by_system.then(SystemCas::now),
         }
@@ -204,6 +222,9 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     }
     if let Some(path) = &key.key_log {
         ctx.log_keys(KeyLog::open(path)?)?;
+    }
+    if let Some(staple) = &key.staple {
+        ctx.set_staple(staple.0.clone())?;
     }
     if let Some(Identity { chain, key }) = &key.identity {
         if let Some((leaf, rest)) = chain.split_first() {

@@ -2,8 +2,10 @@
 
 use crate::pin::Pin;
 
-/// The demands. The default demands nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
+pub use crate::ossl::requirements::StaplePolicy;
+
+/// The demands. The default demands nothing, but honours stapled OCSP responses.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Requirements {
     /// The public keys one of which the peer's chain must hold; empty for any.
     pub pins: Vec<Pin>,
@@ -15,4 +17,19 @@ pub struct Requirements {
     pub strict: bool,
     /// Whether the CommonName never stands in for a DNS name.
     pub no_common_name: bool,
+    /// What is made of stapled OCSP responses.
+    pub staples: StaplePolicy,
+}
+
+impl Default for Requirements {
+    fn default() -> Requirements {
+        Requirements {
+            pins: Vec::new(),
+            depth: None,
+            time: None,
+            strict: false,
+            no_common_name: false,
+            staples: StaplePolicy::Honour,
+        }
+    }
 }

@@ -5,10 +5,11 @@ use crate::{
     error::{Code, Error, Result},
     hostname::Hostname,
     net::deadline::Limit,
+    ossl::ssl::staple::Staple,
     private_key::PrivateKey,
     protocol::{Protocol, Versions},
 };
-use std::{ffi::CString, path::PathBuf, time::Duration};
+use std::{ffi::CString, path::PathBuf, sync::Arc, time::Duration};
 
 use super::requirements::Requirements;
 
@@ -119,6 +120,9 @@ pub struct Config {
     pub signature_algorithms: Option<CString>,
     /// OpenSSL's security level, 0 to 5; None for its default.
     pub security_level: Option<i32>,
+    /// The OCSP response that a server staples: one for all copies of the settings, replaced while they are in use. None if
+    /// it staples none, and never will.
+    pub staple: Option<Arc<Staple>>,
     /// Where the secrets of connections are written, for tools that decrypt captures.
     pub key_log: Option<PathBuf>,
     /// Time limits.
@@ -147,6 +151,7 @@ impl Default for Config {
             groups: None,
             signature_algorithms: None,
             security_level: None,
+            staple: None,
             key_log: None,
             limits: Limits {
                 connect: Some(Duration::from_secs(30)),

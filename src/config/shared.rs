@@ -54,6 +54,19 @@ impl ConfigHandle {
         change(&mut draft)
     }
 
+    /// Replaces the staple: always, if there was one before the settings were frozen.
+    pub fn set_staple(&self, response: Option<Arc<[u8]>>) -> Result<()> {
+        let mut draft = self.draft();
+        if draft.staple.is_none() && self.frozen.get().is_some() {
+            return Err(Error::new(
+                Code::State,
+                "the config has been used, and had no staple that could be replaced",
+            ));
+        }
+        draft.staple.get_or_insert_default().set(response);
+        Ok(())
+    }
+
     /// Makes the settings usable, the first time; afterwards they stay as they are.
     pub fn freeze(&self) -> Result<Arc<Frozen>> {
         if let Some(frozen) = self.frozen.get() {

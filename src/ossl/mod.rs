@@ -23,6 +23,7 @@ pub mod kdf;
 pub mod key_log;
 pub mod lists;
 pub mod md;
+pub mod ocsp;
 pub mod pkcs12;
 pub mod pkey;
 pub mod pkey_ctx;

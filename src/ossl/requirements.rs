@@ -5,6 +5,48 @@ use std::ffi::{c_int, c_ulong};
 
 use super::{spki, sys, x509::X509};
 
+/// What a client makes of stapled responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StaplePolicy {
+    /// It asks for none, and looks at none.
+    #[default]
+    Ignore,
+    /// It asks for one. One that is there must be good; a certificate that demands one must have one.
+    Honour,
+    /// There must be one, and it must be good.
+    Require,
+}
+
+/// What is wrong with a staple.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadStaple {
+    /// There is none, and there must be one.
+    Missing,
+    /// The certificate is revoked.
+    Revoked,
+    /// The response says nothing that can be relied on, for this reason.
+    Unusable(String),
+}
+
+impl BadStaple {
+    /// The `X509_V_*` code.
+    pub fn verify_result(&self) -> c_int {
+        match self {
+            BadStaple::Revoked => sys::X509_V_ERR_CERT_REVOKED,
+            BadStaple::Missing | BadStaple::Unusable(_) => sys::X509_V_ERR_OCSP_VERIFY_NEEDED,
+        }
+    }
+
+    /// A sentence for people.
+    pub fn message(&self) -> String {
+        match self {
+            BadStaple::Missing => "the server has stapled no OCSP response, and one is demanded".to_string(),
+            BadStaple::Revoked => "the peer's certificate is revoked, says the stapled OCSP response".to_string(),
+            BadStaple::Unusable(why) => format!("the stapled OCSP response cannot be relied on: {why}"),
+        }
+    }
+}
+
 /// The demands. The default demands nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Requirements {
@@ -18,6 +60,8 @@ pub struct Requirements {
     pub strict: bool,
     /// Whether the CommonName never stands in for a DNS name.
     pub no_common_name: bool,
+    /// What is made of stapled OCSP responses.
+    pub staples: StaplePolicy,
 }
 
 impl Requirements {

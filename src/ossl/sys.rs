@@ -37,6 +37,9 @@ pub const X509_V_FLAG_CRL_CHECK: c_ulong = 0x4;
 pub const X509_V_FLAG_CRL_CHECK_ALL: c_ulong = 0x8;
 pub const X509_V_ERR_HOSTNAME_MISMATCH: c_int = 62;
 pub const X509_V_ERR_IP_ADDRESS_MISMATCH: c_int = 64;
+pub const X509_V_ERR_CERT_REVOKED: c_int = 23;
+pub const X509_V_ERR_OCSP_VERIFY_NEEDED: c_int = 73;
+pub const NID_TLSFEATURE: c_int = 1020;
 pub const X509_V_ERR_CERT_REJECTED: c_int = 28;
 pub const X509_V_ERR_OUT_OF_MEM: c_int = 17;
 pub const X509_V_ERR_UNSPECIFIED: c_int = 1;
@@ -281,6 +284,10 @@ unsafe extern "C" {
     pub fn OPENSSL_sk_num(stack: *const c_void) -> c_int;
     pub fn OPENSSL_sk_value(stack: *const c_void, i: c_int) -> *mut c_void;
     pub fn OPENSSL_sk_free(stack: *mut c_void);
+    pub fn OPENSSL_sk_new_null() -> *mut c_void;
+    pub fn OPENSSL_sk_push(stack: *mut c_void, element: *const c_void) -> c_int;
+    pub fn X509_email_free(texts: *mut c_void);
+    pub fn X509_STORE_get0_param(store: *const X509_STORE) -> *mut openssl_sys::X509_VERIFY_PARAM;
     pub fn OPENSSL_sk_pop(stack: *mut c_void) -> *mut c_void;
 }
 

@@ -75,6 +75,7 @@ fn set_up_client(tls: &mut Tls, frozen: &Frozen, hostname: Option<&Hostname>) ->
     if let Some(name) = &sent_name {
         tls.send_server_name(name)?;
     }
+    tls.request_staple()?;
     if config.verify == Verify::ChainAndName {
         require_hostname(tls, hostname)?;
     }

@@ -83,6 +83,11 @@ impl Socket {
         self.with_info(|info| info.peer_chain.clone()).into_iter().map(Certificate::new).collect()
     }
 
+    /// The OCSP response that the server has stapled; empty if it has not.
+    pub fn staple(&self) -> Vec<u8> {
+        self.0.driver.lock().tls.staple()
+    }
+
     /// The session, if it can be resumed. With TLS 1.3 it comes with the first bytes that are read.
     pub fn session(&self) -> Result<Session> {
         let state = self.0.driver.lock();

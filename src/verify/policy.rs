@@ -28,12 +28,13 @@ pub fn peer_policy(config: &Config, role: Role) -> PeerPolicy {
 }
 
 fn further(settings: &Requirements) -> requirements::Requirements {
-    let Requirements { pins, depth, time, strict, no_common_name } = settings;
+    let Requirements { pins, depth, time, strict, no_common_name, staples } = settings;
     requirements::Requirements {
         pins: pins.iter().map(|pin| pin.digest()).collect(),
         depth: depth.map(i32::from),
         time: *time,
         strict: *strict,
         no_common_name: *no_common_name,
+        staples: *staples,
     }
 }

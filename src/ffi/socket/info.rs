@@ -200,3 +200,23 @@ pub unsafe extern "C" fn bgl_ssl_socket_peer_chain(
     // SAFETY: the caller vouches for the handle.
     guard::or(ptr::null_mut(), || unsafe { handle::with(socket, |socket| Ok(handle::give(socket.peer_chain()))) })
 }
+
+/// Copies out the OCSP response that the server has stapled to its certificate, in DER. It has been checked if the config
+/// says so: see bgl_ssl_config_set_staple_policy.
+///
+/// Returns how many bytes there are; 0 if there are none (a server's socket, a resumed handshake), and on failure. Never
+/// blocks; any thread.
+///
+/// Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_socket_staple(
+    socket: *const bgl_ssl_socket_t,
+    buf: *mut std::ffi::c_void,
+    size: usize,
+) -> usize {
+    // SAFETY: the caller vouches for handle and buffer.
+    guard::or(0, || unsafe {
+        let staple = handle::with(socket, |socket| Ok(socket.staple()))?;
+        convert::copy_bytes(&staple, buf, size)
+    })
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::{bio_backend::BioBackend, queue, sys, x509},
+    ossl::{bio_backend::BioBackend, queue, requirements::BadStaple, sys, x509},
     types::{Role, Step},
 };
 use openssl_sys as ffi;
@@ -94,6 +94,10 @@ impl<B: BioBackend> Ssl<B> {
                 "the peer's certificate is not among the accepted ones".to_string(),
                 sys::X509_V_ERR_CERT_REJECTED,
             ),
+            Refusal::Staple => {
+                let bad = self.hooks().bad_staple.borrow().clone().unwrap_or(BadStaple::Missing);
+                (Code::Verify, bad.message(), bad.verify_result())
+            }
             Refusal::NotPinned => (
                 Code::Verify,
                 "none of the peer's public keys is among the pinned ones".to_string(),

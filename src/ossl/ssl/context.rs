@@ -10,7 +10,7 @@ use crate::{
 use openssl_sys as ffi;
 use std::{ffi::c_long, ptr};
 
-use super::{dtls, names, session_end, verify};
+use super::{dtls, names, session_end, staple, verify};
 
 /// A context for sockets: streams (TLS) or datagrams (DTLS), either end.
 pub fn new(datagram: bool) -> Result<Ctx> {
@@ -30,6 +30,7 @@ pub fn new(datagram: bool) -> Result<Ctx> {
         let decide = Some(session_end::ticket_callback as sys::TicketCallback);
         let done = sys::SSL_CTX_set_session_ticket_cb(ctx.as_ptr(), None, decide, ptr::null_mut());
         queue::check(done, Code::Internal, "cannot look at session tickets")?;
+        staple::handle(ctx.as_ptr());
         if datagram {
             sys::SSL_CTX_set_cookie_verify_cb(ctx.as_ptr(), Some(dtls::cookie_callback));
         }

@@ -1,7 +1,10 @@
 //! What OpenSSL's callbacks need of a connection.
 
 use crate::{
-    ossl::{requirements::Requirements, x509::X509},
+    ossl::{
+        requirements::{BadStaple, Requirements},
+        x509::X509,
+    },
     types::ClientAuth,
 };
 use openssl_sys as ffi;
@@ -44,6 +47,8 @@ pub enum Refusal {
     NotAccepted,
     /// None of the public keys is pinned.
     NotPinned,
+    /// What it stapled: see `bad_staple`.
+    Staple,
 }
 
 /// The name that a certificate must be for.
@@ -79,6 +84,8 @@ pub struct Hooks {
     /// ALPN names, each behind its length.
     pub alpn: Vec<u8>,
     pub refusal: Cell<Option<Refusal>>,
+    /// What is wrong with the staple, if that is why.
+    pub bad_staple: RefCell<Option<BadStaple>>,
     /// The chain of a peer that was refused: OpenSSL keeps only one that was accepted.
     pub refused: RefCell<Vec<X509>>,
     /// The name that the peer's certificate must be for.
@@ -115,6 +122,7 @@ impl Hooks {
             policy,
             alpn,
             refusal: Cell::new(None),
+            bad_staple: RefCell::new(None),
             refused: RefCell::default(),
             expected: RefCell::new(None),
             chain_expires: Cell::new(None),

@@ -12,4 +12,5 @@ pub mod io;
 pub mod keying_material;
 pub mod names;
 pub mod session_end;
+pub mod staple;
 pub mod verify;

@@ -1,0 +1,197 @@
+/* Stapled OCSP responses: what a server hands over, and what a client makes of them. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <sys/wait.h>
+
+struct answer {
+    void *data;
+    size_t length;
+};
+
+/* What the PKI's database says of a certificate, signed by `signer`. */
+static struct answer answer_for(const char *certificate_name, const char *signer, const char *further)
+{
+    struct answer answer;
+    char command[2048], out[256];
+    snprintf(out, sizeof out, "%s", own_path("answer.der"));
+    snprintf(command, sizeof command,
+             "cd '%s' && openssl ocsp -index ocsp-index.txt -CA root.pem -issuer root.pem -cert %s.pem -rsigner %s.pem "
+             "-rkey %s.key -respout '%s' -ndays 5 %s >/dev/null 2>&1",
+             pki(""), certificate_name, signer, signer, out, further);
+    CHECK_INT(0, system(command));
+    answer.data = read_whole_file(out, &answer.length);
+    return answer;
+}
+
+static void staple(bgl_ssl_config_t *server, const struct answer *answer)
+{
+    CHECK_OK(bgl_ssl_config_set_staple(server, answer->data, answer->length));
+}
+
+/* ---- the table ---- */
+
+struct row {
+    const char *name;
+    const char *server;
+    const char *about;  /* NULL: nothing is stapled */
+    const char *signer;
+    bgl_ssl_status_t ignored, honoured, required;
+    int verify_result;
+};
+
+enum { REVOKED = 23, NEEDED = 73 };
+
+#define OK BGL_SSL_OK
+#define NO BGL_SSL_E_VERIFY
+
+static const struct row rows[] = {
+    {"nothing", "good", NULL, NULL, OK, OK, NO, NEEDED},
+    {"nothing_though_the_certificate_demands_it", "must-staple", NULL, NULL, OK, NO, NO, NEEDED},
+    {"a_good_answer", "good", "good", "root", OK, OK, OK, 0},
+    {"a_good_answer_that_the_certificate_demands", "must-staple", "must-staple", "root", OK, OK, OK, 0},
+    {"a_good_answer_of_a_delegate", "good", "good", "ocsp-responder", OK, OK, OK, 0},
+    {"a_revocation", "revoked", "revoked", "root", OK, NO, NO, REVOKED},
+    {"an_answer_signed_by_the_certificate_itself", "good", "good", "good", OK, NO, NO, NEEDED},
+    {"an_answer_signed_by_another_ca", "good", "good", "root2", OK, NO, NO, NEEDED},
+    {"an_answer_signed_without_the_right_to", "good", "good", "ocsp-pretender", OK, NO, NO, NEEDED},
+    {"an_answer_about_another_certificate", "good", "good-rsa", "root", OK, NO, NO, NEEDED},
+};
+
+static void check_row(const struct row *it, int protocol, int policy, bgl_ssl_status_t expected)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config(it->server);
+    CHECK_OK(bgl_ssl_config_set_protocol(client, protocol));
+    CHECK_OK(bgl_ssl_config_set_staple_policy(client, policy));
+    if (it->about) {
+        struct answer answer = answer_for(it->about, it->signer, "");
+        staple(server, &answer);
+        free(answer.data);
+    }
+    try_to_meet(&ends, client, server);
+    CHECK_INT(expected, ends.client_status);
+    if (expected < 0)
+        CHECK_INT(it->verify_result, ends.client_error.verify_result);
+    else if (policy != BGL_SSL_STAPLE_IGNORE)
+        CHECK_INT(it->about != NULL, bgl_ssl_socket_staple(ends.client, NULL, 0) > 0);
+    free_ends(&ends);
+}
+
+TEST_TABLE(a_server_staples, rows)
+{
+    static const int protocols[] = {BGLSSL_TLSV1_2, BGLSSL_TLSV1_3};
+    const struct row *it = row;
+    for (size_t i = 0; i < COUNT(protocols); i++) {
+        check_row(it, protocols[i], BGL_SSL_STAPLE_IGNORE, it->ignored);
+        check_row(it, protocols[i], BGL_SSL_STAPLE_HONOUR, it->honoured);
+        check_row(it, protocols[i], BGL_SSL_STAPLE_REQUIRE, it->required);
+    }
+}
+
+TEST(by_default_a_revocation_is_honoured)
+{
+    struct ends ends;
+    bgl_ssl_config_t *server = server_config("revoked");
+    struct answer answer = answer_for("revoked", "root", "");
+    staple(server, &answer);
+    free(answer.data);
+    try_to_meet(&ends, client_config(), server);
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
+    free_ends(&ends);
+}
+
+TEST(rubbish_is_no_staple)
+{
+    struct ends ends;
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_staple(server, "rubbish", 7));
+    try_to_meet(&ends, client_config(), server);
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
+    free_ends(&ends);
+}
+
+/* ---- replacing ---- */
+
+TEST(a_staple_is_replaced_while_the_config_is_in_use)
+{
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_staple(server, NULL, 0));
+    for (int stapled = 0; stapled < 2; stapled++) {
+        struct ends ends;
+        bgl_ssl_config_t *client = client_config();
+        if (stapled) {
+            struct answer answer = answer_for("good", "root", "");
+            staple(server, &answer);
+            free(answer.data);
+        }
+        make_ends(&ends, client, server, "localhost");
+        step_handshakes(&ends);
+        CHECK_OK(ends.client_status);
+        CHECK_INT(stapled, bgl_ssl_socket_staple(ends.client, NULL, 0) > 0);
+        free_ends(&ends);
+        bgl_ssl_config_free(client);
+    }
+    bgl_ssl_config_free(server);
+}
+
+TEST(a_frozen_config_without_a_staple_takes_none)
+{
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_freeze(server));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_staple(server, "x", 1));
+    bgl_ssl_config_free(server);
+}
+
+/* ---- for programs that fetch ---- */
+
+TEST(an_answer_is_checked_without_a_connection)
+{
+    int64_t until = -1;
+    bgl_ssl_certificate_t *good = certificate("good.pem");
+    bgl_ssl_certificate_t *revoked = certificate("revoked.pem");
+    bgl_ssl_certificate_t *root = certificate("root.pem");
+    struct answer answer = answer_for("good", "root", "");
+    CHECK_INT(BGL_SSL_OCSP_GOOD, bgl_ssl_ocsp_status(answer.data, answer.length, good, root, &until));
+    CHECK(until > time(NULL) + 4 * 86400 && until <= time(NULL) + 6 * 86400);
+    CHECK_STATUS(BGL_SSL_E_VERIFY, bgl_ssl_ocsp_status(answer.data, answer.length, revoked, root, &until));
+    CHECK_INT(0, until);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ocsp_status(answer.data, answer.length - 1, good, root, NULL));
+    free(answer.data);
+    answer = answer_for("revoked", "root", "");
+    CHECK_INT(BGL_SSL_OCSP_REVOKED, bgl_ssl_ocsp_status(answer.data, answer.length, revoked, root, NULL));
+    free(answer.data);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ocsp_status(NULL, 0, good, root, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_ocsp_status("x", 1, NULL, root, NULL));
+    bgl_ssl_certificate_free(good);
+    bgl_ssl_certificate_free(revoked);
+    bgl_ssl_certificate_free(root);
+}
+
+TEST(openssl_reads_our_requests)
+{
+    char bytes[512], command[1024];
+    bgl_ssl_certificate_t *good = certificate("good.pem");
+    bgl_ssl_certificate_t *root = certificate("root.pem");
+    size_t length = bgl_ssl_ocsp_request(good, root, bytes, sizeof bytes);
+    CHECK(length > 0 && length <= sizeof bytes);
+    const char *file = write_file("request.der", bytes, length);
+    snprintf(command, sizeof command, "openssl ocsp -reqin '%s' -req_text 2>/dev/null | grep -q 'Serial Number'", file);
+    CHECK_INT(0, system(command));
+    CHECK_INT(0, bgl_ssl_ocsp_request(NULL, root, bytes, sizeof bytes));
+    CHECK_INT(0, bgl_ssl_certificate_ocsp_url(good, bytes, sizeof bytes));
+    CHECK_INT(0, bgl_ssl_certificate_ocsp_url(NULL, bytes, sizeof bytes));
+    bgl_ssl_certificate_free(good);
+    bgl_ssl_certificate_free(root);
+}
+
+TEST(unknown_policies_are_refused)
+{
+    bgl_ssl_config_t *config = client_config();
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_staple_policy(config, 3));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_staple_policy(NULL, 0));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_staple(NULL, NULL, 0));
+    CHECK_INT(0, bgl_ssl_socket_staple(NULL, NULL, 0));
+    bgl_ssl_config_free(config);
+}

@@ -1,0 +1,218 @@
+//! OCSP (RFC 6960): requests, and what a response says of a certificate.
+
+use crate::error::{Code, Error, Result};
+use openssl_sys as ffi;
+use std::{
+    ffi::{c_int, c_long},
+    ptr::{self, NonNull},
+};
+
+use super::{queue, store::Store, sys, x509::X509};
+
+/// What a response says of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is not revoked, as far as the responder knew; until when that holds, in seconds since 1970.
+    Good { until: i64 },
+    /// It is revoked.
+    Revoked,
+    /// The responder does not know it.
+    Unknown,
+}
+
+/// How far clocks may be apart, in seconds.
+const SKEW: c_long = 300;
+/// How old a response may be that does not say when the next one is due, in seconds.
+const MAX_AGE: i32 = 7 * 24 * 3600;
+
+/// Declares a type that owns one of OpenSSL's objects.
+macro_rules! owned {
+    ($name:ident, $object:ty, $free:path) => {
+        struct $name(NonNull<$object>);
+
+        impl $name {
+            fn new(object: *mut $object, what: &str) -> Result<$name> {
+                NonNull::new(object).map($name).ok_or_else(|| queue::error(Code::Config, what))
+            }
+
+            fn as_ptr(&self) -> *mut $object {
+                self.0.as_ptr()
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                // SAFETY: the object is ours.
+                unsafe { $free(self.as_ptr()) }
+            }
+        }
+    };
+}
+
+owned!(Response, ffi::OCSP_RESPONSE, ffi::OCSP_RESPONSE_free);
+owned!(Basic, ffi::OCSP_BASICRESP, ffi::OCSP_BASICRESP_free);
+owned!(Request, ffi::OCSP_REQUEST, ffi::OCSP_REQUEST_free);
+owned!(CertId, ffi::OCSP_CERTID, ffi::OCSP_CERTID_free);
+
+impl CertId {
+    fn of(leaf: &X509, issuer: &X509, digest: *const ffi::EVP_MD) -> Result<CertId> {
+        // SAFETY: the certificates are live; the digest is static, or NULL for SHA-1.
+        let id = unsafe { ffi::OCSP_cert_to_id(digest, leaf.as_ptr(), issuer.as_ptr()) };
+        CertId::new(id, "the certificate cannot be named in OCSP")
+    }
+}
+
+/// A request for the status of `leaf`, which `issuer` has issued, in DER.
+pub fn request(leaf: &X509, issuer: &X509) -> Result<Vec<u8>> {
+    queue::clear();
+    // SAFETY: no preconditions.
+    let request = Request::new(unsafe { ffi::OCSP_REQUEST_new() }, "cannot make an OCSP request")?;
+    let id = CertId::of(leaf, issuer, ptr::null())?;
+    // SAFETY: both are live; the request takes the name over if it succeeds.
+    let added = unsafe { ffi::OCSP_request_add0_id(request.as_ptr(), id.as_ptr()) };
+    if added.is_null() {
+        return Err(queue::error(Code::NoMemory, "cannot make an OCSP request"));
+    }
+    std::mem::forget(id);
+    let mut der: *mut u8 = ptr::null_mut();
+    // SAFETY: the request is live; OpenSSL allocates the bytes.
+    let len = unsafe { ffi::i2d_OCSP_REQUEST(request.as_ptr(), &mut der) };
+    queue::check(len, Code::NoMemory, "cannot write the OCSP request")?;
+    // SAFETY: `der` holds `len` bytes that are ours.
+    Ok(unsafe { super::take_bytes(der, len) })
+}
+
+/// What a response in DER says of `leaf`. An error if it says nothing that can be relied on: it must be signed by the issuer
+/// itself, or by a responder to whom the issuer has given a certificate for that purpose, and be of now.
+pub fn status_of(response: &[u8], leaf: &X509, issuer: &X509) -> Result<Status> {
+    super::init()?;
+    queue::clear();
+    let basic = parse(response)?;
+    check_signature(&basic, issuer)?;
+    find(&basic, leaf, issuer)
+}
+
+fn parse(response: &[u8]) -> Result<Basic> {
+    let len =
+        c_long::try_from(response.len()).map_err(|_| Error::new(Code::Config, "the OCSP response is too long"))?;
+    let mut cursor = response.as_ptr();
+    // SAFETY: `cursor` is readable for `len` bytes.
+    let parsed = unsafe { ffi::d2i_OCSP_RESPONSE(ptr::null_mut(), &mut cursor, len) };
+    let parsed = Response::new(parsed, "the OCSP response is damaged")?;
+    if cursor as usize != response.as_ptr() as usize + response.len() {
+        return Err(Error::new(Code::Config, "the OCSP response is followed by other bytes"));
+    }
+    // SAFETY: the response is live.
+    let status = unsafe { ffi::OCSP_response_status(parsed.as_ptr()) };
+    if status != ffi::OCSP_RESPONSE_STATUS_SUCCESSFUL {
+        return Err(Error::new(Code::Config, format!("the OCSP responder reports an error (status {status})")));
+    }
+    // SAFETY: likewise; the result is a new reference.
+    Basic::new(unsafe { ffi::OCSP_response_get1_basic(parsed.as_ptr()) }, "the OCSP response is not a basic one")
+}
+
+/// With no flags OpenSSL looks whether the signer may sign; the only certificate that it trusts here is the issuer's.
+fn check_signature(basic: &Basic, issuer: &X509) -> Result<()> {
+    let mut store = Store::new()?;
+    store.add(issuer)?;
+    // SAFETY: the store is live, and the stack holds a borrowed certificate that outlives it.
+    let done = unsafe {
+        ffi::X509_VERIFY_PARAM_set_flags(
+            sys::X509_STORE_get0_param(store.as_ptr()),
+            sys::X509_V_FLAG_PARTIAL_CHAIN,
+        );
+        let stack = sys::OPENSSL_sk_new_null();
+        if stack.is_null() || sys::OPENSSL_sk_push(stack, issuer.as_ptr().cast()) <= 0 {
+            sys::OPENSSL_sk_free(stack);
+            return Err(queue::error(Code::NoMemory, "cannot check the OCSP response"));
+        }
+        let done = ffi::OCSP_basic_verify(basic.as_ptr(), stack.cast(), store.as_ptr(), 0);
+        sys::OPENSSL_sk_free(stack);
+        done
+    };
+    if done == 1 {
+        return Ok(());
+    }
+    Err(queue::error(Code::Verify, "the OCSP response is not signed by the certificate's issuer"))
+}
+
+fn find(basic: &Basic, leaf: &X509, issuer: &X509) -> Result<Status> {
+    // SAFETY: the digests are static.
+    let digests = unsafe { [ffi::EVP_sha1(), ffi::EVP_sha256(), ffi::EVP_sha384(), ffi::EVP_sha512()] };
+    for digest in digests {
+        let id = CertId::of(leaf, issuer, digest)?;
+        let (mut status, mut reason): (c_int, c_int) = (-1, -1);
+        let (mut revoked_at, mut this, mut next) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: response and name are live; the times are lent by the response.
+        let found = unsafe {
+            ffi::OCSP_resp_find_status(
+                basic.as_ptr(),
+                id.as_ptr(),
+                &mut status,
+                &mut reason,
+                &mut revoked_at,
+                &mut this,
+                &mut next,
+            )
+        };
+        if found != 1 {
+            continue;
+        }
+        let max_age = if next.is_null() { c_long::from(MAX_AGE) } else { -1 };
+        // SAFETY: the times are live, or NULL where they may be.
+        if unsafe { ffi::OCSP_check_validity(this, next, SKEW, max_age) } != 1 {
+            return Err(queue::error(Code::Verify, "the OCSP response is not of this time"));
+        }
+        return Ok(match status {
+            ffi::V_OCSP_CERTSTATUS_GOOD => {
+                let end = if next.is_null() { None } else { Some(super::x509::seconds(next.cast())?) };
+                Status::Good { until: end.unwrap_or(super::now() + i64::from(MAX_AGE)) }
+            }
+            ffi::V_OCSP_CERTSTATUS_REVOKED => Status::Revoked,
+            _ => Status::Unknown,
+        });
+    }
+    queue::clear();
+    Err(Error::new(Code::Verify, "the OCSP response is for another certificate"))
+}
+
+impl X509 {
+    /// Where the issuer answers OCSP requests about the certificate; empty if it does not say.
+    pub fn ocsp_url(&self) -> Vec<u8> {
+        queue::clear();
+        // SAFETY: the certificate is live; the stack of texts is ours.
+        unsafe {
+            let urls = ffi::X509_get1_ocsp(self.as_ptr()).cast::<std::ffi::c_void>();
+            let first = if urls.is_null() { ptr::null_mut() } else { sys::OPENSSL_sk_value(urls, 0) };
+            let url = if first.is_null() {
+                Vec::new()
+            } else {
+                std::ffi::CStr::from_ptr(first.cast()).to_bytes().to_vec()
+            };
+            sys::X509_email_free(urls);
+            queue::clear();
+            url
+        }
+    }
+
+    /// Whether the certificate demands that its status is stapled (RFC 7633). One whose extension cannot be read does.
+    pub fn demands_staple(&self) -> bool {
+        const STATUS_REQUEST: u8 = 5;
+        queue::clear();
+        // SAFETY: the certificate is live and lends the extension, and that its bytes.
+        unsafe {
+            let place = ffi::X509_get_ext_by_NID(self.as_ptr(), sys::NID_TLSFEATURE, -1);
+            if place < 0 {
+                return false;
+            }
+            let value = ffi::X509_EXTENSION_get_data(ffi::X509_get_ext(self.as_ptr(), place));
+            let value = value as *const ffi::ASN1_STRING;
+            let der = super::bytes(ffi::ASN1_STRING_get0_data(value), sys::ASN1_STRING_length(value));
+            // SEQUENCE OF INTEGER: one of them is 5.
+            match der {
+                [0x30, _, integers @ ..] => integers.chunks(3).any(|one| one == [2, 1, STATUS_REQUEST]),
+                _ => true,
+            }
+        }
+    }
+}

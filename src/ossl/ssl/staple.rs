@@ -1,0 +1,190 @@
+//! Stapled OCSP responses (RFC 6066, section 8; RFC 8446, section 4.4.2.1). OpenSSL carries them, and looks at none.
+
+use openssl_sys as ffi;
+use std::{
+    ffi::{c_int, c_uchar, c_void},
+    ptr,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use super::{
+    connection::Ssl,
+    hooks::{Hooks, Refusal, guarded, hooks},
+};
+use crate::{
+    error::{Code, Result},
+    ossl::{
+        bio_backend::BioBackend,
+        ctx::Ctx,
+        ocsp::{self, Status},
+        queue,
+        requirements::{BadStaple, StaplePolicy},
+        x509::X509,
+    },
+};
+
+/// The response that a server staples: shared by its connections, replaced while it serves.
+#[derive(Default)]
+pub struct Staple(Mutex<Option<Arc<[u8]>>>);
+
+impl Staple {
+    /// Replaces it.
+    pub fn set(&self, response: Option<Arc<[u8]>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = response;
+    }
+
+    /// The one of now.
+    pub fn get(&self) -> Option<Arc<[u8]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Ctx {
+    /// Makes the connections of this context staple what is in `staple`, and check what they are sent.
+    pub fn set_staple(&mut self, staple: Arc<Staple>) -> Result<()> {
+        queue::clear();
+        let staple = Arc::into_raw(staple).cast_mut();
+        // SAFETY: the context is live, and owns the reference from here on: `free_staple` gives it back with the context.
+        unsafe {
+            if ffi::SSL_CTX_set_ex_data(self.as_ptr(), index(), staple.cast()) != 1 {
+                drop(Arc::from_raw(staple));
+                return Err(queue::error(Code::NoMemory, "cannot attach a staple"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes OpenSSL ask us about staples.
+///
+/// # Safety
+/// `ctx` is live.
+pub unsafe fn handle(ctx: *mut ffi::SSL_CTX) {
+    // SAFETY: the caller vouches for the context; the callback has the type that OpenSSL asks for.
+    unsafe { ffi::SSL_CTX_set_tlsext_status_cb(ctx, Some(status_callback)) };
+}
+
+impl<B: BioBackend> Ssl<B> {
+    /// Asks the server for a staple, if the policy wants one.
+    pub fn request_staple(&mut self) -> Result<()> {
+        if self.hooks().policy.further.staples == StaplePolicy::Ignore || !self.hooks().policy.chain {
+            return Ok(());
+        }
+        queue::clear();
+        // SAFETY: the SSL is live.
+        let done = unsafe { ffi::SSL_set_tlsext_status_type(self.ptr(), ffi::TLSEXT_STATUSTYPE_ocsp) };
+        queue::check(done as c_int, Code::Internal, "cannot ask for a stapled OCSP response")
+    }
+
+    /// The response that the server has stapled; empty if it has not.
+    pub fn staple(&self) -> Vec<u8> {
+        // SAFETY: the SSL is live.
+        unsafe { stapled(self.ptr()) }.to_vec()
+    }
+}
+
+/// # Safety
+/// `ssl` is live for as long as 'a lasts.
+unsafe fn stapled<'a>(ssl: *mut ffi::SSL) -> &'a [u8] {
+    let mut data: *mut c_uchar = ptr::null_mut();
+    // SAFETY: the caller vouches for the SSL, which lends the bytes; the length is -1 if there are none.
+    unsafe {
+        let len = ffi::SSL_get_tlsext_status_ocsp_resp(ssl, &mut data);
+        crate::ossl::bytes(data, c_int::try_from(len).unwrap_or(0))
+    }
+}
+
+fn index() -> c_int {
+    static INDEX: OnceLock<c_int> = OnceLock::new();
+    *INDEX.get_or_init(|| {
+        // SAFETY: the callback has the type that OpenSSL asks for.
+        unsafe {
+            let kind = ffi::CRYPTO_EX_INDEX_SSL_CTX;
+            ffi::CRYPTO_get_ex_new_index(kind, 0, ptr::null_mut(), None, None, Some(free_staple))
+        }
+    })
+}
+
+/// OpenSSL calls this for each context that is freed.
+unsafe extern "C" fn free_staple(
+    _: *mut c_void,
+    staple: *mut c_void,
+    _: *mut ffi::CRYPTO_EX_DATA,
+    _: c_int,
+    _: std::ffi::c_long,
+    _: *mut c_void,
+) {
+    if !staple.is_null() {
+        // SAFETY: only `set_staple` stores something in this index: a reference.
+        unsafe { drop(Arc::from_raw(staple.cast::<Staple>())) }
+    }
+}
+
+/// OpenSSL calls this on servers that are asked for a staple, and on clients that have asked for one, in full handshakes.
+unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_int {
+    // SAFETY: OpenSSL passes a live SSL.
+    let Some(hooks) = (unsafe { hooks(ssl) }) else { return ffi::SSL_TLSEXT_ERR_NOACK };
+    // SAFETY: likewise.
+    if unsafe { ffi::SSL_is_server(ssl) } == 1 {
+        // SAFETY: likewise.
+        return guarded(hooks, ffi::SSL_TLSEXT_ERR_NOACK, || unsafe { present(ssl) });
+    }
+    // SAFETY: likewise.
+    guarded(hooks, 0, || match unsafe { check(ssl, hooks) } {
+        Ok(()) => 1,
+        Err(bad) => {
+            hooks.refusal.set(Some(Refusal::Staple));
+            hooks.bad_staple.replace(Some(bad));
+            0
+        }
+    })
+}
+
+/// Hands the context's staple to OpenSSL.
+///
+/// # Safety
+/// `ssl` is live.
+unsafe fn present(ssl: *mut ffi::SSL) -> c_int {
+    // SAFETY: the caller vouches for the SSL; what the index holds is NULL or a Staple that lives as long as the context;
+    // OpenSSL takes the copy over.
+    unsafe {
+        let staple = ffi::SSL_CTX_get_ex_data(ffi::SSL_get_SSL_CTX(ssl), index()).cast::<Staple>();
+        let Some(response) = staple.as_ref().and_then(Staple::get) else { return ffi::SSL_TLSEXT_ERR_NOACK };
+        let copy = ffi::CRYPTO_malloc(response.len(), c"bglssl".as_ptr(), 0).cast::<u8>();
+        if copy.is_null() {
+            return ffi::SSL_TLSEXT_ERR_NOACK;
+        }
+        ptr::copy_nonoverlapping(response.as_ptr(), copy, response.len());
+        if ffi::SSL_set_tlsext_status_ocsp_resp(ssl, copy, response.len() as std::ffi::c_long) != 1 {
+            crate::ossl::free(copy.cast());
+            return ffi::SSL_TLSEXT_ERR_NOACK;
+        }
+    }
+    ffi::SSL_TLSEXT_ERR_OK
+}
+
+/// Checks what the server has stapled, or that it has stapled nothing, and bounds the session by it.
+///
+/// # Safety
+/// `ssl` is live, and a client's whose chain was verified.
+unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), BadStaple> {
+    // SAFETY: the caller vouches for the SSL, which lends the response and the chain.
+    let (response, chain) = unsafe { (stapled(ssl), X509::from_borrowed_stack(ffi::SSL_get0_verified_chain(ssl))) };
+    let leaf = chain.first().ok_or(BadStaple::Missing)?;
+    if response.is_empty() {
+        let demanded = hooks.policy.further.staples == StaplePolicy::Require || leaf.demands_staple();
+        return if demanded { Err(BadStaple::Missing) } else { Ok(()) };
+    }
+    // A certificate that is trusted itself has no issuer to ask.
+    let issuer = chain.get(1).unwrap_or(leaf);
+    match ocsp::status_of(response, leaf, issuer) {
+        Ok(Status::Good { until }) => {
+            let expires = hooks.chain_expires.get().map_or(until, |end| end.min(until));
+            hooks.chain_expires.set(Some(expires));
+            Ok(())
+        }
+        Ok(Status::Revoked) => Err(BadStaple::Revoked),
+        Ok(Status::Unknown) => Err(BadStaple::Unusable("the responder does not know the certificate".to_string())),
+        Err(error) => Err(BadStaple::Unusable(error.message)),
+    }
+}
