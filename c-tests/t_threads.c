@@ -228,7 +228,7 @@ TEST(a_writer_is_told_the_alert_that_a_reader_beside_it_receives)
     }
 }
 
-/* The reader hears nothing of it, so the writer has to find out by itself; with a limit and without. */
+/* The reader is not told, so the writer has to notice it; with a limit and without. */
 TEST(a_write_that_fails_beside_a_reader_counts_nothing_and_is_no_timeout)
 {
     static const int64_t limits[] = {0, 20 * MS, 10 * SECOND};

@@ -57,7 +57,7 @@ pub enum Phase {
     Close = 7,
 }
 
-/// The full account of a failure.
+/// All details of a failure.
 #[derive(Clone, Debug)]
 pub struct Error {
     /// Its category.

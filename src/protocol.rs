@@ -11,7 +11,7 @@ use std::ffi::{CStr, c_int};
 pub enum Protocol {
     /// SSL 2: no OpenSSL of today speaks it.
     Sslv2 = 1,
-    /// SSL 3: hardly any speaks it.
+    /// SSL 3: most builds of OpenSSL lack it.
     Sslv3 = 2,
     /// The highest version that both sides have.
     Sslv23 = 3,

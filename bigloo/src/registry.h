@@ -1,8 +1,8 @@
 /* registry.h: which connection an input port's stream belongs to.
  *
- * Bigloo's close primitive for input ports is given the FILE * and not the port. Whoever
- * takes an entry out closes the stream, so that a second close, of a clone or from
- * another thread, finds nothing and harms nobody.
+ * Bigloo's close primitive for input ports is given the FILE * and not the port. The caller
+ * that takes an entry out closes the stream, so that a second close, of a clone or from
+ * another thread, finds nothing to close.
  */
 #ifndef BGLSSL_REGISTRY_H
 #define BGLSSL_REGISTRY_H

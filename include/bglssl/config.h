@@ -72,7 +72,7 @@
 #define BGL_SSL_CLIENT_CERTIFICATE_NONE 1
 
 /**
- * Clients are asked; one without a certificate is served all the same.
+ * Clients are asked for a certificate; those without one are accepted too.
  */
 #define BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL 2
 

@@ -930,7 +930,7 @@ uint64_t bgl_ssl_op_cipher_server_preference(void);
 bool bgl_ssl_rand_status(void);
 
 /**
- * Seeds OpenSSL's random number generator from the system, which it does by itself too. (Bigloo: ssl-rand-poll.)
+ * Seeds OpenSSL's random number generator from the system, which OpenSSL also does when needed. (Bigloo: ssl-rand-poll.)
  *
  * Returns true on success. Never blocks; any thread. See RAND_poll(3).
  */
@@ -1105,7 +1105,7 @@ bgl_ssl_status_t bgl_ssl_verify_set_padding(bgl_ssl_verify_t *verify,
  * key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not kept.
  * signature: signature_len bytes of anything.
  *
- * Returns true if the signature is right; false if it is not, whatever it is; false too, with an account of the failure,
+ * Returns true if the signature is right; false if it is not, whatever it is; false too, with an error,
  * where bgl_ssl_verify_signature fails, which tells the two apart. Never blocks; any thread.
  *
  * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths.

@@ -52,7 +52,7 @@ bgl_ssl_status_t bgl_ssl_config_set_retransmission_timeout(bgl_ssl_config_t *con
                                                            int64_t microseconds);
 
 /**
- * Sets how long a client of a DTLS server may be silent before its connection ends by itself: reads, and
+ * Sets how long a client of a DTLS server may be silent before its connection ends: reads, and
  * bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, now and ever after. Datagrams do not tell that a client
  * has gone without close_notify, so without this a server's sockets would pile up. Only what was verified counts as a
  * sign of life: data that were read, and the end of the handshake.
@@ -145,7 +145,7 @@ bgl_ssl_status_t bgl_ssl_socket_set_mtu(const bgl_ssl_socket_t *socket,
 
 /**
  * How long it is until a non-blocking call that could not be completed (a handshake, read, write or close) reaches its
- * limit, or a datagram socket must do something by itself: send a handshake's messages again, or end a connection whose
+ * limit, or a datagram socket must act: send a handshake's messages again, or end a connection whose
  * peer is silent for too long. For event loops: poll(2) no longer than that, then call bgl_ssl_socket_handle_timeout.
  * Blocking calls, and bgl_ssl_server_accept, see to it themselves.
  *

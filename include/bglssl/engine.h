@@ -651,7 +651,7 @@ bgl_ssl_status_t bgl_ssl_connection_set_strict_alpn(const bgl_ssl_connection_t *
  *
  * method: "default" or a name of OpenSSL's: "SSLv23_method", "TLS_method" (TLS 1.2 and 1.3), "TLSv1_method" (any TLS
  * that OpenSSL and the system's policy let through), "TLSv1_1_method", "TLSv1_2_method", "TLSv1_3_method" (that version
- * alone), "SSLv3_method" (hardly any OpenSSL has it), "SSLv2_method" (none has), and each with "_server_method" or
+ * alone), "SSLv3_method" (most builds of OpenSSL lack it), "SSLv2_method" (all lack it), and each with "_server_method" or
  * "_client_method" at its end for contexts that make only such connections.
  *
  * Returns a context, to be freed with bgl_ssl_ctx_free, or NULL: BGL_SSL_E_ARGUMENT for an unknown method,

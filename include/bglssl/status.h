@@ -107,7 +107,7 @@
 typedef int32_t bgl_ssl_status_t;
 
 /**
- * The full account of a failure.
+ * All details of a failure.
  */
 typedef struct {
     /**
@@ -255,7 +255,7 @@ const char *bgl_ssl_status_name(bgl_ssl_status_t status);
  * out: its size field must be set, to the size of the struct. A program compiled with a later header has a larger one:
  * then the fields that this library does not know are zeroed, and size becomes that of the fields that it knows.
  *
- * The account stays until the thread's next failure: successful calls and frees do not touch it. Before any failure
+ * The details stay until the thread's next failure: successful calls and frees do not touch it. Before any failure
  * it is BGL_SSL_OK with an empty message.
  *
  * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT if out is NULL or its size is not that of a bgl_ssl_error_t of this or a

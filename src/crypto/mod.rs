@@ -11,7 +11,7 @@ pub mod signature;
 use crate::error::{Code, Error, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks. What a panic left behind is freed soundly all the same, and its handle is of no other use any more.
+/// Locks. What a panic left behind can still be freed; its handle can be used for nothing else.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

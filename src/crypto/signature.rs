@@ -118,7 +118,7 @@ pub fn verify_message(name: Option<&CStr>, key: &PublicKey, message: &[u8], sign
     pkey_ctx::verify_message(&key.0, digest(name)?.as_ref(), message, signature)
 }
 
-/// The space that a signature by `key` needs at most.
+/// The size that a signature by `key` needs at most.
 pub fn signature_size(key: &PrivateKey) -> usize {
     pkey_ctx::signature_size(key.pkey())
 }

@@ -1,5 +1,5 @@
 //! Connections without a socket: the caller carries the bytes. Events are taken between the steps, so whatever is done
-//! about them happens while no OpenSSL call is under way.
+//! about them happens while no OpenSSL call is in progress.
 
 use crate::{
     certificate::Certificate,

@@ -1,4 +1,4 @@
-//! The boundary: no panic passes it, no thread is cancelled behind it, every failure leaves its account.
+//! The boundary: no panic passes it, no thread is cancelled behind it, every failure is stored as the last error.
 
 use crate::{
     error::{Code, Error, Result},

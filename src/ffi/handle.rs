@@ -102,7 +102,7 @@ pub unsafe fn release<H: Handle>(handle: *mut H) {
     });
 }
 
-/// A reference that is given back by itself.
+/// A reference that is released when dropped.
 pub struct Held<H: Handle>(*mut H);
 
 impl<H: Handle> Held<H> {

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-/// How long to wait after accept(2) has failed for a reason that may last, lest a loop takes all of a processor.
+/// How long to wait after accept(2) has failed for a reason that may last, so that a loop does not use all of a processor.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How many clients that have gone again are passed over before that is taken for a reason that may last.
@@ -91,7 +91,7 @@ impl Listener {
                         pause(deadline);
                     }
                 }
-                // Connections that only linger give way to new ones.
+                // New connections replace those that only linger.
                 Err(error) if lacks_descriptors(&error) && linger::make_room() => {}
                 Err(error) => {
                     if is_shortage(&error) {

@@ -45,7 +45,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     (0..longer).flat_map(|_| [first.next(), second.next()]).flatten().collect()
 }
 
-/// An attempt under way.
+/// An attempt in progress.
 struct Attempt {
     fd: OwnedFd,
     address: SocketAddr,

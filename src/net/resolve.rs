@@ -64,7 +64,7 @@ fn lookup(host: &str, port: u16, family: Family, deadline: Deadline) -> Result<V
     Ok(wanted)
 }
 
-/// getaddrinfo cannot be interrupted: a thread of its own runs it, and is left to end by itself if it takes too long.
+/// getaddrinfo cannot be interrupted: a thread of its own runs it, and is abandoned if it takes too long.
 fn lookup_in_thread(host: String, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let look_up = move || {

@@ -102,7 +102,7 @@ impl Bn {
     /// Its bytes, the most significant first, none for zero.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.size()];
-        // SAFETY: `bytes` has room for the number.
+        // SAFETY: `bytes` has space for the number.
         unsafe { ffi::BN_bn2bin(self.as_ptr(), bytes.as_mut_ptr()) };
         bytes
     }

@@ -28,7 +28,7 @@ unsafe impl Sync for Cipher {}
 pub enum Kind {
     /// Key, initialisation vector, text.
     Plain,
-    /// The same, but the text in one piece: OpenSSL would begin anew with each (XTS).
+    /// The same, but the text in one piece: OpenSSL would start again with each (XTS).
     OneShot,
     /// With additional data and a tag.
     Aead,
@@ -124,7 +124,7 @@ impl Cipher {
         let md5 = Md::by_name(c"MD5")?;
         let len = c_int::try_from(password.len()).map_err(|_| Error::argument("a password of more than 2 GB"))?;
         let (mut key, mut iv) = (vec![0; evp_sys::EVP_MAX_KEY_LENGTH], vec![0; evp_sys::EVP_MAX_IV_LENGTH]);
-        // SAFETY: `key` and `iv` have room for the longest that there are; the password is readable for its length.
+        // SAFETY: `key` and `iv` have space for the longest that there are; the password is readable for its length.
         let size = unsafe {
             ffi::EVP_BytesToKey(
                 self.cipher.as_ptr(),
@@ -239,11 +239,11 @@ impl CipherCtx {
         self.step(ptr::null_mut(), data.as_ptr(), data.len(), Code::Config, what).map(|_| ())
     }
 
-    /// Takes a piece of text in and gives what there is of the other text: `out` has room for SLACK bytes more than
+    /// Takes a piece of text in and gives what there is of the other text: `out` has space for SLACK bytes more than
     /// `data`. Returns how many there were.
     pub fn update(&mut self, data: &[u8], out: &mut [u8], code: Code, what: &str) -> Result<usize> {
         if out.len() < data.len().saturating_add(SLACK) {
-            return Err(Error::new(Code::Internal, "too little room for a cipher's output"));
+            return Err(Error::new(Code::Internal, "too little space for a cipher's output"));
         }
         self.step(out.as_mut_ptr(), data.as_ptr(), data.len(), code, what)
     }
@@ -259,11 +259,11 @@ impl CipherCtx {
         Ok(usize::try_from(written).unwrap_or(0))
     }
 
-    /// Ends the text: `out` has room for SLACK bytes. Returns how many there were.
+    /// Ends the text: `out` has space for SLACK bytes. Returns how many there were.
     pub fn finish(&mut self, out: &mut [u8; SLACK], code: Code, what: &str) -> Result<usize> {
         queue::clear();
         let mut written: c_int = 0;
-        // SAFETY: `out` has room for the longest block that there is.
+        // SAFETY: `out` has space for the longest block that there is.
         let done = unsafe { evp_sys::EVP_CipherFinal_ex(self.0.as_ptr(), out.as_mut_ptr(), &mut written) };
         queue::check(done, code, what)?;
         Ok(usize::try_from(written).unwrap_or(0))

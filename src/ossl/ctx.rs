@@ -172,7 +172,7 @@ impl Ctx {
         // SAFETY: the context and the key are live; the certificate is lent for the check.
         unsafe {
             let certificate = ffi::SSL_CTX_get0_certificate(self.as_ptr());
-            // OpenSSL finds out by itself, but 1.1.1 forgets the certificate then.
+            // OpenSSL checks this too, but 1.1.1 drops the certificate then.
             if !certificate.is_null() && sys::X509_check_private_key(certificate, key.as_ptr()) != 1 {
                 let entry = queue::take();
                 if entry.as_ref().is_some_and(queue::Entry::is_key_mismatch) {
@@ -201,10 +201,10 @@ impl Ctx {
         Ok(())
     }
 
-    /// Names these CAs to clients that are asked for a certificate, each once. A message has room for about 64 kB of
+    /// Names these CAs to clients that are asked for a certificate, each once. A message has space for about 64 kB of
     /// names: where there are more, none are sent, and clients choose by themselves (RFC 5246, 7.4.4; RFC 8446, 4.2.4).
     pub fn name_cas_to_clients(&mut self, cas: &[X509]) -> Result<()> {
-        const ROOM: usize = 60_000;
+        const SPACE: usize = 60_000;
         let mut names = HashSet::new();
         let mut new = Vec::new();
         for ca in cas {
@@ -212,7 +212,7 @@ impl Ctx {
                 new.push(ca);
             }
         }
-        if names.iter().map(|name| name.len() + 2).sum::<usize>() > ROOM {
+        if names.iter().map(|name| name.len() + 2).sum::<usize>() > SPACE {
             return Ok(());
         }
         queue::clear();

@@ -106,7 +106,7 @@ pub fn derive(group: &Group, public: &Bn, private: &Bn, peer: &Bn) -> Result<Vec
     let done = unsafe { ffi::DH_set0_key(key.0.as_ptr(), public, private) };
     queue::check(done, Code::Internal, "cannot set a key")?;
     let mut secret = vec![0; group.p.size()];
-    // SAFETY: `secret` has room for as many bytes as the prime has.
+    // SAFETY: `secret` has space for as many bytes as the prime has.
     let len = unsafe { evp_sys::DH_compute_key_padded(secret.as_mut_ptr(), peer.as_ptr(), key.0.as_ptr()) };
     queue::check(len, Code::Config, "cannot agree on a secret with this public key")?;
     Ok(secret)

@@ -203,7 +203,7 @@ impl Engine {
         self.hooks().events.borrow().len()
     }
 
-    /// Makes the step that is under way stop here, if there are events that are to be looked at first.
+    /// Makes the current step stop here, if there are events to be looked at first.
     pub fn stop_for_events(&mut self) -> bool {
         self.stopped = self.stops() && self.events() > 0;
         self.stopped

@@ -35,7 +35,7 @@ pub enum Event {
     SessionLookup(Vec<u8>),
 }
 
-/// Which kinds of events are kept. Questions are only asked where somebody is there to answer.
+/// Which kinds of events are kept. Questions are asked only if the caller can answer them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted {
     /// Beginning and end of handshakes.

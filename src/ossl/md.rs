@@ -168,10 +168,10 @@ impl MdCtx {
             return queue::check(done, Code::Internal, "cannot digest");
         }
         if out.len() < md.size() {
-            return Err(Error::argument("too little room for the digest"));
+            return Err(Error::argument("too little space for the digest"));
         }
         let mut len: c_uint = 0;
-        // SAFETY: `out` has room for the digest.
+        // SAFETY: `out` has space for the digest.
         let done = unsafe { ffi::EVP_DigestFinal_ex(self.as_ptr(), out.as_mut_ptr(), &mut len) };
         queue::check(done, Code::Internal, "cannot digest")
     }

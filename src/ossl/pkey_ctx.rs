@@ -104,7 +104,7 @@ fn prepare(ctx: &PkeyCtx, md: &Md, padding: Padding) -> Result<()> {
     queue::check(done, Code::Config, &format!("the salt length {salt} cannot be used with this key"))
 }
 
-/// The room that a signature by `key` needs at most.
+/// The size that a signature by `key` needs at most.
 pub fn signature_size(key: &Pkey) -> usize {
     // SAFETY: the key is live.
     usize::try_from(unsafe { ffi::EVP_PKEY_size(key.as_ptr()) }).unwrap_or(0)

@@ -37,7 +37,7 @@ impl X509 {
 /// A digest in base64.
 pub fn to_base64(digest: &[u8; LEN]) -> String {
     let mut text = [0u8; BASE64_LEN + 1];
-    // SAFETY: the digest is readable for its length; the text has room for the base64 of it and a NUL.
+    // SAFETY: the digest is readable for its length; the text has space for the base64 of it and a NUL.
     let len = unsafe { ffi::EVP_EncodeBlock(text.as_mut_ptr(), digest.as_ptr(), LEN as c_int) };
     let text = usize::try_from(len).ok().and_then(|len| text.get(..len)).unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()

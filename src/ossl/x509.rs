@@ -334,7 +334,7 @@ impl X509 {
         }
         let mut bytes = vec![0u8; ffi::EVP_MAX_MD_SIZE as usize];
         let mut len: c_uint = 0;
-        // SAFETY: the buffer has room for the longest digest.
+        // SAFETY: the buffer has space for the longest digest.
         let done = unsafe { sys::X509_digest(self.0.as_ptr(), digest, bytes.as_mut_ptr(), &mut len) };
         queue::check(done, Code::Unsupported, "cannot digest the certificate")?;
         bytes.truncate(len as usize);

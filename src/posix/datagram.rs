@@ -236,7 +236,7 @@ pub fn local_end(ip: IpAddr, port: u16, interface: u32) -> SocketAddr {
     }
 }
 
-/// IPv4 in IPv6's clothes, as sockets for both have it, is IPv4.
+/// An IPv4-mapped IPv6 address, which sockets for both families have, becomes the IPv4 address.
 pub fn unmapped(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {

@@ -52,7 +52,7 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> 
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw mut value) })
 }
 
-/// A duplicate of somebody else's descriptor, closed on exec. Fails with EBADF for a closed one, with ENOTSOCK for
+/// A duplicate of a descriptor of the caller's, closed on exec. Fails with EBADF for a closed one, with ENOTSOCK for
 /// what is no socket, with EPROTOTYPE for a socket that is no stream, or has no datagrams where those are wanted.
 pub fn duplicate_socket(fd: RawFd, datagrams: bool) -> io::Result<OwnedFd> {
     if fd < 0 {

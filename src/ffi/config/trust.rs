@@ -18,7 +18,7 @@ pub const BGL_SSL_CLIENT_CERTIFICATE_AUTO: i32 = 0;
 /// Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config is
 /// frozen.
 pub const BGL_SSL_CLIENT_CERTIFICATE_NONE: i32 = 1;
-/// Clients are asked; one without a certificate is served all the same.
+/// Clients are asked for a certificate; those without one are accepted too.
 pub const BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL: i32 = 2;
 /// Clients must present a certificate.
 pub const BGL_SSL_CLIENT_CERTIFICATE_REQUIRED: i32 = 3;

@@ -14,7 +14,7 @@ pub extern "C" fn bgl_ssl_rand_status() -> bool {
     guard::or(false, rand::status)
 }
 
-/// Seeds OpenSSL's random number generator from the system, which it does by itself too. (Bigloo: ssl-rand-poll.)
+/// Seeds OpenSSL's random number generator from the system, which OpenSSL also does when needed. (Bigloo: ssl-rand-poll.)
 ///
 /// Returns true on success. Never blocks; any thread. See RAND_poll(3).
 #[unsafe(no_mangle)]

@@ -85,7 +85,7 @@ pub unsafe extern "C" fn bgl_ssl_verify_set_padding(
 /// key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not kept.
 /// signature: signature_len bytes of anything.
 ///
-/// Returns true if the signature is right; false if it is not, whatever it is; false too, with an account of the failure,
+/// Returns true if the signature is right; false if it is not, whatever it is; false too, with an error,
 /// where bgl_ssl_verify_signature fails, which tells the two apart. Never blocks; any thread.
 ///
 /// Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths.

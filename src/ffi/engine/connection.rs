@@ -212,7 +212,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_close(connection: *const bgl_ssl_con
 pub unsafe extern "C" fn bgl_ssl_connection_free(connection: *mut bgl_ssl_connection_t) {
     // SAFETY: the caller vouches for the handle.
     unsafe {
-        // Lets a step that is under way end at once.
+        // Ends a step in progress at once.
         guard::quietly(|| {
             let _ = handle::with(connection, |handle| handle.connection.close());
         });

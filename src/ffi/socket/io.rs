@@ -55,7 +55,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_handshake(socket: *const bgl_ssl_socket_
 /// BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
 /// BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which one may read again; BGL_SSL_E_PROTOCOL;
 /// BGL_SSL_E_STATE if the socket is or gets closed; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread;
-/// several readers take turns. Blocks no longer than the read timeout (and the handshake timeout before); non-blocking,
+/// reads of several threads are serialized. Blocks no longer than the read timeout (and the handshake timeout before); non-blocking,
 /// that runs from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_read(
 /// of its own bytes only); BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
 /// ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is or gets
 /// closed, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; several
-/// writers take turns, each with its whole buffer. Blocks no longer than the write timeout (and the handshake timeout
+/// writes of several threads are serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout
 /// before); non-blocking, that runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and starts
 /// again with any progress. See write(2).
 ///
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_shutdown_read(socket: *const bgl_ssl_soc
 /// socket return BGL_SSL_E_STATE. A second close does nothing.
 ///
 /// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
-/// BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, the socket being closed all the same;
+/// BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, but the socket is closed;
 /// BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
 ///
 /// Precondition: socket is NULL or live.

@@ -1,4 +1,4 @@
-//! The account of the last failure, and the versions.
+//! The last error of a thread, and the versions.
 
 use crate::{
     error::Error,
@@ -12,7 +12,7 @@ use std::{
 
 use crate::ffi::{convert, guard, status::bgl_ssl_status_t};
 
-/// The full account of a failure.
+/// All details of a failure.
 #[repr(C)]
 pub struct bgl_ssl_error_t {
     /// In: sizeof(bgl_ssl_error_t), which lets later versions add fields. Out: how many bytes of it this library knows.
@@ -43,7 +43,7 @@ const LARGEST: usize = 65536;
 /// out: its size field must be set, to the size of the struct. A program compiled with a later header has a larger one:
 /// then the fields that this library does not know are zeroed, and size becomes that of the fields that it knows.
 ///
-/// The account stays until the thread's next failure: successful calls and frees do not touch it. Before any failure
+/// The details stay until the thread's next failure: successful calls and frees do not touch it. Before any failure
 /// it is BGL_SSL_OK with an empty message.
 ///
 /// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT if out is NULL or its size is not that of a bgl_ssl_error_t of this or a
@@ -52,7 +52,7 @@ const LARGEST: usize = 65536;
 /// Precondition: out is NULL or writable for as many bytes as its size field says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ssl_status_t {
-    // Asking must not replace what is asked for, so a bad argument leaves no account of its own.
+    // Asking must not replace what is asked for, so a bad argument does not become the last error.
     let copied = guard::catch(|| {
         convert::check_out(out, "error")?;
         // SAFETY: the caller vouches for a readable size field.
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ss
         }
         // SAFETY: the caller vouches for `size` writable bytes, which are no less than the known ones.
         unsafe {
-            out.write_unaligned(account(last_error::get()));
+            out.write_unaligned(details(last_error::get()));
             out.cast::<u8>().add(known).write_bytes(0, size - known);
         }
         Ok(())
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ss
     }
 }
 
-fn account(error: Option<Error>) -> bgl_ssl_error_t {
-    let mut account = bgl_ssl_error_t {
+fn details(error: Option<Error>) -> bgl_ssl_error_t {
+    let mut details = bgl_ssl_error_t {
         size: size_of::<bgl_ssl_error_t>(),
         code: 0,
         phase: 0,
@@ -90,16 +90,16 @@ fn account(error: Option<Error>) -> bgl_ssl_error_t {
         reason: [0; 256],
     };
     if let Some(error) = error {
-        account.code = error.code as i32;
-        account.phase = error.phase as i32;
-        account.sys_errno = error.sys_errno;
-        account.verify_result = error.verify_result;
-        account.alert = error.alert;
-        account.openssl_code = error.openssl_code;
-        fill(&mut account.message, &error.message);
-        fill(&mut account.reason, &error.reason);
+        details.code = error.code as i32;
+        details.phase = error.phase as i32;
+        details.sys_errno = error.sys_errno;
+        details.verify_result = error.verify_result;
+        details.alert = error.alert;
+        details.openssl_code = error.openssl_code;
+        fill(&mut details.message, &error.message);
+        fill(&mut details.reason, &error.reason);
     }
-    account
+    details
 }
 
 /// Copies as much of a text as fits, in whole characters and without line ends, and a NUL.
