@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """An HTTPS server as Python's http.server makes it: it closes without close_notify.
 
-    peer_https.py CERTIFICATE KEY [CLIENTS-CA]
+    peer_https.py CERTIFICATE KEY [CLIENTS-CA | plain]
 
 Prints ACCEPT and its port. What a GET gets depends on the path: see `Handler`; by default a page of 100000 bytes
-whose length is not told. With CLIENTS-CA clients must show a certificate.
+whose length is not told. A POST gets what it sent. With CLIENTS-CA clients must show a certificate; with `plain`
+there is no TLS.
 """
 import http.server
 import ssl
@@ -19,7 +20,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         name, _, argument = self.path[1:].partition("?")
         getattr(self, "get_" + name.replace("-", "_"), self.get_)(urllib.parse.unquote(argument))
-        self.close_connection = True
+        self.close_connection = name != "keep"
+
+    def do_POST(self):
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        self.head(Content_Length=len(data), Content_Type=self.headers.get("Content-Type", "none"))
+        self.wfile.write(data)
 
     def head(self, status=200, version="HTTP/1.1", **fields):
         self.protocol_version = version
@@ -44,6 +50,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_length(self, _):
         self.head(Content_Length=len(PAGE))
         self.wfile.write(PAGE)
+
+    def get_keep(self, argument):
+        """The connection stays open."""
+        self.head(Content_Length=len(argument))
+        self.wfile.write(argument.encode())
 
     def get_chunked(self, _):
         self.head(Transfer_Encoding="chunked")
@@ -142,12 +153,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[1], sys.argv[2])
-    if sys.argv[3:]:
-        context.load_verify_locations(sys.argv[3])
-        context.verify_mode = ssl.CERT_REQUIRED
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    if sys.argv[3:] != ["plain"]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[1], sys.argv[2])
+        if sys.argv[3:]:
+            context.load_verify_locations(sys.argv[3])
+            context.verify_mode = ssl.CERT_REQUIRED
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     # Clients that hang up, or refuse us, are part of the tests.
     server.handle_error = lambda *arguments: None
     print("ACCEPT", server.server_port, flush=True)

@@ -2,18 +2,19 @@
 (module t_https
    (library ssl)
    (include "harness.scm")
+   (include "peers.scm")
    (main run-cases))
 
 (define page
    (apply string-append (map (lambda (i) "0123456789") (iota 10000))))
 
 (define (start-server . options)
-   (unless (=fx (system "command -v python3 >/dev/null 2>&1") 0)
-      (skip "no python3 command"))
-   (let* ((p (apply run-process (string-append (getenv "BGLSSL_TEST_PEERS") "/peer_https.py")
-                (pki "good.pem") (pki "good.key") (append options '(:wait #f :output pipe:))))
-          (port (cadr (string-split (read-line (process-output-port p)) " "))))
-      (values p (string-append "https://localhost:" port "/"))))
+   (multiple-value-bind (p port)
+      (apply start-peer "https" options)
+      (values p (url "https" port))))
+
+(define (url scheme port . path)
+   (apply string-append scheme "://localhost:" (integer->string port) "/" path))
 
 ;; Runs `body` with a server at `base`, whose CA is trusted.
 (define-macro (with-server base . body)
@@ -137,6 +138,11 @@
          (list "length" "/length" (string-append base "length") "./../length"
             (substring base (string-length "https:") (string-length base))))
       (check-equal "twice" (body (string-append base "to?302,to%3F301,junk")) "hello")))
+
+(define-case "Bigloo's own http is redirected to https"
+   (with-server base
+      (with-peer port (start-peer "https" "plain")
+         (check "page" (string=? page (body (url "http" port "to?302," base "length")))))))
 
 (define-case "redirections away from https, or without an end, are errors"
    (with-server base
