@@ -881,6 +881,16 @@ void finish(bgl_ssl_socket_t *socket)
     bgl_ssl_socket_free(socket);
 }
 
+void *read_one(void *data)
+{
+    struct reader *it = data;
+    char byte;
+    size_t n;
+    it->begun = true;
+    it->status = bgl_ssl_socket_read(it->socket, &byte, 1, &n);
+    return NULL;
+}
+
 pthread_t start_thread(void *(*run)(void *), void *data)
 {
     pthread_t thread;

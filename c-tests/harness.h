@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -246,5 +247,13 @@ void finish(bgl_ssl_socket_t *socket);
 
 pthread_t start_thread(void *(*run)(void *), void *data);
 void join_thread(pthread_t thread);
+
+/* Reads a byte in a thread, and keeps the status: start_thread(read_one, &reader). */
+struct reader {
+    const bgl_ssl_socket_t *socket;
+    atomic_bool begun;
+    bgl_ssl_status_t status;
+};
+void *read_one(void *reader);
 
 #endif

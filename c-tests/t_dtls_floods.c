@@ -1,19 +1,12 @@
 /* Datagrams that anybody can send in a peer's name: they must hold no call, no other thread, and no connection's place.
  * Each flood is sent through the peer's own descriptor, as a forged source address would do. */
 #define _GNU_SOURCE
-#include "harness.h"
+#include "datagram_pair.h"
 
 #include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
-
-static bgl_ssl_config_t *over_datagrams(bgl_ssl_config_t *config)
-{
-    CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_DTLSV1));
-    CHECK_OK(bgl_ssl_config_set_close_timeout(config, 100 * MS));
-    return config;
-}
 
 /* ---- floods ---- */
 
@@ -103,49 +96,6 @@ static void end_flood(void)
     flood.is_on = false;
 }
 
-/* ---- two ends of one connection ---- */
-
-struct pair {
-    struct service service;
-    bgl_ssl_socket_t *client;
-    bgl_ssl_socket_t *server;
-    sem_t accepted;
-    sem_t done;
-};
-
-static void lend(bgl_ssl_socket_t *socket, void *data)
-{
-    struct pair *pair = data;
-    pair->server = socket;
-    sem_post(&pair->accepted);
-    sem_wait(&pair->done);
-}
-
-static void connect_pair_with(struct pair *pair, bgl_ssl_config_t *server)
-{
-    bgl_ssl_config_t *client = over_datagrams(client_config());
-    memset(pair, 0, sizeof *pair);
-    sem_init(&pair->accepted, 0, 0);
-    sem_init(&pair->done, 0, 0);
-    start_service(&pair->service, over_datagrams(server), 1, lend, pair);
-    pair->client = connect_to(client, pair->service.port);
-    sem_wait(&pair->accepted);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
-}
-
-static void connect_pair(struct pair *pair)
-{
-    connect_pair_with(pair, server_config("good"));
-}
-
-static void end_pair(struct pair *pair)
-{
-    sem_post(&pair->done);
-    finish(pair->client);
-    end_service(&pair->service);
-}
-
 TEST(a_flood_does_not_move_the_read_deadline)
 {
     struct pair pair;
@@ -175,22 +125,6 @@ TEST(a_flood_does_not_keep_a_non_blocking_reader)
     check_still_flooding();
     end_flood();
     end_pair(&pair);
-}
-
-struct reader {
-    const bgl_ssl_socket_t *socket;
-    atomic_bool begun;
-    bgl_ssl_status_t status;
-};
-
-static void *read_one(void *data)
-{
-    struct reader *it = data;
-    char byte;
-    size_t n;
-    it->begun = true;
-    it->status = bgl_ssl_socket_read(it->socket, &byte, 1, &n);
-    return NULL;
 }
 
 TEST(a_flooded_reader_lets_other_threads_ask_write_and_close)
@@ -398,7 +332,7 @@ TEST_TABLE(a_forged_record_does_not_end_a_connection_with, ciphers)
     size_t n;
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_cipher_list(server, it->list));
-    connect_pair_with(&pair, server);
+    connect_pair_with(&pair, client_config(), server);
     send_forged(bgl_ssl_socket_fd(pair.client), DATA);
     send_bytes(pair.client, "x", 1);
     CHECK_OK(bgl_ssl_socket_read(pair.server, &byte, 1, &n));
@@ -414,7 +348,7 @@ TEST(forged_records_do_not_count_as_signs_of_life)
     bgl_ssl_status_t status;
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_idle_timeout(server, 200 * MS));
-    connect_pair_with(&pair, server);
+    connect_pair_with(&pair, client_config(), server);
     CHECK_OK(bgl_ssl_socket_set_nonblocking(pair.server, true));
     int64_t began = now_us();
     do {

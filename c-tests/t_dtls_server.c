@@ -229,7 +229,7 @@ TEST(a_repeated_hello_starts_no_second_connection)
     end_world(&world);
 }
 
-static void *accept_nobody_until_closed(void *data)
+static void *accept_until_closed(void *data)
 {
     bgl_ssl_socket_t *nobody;
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_server_accept(data, 0, &nobody));
@@ -247,7 +247,7 @@ TEST(a_repeated_hello_starts_no_second_connection_in_another_thread)
     size_t length = first_hello(&world, hello, sizeof hello);
     int before = open_descriptors();
     for (size_t i = 0; i < COUNT(threads); i++)
-        threads[i] = start_thread(accept_nobody_until_closed, world.listener);
+        threads[i] = start_thread(accept_until_closed, world.listener);
     for (int round = 0; round < ROUNDS; round++) {
         fds[round] = raw_client(world.port, 0);
         struct pollfd wait = {fds[round], POLLIN, 0};
@@ -899,13 +899,6 @@ TEST(accepted_sockets_outlive_their_server_which_can_listen_again)
     close(fd);
     close(other_fd);
     end_world(&world);
-}
-
-static void *accept_until_closed(void *data)
-{
-    bgl_ssl_socket_t *nobody;
-    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_server_accept(data, 0, &nobody));
-    return NULL;
 }
 
 TEST(a_close_wakes_the_threads_that_accept)

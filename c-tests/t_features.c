@@ -55,6 +55,14 @@ struct meeting {
     int server;
 };
 
+static void make_configs(const struct meeting *it, bgl_ssl_config_t **client, bgl_ssl_config_t **server)
+{
+    *client = client_config();
+    *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_protocol(*client, it->client));
+    CHECK_OK(bgl_ssl_config_set_protocol(*server, it->server));
+}
+
 /* What programs mean by "tls", and what Bigloo's own library does: any version. */
 static const struct meeting agreements[] = {
     {"server_1_2", BGLSSL_TLSV1, BGLSSL_TLSV1_2},
@@ -68,10 +76,8 @@ TEST_TABLE(tlsv1_meets_any_version, agreements)
 {
     const struct meeting *it = row;
     struct ends ends;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    CHECK_OK(bgl_ssl_config_set_protocol(client, it->client));
-    CHECK_OK(bgl_ssl_config_set_protocol(server, it->server));
+    bgl_ssl_config_t *client, *server;
+    make_configs(it, &client, &server);
     let_meet(&ends, client, server);
     CHECK(exchange_bytes(&ends));
     free_ends(&ends);
@@ -102,10 +108,8 @@ TEST_TABLE(versions_that_differ_do_not_meet, disagreements)
 {
     const struct meeting *it = row;
     struct ends ends;
-    bgl_ssl_config_t *client = client_config();
-    bgl_ssl_config_t *server = server_config("good");
-    CHECK_OK(bgl_ssl_config_set_protocol(client, it->client));
-    CHECK_OK(bgl_ssl_config_set_protocol(server, it->server));
+    bgl_ssl_config_t *client, *server;
+    make_configs(it, &client, &server);
     try_to_meet(&ends, client, server);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.client_status);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);

@@ -99,22 +99,6 @@ TEST(a_flood_of_key_updates_does_not_keep_a_non_blocking_reader)
     end_flood(&flood, client);
 }
 
-struct reader {
-    const bgl_ssl_socket_t *socket;
-    atomic_bool begun;
-    bgl_ssl_status_t status;
-};
-
-static void *read_one(void *data)
-{
-    struct reader *it = data;
-    char byte;
-    size_t n;
-    it->begun = true;
-    it->status = bgl_ssl_socket_read(it->socket, &byte, 1, &n);
-    return NULL;
-}
-
 TEST(a_flooded_reader_lets_other_threads_write_and_close)
 {
     struct flood flood;

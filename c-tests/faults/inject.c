@@ -386,22 +386,16 @@ int ioctl(int fd, unsigned long request, ...)
     return fault(IOCTL, CALLER) ? -1 : real(fd, request, argument);
 }
 
-int open(const char *path, int flags, ...)
-{
-    REAL(open)
-    va_list arguments;
-    va_start(arguments, flags);
-    int mode = va_arg(arguments, int);
-    va_end(arguments);
-    return fault(OPEN, CALLER) ? -1 : real(path, flags, mode);
-}
+#define WRAP_OPEN(name)                                                                                                \
+    int name(const char *path, int flags, ...)                                                                         \
+    {                                                                                                                  \
+        REAL(name)                                                                                                     \
+        va_list arguments;                                                                                             \
+        va_start(arguments, flags);                                                                                    \
+        int mode = va_arg(arguments, int);                                                                             \
+        va_end(arguments);                                                                                             \
+        return fault(OPEN, CALLER) ? -1 : real(path, flags, mode);                                                     \
+    }
 
-int open64(const char *path, int flags, ...)
-{
-    REAL(open64)
-    va_list arguments;
-    va_start(arguments, flags);
-    int mode = va_arg(arguments, int);
-    va_end(arguments);
-    return fault(OPEN, CALLER) ? -1 : real(path, flags, mode);
-}
+WRAP_OPEN(open)
+WRAP_OPEN(open64)
