@@ -6,9 +6,11 @@ use crate::{
     error::{Code, Error, Result},
     hostname::Hostname,
     ossl::{
-        engine::Engine,
-        engine_hooks::{Answer, Wanted},
-        engine_trust::Expected,
+        engine::{
+            connection::Engine,
+            hooks::{Answer, Wanted},
+            trust::Expected,
+        },
         session::Session,
     },
     session::Scope,
@@ -21,7 +23,7 @@ use std::{
 
 use super::{secure_context::SecureContext, verify_error};
 
-pub use crate::ossl::engine_hooks::Event;
+pub use crate::ossl::engine::hooks::Event;
 
 /// How the last step went.
 #[derive(Clone, Debug, PartialEq, Eq)]

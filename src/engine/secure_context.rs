@@ -7,9 +7,11 @@ use crate::{
         bio::MemReader,
         crl::Crl,
         ctx::{Ctx, Method},
-        engine::Engine,
-        engine_hooks,
-        engine_trust::{Terms, Trust},
+        engine::{
+            callbacks,
+            connection::Engine,
+            trust::{Terms, Trust},
+        },
         x509::X509,
     },
     pem::{self, Format},
@@ -110,7 +112,7 @@ impl SecureContext {
             return Err(method::unsupported(name));
         }
         let mut ctx = bounded(meaning.method, &meaning)?.ok_or_else(|| method::unsupported(name))?;
-        engine_hooks::attach(&mut ctx);
+        callbacks::attach(&mut ctx);
         let mut scope = ScopeBuilder::new()?;
         scope.add("method", name.as_bytes())?;
         let open = Open {

@@ -15,8 +15,6 @@ mod dh_evp;
 mod dh_group;
 pub mod ecdh;
 pub mod engine;
-pub mod engine_hooks;
-pub mod engine_trust;
 mod evp_sys;
 pub mod hmac;
 pub mod kdf;

@@ -3,7 +3,7 @@
 use crate::{
     engine::connection::{Connection, Event, Outcome, ServerNameAnswer},
     error::Result,
-    ossl::engine_hooks::Wanted,
+    ossl::engine::hooks::Wanted,
 };
 use std::ffi::{c_int, c_void};
 

@@ -3,7 +3,7 @@
 use crate::{
     engine::connection::{Event, ServerNameAnswer},
     error::Error,
-    ossl::engine_hooks::Wanted,
+    ossl::engine::hooks::Wanted,
 };
 use std::ffi::{c_char, c_int, c_void};
 

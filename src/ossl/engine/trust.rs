@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use super::{crl::Crl, rand, session::Session, store, sys, x509::X509};
+use crate::ossl::{crl::Crl, rand, session::Session, store, sys, x509::X509};
 
 /// The changes of whom a secure context trusts, shared with its connections: they verify with its store, which changes
 /// under them.
@@ -101,7 +101,7 @@ impl Trust {
     /// Whether a full handshake would come to the same result as the one that made the session.
     pub fn covers(&self, session: &Session) -> bool {
         let holds = match (session.has_peer(), holds_until(session)) {
-            (_, Some(end)) => super::now() <= end,
+            (_, Some(end)) => crate::ossl::now() <= end,
             (has_peer, None) => !has_peer,
         };
         holds && self.is_current() && session.id_context() == self.scope
@@ -126,7 +126,9 @@ impl Trust {
                 reason = leaf.map_or(sys::X509_V_ERR_UNSPECIFIED, |leaf| expected.check(&leaf));
             }
             let until = match (reason, store::chain_expires(ctx)) {
-                (0, Ok(Some(end))) => Some(self.terms.next_crl_end(super::now()).map_or(end, |crl| crl.min(end))),
+                (0, Ok(Some(end))) => {
+                    Some(self.terms.next_crl_end(crate::ossl::now()).map_or(end, |crl| crl.min(end)))
+                }
                 // Not fine now, and not fine later.
                 (0, _) => None,
                 _ => Some(i64::MAX),
@@ -148,7 +150,7 @@ extern "C" fn go_on(_: c_int, _: *mut ffi::X509_STORE_CTX) -> c_int {
 
 /// Whether a resumed session still holds for this connection: an `X509_V_*` code. The scope promises it; this looks.
 pub fn recheck(leaf: &X509, expected: Option<&Expected>) -> c_int {
-    match leaf.validity_at(super::now()) {
+    match leaf.validity_at(crate::ossl::now()) {
         0 => expected.map_or(0, |expected| expected.check(leaf)),
         reason => reason,
     }
@@ -173,7 +175,7 @@ fn holds_until(session: &Session) -> Option<i64> {
     // SAFETY: the session is live and lends `len` bytes.
     let data = unsafe {
         sys::SSL_SESSION_get0_ticket_appdata(session.as_ptr(), &mut data, &mut len);
-        super::bytes(data.cast(), c_int::try_from(len).unwrap_or(0))
+        crate::ossl::bytes(data.cast(), c_int::try_from(len).unwrap_or(0))
     };
     data.strip_prefix(TAG)?.try_into().ok().map(i64::from_be_bytes)
 }

@@ -1,0 +1,10 @@
+//! SSL over two memory buffers: the TLS of the engine's connections. Nothing here waits or calls foreign code.
+
+pub mod callbacks;
+pub mod connection;
+mod extensions;
+pub mod hooks;
+mod info;
+mod io;
+mod protocols;
+pub mod trust;
