@@ -3,10 +3,7 @@
 use crate::{
     error::{Code, Error, Result},
     file,
-    ossl::{
-        bio::MemReader,
-        x509::{AltName, X509},
-    },
+    ossl::{bio::MemReader, x509::X509, x509_names::AltName},
     pem::{self, Format},
     private_key::PrivateKey,
 };
@@ -18,7 +15,7 @@ use std::{
     sync::OnceLock,
 };
 
-pub use crate::ossl::x509::Party;
+pub use crate::ossl::x509_names::Party;
 
 /// A certificate.
 pub struct Certificate {

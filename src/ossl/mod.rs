@@ -37,6 +37,7 @@ pub mod sys;
 pub mod x509;
 pub mod x509_details;
 pub mod x509_key;
+pub mod x509_names;
 
 use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;

@@ -10,7 +10,8 @@ use std::{
 use super::{
     bio::MemWriter,
     queue, sys,
-    x509::{Party, X509, nothing_there},
+    x509::{X509, nothing_there},
+    x509_names::Party,
 };
 
 impl X509 {
