@@ -194,7 +194,8 @@ static bool try_all(const struct scenario *scenario, bool all)
         printf("ok %s (it makes no such calls)\n", scenario->name);
         return true;
     }
-    long runs = all || plan.total < sample ? plan.total : sample;
+    long some = sample > scenario->at_least ? sample : scenario->at_least;
+    long runs = all || plan.total < some ? plan.total : some;
     int busy = 0;
     for (long i = 0; i < runs; i++) {
         long n = 0;

@@ -23,6 +23,7 @@ struct scenario {
     bool configs_too;            /* the configs are made under failures, too */
     bool resumes;                /* a session of a good connection is offered */
     bool again;                  /* afterwards, without failures, equal configs have to work: nothing of it is kept */
+    long at_least;               /* so many runs, also in a sample of fewer */
     bool cold;                   /* OpenSSL is not used before, so that its own beginnings fail, too; these come first */
     bool from_program;           /* planted: the program's own calls fail, too */
     bool for_ever;               /* planted: and go on failing */

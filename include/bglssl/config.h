@@ -1,7 +1,7 @@
 /*
  * Configs: what a connection should be.
  *
- * A part of bglssl.h, which says the conventions.
+ * Part of bglssl.h, whose comment states the conventions.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -1,7 +1,7 @@
 /*
  * Cryptography: random numbers, digests, signatures, ciphers, key agreement, key derivation.
  *
- * A part of bglssl.h, which says the conventions.
+ * Part of bglssl.h, whose comment states the conventions.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -1,7 +1,7 @@
 /*
  * TLS without a socket: secure contexts, and connections that the program feeds and drains itself.
  *
- * A part of bglssl.h, which says the conventions.
+ * Part of bglssl.h, whose comment states the conventions.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

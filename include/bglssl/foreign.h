@@ -1,7 +1,7 @@
 /*
  * The short forms that Bigloo's foreign interface has: a whole connection in one call, with Bigloo's defaults.
  *
- * A part of bglssl.h, which says the conventions.
+ * Part of bglssl.h, whose comment states the conventions.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -1,7 +1,7 @@
 /*
  * Status codes, the last error of a thread, protocol versions.
  *
- * A part of bglssl.h, which says the conventions.
+ * Part of bglssl.h, whose comment states the conventions.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -56,10 +56,29 @@ pub fn init() -> Result<()> {
     // SAFETY: likewise; without options nothing more is initialised.
     let usable = unsafe { sys::OPENSSL_init_crypto(0, ptr::null()) } == 1;
     queue::clear();
-    if usable {
-        return Ok(());
+    if !usable {
+        let reason = "OpenSSL cannot be used any more: the program has called OPENSSL_cleanup";
+        return Err(Error::new(Code::State, reason));
     }
-    Err(Error::new(Code::State, "OpenSSL cannot be used any more: the program has called OPENSSL_cleanup"))
+    if !has_default_context() {
+        return Err(Error::new(
+            Code::NoMemory,
+            "memory ran out while OpenSSL was initialised, which it does only once",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the library context was made that all else of OpenSSL 3 uses. Where it was not, much of OpenSSL crashes.
+#[cfg(ossl300)]
+fn has_default_context() -> bool {
+    // SAFETY: no preconditions.
+    !unsafe { sys::OSSL_LIB_CTX_get0_global_default() }.is_null()
+}
+
+#[cfg(not(ossl300))]
+fn has_default_context() -> bool {
+    true
 }
 
 /// The text of the OpenSSL in use, such as "OpenSSL 3.0.19 27 Jan 2026".

@@ -7,12 +7,18 @@ use std::{
     ptr,
 };
 
-use super::{bio::MemReader, evp_sys, pkey::Pkey, queue, x509::X509};
+use super::{
+    bio::MemReader,
+    evp_sys,
+    pkey::Pkey,
+    queue,
+    x509::{X509, nothing_there},
+};
 
 /// The first public key or certificate of a PEM text; None if there is neither.
 pub fn from_pem(pem: &[u8]) -> Result<Option<Pkey>> {
     let reader = MemReader::new(pem)?;
-    while let Some((name, der)) = next_block(&reader) {
+    while let Some((name, der)) = next_block(&reader)? {
         let key = match name.as_str() {
             "PUBLIC KEY" => parse(&der, |data, len| {
                 // SAFETY: `data` points to `len` readable bytes.
@@ -45,15 +51,15 @@ fn parse(der: &[u8], read: impl FnOnce(*mut *const u8, c_long) -> *mut ffi::EVP_
     unsafe { Pkey::from_owned(key) }
 }
 
-/// The label and the contents of the next PEM block.
-fn next_block(reader: &MemReader<'_>) -> Option<(String, Vec<u8>)> {
+/// The label and the contents of the next PEM block; None if there is none that can be read.
+fn next_block(reader: &MemReader<'_>) -> Result<Option<(String, Vec<u8>)>> {
+    queue::clear();
     let (mut name, mut header): (*mut c_char, *mut c_char) = (ptr::null_mut(), ptr::null_mut());
     let (mut data, mut len) = (ptr::null_mut(), 0);
     // SAFETY: the BIO is live; OpenSSL stores what it allocates.
     let done = unsafe { evp_sys::PEM_read_bio(reader.as_ptr(), &mut name, &mut header, &mut data, &mut len) };
-    queue::clear();
     if done != 1 {
-        return None;
+        return nothing_there().map(|()| None);
     }
     // SAFETY: on success all three are set, and ours to free.
     unsafe {
@@ -61,6 +67,6 @@ fn next_block(reader: &MemReader<'_>) -> Option<(String, Vec<u8>)> {
         let contents = super::take_bytes(data, c_int::try_from(len).unwrap_or(0));
         super::free(name.cast());
         super::free(header.cast());
-        Some((label, contents))
+        Ok(Some((label, contents)))
     }
 }

@@ -145,6 +145,8 @@ pub struct ObjName {
 
 unsafe extern "C" {
     pub fn OPENSSL_init_crypto(options: u64, settings: *const openssl_sys::OPENSSL_INIT_SETTINGS) -> c_int;
+    #[cfg(ossl300)]
+    pub fn OSSL_LIB_CTX_get0_global_default() -> *mut c_void;
     pub fn BIO_ADDR_new() -> *mut BioAddr;
     pub fn BIO_ADDR_free(address: *mut BioAddr);
     pub fn DTLS_get_data_mtu(ssl: *const SSL) -> usize;
