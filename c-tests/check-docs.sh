@@ -4,6 +4,7 @@
 #  - each manual page is free of warnings;
 #  - each exported function (abi/symbols.txt) has its place in the synopsis of a manual page, and no page describes a
 #    function that is not exported;
+#  - the declarations in the synopses are those of the headers (scripts/synopses.py);
 #  - each constant of the headers that a page or a Markdown file names exists.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -63,6 +64,13 @@ verdict "every function in a synopsis is exported" $? "$work/log"
 uniq -d "$work/described" >"$work/log"
 [ ! -s "$work/log" ]
 verdict "no function is described in two manual pages" $? "$work/log"
+if command -v python3 >/dev/null; then
+  scripts/synopses.py check | grep '^not ok' >"$work/log"
+  [ ! -s "$work/log" ]
+  verdict "the synopses are as in the headers" $? "$work/log"
+else
+  skip "the synopses are as in the headers" "python3 is not installed"
+fi
 
 # ---- constants
 cat man/*.3 docs/*.md | grep -v "^\.Dt" | grep -oE "\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b" | sort -u >"$work/named"
