@@ -29,7 +29,7 @@
 #define BGL_SSL_VERIFY_NO_COMMON_NAME 2
 
 /**
- * A client asks for no stapled response, and looks at none.
+ * A client asks for no stapled response, and ignores one.
  */
 #define BGL_SSL_STAPLE_IGNORE 0
 
@@ -118,7 +118,7 @@ bgl_ssl_config_t *bgl_ssl_config_copy(const bgl_ssl_config_t *config);
 void bgl_ssl_config_free(bgl_ssl_config_t *config);
 
 /**
- * Freezes a config now, so that what does not fit together is found before any connection is made.
+ * Freezes a config now, so that contradictions are found before any connection is made.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_CONFIG or BGL_SSL_E_UNSUPPORTED if settings contradict one another or OpenSSL refuses
  * one, and then the config is not frozen; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the disk that
@@ -156,15 +156,15 @@ bgl_ssl_status_t bgl_ssl_config_set_security_level(bgl_ssl_config_t *config,
                                                    int32_t level);
 
 /**
- * Writes the secrets of the config's connections to a file, in the NSS key log format (SSLKEYLOGFILE): with it, Wireshark
- * and the like decrypt what they captured, and so does everybody else who can read the file. For debugging. The
+ * Writes the secrets of the config's connections to a file, in the NSS key log format (SSLKEYLOGFILE): tools such as
+ * Wireshark, and anybody else who can read the file, can decrypt captured connections with it. For debugging. The
  * environment alone never turns this on.
  *
  * file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is frozen.
  * NULL for none (the default).
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to is
- * BGL_SSL_E_IO when the config is frozen; a failure to write to it later is not told. Never blocks; any thread. See
+ * BGL_SSL_E_IO when the config is frozen; later failures to write are ignored. Never blocks; any thread. See
  * SSL_CTX_set_keylog_callback(3).
  *
  * Precondition: config is NULL or live; file is NULL or NUL-terminated.
@@ -216,15 +216,15 @@ bgl_ssl_status_t bgl_ssl_config_set_accepted_list(bgl_ssl_config_t *config,
                                                   const bgl_ssl_certificate_list_t *list);
 
 /**
- * Sets what the connection presents of itself from files: a certificate, the intermediate ones that lead from it to a CA,
- * and the private key of the first.
+ * Sets the certificate of the connection itself from files: the certificate, the intermediate ones that lead from it to a
+ * CA, and the private key of the first.
  *
  * chain_file: PEM, the connection's own certificate first.
  * key_file: the private key in PEM or DER; NULL if it is in chain_file.
  * passphrase: for an encrypted key; NULL if there is none.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it lacks what is
- * sought, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no certificate or no
+ * key, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
  * the config is frozen. The message names the file. On failure the config is as it was. Any thread. Blocks no longer than
  * the disk (and the key's own key derivation).
  *
@@ -236,8 +236,8 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_file(bgl_ssl_config_t *config,
                                                      const char *passphrase);
 
 /**
- * Sets what the connection presents of itself: the certificates of a list, the connection's own first, and its private
- * key.
+ * Sets the certificate of the connection itself: a list with it and the intermediate ones that lead from it to a CA, and
+ * the private key of the first.
  *
  * chain, private_key: both, or both NULL for none (the default). The config takes references of its own; the list and
  * the key stay the caller's.
@@ -252,7 +252,7 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_list(bgl_ssl_config_t *config,
                                                      const bgl_ssl_private_key_t *private_key);
 
 /**
- * Sets what the connection presents of itself: a certificate and its private key.
+ * Sets the certificate of the connection itself, and its private key.
  *
  * certificate, private_key: both, or both NULL for none (the default). The config takes references of its own.
  *
@@ -266,8 +266,8 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate(bgl_ssl_config_t *config,
                                                 const bgl_ssl_private_key_t *private_key);
 
 /**
- * Sets what the connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and the
- * private key of the first.
+ * Sets the certificate of the connection itself, the intermediate ones that lead from it to a CA, and the private key of
+ * the first.
  *
  * chain, count: the certificates, the connection's own first; NULL and 0, with private_key NULL, for none. The config
  * takes references of its own.
@@ -283,8 +283,7 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_chain(bgl_ssl_config_t *config,
                                                       const bgl_ssl_private_key_t *private_key);
 
 /**
- * Sets the name under which a client verifies the peer and which it sends as SNI, where that is not the host connected
- * to.
+ * Sets the name that a client verifies and sends as SNI, if that is not the host connected to.
  *
  * hostname: an ASCII DNS name (A-labels for others) or an IP address; NULL for the host connected to (the default).
  *
@@ -308,7 +307,7 @@ bgl_ssl_status_t bgl_ssl_config_set_server_name(bgl_ssl_config_t *config,
                                                 const char *server_name);
 
 /**
- * Sets the protocol to speak, and forgets a minimum and a maximum.
+ * Sets the protocol, and removes a minimum and a maximum that were set.
  *
  * protocol: a BGLSSL_... number. Default: BGLSSL_SSLV23.
  *
@@ -320,7 +319,7 @@ bgl_ssl_status_t bgl_ssl_config_set_protocol(bgl_ssl_config_t *config,
                                              int32_t protocol);
 
 /**
- * Sets the lowest TLS version to speak.
+ * Sets the lowest TLS version.
  *
  * protocol: BGLSSL_TLSV1_0, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. OpenSSL 3 speaks TLS 1.0 and 1.1 only at
  * security level 0: add "@SECLEVEL=0" to the cipher list if they are wanted beside newer versions.
@@ -333,7 +332,7 @@ bgl_ssl_status_t bgl_ssl_config_set_min_protocol(bgl_ssl_config_t *config,
                                                  int32_t protocol);
 
 /**
- * Sets the highest TLS version to speak.
+ * Sets the highest TLS version.
  *
  * protocol: BGLSSL_TLSV1_0, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. Default: what OpenSSL has.
  *
@@ -465,7 +464,7 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_flags(bgl_ssl_config_t *config,
                                                  uint32_t flags);
 
 /**
- * Sets what a client makes of the OCSP response that the server staples to its certificate. A response is good only if the
+ * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if the
  * issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if it is
  * for this certificate, and if it is of this time. Only where the chain is verified.
  *

@@ -383,16 +383,16 @@ bgl_ssl_status_t bgl_ssl_socket_shutdown_read(const bgl_ssl_socket_t *socket);
 bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
 
 /**
- * Reads what is there, and never waits, also where the socket is blocking: for callers who wait for the descriptor by
- * themselves, as interpreters do whose threads may be interrupted meanwhile. Other threads may write as ever. Expects
- * that the caller reads again until there is nothing more; the connection holds a buffer meanwhile.
+ * Reads what has arrived, without waiting, even if the socket is blocking: for callers that wait for the descriptor
+ * themselves, such as interpreters whose threads may be interrupted. Other threads may write as usual. The caller should
+ * read until nothing is left; the connection holds a buffer until then.
  *
  * buf, len, n: as for bgl_ssl_socket_read.
- * more: where to put whether the next read has something to tell, too, without the peer sending anything more (bytes,
- * the end of the stream, a failure): then poll(2) must not be waited for. NULL if that does not matter.
+ * more: set to whether the next read would return a result at once (bytes, the end of the stream, a failure), in which case
+ * the caller must not wait with poll(2) first. May be NULL.
  *
  * Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which tell
- * for what to wait; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does not
+ * what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does not
  * block. See read(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n and more are NULL or writable.

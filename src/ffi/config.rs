@@ -65,7 +65,7 @@ pub unsafe extern "C" fn bgl_ssl_config_free(config: *mut bgl_ssl_config_t) {
     unsafe { handle::free(config) }
 }
 
-/// Freezes a config now, so that what does not fit together is found before any connection is made.
+/// Freezes a config now, so that contradictions are found before any connection is made.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_CONFIG or BGL_SSL_E_UNSUPPORTED if settings contradict one another or OpenSSL refuses
 /// one, and then the config is not frozen; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the disk that

@@ -30,7 +30,7 @@ fn mtu(bytes: c_int) -> Result<Option<usize>> {
 /// Sets the MTU for datagrams (DTLS): the size of the largest IP packet that connections send, IP's and UDP's headers
 /// (28 bytes, with IPv6 48) included. It bounds the records, and so what one write can carry.
 ///
-/// bytes: 256 to 65535; 0 for what the system finds out about each path (the default), which is 1280 where it knows
+/// bytes: 256 to 65535; 0 to use what the system knows about each path (the default), or 1280 if it knows
 /// nothing.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
@@ -75,11 +75,11 @@ pub unsafe extern "C" fn bgl_ssl_config_set_retransmission_timeout(
 }
 
 /// Sets how long a client of a DTLS server may be silent before its connection ends: reads, and
-/// bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, now and ever after. Datagrams do not tell that a client
-/// has gone without close_notify, so without this a server's sockets would pile up. Only what was verified counts as a
-/// sign of life: data that were read, and the end of the handshake.
+/// bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, in all later calls too. With datagrams a server is not told
+/// when a client disappears without close_notify, so this limit bounds the number of such sockets. Only authenticated
+/// messages reset it: data that were read, and the end of the handshake.
 ///
-/// microseconds: 0 for no limit. Default: 15 minutes. It does not concern clients.
+/// microseconds: 0 for no limit. Default: 15 minutes. It has no effect on clients.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -98,8 +98,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_idle_timeout(
 }
 
 /// Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been silent
-/// for longer than the idle timeout. Whatever this says, no more than 1024 handshakes go on at once, and no more than
-/// 256 of them with one host. See bgl_ssl_config_set_max_peers_per_host.
+/// for longer than the idle timeout. Independently of this limit, at most 1024 handshakes are in progress at once, at
+/// most 256 of them with one host. See bgl_ssl_config_set_max_peers_per_host.
 ///
 /// peers: at least 1. Default: 10000. Each takes a descriptor.
 ///
@@ -122,8 +122,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_peers(
     unsafe { change(config, set) }
 }
 
-/// Sets how many clients of one host a DTLS server has at once, so that one host cannot take the places and the descriptors
-/// of all. A host is an IPv4 address, or a /64 network of IPv6. Many clients behind one NAT or one proxy are one host.
+/// Sets how many clients of one host a DTLS server has at once, so that one host cannot use up the connections and
+/// descriptors. A host is an IPv4 address, or a /64 network of IPv6. Many clients behind one NAT or one proxy are one host.
 ///
 /// peers: 0 for the default: a quarter of the maximum of peers or of the descriptors that the process may have
 /// (RLIMIT_NOFILE at the time of bgl_ssl_listen), whichever is less, but at least 64 if the maximum allows it.
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn bgl_ssl_server_is_datagram(server: *const bgl_ssl_serve
     guard::or(false, || unsafe { handle::with(server, |server| Ok(server.medium() == Medium::Datagrams)) })
 }
 
-/// The most bytes that one bgl_ssl_socket_write can send over datagrams, as of now: it follows the path's MTU.
+/// The largest number of bytes that one bgl_ssl_socket_write can send over datagrams at present: it follows the path's MTU.
 ///
 /// Returns 0 for a stream, before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_max_datagram(socket: *const bgl_ssl_sock
     guard::or(0, || unsafe { handle::with(socket, |socket| Ok(socket.record_limit().unwrap_or(0))) })
 }
 
-/// The MTU of a datagram socket's path, as of now: what was set, or what the system has found out.
+/// The present MTU of a datagram socket's path: what was set, or what the system knows.
 ///
 /// Returns the size of the largest IP packet, its headers included; 0 for a stream, and for NULL (BGL_SSL_E_ARGUMENT).
 /// Never blocks; any thread.
@@ -205,10 +205,10 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_mtu(socket: *const bgl_ssl_socket_t,
     guard::done(|| unsafe { handle::with(socket, set) })
 }
 
-/// How long it is until a non-blocking call that could not be completed (a handshake, read, write or close) reaches its
+/// The time until a non-blocking call that could not be completed (a handshake, read, write or close) reaches its
 /// limit, or a datagram socket must act: send a handshake's messages again, or end a connection whose
-/// peer is silent for too long. For event loops: poll(2) no longer than that, then call bgl_ssl_socket_handle_timeout.
-/// Blocking calls, and bgl_ssl_server_accept, see to it themselves.
+/// peer is silent for too long. Event loops poll(2) for at most that time, then call
+/// bgl_ssl_socket_handle_timeout. Blocking calls and bgl_ssl_server_accept do this themselves.
 ///
 /// Returns microseconds, 0 if it is due; -1 if nothing is ever due, and for NULL (BGL_SSL_E_ARGUMENT).
 /// Never blocks; any thread.
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_timeout(socket: *const bgl_ssl_socket_t)
     })
 }
 
-/// Does what is due by bgl_ssl_socket_timeout, and nothing if nothing is.
+/// Handles the time-outs that bgl_ssl_socket_timeout announced; does nothing if none is due.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if a call has reached its limit, which that call returns too when it is made
 /// again (its phase says which call), or if the peer has been silent for too long, or the handshake's messages were sent

@@ -36,8 +36,8 @@ pub const BGL_SSL_NO_WAIT: i64 = -1;
 /// port: 1 to 65535, or 0 for any that is free (see bgl_ssl_server_port).
 /// backlog: how many clients may wait, as for listen(2).
 /// family: AF_INET, AF_INET6 or AF_UNSPEC. Without a name, the latter two take IPv4 clients too. A name with several
-/// addresses ("localhost" is often ::1 and 127.0.0.1) is listened on at the first of them that this system has: give an
-/// address, or one server for each, where that matters.
+/// addresses ("localhost" is often ::1 and 127.0.0.1) is listened on at the first of them that this system has: use an
+/// address, or a server for each address, if that matters.
 ///
 /// Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG and
 /// BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_RESOLVE; BGL_SSL_E_IO (EADDRINUSE, EACCES ...). Any thread. Blocks
@@ -62,12 +62,12 @@ pub unsafe extern "C" fn bgl_ssl_listen(
 
 /// Accepts one client, and does its handshake unless the config says lazy.
 ///
-/// timeout: microseconds to wait for a client; 0 for no limit; BGL_SSL_NO_WAIT not to wait. The handshake has the
-/// config's own limit beside.
+/// timeout: microseconds to wait for a client; 0 for no limit; BGL_SSL_NO_WAIT not to wait. The handshake has its own
+/// limit, the config's.
 /// out: where to put the socket, to be freed with bgl_ssl_socket_free; NULL unless BGL_SSL_OK is returned. Not NULL.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
-/// BGL_SSL_E_STATE if the server is or gets closed; BGL_SSL_E_IO if the system refuses (EMFILE ..., told after a pause
+/// BGL_SSL_E_STATE if the server is closed, before or during the call; BGL_SSL_E_IO if the system refuses (EMFILE ..., told after a pause
 /// of 50 ms at most, so that a loop does not spin); and the failures of
 /// the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
 /// closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread.
@@ -144,8 +144,8 @@ pub unsafe extern "C" fn bgl_ssl_server_local_address(
 }
 
 /// The server's descriptor, for poll(2) only: readable when a client waits; over datagrams (DTLS) also when accept has
-/// something else to do, and so at times for nothing. It stays the library's, which makes it non-blocking where an accept
-/// has a limit.
+/// something else to do, and so at times although no client waits. It stays the library's, which makes it non-blocking
+/// if an accept has a limit.
 ///
 /// Returns -1 once the server is closed, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn bgl_ssl_server_fd(server: *const bgl_ssl_server_t) -> c
 }
 
 /// Stops listening; sockets that were accepted live on. Threads that wait in bgl_ssl_server_accept return
-/// BGL_SSL_E_STATE. A second close does nothing. A process that was forked can close its copy, and its parent goes on;
+/// BGL_SSL_E_STATE. A second close does nothing. A forked process can close its copy without effect on its parent;
 /// but a close in the process that made the server, while threads of it wait in accept without a limit, ends the
 /// listening of all (see docs/threads.md).
 ///

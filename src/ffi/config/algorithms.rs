@@ -58,15 +58,15 @@ pub unsafe extern "C" fn bgl_ssl_config_set_security_level(
     }
 }
 
-/// Writes the secrets of the config's connections to a file, in the NSS key log format (SSLKEYLOGFILE): with it, Wireshark
-/// and the like decrypt what they captured, and so does everybody else who can read the file. For debugging. The
+/// Writes the secrets of the config's connections to a file, in the NSS key log format (SSLKEYLOGFILE): tools such as
+/// Wireshark, and anybody else who can read the file, can decrypt captured connections with it. For debugging. The
 /// environment alone never turns this on.
 ///
 /// file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is frozen.
 /// NULL for none (the default).
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to is
-/// BGL_SSL_E_IO when the config is frozen; a failure to write to it later is not told. Never blocks; any thread. See
+/// BGL_SSL_E_IO when the config is frozen; later failures to write are ignored. Never blocks; any thread. See
 /// SSL_CTX_set_keylog_callback(3).
 ///
 /// Precondition: config is NULL or live; file is NULL or NUL-terminated.

@@ -107,15 +107,15 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_list(
     }
 }
 
-/// Sets what the connection presents of itself from files: a certificate, the intermediate ones that lead from it to a CA,
-/// and the private key of the first.
+/// Sets the certificate of the connection itself from files: the certificate, the intermediate ones that lead from it to a
+/// CA, and the private key of the first.
 ///
 /// chain_file: PEM, the connection's own certificate first.
 /// key_file: the private key in PEM or DER; NULL if it is in chain_file.
 /// passphrase: for an encrypted key; NULL if there is none.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it lacks what is
-/// sought, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no certificate or no
+/// key, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
 /// the config is frozen. The message names the file. On failure the config is as it was. Any thread. Blocks no longer than
 /// the disk (and the key's own key derivation).
 ///
@@ -140,8 +140,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_file(
     })
 }
 
-/// Sets what the connection presents of itself: the certificates of a list, the connection's own first, and its private
-/// key.
+/// Sets the certificate of the connection itself: a list with it and the intermediate ones that lead from it to a CA, and
+/// the private key of the first.
 ///
 /// chain, private_key: both, or both NULL for none (the default). The config takes references of its own; the list and
 /// the key stay the caller's.

@@ -7,7 +7,7 @@ use crate::ffi::{
     convert, guard, handle, status::bgl_ssl_status_t,
 };
 
-/// Sets what the connection presents of itself: a certificate and its private key.
+/// Sets the certificate of the connection itself, and its private key.
 ///
 /// certificate, private_key: both, or both NULL for none (the default). The config takes references of its own.
 ///
@@ -32,8 +32,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate(
     })
 }
 
-/// Sets what the connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and the
-/// private key of the first.
+/// Sets the certificate of the connection itself, the intermediate ones that lead from it to a CA, and the private key of
+/// the first.
 ///
 /// chain, count: the certificates, the connection's own first; NULL and 0, with private_key NULL, for none. The config
 /// takes references of its own.

@@ -9,8 +9,7 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// Sets the name under which a client verifies the peer and which it sends as SNI, where that is not the host connected
-/// to.
+/// Sets the name that a client verifies and sends as SNI, if that is not the host connected to.
 ///
 /// hostname: an ASCII DNS name (A-labels for others) or an IP address; NULL for the host connected to (the default).
 ///

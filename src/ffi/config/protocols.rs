@@ -14,7 +14,7 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// Sets the protocol to speak, and forgets a minimum and a maximum.
+/// Sets the protocol, and removes a minimum and a maximum that were set.
 ///
 /// protocol: a BGLSSL_... number. Default: BGLSSL_SSLV23.
 ///
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_protocol(
     unsafe { change(config, set) }
 }
 
-/// Sets the lowest TLS version to speak.
+/// Sets the lowest TLS version.
 ///
 /// protocol: BGLSSL_TLSV1_0, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. OpenSSL 3 speaks TLS 1.0 and 1.1 only at
 /// security level 0: add "@SECLEVEL=0" to the cipher list if they are wanted beside newer versions.
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_min_protocol(
     unsafe { change(config, set) }
 }
 
-/// Sets the highest TLS version to speak.
+/// Sets the highest TLS version.
 ///
 /// protocol: BGLSSL_TLSV1_0, BGLSSL_TLSV1_1, BGLSSL_TLSV1_2 or BGLSSL_TLSV1_3. Default: what OpenSSL has.
 ///

@@ -16,7 +16,7 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// A client asks for no stapled response, and looks at none.
+/// A client asks for no stapled response, and ignores one.
 pub const BGL_SSL_STAPLE_IGNORE: i32 = 0;
 /// A client asks for a stapled response. One that the server sends must be good, and a certificate that demands one (RFC
 /// 7633) must have one. The default.
@@ -34,7 +34,7 @@ pub const BGL_SSL_OCSP_UNKNOWN: i32 = 2;
 /// The most bytes of a response that is stapled.
 const MAX_RESPONSE: usize = 64 * 1024;
 
-/// Sets what a client makes of the OCSP response that the server staples to its certificate. A response is good only if the
+/// Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if the
 /// issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if it is
 /// for this certificate, and if it is of this time. Only where the chain is verified.
 ///

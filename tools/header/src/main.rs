@@ -57,7 +57,7 @@ fn generate(noun: &str, includes: &[String]) -> Result<String, Box<dyn Error>> {
 
     let mut config = cbindgen::Config::from_file("cbindgen.toml")?;
     config.include_guard = Some(format!("BGLSSL_{}_H", noun.to_uppercase()));
-    config.header = Some(format!("/*\n * {}\n *\n * A part of bglssl.h, which says the conventions.\n *\n * SPDX-License-Identifier: MIT OR Apache-2.0\n */", about.join("\n * ")));
+    config.header = Some(format!("/*\n * {}\n *\n * Part of bglssl.h, whose comment states the conventions.\n *\n * SPDX-License-Identifier: MIT OR Apache-2.0\n */", about.join("\n * ")));
     config.includes = includes.to_vec();
 
     let builder = files.into_iter().fold(cbindgen::Builder::new().with_config(config), |builder, file| builder.with_src(file));
