@@ -50,7 +50,7 @@ override INCLUDEDIR := $(call absolute,$(INCLUDEDIR))
 # For debug information in a file of its own, where debuggers look by build id, such as /usr/lib/debug.
 DEBUGDIR   ?=
 
-.PHONY: all lib built header test check check-c check-faults fuzz check-openssl check-debian13 check-debian12 check-32 \
+.PHONY: all lib built header test check check-ci check-c check-faults fuzz check-openssl check-debian13 check-debian12 check-32 \
         check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
@@ -113,7 +113,10 @@ test: ## build and run the quick tests; T=NAME: one C test program, or the cases
 check: ## build and run all tests
 	@scripts/needs.sh check
 	@$(MAKE) --no-print-directory lib
-	@scripts/check.sh
+	@scripts/check.sh $(SUITES)
+
+check-ci: SUITES = scripts/suites/* scripts/ci-suites/*
+check-ci: check ## all that CI runs: the tests, other compilers and systems, packages, fuzzers
 
 check-c: lib ## build and run the C tests once, plain
 	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib

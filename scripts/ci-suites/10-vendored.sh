@@ -1,0 +1,54 @@
+#!/bin/sh
+# The build with an OpenSSL of its own, as on a machine without OpenSSL's development files.
+set -u
+build=${BUILD:-$PWD/build}/vendored
+library=$build/lib/$(cat abi/soname)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0
+
+try() { # NAME COMMAND...
+    name=$1
+    shift
+    if "$@" >"$log" 2>&1 </dev/null; then
+        echo "ok $name"
+        passed=$((passed + 1))
+    else
+        echo "not ok $name"
+        tail -n 40 "$log" | sed 's/^/  | /'
+        failed=$((failed + 1))
+        return 1
+    fi
+}
+finish() {
+    echo "$passed passed, $failed failed, 0 skipped"
+    [ "$failed" = 0 ]
+    exit
+}
+program_runs() {
+    ${CC:-cc} -Iinclude -o "$build/version" examples/projects/version.c -L"$build/lib" -lbglssl &&
+        LD_LIBRARY_PATH=$build/lib "$build/version" | grep '^bglssl with OpenSSL '
+}
+needs_no_openssl() { ! readelf -d "$library" | grep -E 'NEEDED.*lib(ssl|crypto)'; }
+# The places of configuration, providers and engines are the system's.
+places_are_the_systems() {
+    if grep -aoE '[[:print:]]*'"$PWD"'[[:print:]]*' "$library"; then
+        echo "names the build tree"
+        return 1
+    fi
+    strings "$library" | grep -E '^(OPENSSLDIR|MODULESDIR|ENGINESDIR): ' | tee "$log.places"
+    system=$(openssl version -d | sed 's/^OPENSSLDIR: //')
+    grep -qxF "OPENSSLDIR: $system" "$log.places" || { echo "the system's is $system"; false; }
+    status=$?
+    rm -f "$log.places"
+    return $status
+}
+
+try it_builds timeout 1800 make lib VENDORED=yes BUILD="$build" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/vendored" ||
+    finish
+try it_needs_no_openssl_of_the_system needs_no_openssl
+try a_program_runs_with_it program_runs
+try it_looks_where_the_systems_openssl_does places_are_the_systems
+c-tests/check_symbols.sh "$build/lib" abi >"$log" 2>&1
+try it_exports_what_the_interface_lists sh -c '! grep "^not ok" "$1" && grep "^ok" "$1"' sh "$log"
+finish

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Debian's packages.
+exec scripts/check-deb.sh

@@ -1,0 +1,4 @@
+#!/bin/sh
+# A minimal Debian 13 in 32 bits, not optimised, which builds faster.
+export PROFILE=debug
+exec scripts/check-debian.sh trixie i386
