@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "thread.h"
+
 /* How long the thread rests when the system has no descriptors left. */
 #define REST_MS 100
 
@@ -113,25 +115,6 @@ static void *accept_clients(void *data) {
   return NULL;
 }
 
-/* The program's signal handlers must not run on a thread that the collector does not know. But
- * the one that starts it must let the collector stop it meanwhile, by whichever of its signals:
- * it may wait for memory, and who holds the allocator's lock may have been stopped already. */
-static int start_thread(struct bglssl_acceptor *acceptor) {
-  pthread_t thread;
-  sigset_t others, before;
-  int error;
-
-  sigfillset(&others);
-  sigdelset(&others, SIGPWR);
-  sigdelset(&others, SIGXCPU);
-  for (int signal = SIGRTMIN; signal <= SIGRTMAX; signal++) sigdelset(&others, signal);
-  pthread_sigmask(SIG_SETMASK, &others, &before);
-  error = pthread_create(&thread, NULL, accept_clients, acceptor);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (!error) pthread_detach(thread);
-  return error;
-}
-
 /* A local socket with a name of the system's choice. */
 static int listen_locally(struct bglssl_acceptor *acceptor, int backlog) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -165,7 +148,7 @@ int bglssl_acceptor_start(bgl_ssl_server_t *server, int backlog, struct bglssl_a
   atomic_init(&acceptor->owners, 2);
   atomic_init(&acceptor->listener, fd);
   pthread_mutex_init(&acceptor->lock, NULL);
-  error = start_thread(acceptor);
+  error = bglssl_start_thread(accept_clients, acceptor);
   if (error) {
     pthread_mutex_destroy(&acceptor->lock);
     free(acceptor);

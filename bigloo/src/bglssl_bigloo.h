@@ -13,6 +13,8 @@
 #ifndef BGLSSL_BIGLOO_H
 #define BGLSSL_BIGLOO_H
 
+#include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -42,6 +44,9 @@
  * allocates then; it must neither block nor touch Scheme. */
 void bglssl_finalize_with(void *object, void (*finalizer)(void *object, void *unused));
 
+/* The opposite. */
+void bglssl_finalize_no_more(void *object);
+
 /* objects.c: handles of the library inside objects of the collector */
 void *bglssl_box_certificate(void *handle);
 void *bglssl_box_private_key(void *handle);
@@ -68,11 +73,19 @@ void *bglssl_pkcs12_private_key(const char *file, const char *passphrase);
 
 /* wait.c: waiting in the program's own thread */
 int64_t bglssl_microseconds(void);
-/* Waits for poll(2)'s `events`, for `left` microseconds or a second at most. */
-void bglssl_wait(int fd, short events, int64_t left);
+/* Waits for poll(2)'s `events`, for `left` microseconds or a second at most. Whether they have come. */
+bool bglssl_wait(int fd, short events, int64_t left);
+/* The same for several; returns what poll(2) does. */
+int bglssl_wait_for_one(struct pollfd *wanted, int n, int64_t left);
 /* Completes the handshake of a socket of a lazy configuration. The collector frees the handle, and
  * closes `input` and `output` (NULL, -1: none), if the thread never comes back. */
 bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output);
+
+/* connect.c: connects a descriptor to a host, within `limit` microseconds (0: none). BFALSE and the
+ * descriptor, or why that failed. */
+#define BGLSSL_SEVERAL_ADDRESSES (-2)
+obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long limit, obj_t proc,
+                  obj_t where, int *connected);
 
 /* ports.c: the connection behind the ports of a socket */
 struct bglssl_link;
@@ -85,13 +98,12 @@ bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
 long bglssl_port_time_limit(obj_t socket);
 void bglssl_socket_configure(obj_t socket, bool_t raises_truncation, long close_limit);
 bool_t bglssl_socket_truncatedp(obj_t socket);
+void bglssl_open_ready_fd(void);
 void bglssl_socket_begin_body(obj_t socket, BGL_LONGLONG_T length, bool_t chunked, long position);
 
 /* sockets.c: Bigloo sockets made from, or switched to, connections of the library */
-void *bglssl_connect(void *config, const char *host, int port, int family, bool_t datagrams,
-                     long handshake_limit, long limit);
-obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int port, obj_t inbuf,
-                                obj_t outbuf, obj_t close_hook);
+obj_t bglssl_connect(void *config, obj_t proc, obj_t hostname, int port, int family, bool_t datagrams,
+                     long handshake_limit, long limit, obj_t inbuf, obj_t outbuf, obj_t close_hook);
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
                                 long handshake_limit, bool_t lazy_handshake, bool_t raises_truncation,
                                 long close_limit, obj_t accept_failure, obj_t close_hook);

@@ -1,9 +1,8 @@
 ;; client.scm: sockets that connect, and the client's side of STARTTLS.
 (directives
    (extern
-      (macro $tls-connect::void* (::void* ::string ::int ::int ::bool ::long ::long) "bglssl_connect")
-      (macro $tls-make-client-socket::obj (::void* ::obj ::obj ::int ::obj ::obj ::obj)
-             "bglssl_make_client_socket")
+      (macro $tls-connect::obj (::void* ::obj ::obj ::int ::int ::bool ::long ::long ::obj ::obj ::obj)
+             "bglssl_connect")
       (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::long ::bool ::obj ::obj ::obj)
              "bglssl_use_ssl")
       (macro $tls-role-client::int "BGLSSL_ROLE_CLIENT")
@@ -91,14 +90,14 @@
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers
                      (or timeout 0) handshake-timeout (not datagrams)))
-          (handle ($tls-connect ($tls-unbox config) host port family datagrams
-                     handshake-timeout (or timeout 0))))
+          (result ($tls-connect config proc host port family datagrams handshake-timeout
+                     (or timeout 0) inbuf outbuf socket-closing)))
       ($tls-box-release! config)
-      (if ($tls-null? handle)
-          ($tls-raise proc where)
-          (let ((socket ($tls-make-client-socket handle proc host port inbuf outbuf socket-closing)))
-             ($tls-socket-configure socket raises close-timeout)
-             socket))))
+      (if (socket? result)
+          (begin
+             ($tls-socket-configure result raises close-timeout)
+             result)
+          (raise result))))
 
 ;; A socket to switch: open, with ports, and not yet switched. Gives its peer's name.
 (define (switchable-socket proc socket)

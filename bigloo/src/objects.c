@@ -41,11 +41,14 @@ void bglssl_finalize_with(void *object, void (*finalizer)(void *object, void *un
   GC_register_finalizer(object, finalizer, NULL, NULL, NULL);
 }
 
+void bglssl_finalize_no_more(void *object) { GC_register_finalizer(object, NULL, NULL, NULL, NULL); }
+
 /* ---- boxes ------------------------------------------------------------------------------- */
 
 struct box {
   void *handle;
   void (*release)(void *handle);
+  void *weight;
 };
 
 static void release_certificate(void *handle) { bgl_ssl_certificate_free(handle); }
@@ -57,27 +60,34 @@ static void release_connection(void *handle) { bgl_ssl_connection_free(handle); 
 
 void bglssl_box_release(void *object) {
   struct box *box = object;
-  void *handle = box->handle;
+  void *handle = box->handle, *weight = box->weight;
 
   box->handle = NULL;
+  box->weight = NULL;
   if (handle) box->release(handle);
+  if (weight) GC_FREE(weight);
 }
 
 static void finalize_box(void *object, void *unused) {
+  struct box *box = object;
+
   (void)unused;
-  bglssl_box_release(object);
+  /* The collector takes it with the box. */
+  box->weight = NULL;
+  bglssl_box_release(box);
 }
 
 /* The collector knows nothing of what a handle stands for, and would let thousands of
- * them gather before it finds a collection worth while. So a box is as large as that,
- * more or less. */
+ * them gather before it finds a collection worth while. So a box holds as much as that,
+ * more or less, until the handle is released. */
 #define BOX_WEIGHT 2048
 
 void *bglssl_make_box(void *handle, void (*release)(void *)) {
   struct box *box;
 
   if (!handle) return NULL;
-  box = (void *)GC_MALLOC_ATOMIC(sizeof(struct box) + BOX_WEIGHT);
+  box = (void *)GC_MALLOC(sizeof(struct box));
+  box->weight = (void *)GC_MALLOC_ATOMIC(BOX_WEIGHT);
   box->handle = handle;
   box->release = release;
   bglssl_finalize_with(box, finalize_box);

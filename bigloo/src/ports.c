@@ -132,6 +132,13 @@ static int ready_fd(void) {
 }
 #endif
 
+/* So that programs that count their descriptors find one more from the first socket on. */
+void bglssl_open_ready_fd(void) {
+#ifdef __GLIBC__
+  ready_fd();
+#endif
+}
+
 /* char-ready? polls the stream's descriptor, which tells nothing of what the library has taken
  * already. While there is any, the stream has another one. */
 static void show_more(struct bglssl_link *link, bool more) {
@@ -564,10 +571,7 @@ static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, cons
   link->handle = handle;
   link->input = input;
   link->input_fd = fileno(input);
-#ifdef __GLIBC__
-  /* So that programs that count their descriptors find one more from the first connection on. */
-  ready_fd();
-#endif
+  bglssl_open_ready_fd();
   link->is_datagram = bgl_ssl_socket_is_datagram(handle);
   pthread_mutex_init(&link->lock, NULL);
   pthread_condattr_init(&attributes);

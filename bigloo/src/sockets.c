@@ -159,10 +159,10 @@ obj_t bglssl_known_hostname(obj_t socket) {
 
 /* TLS gathers records itself. Without this an answer would wait, some 40 ms, until the
  * peer has acknowledged the handshake's last message. */
-static void send_at_once(obj_t socket) {
+static void send_at_once(int fd) {
   int on = 1;
 
-  setsockopt(SOCKET(socket).fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 /* ---- new sockets -------------------------------------------------------------------------- */
@@ -232,48 +232,77 @@ static obj_t make_ports(obj_t socket, int output, obj_t inbuf, obj_t outbuf) {
   return socket;
 }
 
-/* A connection whose handshake is done, or NULL. `limit`: for connecting and the handshake together, in
- * microseconds; 0 for none. Streams are shaken hands with here, where the thread can be interrupted;
- * datagrams in the library, which tries one address after another. */
-void *bglssl_connect(void *config, const char *host, int port, int family, bool_t datagrams,
-                     long handshake_limit, long limit) {
-  int64_t begin = bglssl_microseconds();
-  bgl_ssl_socket_t *handle = bgl_ssl_connect(config, host, port, family);
+/* Takes the handle and the descriptor over, also where it raises. */
+static obj_t make_client_socket(bgl_ssl_socket_t *handle, int fd, obj_t proc, obj_t hostname, int port,
+                                obj_t where, obj_t inbuf, obj_t outbuf, obj_t close_hook) {
+  obj_t socket = fd < 0 ? BFALSE : allocate_socket(fd, port, hostname, BUNSPEC, BGL_SOCKET_CLIENT);
 
-  if (!handle || datagrams) return handle;
-  if (limit > 0) {
-    long left = limit - (long)(bglssl_microseconds() - begin);
-
-    if (left <= 0) left = 1;
-    if (handshake_limit == 0 || left < handshake_limit)
-      bgl_ssl_socket_set_handshake_timeout(handle, left);
-  }
-  if (bglssl_handshake(handle, NULL, -1) == BGL_SSL_OK) return handle;
-  bgl_ssl_socket_close(handle);
-  bgl_ssl_socket_free(handle);
-  return NULL;
-}
-
-/* Takes the handle over, also where it raises. */
-obj_t bglssl_make_client_socket(void *handle, obj_t proc, obj_t hostname, int port, obj_t inbuf,
-                                obj_t outbuf, obj_t close_hook) {
-  char where[NI_MAXHOST + 16];
-  int fd = fcntl(bgl_ssl_socket_fd(handle), F_DUPFD_CLOEXEC, 0);
-  obj_t socket;
-
-  snprintf(where, sizeof(where), "%s:%d", BSTRING_TO_STRING(hostname), port);
-  socket = fd < 0 ? BFALSE : allocate_socket(fd, port, hostname, BUNSPEC, BGL_SOCKET_CLIENT);
   if (fd < 0 || make_ports(socket, bgl_ssl_socket_fd(handle), inbuf, outbuf) == BFALSE) {
     int number = errno;
 
     if (fd >= 0) close(fd);
     bgl_ssl_socket_free(handle);
-    fail(proc, "cannot make the socket's ports", number, string_to_bstring(where));
+    fail(proc, "cannot make the socket's ports", number, where);
   }
   set_peer_address(socket);
   set_buffering(SOCKET(socket).output);
-  bglssl_link_attach(socket, handle, string_to_bstring(where), 0, close_hook);
+  bglssl_link_attach(socket, handle, where, 0, close_hook);
   return socket;
+}
+
+/* A handshake of at most `handshake_limit` microseconds, and no longer than until `deadline` (0: none). */
+static bgl_ssl_status_t shake_hands(bgl_ssl_socket_t *handle, int fd, long handshake_limit, int64_t deadline) {
+  if (deadline) {
+    int64_t left = deadline - bglssl_microseconds();
+
+    if (left <= 0) left = 1;
+    if (handshake_limit == 0 || left < handshake_limit) bgl_ssl_socket_set_handshake_timeout(handle, left);
+  }
+  return bglssl_handshake(handle, NULL, fd);
+}
+
+/* After a handshake that failed: the peer learns why. */
+static void refuse(bgl_ssl_socket_t *handle) {
+  bgl_ssl_socket_close(handle);
+  bgl_ssl_socket_free(handle);
+}
+
+/* A socket, or the condition that says why there is none. `limit`: for connecting and the handshake
+ * together, in microseconds; 0 for none. All waiting happens here, where the thread can be interrupted, but
+ * for datagrams to one of several addresses, which the library tries one after another. */
+obj_t bglssl_connect(void *config, obj_t proc, obj_t hostname, int port, int family, bool_t datagrams,
+                     long handshake_limit, long limit, obj_t inbuf, obj_t outbuf, obj_t close_hook) {
+  const char *host = BSTRING_TO_STRING(hostname);
+  int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
+  char text[NI_MAXHOST + 16];
+  bgl_ssl_socket_t *handle;
+  obj_t where, condition;
+  int fd;
+
+  snprintf(text, sizeof(text), "%s:%d", host, port);
+  where = string_to_bstring(text);
+  condition = bglssl_dial(host, port, family, datagrams, limit, proc, where, &fd);
+  if (condition != BFALSE) return condition;
+  if (fd == BGLSSL_SEVERAL_ADDRESSES) {
+    handle = bgl_ssl_connect(bglssl_unbox(config), host, port, family);
+    fd = handle ? fcntl(bgl_ssl_socket_fd(handle), F_DUPFD_CLOEXEC, 0) : -1;
+  } else {
+    if (!datagrams) send_at_once(fd);
+    handle = bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, host, 0);
+    if (handle && shake_hands(handle, fd, handshake_limit, deadline) != BGL_SSL_OK) {
+      condition = bglssl_last_condition(proc, where);
+      refuse(handle);
+      close(fd);
+      return condition;
+    }
+  }
+  bglssl_keep(config);
+  if (!handle) {
+    condition = bglssl_last_condition(proc, where);
+    if (fd >= 0) close(fd);
+    return condition;
+  }
+  return make_client_socket(handle, fd, proc, hostname, port, where, inbuf, outbuf, close_hook);
 }
 
 /* ---- servers ------------------------------------------------------------------------------ */
@@ -352,12 +381,6 @@ static void restore_mode(struct server *server, int fd, bool was_nonblocking) {
   set_nonblocking(fd, true);
 }
 
-/* After a handshake that failed: the peer learns why. */
-static void refuse(bgl_ssl_socket_t *handle) {
-  bgl_ssl_socket_close(handle);
-  bgl_ssl_socket_free(handle);
-}
-
 /* The client behind a plain socket; NULL, and a condition that says why not, or BFALSE where
  * nobody is there at all. */
 static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *where, obj_t *condition) {
@@ -367,7 +390,7 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *whe
 
   if (!server->owner->acceptor) {
     *where = bglssl_peer_name(socket);
-    send_at_once(socket);
+    send_at_once(SOCKET(socket).fd);
     handle = bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
     if (handle && !server->lazy_handshake &&
         bglssl_handshake(handle, PORT_FILE(SOCKET(socket).input), PORT_FD(SOCKET(socket).output)) !=
@@ -434,6 +457,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   obj_t socket;
   int fd;
 
+  bglssl_open_ready_fd();
   owner->acceptor = NULL;
   owner->made_by = getpid();
   owner->handle = bgl_ssl_listen(bglssl_unbox(config), host, port, backlog, family);
@@ -495,7 +519,7 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long 
   int fd = SOCKET(socket).fd;
   bgl_ssl_socket_t *handle;
 
-  send_at_once(socket);
+  send_at_once(SOCKET(socket).fd);
   handle = role == BGLSSL_ROLE_SERVER
                ? bgl_ssl_upgrade_server_fd(bglssl_unbox(config), fd, buffered)
                : bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name, buffered);

@@ -24,15 +24,20 @@ int64_t bglssl_microseconds(void) {
   return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 }
 
-void bglssl_wait(int fd, short events, int64_t left) {
-  struct pollfd wanted = {.fd = fd, .events = events};
+int bglssl_wait_for_one(struct pollfd *wanted, int n, int64_t left) {
   struct timespec time;
 
-  if (fd < 0 || left <= 0) return;
+  if (left < 0) left = 0;
   if (left > LONGEST_WAIT_US) left = LONGEST_WAIT_US;
   time.tv_sec = left / 1000000;
   time.tv_nsec = left % 1000000 * 1000;
-  ppoll(&wanted, 1, &time, NULL);
+  return ppoll(wanted, (nfds_t)n, &time, NULL);
+}
+
+bool bglssl_wait(int fd, short events, int64_t left) {
+  struct pollfd wanted = {.fd = fd, .events = events};
+
+  return fd >= 0 && left > 0 && bglssl_wait_for_one(&wanted, 1, left) > 0;
 }
 
 /* ---- guards ------------------------------------------------------------------------------- */
@@ -63,10 +68,8 @@ static struct bglssl_guard *guard_socket(bgl_ssl_socket_t *handle, FILE *input, 
 }
 
 static void release_guard(struct bglssl_guard *guard) {
-  guard->handle = NULL;
-  guard->input = NULL;
-  guard->output = -1;
-  bglssl_keep(guard);
+  bglssl_finalize_no_more(guard);
+  GC_FREE((void *)guard);
 }
 
 /* ---- handshakes --------------------------------------------------------------------------- */

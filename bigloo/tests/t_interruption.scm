@@ -85,6 +85,60 @@
             (loop (+fx i 1))))
       (check "descriptors" (soon? (lambda () (< (descriptors) (+ before 5)))))))
 
+;; A listener whose queue is full, so that connecting to it does not end; and who fills it.
+(define (full-server)
+   (let ((server (make-server-socket 0 :backlog 1)))
+      (let fill ((clients '()))
+         (let ((client (with-handler
+                          (lambda (e) #f)
+                          (make-client-socket "127.0.0.1" (socket-port-number server)
+                             :timeout 300000))))
+            (if client
+                (fill (cons client clients))
+                (cons server clients))))))
+
+(define-macro (define-connect-case name host . options)
+   `(define-case ,(string-append "a thread is terminated while it connects " name)
+       (let* ((full (full-server))
+              (before (descriptors))
+              (t (spawn (guarded (lambda ()
+                                    (make-ssl-client-socket ,host (socket-port-number (car full))
+                                       ,@options))))))
+          (check "it ends" (ends-when-terminated? t))
+          (check "descriptors" (soon? (lambda () (=fx (descriptors) before))))
+          (for-each socket-close (cdr full))
+          (socket-shutdown (car full)))))
+
+(define-connect-case "to an address" "127.0.0.1")
+(define-connect-case "to a name" "localhost")
+(define-connect-case "within a time limit" "localhost" :timeout 20000000)
+
+(define-case "the handler of a signal escapes from connecting"
+   (let* ((full (full-server))
+          (before (descriptors))
+          (escaped (bind-exit (leave)
+                      (signal sigalrm (lambda (n) (leave 'escaped)))
+                      (system "(sleep 0.4; kill -ALRM $PPID) &")
+                      (make-ssl-client-socket "localhost" (socket-port-number (car full))
+                         :timeout (seconds 10))
+                      'connected)))
+      (check-equal "escaped" escaped 'escaped)
+      (check "descriptors" (soon? (lambda () (=fx (descriptors) before))))
+      (for-each socket-close (cdr full))))
+
+(define-case "a time limit ends the connecting"
+   (let* ((full (full-server))
+          (e (check-raises "connect" &io-timeout-error
+                (lambda ()
+                   (make-ssl-client-socket "localhost" (socket-port-number (car full))
+                      :timeout 300000)))))
+      (check "message" (contains? (condition-message e) "connect to localhost:"))
+      (for-each socket-close (cdr full))))
+
+(define-case "an address of another family is unknown"
+   (check-raises "connect" &io-unknown-host-error
+      (lambda () (make-ssl-client-socket "127.0.0.1" 443 :domain 'inet6))))
+
 (define-case "closing does not wait for a client that stays"
    (let ((stop (make-mutex)))
       (mutex-lock! stop)

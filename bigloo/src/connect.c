@@ -1,0 +1,217 @@
+/* connect.c: connecting to a host in the program's own thread, where it may be interrupted (see
+ * wait.c): each address is tried, a slow one no longer than 250 ms before the next one beside it, as
+ * the library does (RFC 8305). */
+#define _GNU_SOURCE
+#include <bigloo.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bglssl_bigloo.h"
+#include "resolver.h"
+
+/* How long one address has before the next one is tried beside it. */
+#define ATTEMPT_DELAY_US 250000
+
+/* Of the runtime: for how long it remembers addresses, in seconds. */
+extern bool_t bgl_dns_enable_cache(void);
+extern long bgl_dns_cache_validity_timeout(void);
+
+/* What a thread owns while it connects. */
+struct dial {
+  struct bglssl_lookup *lookup;
+  int count;
+  int fds[BGLSSL_MOST_ADDRESSES];
+};
+
+struct failure {
+  int code;
+  int phase;
+  int number;
+  char reason[NI_MAXHOST + 128];
+};
+
+static void give_up(struct dial *dial) {
+  if (dial->lookup) bglssl_lookup_release(dial->lookup);
+  dial->lookup = NULL;
+  for (int i = 0; i < dial->count; i++)
+    if (dial->fds[i] >= 0) close(dial->fds[i]);
+  dial->count = 0;
+}
+
+static void finalize_dial(void *object, void *unused) {
+  (void)unused;
+  give_up(object);
+}
+
+static void fail(struct failure *failure, int code, int phase, int number, const char *reason) {
+  if (failure->code) return;
+  failure->code = code;
+  failure->phase = phase;
+  failure->number = number;
+  snprintf(failure->reason, sizeof(failure->reason), "%s", reason);
+}
+
+static bool is_over(int64_t deadline) { return deadline && bglssl_microseconds() >= deadline; }
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+static bool look_up(struct dial *dial, const char *host, int family, int64_t deadline,
+                    struct bglssl_addresses *found, struct failure *failure) {
+  int error;
+
+  dial->lookup = bglssl_lookup_start(host, family);
+  if (!dial->lookup) {
+    fail(failure, BGL_SSL_E_IO, BGL_SSL_PHASE_RESOLVE, errno, strerror(errno));
+    return false;
+  }
+  while (!bglssl_wait(bglssl_lookup_fd(dial->lookup), POLLIN,
+                      deadline ? deadline - bglssl_microseconds() : INT64_MAX)) {
+    if (is_over(deadline)) {
+      fail(failure, BGL_SSL_E_TIMEOUT, BGL_SSL_PHASE_RESOLVE, 0, "timed out");
+      return false;
+    }
+  }
+  error = bglssl_lookup_result(dial->lookup, found);
+  if (error) fail(failure, BGL_SSL_E_RESOLVE, BGL_SSL_PHASE_RESOLVE, 0, gai_strerror(error));
+  return error == 0;
+}
+
+/* ---- addresses ----------------------------------------------------------------------------- */
+
+static void fail_address(struct failure *failure, const struct bglssl_address *address, int number) {
+  char host[NI_MAXHOST], reason[sizeof(failure->reason)];
+
+  if (getnameinfo((const struct sockaddr *)&address->address, address->size, host, sizeof(host), NULL, 0,
+                  NI_NUMERICHOST) != 0)
+    strcpy(host, "?");
+  snprintf(reason, sizeof(reason), "%s: %s", host, strerror(number));
+  fail(failure, BGL_SSL_E_IO, BGL_SSL_PHASE_CONNECT, number, reason);
+}
+
+static void set_port(struct bglssl_address *address, int port) {
+  if (address->address.ss_family == AF_INET6)
+    ((struct sockaddr_in6 *)&address->address)->sin6_port = htons((uint16_t)port);
+  else
+    ((struct sockaddr_in *)&address->address)->sin_port = htons((uint16_t)port);
+}
+
+/* Begins to connect to one more address. */
+static void begin(struct dial *dial, const struct bglssl_address *address, int type, struct failure *failure) {
+  int fd = socket(address->address.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+  dial->fds[dial->count++] = fd;
+  if (fd >= 0 && (connect(fd, (const struct sockaddr *)&address->address, address->size) == 0 ||
+                  errno == EINPROGRESS || errno == EINTR))
+    return;
+  fail_address(failure, address, errno);
+  dial->fds[dial->count - 1] = -1;
+  if (fd >= 0) close(fd);
+}
+
+/* Waits until one is connected, which is taken from `dial`, or has failed; -1 if none is connected. */
+static int await_one(struct dial *dial, const struct bglssl_addresses *addresses, int64_t until,
+                     struct failure *failure) {
+  struct pollfd polled[BGLSSL_MOST_ADDRESSES];
+  int64_t left = until ? until - bglssl_microseconds() : INT64_MAX;
+
+  for (int i = 0; i < dial->count; i++) polled[i] = (struct pollfd){dial->fds[i], POLLOUT, 0};
+  if (bglssl_wait_for_one(polled, dial->count, left) <= 0) return -1;
+  for (int i = 0; i < dial->count; i++) {
+    int fd = polled[i].fd, error = 0;
+    socklen_t size = sizeof(error);
+
+    if (fd < 0 || polled[i].revents == 0) continue;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
+    dial->fds[i] = -1;
+    if (!error) return fd;
+    fail_address(failure, &addresses->list[i], error);
+    close(fd);
+  }
+  return -1;
+}
+
+static bool is_trying(const struct dial *dial) {
+  for (int i = 0; i < dial->count; i++)
+    if (dial->fds[i] >= 0) return true;
+  return false;
+}
+
+static int race(struct dial *dial, struct bglssl_addresses *addresses, int port, int type, int64_t deadline,
+                struct failure *failure) {
+  for (;;) {
+    int64_t until = deadline;
+    int fd;
+
+    if (dial->count < addresses->count) {
+      set_port(&addresses->list[dial->count], port);
+      begin(dial, &addresses->list[dial->count], type, failure);
+    }
+    if (!is_trying(dial)) {
+      if (dial->count < addresses->count) continue;
+      return -1;
+    }
+    if (dial->count < addresses->count) {
+      until = bglssl_microseconds() + ATTEMPT_DELAY_US;
+      if (deadline && deadline < until) until = deadline;
+    }
+    do {
+      fd = await_one(dial, addresses, until, failure);
+    } while (fd < 0 && is_trying(dial) && !is_over(until));
+    if (fd >= 0) {
+      fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+      return fd;
+    }
+    if (is_over(deadline)) {
+      fail(failure, BGL_SSL_E_TIMEOUT, BGL_SSL_PHASE_CONNECT, 0, "timed out");
+      return -1;
+    }
+  }
+}
+
+/* ---- both ---------------------------------------------------------------------------------- */
+
+obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long limit, obj_t proc, obj_t where,
+                  int *connected) {
+  struct dial *dial = (void *)GC_MALLOC_ATOMIC(sizeof(*dial));
+  int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
+  struct bglssl_addresses addresses;
+  struct failure failure = {0};
+  bgl_ssl_error_t error;
+
+  dial->lookup = NULL;
+  dial->count = 0;
+  *connected = -1;
+  bglssl_finalize_with(dial, finalize_dial);
+  if (bglssl_known_addresses(host, family, bgl_dns_enable_cache() ? bgl_dns_cache_validity_timeout() : 0,
+                             &addresses) ||
+      look_up(dial, host, family, deadline, &addresses, &failure)) {
+    if (datagrams && addresses.count > 1)
+      *connected = BGLSSL_SEVERAL_ADDRESSES;
+    else
+      *connected = race(dial, &addresses, port, datagrams ? SOCK_DGRAM : SOCK_STREAM, deadline, &failure);
+  }
+  give_up(dial);
+  bglssl_finalize_no_more(dial);
+  if (*connected != -1) return BFALSE;
+  memset(&error, 0, sizeof(error));
+  error.size = sizeof(error);
+  error.code = failure.code;
+  error.phase = failure.phase;
+  error.sys_errno = failure.number;
+  error.alert = -1;
+  if (failure.phase == BGL_SSL_PHASE_RESOLVE)
+    snprintf(error.message, sizeof(error.message), "look up \"%.255s\": %.500s", host,
+             failure.reason);
+  else
+    snprintf(error.message, sizeof(error.message),
+             strchr(host, ':') && host[0] != '[' ? "connect to [%s]:%d: %s" : "connect to %s:%d: %s", host, port,
+             failure.reason);
+  return bglssl_condition(&error, proc, where);
+}
