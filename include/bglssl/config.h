@@ -482,7 +482,7 @@ bgl_ssl_status_t bgl_ssl_config_set_staple_policy(bgl_ssl_config_t *config,
  * Sets the OCSP response that a server staples to its certificate for clients that ask for one. Once set, even to none, it
  * can be replaced while the server serves: for handshakes that begin afterwards, also of copies of the config.
  *
- * response: len bytes of DER (at most 65536), as a responder sent them; copied, and not looked at: see
+ * response: len bytes of DER (at most 65536), as a responder sent them; copied without a check: see
  * bgl_ssl_ocsp_status. NULL and 0 for none.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the config is frozen and nothing was set before. Never
@@ -526,7 +526,7 @@ size_t bgl_ssl_ocsp_request(const bgl_ssl_certificate_t *certificate,
  *
  * response: len bytes of DER.
  * issuer: the certificate of the CA that issued it.
- * until: where to put until when a good response holds, in seconds since 1970; 0 for others; may be NULL.
+ * until: set to the time until which a good response is valid, in seconds since 1970; 0 for others; may be NULL.
  *
  * Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on (another
  * signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an error,
@@ -592,7 +592,7 @@ bgl_ssl_status_t bgl_ssl_config_set_write_timeout(bgl_ssl_config_t *config,
 
 /**
  * Sets the time limit for a close: for flushing, which the call waits for, and for the peer's last bytes, which are
- * taken in the background.
+ * read in the background.
  *
  * microseconds: 0: a close waits for nothing, neither in the call nor in the background. Default: 2 s.
  *
@@ -639,8 +639,9 @@ bgl_ssl_status_t bgl_ssl_config_set_ca_certificates(bgl_ssl_config_t *config,
                                                     size_t count);
 
 /**
- * Sets the list of certificates one of which the peer must present, beside what else is verified. A server with such a
- * list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is set.
+ * Sets a list of certificates, one of which the peer must present, in addition to the other verification. A server
+ * with such a list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is
+ * set.
  *
  * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references of
  * its own.
@@ -654,9 +655,9 @@ bgl_ssl_status_t bgl_ssl_config_set_accepted_certificates(bgl_ssl_config_t *conf
                                                           size_t count);
 
 /**
- * Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): by its
- * DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate. OpenSSL's own
- * functions match. The default.
+ * Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): a host
+ * name by its DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate.
+ * OpenSSL compares. The default.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *

@@ -18,7 +18,7 @@
 #include "certificate.h"
 
 /**
- * How many more bytes than it takes a step of a cipher may give.
+ * By how many bytes the output of a step of a cipher may exceed its input.
  */
 #define BGL_SSL_CIPHER_SLACK 32
 
@@ -93,7 +93,8 @@
 #define BGL_SSL_SALT_AUTO -2
 
 /**
- * A whole number, not negative. Several handles may be of one number: that a bgl_ssl_dh_t has, where it was set or got.
+ * A whole number, not negative. Several handles may share one number: a bgl_ssl_dh_t shares the numbers that were set
+ * in it or got from it.
  */
 typedef struct bgl_ssl_bignum_t bgl_ssl_bignum_t;
 
@@ -114,12 +115,12 @@ typedef struct bgl_ssl_dh_t bgl_ssl_dh_t;
 typedef struct bgl_ssl_ecdh_t bgl_ssl_ecdh_t;
 
 /**
- * A digest in the making.
+ * A digest that is being computed.
  */
 typedef struct bgl_ssl_hash_t bgl_ssl_hash_t;
 
 /**
- * An HMAC in the making.
+ * An HMAC that is being computed.
  */
 typedef struct bgl_ssl_hmac_t bgl_ssl_hmac_t;
 
@@ -145,7 +146,7 @@ extern "C" {
 bgl_ssl_bignum_t *bgl_bn_new(void);
 
 /**
- * The number that some bytes write, the most significant first. (Bigloo: bn-bin2bn.)
+ * The number that some bytes represent, the most significant first. (Bigloo: bn-bin2bn.)
  *
  * data: len bytes; none for 0.
  *
@@ -157,7 +158,7 @@ bgl_ssl_bignum_t *bgl_bn_bin2bn(const void *data,
                                 size_t len);
 
 /**
- * Copies out the bytes that write a number, the most significant first: as many as fit. (Bigloo: bn-bn2bin.)
+ * Copies out the bytes that represent a number, the most significant first: as many as fit. (Bigloo: bn-bn2bin.)
  *
  * Returns how many bytes there are, which is 0 for the number 0; 0 on failure (BGL_SSL_E_ARGUMENT). Never blocks; any
  * thread.
@@ -169,7 +170,7 @@ size_t bgl_bn_bn2bin(const bgl_ssl_bignum_t *bn,
                      size_t size);
 
 /**
- * How many bytes write a number. (Bigloo: bn-num-bytes.)
+ * How many bytes represent a number. (Bigloo: bn-num-bytes.)
  *
  * Returns that, 0 for the number 0; 0 on failure (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
@@ -178,7 +179,7 @@ size_t bgl_bn_bn2bin(const bgl_ssl_bignum_t *bn,
 size_t bgl_bn_num_bytes(const bgl_ssl_bignum_t *bn);
 
 /**
- * Makes a number another, small one, for all handles of it, and in the bgl_ssl_dh_t that has it. (Bigloo: bn-set-word.)
+ * Sets a number to a small one, for all handles of it, and in the bgl_ssl_dh_t that has it. (Bigloo: bn-set-word.)
  *
  * word: not negative.
  *
@@ -199,7 +200,8 @@ void bgl_bn_free(bgl_ssl_bignum_t *bn);
 
 /**
  * Begins to encrypt or decrypt, with key and initialisation vector made from a password by EVP_BytesToKey(3) with MD5,
- * one round and no salt: weak, and the same each time; for what was encrypted so before. (Bigloo: ssl-cipher-init.)
+ * one round and no salt: weak and deterministic; only for data that was encrypted in this way before. (Bigloo:
+ * ssl-cipher-init.)
  *
  * type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
  * password: password_len bytes, not kept.
@@ -221,8 +223,8 @@ bgl_ssl_cipher_t *bgl_ssl_cipher_init(const char *type,
  *
  * type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
  * key: key_len bytes, as many as the cipher wants.
- * iv: iv_len bytes of initialisation vector, as many as the cipher wants; NULL and 0 if it has none. Never the same twice
- * with the same key.
+ * iv: iv_len bytes of initialisation vector, as many as the cipher wants; NULL and 0 if it has none. It must not be
+ * used twice with the same key.
  * encrypt: true to encrypt, false to decrypt.
  *
  * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the name
@@ -273,10 +275,10 @@ bgl_ssl_status_t bgl_ssl_cipher_add_aad(bgl_ssl_cipher_t *cipher,
                                         size_t len);
 
 /**
- * Takes a piece of text in, and gives as much of the other text as there is. CCM and XTS take their text in one piece.
- * (Bigloo: ssl-cipher-update!.)
+ * Processes a piece of text, and returns the output that is ready. CCM and XTS take their text in one piece. (Bigloo:
+ * ssl-cipher-update!.)
  *
- * What an AEAD cipher decrypts must not be used before bgl_cipher_final has accepted the tag.
+ * Decrypted text of an AEAD cipher must not be used before bgl_cipher_final has accepted the tag.
  *
  * data: len bytes, less than 2 GB, not kept; must not overlap buf.
  * buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes.
@@ -297,8 +299,8 @@ bgl_ssl_status_t bgl_cipher_update(bgl_ssl_cipher_t *cipher,
                                    size_t *written);
 
 /**
- * Sets whether the last block is padded (PKCS#7), which it is unless told otherwise. Without, a text that is no whole
- * number of blocks fails. Nothing to ciphers without blocks. (Bigloo: ssl-cipher-set-auto-padding.)
+ * Sets whether the last block is padded (PKCS#7), which is the default. Without padding, a text that is not a whole
+ * number of blocks fails. No effect on ciphers without blocks. (Bigloo: ssl-cipher-set-auto-padding.)
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_cipher_final. Never blocks; any thread.
  *
@@ -340,10 +342,9 @@ size_t bgl_ssl_cipher_tag(const bgl_ssl_cipher_t *cipher,
                           size_t size);
 
 /**
- * Gives an AEAD cipher that decrypts the tag that the text came with: any time before bgl_cipher_final, but for CCM
- * before the text.
+ * Sets the expected tag of an AEAD cipher that decrypts: at any time before bgl_cipher_final, for CCM before the text.
  *
- * tag: tag_len bytes, as many as the cipher was begun with.
+ * tag: tag_len bytes, the length with which the cipher was made.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is no
  * AEAD cipher. Never blocks; any thread.
@@ -377,7 +378,7 @@ bgl_ssl_dh_t *bgl_ssl_dh_new(void);
 void bgl_ssl_dh_free(bgl_ssl_dh_t *dh);
 
 /**
- * How many bytes the prime p has, and so the shared secret. (Bigloo: dh-size.)
+ * The size of the prime p, and of the shared secret, in bytes. (Bigloo: dh-size.)
  *
  * Returns that; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if there is no p. Never blocks; any thread.
  *
@@ -386,13 +387,13 @@ void bgl_ssl_dh_free(bgl_ssl_dh_t *dh);
 size_t bgl_ssl_dh_size(const bgl_ssl_dh_t *dh);
 
 /**
- * Makes a new group with a safe prime, and forgets all numbers that were there. For a group that others have checked see
+ * Makes a new group with a safe prime, and removes all numbers that were set. For a well-known group see
  * bgl_ssl_dh_set_group. (Bigloo: dh-generate-parameters-ex.)
  *
  * bits: 512 to 10000; less than 2048 is weak.
  * generator: 2 or 5, usually.
  *
- * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Computes for minutes if bits are many; any thread.
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. May compute for minutes if bits is large; any thread.
  *
  * Precondition: dh is NULL or live.
  */
@@ -401,7 +402,7 @@ bgl_ssl_status_t bgl_ssl_dh_generate_parameters(bgl_ssl_dh_t *dh,
                                                 int generator);
 
 /**
- * Takes a well-known group, and forgets all numbers that were there.
+ * Sets a well-known group, and removes all numbers that were set.
  *
  * name: "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144" or "ffdhe8192" (RFC 7919), or another that OpenSSL knows.
  *
@@ -413,8 +414,8 @@ bgl_ssl_status_t bgl_ssl_dh_set_group(bgl_ssl_dh_t *dh,
                                       const char *name);
 
 /**
- * Makes one's own keys in the group; if a private key is set, keeps it and makes the public key that belongs to it.
- * (Bigloo: dh-generate-key.)
+ * Generates the own keys in the group; if a private key is set, keeps it and computes its public key. (Bigloo:
+ * dh-generate-key.)
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_STATE if p or g is not set; BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG if the numbers are
  * unusable (a prime of less than 512 bits). Never blocks; any thread.

@@ -69,17 +69,17 @@
 #define BGL_SSL_WANT_SESSION_LOOKUP_EVENTS 8
 
 /**
- * Stop steps where there are events to look at, before any data is moved: for callers who may raise an exception then, and
- * would not hear how much was. BGL_SSL_WANT_EVENT means to take the events and repeat the step.
+ * Stop steps when there are events, before any data is moved: for callers that may raise an exception then, and would
+ * not learn how much data was moved. BGL_SSL_WANT_EVENT means: take the events and repeat the step.
  */
 #define BGL_SSL_STOP_FOR_EVENTS 16
 
 /**
  * A TLS connection without a socket: ciphertext and plaintext go in and out through its functions, in pieces of any
- * size. It never waits. One thread at a time may use it, the handle being `const` or not: a call that comes while another
- * thread's is at work fails with BGL_SSL_E_STATE. Callbacks run between OpenSSL's calls, with no lock held: they may
- * call anything, also on their own connection, close and free it. They must return, though: a language whose callbacks
- * can raise or escape takes events instead (bgl_ssl_connection_next_event).
+ * size. It never waits. Only one thread at a time may use it, although the handle is `const`: a call during a call of
+ * another thread fails with BGL_SSL_E_STATE. Callbacks run between OpenSSL's calls, with no lock held: they may call
+ * anything, also on their own connection, close and free it. They must return: a language whose callbacks can raise or
+ * escape uses events instead (bgl_ssl_connection_next_event).
  */
 typedef struct bgl_ssl_connection_t bgl_ssl_connection_t;
 
@@ -96,9 +96,10 @@ typedef void (*bgl_ssl_info_callback_t)(bgl_ssl_connection_t *connection, int wh
 
 /**
  * Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the connection
- * takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id context hold from
- * then on, and sessions made in another context are not resumed. Or NULL for the connection's own, with no acknowledgement of the name. To refuse the client, call
- * bgl_ssl_connection_refuse_server_name and return NULL. The name lives until the callback returns.
+ * takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id context hold
+ * from then on, and sessions made in another context are not resumed. Or returns NULL for the connection's own, in
+ * which case the name is not acknowledged. To refuse the client, call bgl_ssl_connection_refuse_server_name and return
+ * NULL. The name lives until the callback returns.
  */
 typedef const bgl_ssl_ctx_t *(*bgl_ssl_sni_context_callback_t)(bgl_ssl_connection_t *connection,
                                                                const char *name,
@@ -155,8 +156,8 @@ bgl_ssl_connection_t *bgl_ssl_connection_init(const bgl_ssl_ctx_t *ctx,
                                               bool reject_unauthorized);
 
 /**
- * Frees what the connection holds; without a word to the peer. What it said last (status, err, shutdown flags, events not
- * taken aside) can still be asked.
+ * Frees what the connection holds, without a message to the peer. The last status, error text and shutdown flags can
+ * still be asked for; events are lost.
  *
  * Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never blocks;
  * any thread.
@@ -166,8 +167,8 @@ bgl_ssl_connection_t *bgl_ssl_connection_init(const bgl_ssl_ctx_t *ctx,
 bgl_ssl_status_t bgl_ssl_connection_close(const bgl_ssl_connection_t *connection);
 
 /**
- * Frees a connection. Takes NULL; returns nothing, never fails, never blocks. From inside a callback, the connection goes
- * once the step has returned.
+ * Frees a connection. Takes NULL; returns nothing, never fails, never blocks. If called from a callback, the
+ * connection is freed when the step has returned.
  *
  * Precondition: connection is NULL or live, and the caller's.
  */
@@ -217,7 +218,7 @@ bgl_ssl_status_t bgl_ssl_connection_set_newsession_callback(const bgl_ssl_connec
 
 /**
  * Sets what is called on a server when the client wants to resume a session by its id. The handshake waits for it. A
- * client of TLS 1.3 may send an id that nobody ever gave it.
+ * client of TLS 1.3 may send an id that no server has issued.
  *
  * callback: NULL for none.
  * user: what it is called with.
@@ -280,7 +281,7 @@ size_t bgl_ssl_connection_event_session(const bgl_ssl_connection_t *connection,
  * Answers an event BGL_SSL_EVENT_SERVER_NAME.
  *
  * ctx: the context to switch to, of which the connection takes a reference; NULL for the connection's own.
- * acknowledge: for NULL, whether the client is told that its name was understood.
+ * acknowledge: if ctx is NULL, whether the client's name is acknowledged.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or connection or context is
  * closed. Never blocks; any thread.
@@ -292,8 +293,8 @@ bgl_ssl_status_t bgl_ssl_connection_answer_server_name(const bgl_ssl_connection_
                                                        bool acknowledge);
 
 /**
- * Answers an event BGL_SSL_EVENT_SERVER_NAME, or from inside the callback: the handshake fails, and the client hears that
- * the name is unknown.
+ * Answers an event BGL_SSL_EVENT_SERVER_NAME, or from inside the callback: the handshake fails with the alert
+ * unrecognized_name.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or the connection is closed.
  * Never blocks; any thread.
@@ -314,7 +315,7 @@ size_t bgl_ssl_connection_server_name(const bgl_ssl_connection_t *connection,
                                       size_t size);
 
 /**
- * Copies out the application protocol that ALPN, or NPN with a peer that still has only that, chose.
+ * Copies out the application protocol that was negotiated by ALPN, or by NPN if the peer has only that.
  *
  * Returns the length of the whole name; 0 if none was chosen, or on failure. Never blocks; any thread.
  *
@@ -325,8 +326,8 @@ size_t bgl_ssl_connection_get_negotiated_protocol(const bgl_ssl_connection_t *co
                                                   size_t size);
 
 /**
- * How the last of bgl_ssl_connection_start, bgl_ssl_connection_clear_in, bgl_ssl_connection_clear_out and
- * bgl_ssl_connection_shutdown went.
+ * The result of the last call of bgl_ssl_connection_start, bgl_ssl_connection_clear_in, bgl_ssl_connection_clear_out
+ * or bgl_ssl_connection_shutdown.
  *
  * Returns BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_EVENT, BGL_SSL_EOF, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, or
  * another failure; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
@@ -374,7 +375,7 @@ bool bgl_ssl_connection_sent_shutdown(const bgl_ssl_connection_t *connection);
 const char *bgl_ssl_connection_get_current_cipher(const bgl_ssl_connection_t *connection);
 
 /**
- * The lowest protocol version that has the cipher in use: not the negotiated one, which bgl_ssl_connection_protocol tells.
+ * The lowest protocol version that has the cipher in use. (The negotiated version: bgl_ssl_connection_protocol.)
  *
  * Returns a static text, such as "TLSv1.2"; NULL before there is a cipher, and on failure. Never blocks; any thread.
  *
@@ -392,14 +393,13 @@ const char *bgl_ssl_connection_get_current_cipher_version(const bgl_ssl_connecti
 const char *bgl_ssl_connection_protocol(const bgl_ssl_connection_t *connection);
 
 /**
- * What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed. A resumed
- * handshake tells what a full one would. Of several faults of a chain the last that OpenSSL finds is told, and the name
- * only where the chain is fine.
+ * What is wrong with the peer's certificate: ask after the handshake, before trusting the peer. The result is the same
+ * after a resumed handshake as after a full one. If a chain has several faults, the last that OpenSSL finds is
+ * returned; the name is compared only if the chain is valid.
  *
- * Returns NULL if it is fine, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
- * "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "OUT_OF_MEM" if the certificate could not be
- * verified for lack of memory; "INVALID_CALL" if this could not be found
- * out: the connection is NULL, closed or busy. Never blocks; any thread.
+ * Returns NULL if it is valid, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
+ * "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "OUT_OF_MEM" if the certificate could not
+ * be verified for lack of memory; "INVALID_CALL" if the connection is NULL, closed or busy. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.
  */
@@ -466,8 +466,8 @@ long bgl_ssl_connection_write(const bgl_ssl_connection_t *connection,
                               size_t len);
 
 /**
- * Says that the peer's stream of encrypted bytes has ended: what is missing then is BGL_SSL_E_TRUNCATED rather than
- * BGL_SSL_WANT_READ.
+ * Tells the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
+ * BGL_SSL_E_TRUNCATED instead of BGL_SSL_WANT_READ.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
  *
@@ -506,7 +506,7 @@ long bgl_ssl_connection_clear_out(const bgl_ssl_connection_t *connection,
                                   size_t len);
 
 /**
- * How many encrypted bytes wait to be taken out.
+ * How many encrypted bytes are ready to be taken out.
  *
  * Returns their number; 0 on failure. Never blocks; any thread.
  *
@@ -515,7 +515,7 @@ long bgl_ssl_connection_clear_out(const bgl_ssl_connection_t *connection,
 size_t bgl_ssl_connection_enc_pending(const bgl_ssl_connection_t *connection);
 
 /**
- * How many bytes that were put in have not been looked at yet.
+ * How many bytes that were put in have not been processed yet.
  *
  * Returns their number; 0 on failure. Never blocks; any thread.
  *
@@ -533,7 +533,7 @@ size_t bgl_ssl_connection_clear_pending(const bgl_ssl_connection_t *connection);
 bool bgl_ssl_connection_init_finishedp(const bgl_ssl_connection_t *connection);
 
 /**
- * Sends close_notify (to be taken out by bgl_ssl_connection_read); called again, looks for the peer's.
+ * Sends close_notify (to be taken out by bgl_ssl_connection_read); a further call reads the peer's.
  *
  * Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure:
  * bgl_ssl_connection_status tells. Never blocks; any thread.
@@ -543,10 +543,10 @@ bool bgl_ssl_connection_init_finishedp(const bgl_ssl_connection_t *connection);
 int bgl_ssl_connection_shutdown(const bgl_ssl_connection_t *connection);
 
 /**
- * Offers, on a client, to resume a session; the server may refuse. The offer is left out, so that the handshake is a full
- * one, where that might end in another way than the one that made the session: the context has other CAs, revocation
- * lists, ciphers or options, the server name or host name is another, or a certificate of the peer's chain or a
- * revocation list has expired.
+ * Offers, on a client, to resume a session; the server may refuse. The session is not offered, and the handshake is a
+ * full one, if a full handshake might have another result than the one that made the session: the context has other
+ * CAs, revocation lists, ciphers or options, the server name or host name is another, or a certificate of the peer's
+ * chain or a revocation list has expired.
  *
  * session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the session
  * are ignored.
@@ -573,12 +573,12 @@ size_t bgl_ssl_connection_get_session(const bgl_ssl_connection_t *connection,
                                       size_t size);
 
 /**
- * Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id,
- * and a full handshake would accept the same client: context and connection demand the same of clients as when it was
- * made, and neither the client's chain nor a revocation list has expired. Tickets are looked at likewise.
+ * On a server, provides a session for the handshake's look-up. It is used if the client asks for its id and a full
+ * handshake would accept the same client: context and connection have the same requirements for clients as when it was
+ * made, and neither the client's chain nor a revocation list has expired. Tickets are checked in the same way.
  *
- * session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. None at all takes
- * the one handed before away.
+ * session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. No bytes remove
+ * the session provided before.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed or
  * busy. Never blocks; any thread.
@@ -617,8 +617,8 @@ bgl_ssl_status_t bgl_ssl_connection_set_hostname(const bgl_ssl_connection_t *con
  * where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
  * bgl_ssl_connection_set_strict_alpn says otherwise.
  *
- * With an OpenSSL that has NPN, clients offer it in TLS 1.2 also where no protocols are set: a server that speaks nothing
- * but NPN is answered with "http/1.1" then, as that draft demands an answer.
+ * With an OpenSSL that has NPN, clients offer it in TLS 1.2 even if no protocols are set: the answer to a server that
+ * only has NPN is then "http/1.1", because the draft requires one.
  *
  * names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
  *
@@ -632,8 +632,9 @@ bgl_ssl_status_t bgl_ssl_connection_set_npn_protos(const bgl_ssl_connection_t *c
                                                    size_t len);
 
 /**
- * Says what a server does with a client whose ALPN offer has none of the protocols that were set, or to which none were
- * set: refuse it with the alert no_application_protocol, as RFC 7301 demands, or go on without a protocol, as node does.
+ * Sets what a server does with a client whose ALPN offer contains none of the protocols that were set, or if none were
+ * set: refuse it with the alert no_application_protocol, as RFC 7301 requires, or go on without a protocol, as node
+ * does.
  *
  * strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect on
  * clients.

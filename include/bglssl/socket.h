@@ -51,8 +51,8 @@ extern "C" {
 /**
  * Connects to a host, and does the TLS handshake as the client unless the config says lazy.
  *
- * All addresses of the host are tried, IPv6 and IPv4 in turn, a slow one no longer than 250 ms before the next begins
- * beside it (RFC 8305).
+ * All addresses of the host are tried, IPv6 and IPv4 alternately; if one takes longer than 250 ms, the next is tried
+ * in parallel (RFC 8305).
  *
  * config: frozen by this.
  * host: a DNS name or an IP address.
@@ -73,8 +73,8 @@ bgl_ssl_socket_t *bgl_ssl_connect(const bgl_ssl_config_t *config,
                                   int family);
 
 /**
- * Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves it and us a full
- * handshake; bgl_ssl_socket_session_reused tells whether it agreed.
+ * Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves both a full
+ * handshake; bgl_ssl_socket_session_reused tells whether the server agreed.
  *
  * session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake would
  * accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
@@ -96,13 +96,12 @@ bgl_ssl_socket_t *bgl_ssl_connect_resume(const bgl_ssl_config_t *config,
  *
  * config: frozen by this.
  * fd: a connected stream socket; with BGLSSL_DTLSV1 a connected datagram socket. It stays the caller's: the library
- * works on a duplicate, so the caller may close fd at
- * any time from now on, also before the handle. The connection itself ends with bgl_ssl_socket_close. If this fails,
- * fd is still open, but bytes may have been exchanged: close it.
- * hostname: whom to verify and to name as SNI; NULL if not known, which is an error unless the config has one or does
- * not verify names.
- * buffered: how many bytes of plaintext the caller has read from the peer and not yet consumed. Other than 0 is an
- * error: they came from before TLS, and must not be taken for something that came through it (CVE-2011-0411).
+ * works on a duplicate, so the caller may close fd at any time. The connection itself ends with bgl_ssl_socket_close.
+ * If this fails, fd is still open, but bytes may have been exchanged: close it.
+ * hostname: the name to verify and to send as SNI; NULL if not known, which is an error unless the config has a name
+ * or does not verify names.
+ * buffered: how many bytes of plaintext the caller has read from the peer and not yet consumed. Anything but 0 is an
+ * error: these bytes were received before TLS and must not be treated as protected data (CVE-2011-0411).
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_STATE for buffered plaintext;
  * BGL_SSL_E_IO for a bad descriptor; else as bgl_ssl_connect. Any thread. Blocks no longer than the config's handshake
@@ -132,9 +131,9 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fd(const bgl_ssl_config_t *config,
                                             size_t buffered);
 
 /**
- * Frees a socket. One that was not closed is cut off: the peer sees a truncation. One whose handshake has failed needs
- * no close: the peer gets the alert. Takes NULL; returns nothing, never
- * fails, never blocks.
+ * Frees a socket. Without a close before, the connection ends without close_notify, and the peer sees a truncation.
+ * After a failed handshake no close is needed: the peer gets the alert. Takes NULL; returns nothing, never fails,
+ * never blocks.
  *
  * Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
  */
@@ -154,7 +153,7 @@ int bgl_ssl_socket_fd(const bgl_ssl_socket_t *socket);
  *
  * port: where to put the port; may be NULL.
  *
- * Returns the length of the whole text; 0 for a socket that is not of the internet (port 0), and on failure
+ * Returns the length of the whole text; 0 for a socket that is neither IPv4 nor IPv6 (port 0), and on failure
  * (BGL_SSL_E_STATE if it is closed). Never blocks; any thread. See getsockname(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for size bytes; port is NULL or writable.
@@ -209,7 +208,7 @@ size_t bgl_ssl_socket_alpn(const bgl_ssl_socket_t *socket,
                            size_t size);
 
 /**
- * Copies out the server's name that a client sends, or that a server was sent, as SNI (RFC 6066).
+ * Copies out the name that the client sends, or the server received, as SNI (RFC 6066).
  *
  * Returns the length of the whole text; 0 if there is none, and on failure. Never blocks; any thread.
  *
@@ -220,9 +219,9 @@ size_t bgl_ssl_socket_server_name(const bgl_ssl_socket_t *socket,
                                   size_t size);
 
 /**
- * What the check of the peer's certificate chain found, enforced or not.
+ * The result of the verification of the peer's certificate chain, whether it is enforced or not.
  *
- * Returns an X509_V_... code of <openssl/x509_vfy.h>: 0 if all is well; -1 if the peer has shown no certificate, and
+ * Returns an X509_V_... code of <openssl/x509_vfy.h>: 0 if the chain is valid; -1 if the peer sent no certificate, and
  * for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
  * Precondition: socket is NULL or live.
@@ -230,10 +229,10 @@ size_t bgl_ssl_socket_server_name(const bgl_ssl_socket_t *socket,
 int32_t bgl_ssl_socket_verify_result(const bgl_ssl_socket_t *socket);
 
 /**
- * Copies out OpenSSL's words for what the check of the peer's chain found, such as "certificate has expired".
+ * Copies out OpenSSL's text for the result of the verification of the peer's chain, such as "certificate has expired".
  *
- * Returns the length of the whole text; 0 if all is well, if the peer has shown no certificate, and on failure. Never
- * blocks; any thread.
+ * Returns the length of the whole text; 0 if the chain is valid, if the peer sent no certificate, and on failure.
+ * Never blocks; any thread.
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
  */
@@ -242,10 +241,10 @@ size_t bgl_ssl_socket_verify_error(const bgl_ssl_socket_t *socket,
                                    size_t size);
 
 /**
- * The peer's certificate, also that of a peer that was refused.
+ * The peer's certificate, even if the peer was refused.
  *
- * Returns a certificate, to be freed with bgl_ssl_certificate_free, which may outlive the socket; NULL if the peer has
- * shown none (which is no failure), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ * Returns a certificate, to be freed with bgl_ssl_certificate_free, which may outlive the socket; NULL if the peer
+ * sent none (which is no failure), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
  * Precondition: socket is NULL or live.
  */
@@ -280,26 +279,30 @@ size_t bgl_ssl_socket_staple(const bgl_ssl_socket_t *socket,
  * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
  * (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
  * BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
- * handshake timeout; non-blocking, that runs from the first call, and BGL_SSL_E_TIMEOUT tells that it is over.
+ * handshake timeout; in non-blocking mode the time-out runs from the first call, and a call after it returns
+ * BGL_SSL_E_TIMEOUT.
  *
  * Precondition: socket is NULL or live.
  */
 bgl_ssl_status_t bgl_ssl_socket_handshake(const bgl_ssl_socket_t *socket);
 
 /**
- * Reads what the peer sends: at least one byte, as many as are there, at most len. Completes the handshake first.
- * Datagrams: reads one whole record; a buffer too small for it is BGL_SSL_E_ARGUMENT, and the record is still to be
- * read. A peer that has gone is BGL_SSL_E_TIMEOUT, or BGL_SSL_E_IO (ECONNREFUSED), after which one may read again.
+ * Reads what the peer sends: at least one byte, at most len, and no more than have arrived. Completes the handshake
+ * first.
+ * Datagrams: reads one whole record; if the buffer is too small for it, BGL_SSL_E_ARGUMENT is returned and the record
+ * can be read by the next call. If the peer has disappeared, BGL_SSL_E_TIMEOUT is returned, or BGL_SSL_E_IO
+ * (ECONNREFUSED), after which the caller may read again.
  *
  * buf: space for len bytes; len 0 reads nothing.
  * n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
  *
  * Returns BGL_SSL_OK; BGL_SSL_EOF once the peer has ended its half with close_notify; non-blocking also
  * BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
- * BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which one may read again; BGL_SSL_E_PROTOCOL;
- * BGL_SSL_E_STATE if the socket is or gets closed; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread;
- * reads of several threads are serialized. Blocks no longer than the read timeout (and the handshake timeout before); non-blocking,
- * that runs from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
+ * BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which the caller may read again; BGL_SSL_E_PROTOCOL;
+ * BGL_SSL_E_STATE if the socket is closed, before or during the call; BGL_SSL_E_ARGUMENT; and the handshake's
+ * failures. Any thread; reads of several threads are serialized. Blocks no longer than the read timeout (and the
+ * handshake timeout before); in non-blocking mode the time-out runs from the first call that returned
+ * BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
  */
@@ -309,21 +312,21 @@ bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
                                      size_t *n);
 
 /**
- * Writes. Completes the handshake first. Blocking: returns once the kernel has everything. Non-blocking: returns once
- * it has something, which is one record (16 kB) at most. Datagrams: sends all of it as one record, or nothing;
+ * Writes. Completes the handshake first. In blocking mode, returns when the kernel has all bytes; in non-blocking
+ * mode, when it has some, at most one record (16 kB). Datagrams: sends all of it as one record, or nothing;
  * BGL_SSL_E_ARGUMENT (EMSGSIZE) if it is more than bgl_ssl_socket_max_datagram.
  *
  * buf: len bytes; not kept.
- * n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.
+ * n: set to how many bytes were taken, also on failure; the caller does not send those again. Not NULL.
  *
  * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
- * must be given again, for they may be on their way already (another thread's write goes behind them, and each is told
- * of its own bytes only); BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
- * ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is or gets
- * closed, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; several
- * writes of several threads are serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout
- * before); non-blocking, that runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and starts
- * again with any progress. See write(2).
+ * must be passed again, because some may have been sent already (writes of other threads are queued behind them, and
+ * each call reports its own bytes only); BGL_SSL_E_TIMEOUT, after which the caller may continue with the bytes behind
+ * n; BGL_SSL_E_IO (EPIPE, ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if
+ * the socket is closed, before or during the call, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the
+ * handshake's failures. Any thread; writes of several threads are serialized, a whole buffer each. Blocks no longer
+ * than the write timeout (and the handshake timeout before); in non-blocking mode the time-out runs from the first
+ * call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and restarts with any progress. See write(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
  */
@@ -333,9 +336,9 @@ bgl_ssl_status_t bgl_ssl_socket_write(const bgl_ssl_socket_t *socket,
                                       size_t *n);
 
 /**
- * How many bytes a read gives without waiting for the network: what is decrypted, and one more record if that has
- * arrived. For event loops: poll(2) does not see these bytes, so read until this is 0 (or BGL_SSL_WANT_READ) before
- * polling.
+ * How many bytes a read returns without waiting for the network: those already decrypted, and one further record if it
+ * has arrived. For event loops: poll(2) does not see these bytes, so read until this is 0 (or BGL_SSL_WANT_READ)
+ * before polling.
  *
  * Returns 0 if there are none, before the handshake, after a failure, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks;
  * any thread.
@@ -356,8 +359,8 @@ size_t bgl_ssl_socket_pending(const bgl_ssl_socket_t *socket);
 bgl_ssl_status_t bgl_ssl_socket_shutdown(const bgl_ssl_socket_t *socket);
 
 /**
- * Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, also those that other threads have
- * under way. The peer is not told; writing goes on. A second call does nothing.
+ * Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, including those in progress in other
+ * threads. The peer is not notified; writing goes on. A second call does nothing.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_STATE if the socket is closed; BGL_SSL_E_ARGUMENT for NULL. Any thread. Never blocks.
  * See shutdown(2).
@@ -367,12 +370,12 @@ bgl_ssl_status_t bgl_ssl_socket_shutdown(const bgl_ssl_socket_t *socket);
 bgl_ssl_status_t bgl_ssl_socket_shutdown_read(const bgl_ssl_socket_t *socket);
 
 /**
- * Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when the
- * system has it all. Bytes that nobody read (TLS 1.3 tickets, say) would turn the close into a reset; so the library
- * keeps the descriptor, and takes and drops in the background what the peer still sends, until the peer has ended too,
- * for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is closed
- * at once, or after 200 ms at most. The handle remains, for questions, until it is freed. Other threads' calls on the
- * socket return BGL_SSL_E_STATE. A second close does nothing.
+ * Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when
+ * the system has it all. Unread bytes (such as TLS 1.3 tickets) would turn the close into a reset; so the library
+ * keeps the descriptor, and in the background reads and discards what the peer still sends, until the peer has ended
+ * too, for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is
+ * closed at once, or after 200 ms at most. The handle can be asked for facts until it is freed. Other threads' calls
+ * on the socket return BGL_SSL_E_STATE. A second close does nothing.
  *
  * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
  * BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, but the socket is closed;

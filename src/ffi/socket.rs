@@ -50,8 +50,8 @@ impl Handle for bgl_ssl_session_t {
 
 /// Connects to a host, and does the TLS handshake as the client unless the config says lazy.
 ///
-/// All addresses of the host are tried, IPv6 and IPv4 in turn, a slow one no longer than 250 ms before the next begins
-/// beside it (RFC 8305).
+/// All addresses of the host are tried, IPv6 and IPv4 alternately; if one takes longer than 250 ms, the next is tried
+/// in parallel (RFC 8305).
 ///
 /// config: frozen by this.
 /// host: a DNS name or an IP address.
@@ -76,8 +76,8 @@ pub unsafe extern "C" fn bgl_ssl_connect(
     unsafe { bgl_ssl_connect_resume(config, host, port, family, ptr::null()) }
 }
 
-/// Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves it and us a full
-/// handshake; bgl_ssl_socket_session_reused tells whether it agreed.
+/// Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves both a full
+/// handshake; bgl_ssl_socket_session_reused tells whether the server agreed.
 ///
 /// session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake would
 /// accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
@@ -108,13 +108,12 @@ pub unsafe extern "C" fn bgl_ssl_connect_resume(
 ///
 /// config: frozen by this.
 /// fd: a connected stream socket; with BGLSSL_DTLSV1 a connected datagram socket. It stays the caller's: the library
-/// works on a duplicate, so the caller may close fd at
-/// any time from now on, also before the handle. The connection itself ends with bgl_ssl_socket_close. If this fails,
-/// fd is still open, but bytes may have been exchanged: close it.
-/// hostname: whom to verify and to name as SNI; NULL if not known, which is an error unless the config has one or does
-/// not verify names.
-/// buffered: how many bytes of plaintext the caller has read from the peer and not yet consumed. Other than 0 is an
-/// error: they came from before TLS, and must not be taken for something that came through it (CVE-2011-0411).
+/// works on a duplicate, so the caller may close fd at any time. The connection itself ends with bgl_ssl_socket_close.
+/// If this fails, fd is still open, but bytes may have been exchanged: close it.
+/// hostname: the name to verify and to send as SNI; NULL if not known, which is an error unless the config has a name
+/// or does not verify names.
+/// buffered: how many bytes of plaintext the caller has read from the peer and not yet consumed. Anything but 0 is an
+/// error: these bytes were received before TLS and must not be treated as protected data (CVE-2011-0411).
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_STATE for buffered plaintext;
 /// BGL_SSL_E_IO for a bad descriptor; else as bgl_ssl_connect. Any thread. Blocks no longer than the config's handshake
@@ -172,9 +171,9 @@ fn check_buffered(buffered: usize) -> Result<()> {
     Err(Error::new(Code::State, message))
 }
 
-/// Frees a socket. One that was not closed is cut off: the peer sees a truncation. One whose handshake has failed needs
-/// no close: the peer gets the alert. Takes NULL; returns nothing, never
-/// fails, never blocks.
+/// Frees a socket. Without a close before, the connection ends without close_notify, and the peer sees a truncation.
+/// After a failed handshake no close is needed: the peer gets the alert. Takes NULL; returns nothing, never fails,
+/// never blocks.
 ///
 /// Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
 #[unsafe(no_mangle)]

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_staple_policy(
 /// Sets the OCSP response that a server staples to its certificate for clients that ask for one. Once set, even to none, it
 /// can be replaced while the server serves: for handshakes that begin afterwards, also of copies of the config.
 ///
-/// response: len bytes of DER (at most 65536), as a responder sent them; copied, and not looked at: see
+/// response: len bytes of DER (at most 65536), as a responder sent them; copied without a check: see
 /// bgl_ssl_ocsp_status. NULL and 0 for none.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the config is frozen and nothing was set before. Never
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn bgl_ssl_ocsp_request(
 ///
 /// response: len bytes of DER.
 /// issuer: the certificate of the CA that issued it.
-/// until: where to put until when a good response holds, in seconds since 1970; 0 for others; may be NULL.
+/// until: set to the time until which a good response is valid, in seconds since 1970; 0 for others; may be NULL.
 ///
 /// Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on (another
 /// signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an error,

@@ -75,7 +75,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_write_timeout(
 }
 
 /// Sets the time limit for a close: for flushing, which the call waits for, and for the peer's last bytes, which are
-/// taken in the background.
+/// read in the background.
 ///
 /// microseconds: 0: a close waits for nothing, neither in the call nor in the background. Default: 2 s.
 ///

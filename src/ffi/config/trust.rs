@@ -55,8 +55,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_certificates(
     })
 }
 
-/// Sets the list of certificates one of which the peer must present, beside what else is verified. A server with such a
-/// list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is set.
+/// Sets a list of certificates, one of which the peer must present, in addition to the other verification. A server
+/// with such a list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is
+/// set.
 ///
 /// certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references of
 /// its own.
@@ -80,9 +81,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_certificates(
     })
 }
 
-/// Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): by its
-/// DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate. OpenSSL's own
-/// functions match. The default.
+/// Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): a host
+/// name by its DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate.
+/// OpenSSL compares. The default.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///

@@ -16,7 +16,8 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// A whole number, not negative. Several handles may be of one number: that a bgl_ssl_dh_t has, where it was set or got.
+/// A whole number, not negative. Several handles may share one number: a bgl_ssl_dh_t shares the numbers that were set
+/// in it or got from it.
 pub struct bgl_ssl_bignum_t {
     _private: [u8; 0],
 }
@@ -67,7 +68,7 @@ pub extern "C" fn bgl_bn_new() -> *mut bgl_ssl_bignum_t {
     guard::or(ptr::null_mut(), || Bn::new().map(share).map(give))
 }
 
-/// The number that some bytes write, the most significant first. (Bigloo: bn-bin2bn.)
+/// The number that some bytes represent, the most significant first. (Bigloo: bn-bin2bn.)
 ///
 /// data: len bytes; none for 0.
 ///
@@ -82,7 +83,7 @@ pub unsafe extern "C" fn bgl_bn_bin2bn(data: *const c_void, len: usize) -> *mut 
     })
 }
 
-/// Copies out the bytes that write a number, the most significant first: as many as fit. (Bigloo: bn-bn2bin.)
+/// Copies out the bytes that represent a number, the most significant first: as many as fit. (Bigloo: bn-bn2bin.)
 ///
 /// Returns how many bytes there are, which is 0 for the number 0; 0 on failure (BGL_SSL_E_ARGUMENT). Never blocks; any
 /// thread.
@@ -97,7 +98,7 @@ pub unsafe extern "C" fn bgl_bn_bn2bin(bn: *const bgl_ssl_bignum_t, buf: *mut c_
     })
 }
 
-/// How many bytes write a number. (Bigloo: bn-num-bytes.)
+/// How many bytes represent a number. (Bigloo: bn-num-bytes.)
 ///
 /// Returns that, 0 for the number 0; 0 on failure (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
@@ -108,7 +109,7 @@ pub unsafe extern "C" fn bgl_bn_num_bytes(bn: *const bgl_ssl_bignum_t) -> usize 
     guard::or(0, || unsafe { handle::with(bn, |number| Ok(crypto::lock(number).size())) })
 }
 
-/// Makes a number another, small one, for all handles of it, and in the bgl_ssl_dh_t that has it. (Bigloo: bn-set-word.)
+/// Sets a number to a small one, for all handles of it, and in the bgl_ssl_dh_t that has it. (Bigloo: bn-set-word.)
 ///
 /// word: not negative.
 ///

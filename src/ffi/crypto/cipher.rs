@@ -26,12 +26,13 @@ impl Handle for bgl_ssl_cipher_t {
     const NOUN: &'static str = "cipher";
 }
 
-/// How many more bytes than it takes a step of a cipher may give.
+/// By how many bytes the output of a step of a cipher may exceed its input.
 pub const BGL_SSL_CIPHER_SLACK: usize = 32;
 const _: () = assert!(BGL_SSL_CIPHER_SLACK == cipher::SLACK);
 
 /// Begins to encrypt or decrypt, with key and initialisation vector made from a password by EVP_BytesToKey(3) with MD5,
-/// one round and no salt: weak, and the same each time; for what was encrypted so before. (Bigloo: ssl-cipher-init.)
+/// one round and no salt: weak and deterministic; only for data that was encrypted in this way before. (Bigloo:
+/// ssl-cipher-init.)
 ///
 /// type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
 /// password: password_len bytes, not kept.
@@ -61,8 +62,8 @@ pub unsafe extern "C" fn bgl_ssl_cipher_init(
 ///
 /// type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
 /// key: key_len bytes, as many as the cipher wants.
-/// iv: iv_len bytes of initialisation vector, as many as the cipher wants; NULL and 0 if it has none. Never the same twice
-/// with the same key.
+/// iv: iv_len bytes of initialisation vector, as many as the cipher wants; NULL and 0 if it has none. It must not be
+/// used twice with the same key.
 /// encrypt: true to encrypt, false to decrypt.
 ///
 /// Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the name
@@ -133,10 +134,10 @@ pub unsafe extern "C" fn bgl_ssl_cipher_add_aad(
     })
 }
 
-/// Takes a piece of text in, and gives as much of the other text as there is. CCM and XTS take their text in one piece.
-/// (Bigloo: ssl-cipher-update!.)
+/// Processes a piece of text, and returns the output that is ready. CCM and XTS take their text in one piece. (Bigloo:
+/// ssl-cipher-update!.)
 ///
-/// What an AEAD cipher decrypts must not be used before bgl_cipher_final has accepted the tag.
+/// Decrypted text of an AEAD cipher must not be used before bgl_cipher_final has accepted the tag.
 ///
 /// data: len bytes, less than 2 GB, not kept; must not overlap buf.
 /// buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes.
@@ -176,8 +177,8 @@ fn check_space(size: usize, len: usize) -> Result<()> {
     Err(Error::argument(format!("space for {size} bytes, not for {len} and {BGL_SSL_CIPHER_SLACK} more")))
 }
 
-/// Sets whether the last block is padded (PKCS#7), which it is unless told otherwise. Without, a text that is no whole
-/// number of blocks fails. Nothing to ciphers without blocks. (Bigloo: ssl-cipher-set-auto-padding.)
+/// Sets whether the last block is padded (PKCS#7), which is the default. Without padding, a text that is not a whole
+/// number of blocks fails. No effect on ciphers without blocks. (Bigloo: ssl-cipher-set-auto-padding.)
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_cipher_final. Never blocks; any thread.
 ///
@@ -242,10 +243,9 @@ pub unsafe extern "C" fn bgl_ssl_cipher_tag(
     })
 }
 
-/// Gives an AEAD cipher that decrypts the tag that the text came with: any time before bgl_cipher_final, but for CCM
-/// before the text.
+/// Sets the expected tag of an AEAD cipher that decrypts: at any time before bgl_cipher_final, for CCM before the text.
 ///
-/// tag: tag_len bytes, as many as the cipher was begun with.
+/// tag: tag_len bytes, the length with which the cipher was made.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is no
 /// AEAD cipher. Never blocks; any thread.

@@ -47,7 +47,7 @@ pub unsafe extern "C" fn bgl_ssl_dh_free(dh: *mut bgl_ssl_dh_t) {
     unsafe { handle::free(dh) }
 }
 
-/// How many bytes the prime p has, and so the shared secret. (Bigloo: dh-size.)
+/// The size of the prime p, and of the shared secret, in bytes. (Bigloo: dh-size.)
 ///
 /// Returns that; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if there is no p. Never blocks; any thread.
 ///
@@ -58,13 +58,13 @@ pub unsafe extern "C" fn bgl_ssl_dh_size(dh: *const bgl_ssl_dh_t) -> usize {
     guard::or(0, || unsafe { handle::with(dh, Dh::size) })
 }
 
-/// Makes a new group with a safe prime, and forgets all numbers that were there. For a group that others have checked see
+/// Makes a new group with a safe prime, and removes all numbers that were set. For a well-known group see
 /// bgl_ssl_dh_set_group. (Bigloo: dh-generate-parameters-ex.)
 ///
 /// bits: 512 to 10000; less than 2048 is weak.
 /// generator: 2 or 5, usually.
 ///
-/// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. Computes for minutes if bits are many; any thread.
+/// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT. May compute for minutes if bits is large; any thread.
 ///
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn bgl_ssl_dh_generate_parameters(
     guard::done(|| unsafe { handle::with(dh, |dh| dh.generate_parameters(bits, generator)) })
 }
 
-/// Takes a well-known group, and forgets all numbers that were there.
+/// Sets a well-known group, and removes all numbers that were set.
 ///
 /// name: "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144" or "ffdhe8192" (RFC 7919), or another that OpenSSL knows.
 ///
@@ -93,8 +93,8 @@ pub unsafe extern "C" fn bgl_ssl_dh_set_group(dh: *mut bgl_ssl_dh_t, name: *cons
     })
 }
 
-/// Makes one's own keys in the group; if a private key is set, keeps it and makes the public key that belongs to it.
-/// (Bigloo: dh-generate-key.)
+/// Generates the own keys in the group; if a private key is set, keeps it and computes its public key. (Bigloo:
+/// dh-generate-key.)
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_STATE if p or g is not set; BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG if the numbers are
 /// unusable (a prime of less than 512 bits). Never blocks; any thread.

@@ -12,7 +12,7 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// A digest in the making.
+/// A digest that is being computed.
 pub struct bgl_ssl_hash_t {
     _private: [u8; 0],
 }

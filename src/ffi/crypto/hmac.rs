@@ -12,7 +12,7 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// An HMAC in the making.
+/// An HMAC that is being computed.
 pub struct bgl_ssl_hmac_t {
     _private: [u8; 0],
 }

@@ -27,10 +27,10 @@ use crate::ffi::{
 };
 
 /// A TLS connection without a socket: ciphertext and plaintext go in and out through its functions, in pieces of any
-/// size. It never waits. One thread at a time may use it, the handle being `const` or not: a call that comes while another
-/// thread's is at work fails with BGL_SSL_E_STATE. Callbacks run between OpenSSL's calls, with no lock held: they may
-/// call anything, also on their own connection, close and free it. They must return, though: a language whose callbacks
-/// can raise or escape takes events instead (bgl_ssl_connection_next_event).
+/// size. It never waits. Only one thread at a time may use it, although the handle is `const`: a call during a call of
+/// another thread fails with BGL_SSL_E_STATE. Callbacks run between OpenSSL's calls, with no lock held: they may call
+/// anything, also on their own connection, close and free it. They must return: a language whose callbacks can raise or
+/// escape uses events instead (bgl_ssl_connection_next_event).
 pub struct bgl_ssl_connection_t {
     _private: [u8; 0],
 }
@@ -54,9 +54,10 @@ pub type bgl_ssl_info_callback_t =
     Option<unsafe extern "C" fn(connection: *mut bgl_ssl_connection_t, what: c_int, user: *mut c_void)>;
 
 /// Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the connection
-/// takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id context hold from
-/// then on, and sessions made in another context are not resumed. Or NULL for the connection's own, with no acknowledgement of the name. To refuse the client, call
-/// bgl_ssl_connection_refuse_server_name and return NULL. The name lives until the callback returns.
+/// takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id context hold
+/// from then on, and sessions made in another context are not resumed. Or returns NULL for the connection's own, in
+/// which case the name is not acknowledged. To refuse the client, call bgl_ssl_connection_refuse_server_name and return
+/// NULL. The name lives until the callback returns.
 pub type bgl_ssl_sni_context_callback_t = Option<
     unsafe extern "C" fn(
         connection: *mut bgl_ssl_connection_t,
@@ -191,8 +192,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_init(
     })
 }
 
-/// Frees what the connection holds; without a word to the peer. What it said last (status, err, shutdown flags, events not
-/// taken aside) can still be asked.
+/// Frees what the connection holds, without a message to the peer. The last status, error text and shutdown flags can
+/// still be asked for; events are lost.
 ///
 /// Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never blocks;
 /// any thread.
@@ -204,8 +205,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_close(connection: *const bgl_ssl_con
     unsafe { status_of(connection, Connection::close) }
 }
 
-/// Frees a connection. Takes NULL; returns nothing, never fails, never blocks. From inside a callback, the connection goes
-/// once the step has returned.
+/// Frees a connection. Takes NULL; returns nothing, never fails, never blocks. If called from a callback, the
+/// connection is freed when the step has returned.
 ///
 /// Precondition: connection is NULL or live, and the caller's.
 #[unsafe(no_mangle)]

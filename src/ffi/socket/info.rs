@@ -27,7 +27,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_fd(socket: *const bgl_ssl_socket_t) -> c
 ///
 /// port: where to put the port; may be NULL.
 ///
-/// Returns the length of the whole text; 0 for a socket that is not of the internet (port 0), and on failure
+/// Returns the length of the whole text; 0 for a socket that is neither IPv4 nor IPv6 (port 0), and on failure
 /// (BGL_SSL_E_STATE if it is closed). Never blocks; any thread. See getsockname(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for size bytes; port is NULL or writable.
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_alpn(
     unsafe { copy(socket, buf, size, Socket::alpn) }
 }
 
-/// Copies out the server's name that a client sends, or that a server was sent, as SNI (RFC 6066).
+/// Copies out the name that the client sends, or the server received, as SNI (RFC 6066).
 ///
 /// Returns the length of the whole text; 0 if there is none, and on failure. Never blocks; any thread.
 ///
@@ -139,9 +139,9 @@ pub unsafe extern "C" fn bgl_ssl_socket_server_name(
     unsafe { copy(socket, buf, size, text) }
 }
 
-/// What the check of the peer's certificate chain found, enforced or not.
+/// The result of the verification of the peer's certificate chain, whether it is enforced or not.
 ///
-/// Returns an X509_V_... code of <openssl/x509_vfy.h>: 0 if all is well; -1 if the peer has shown no certificate, and
+/// Returns an X509_V_... code of <openssl/x509_vfy.h>: 0 if the chain is valid; -1 if the peer sent no certificate, and
 /// for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.
@@ -151,10 +151,10 @@ pub unsafe extern "C" fn bgl_ssl_socket_verify_result(socket: *const bgl_ssl_soc
     guard::or(-1, || unsafe { handle::with(socket, |socket| Ok(socket.verify_result().unwrap_or(-1))) })
 }
 
-/// Copies out OpenSSL's words for what the check of the peer's chain found, such as "certificate has expired".
+/// Copies out OpenSSL's text for the result of the verification of the peer's chain, such as "certificate has expired".
 ///
-/// Returns the length of the whole text; 0 if all is well, if the peer has shown no certificate, and on failure. Never
-/// blocks; any thread.
+/// Returns the length of the whole text; 0 if the chain is valid, if the peer sent no certificate, and on failure.
+/// Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
@@ -171,10 +171,10 @@ pub unsafe extern "C" fn bgl_ssl_socket_verify_error(
     unsafe { copy(socket, buf, size, text) }
 }
 
-/// The peer's certificate, also that of a peer that was refused.
+/// The peer's certificate, even if the peer was refused.
 ///
-/// Returns a certificate, to be freed with bgl_ssl_certificate_free, which may outlive the socket; NULL if the peer has
-/// shown none (which is no failure), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+/// Returns a certificate, to be freed with bgl_ssl_certificate_free, which may outlive the socket; NULL if the peer
+/// sent none (which is no failure), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]

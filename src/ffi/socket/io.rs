@@ -35,7 +35,8 @@ unsafe fn step(
 /// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
 /// (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
 /// BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
-/// handshake timeout; non-blocking, that runs from the first call, and BGL_SSL_E_TIMEOUT tells that it is over.
+/// handshake timeout; in non-blocking mode the time-out runs from the first call, and a call after it returns
+/// BGL_SSL_E_TIMEOUT.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
@@ -44,19 +45,22 @@ pub unsafe extern "C" fn bgl_ssl_socket_handshake(socket: *const bgl_ssl_socket_
     unsafe { step(socket, Socket::handshake) }
 }
 
-/// Reads what the peer sends: at least one byte, as many as are there, at most len. Completes the handshake first.
-/// Datagrams: reads one whole record; a buffer too small for it is BGL_SSL_E_ARGUMENT, and the record is still to be
-/// read. A peer that has gone is BGL_SSL_E_TIMEOUT, or BGL_SSL_E_IO (ECONNREFUSED), after which one may read again.
+/// Reads what the peer sends: at least one byte, at most len, and no more than have arrived. Completes the handshake
+/// first.
+/// Datagrams: reads one whole record; if the buffer is too small for it, BGL_SSL_E_ARGUMENT is returned and the record
+/// can be read by the next call. If the peer has disappeared, BGL_SSL_E_TIMEOUT is returned, or BGL_SSL_E_IO
+/// (ECONNREFUSED), after which the caller may read again.
 ///
 /// buf: space for len bytes; len 0 reads nothing.
 /// n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_EOF once the peer has ended its half with close_notify; non-blocking also
 /// BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
-/// BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which one may read again; BGL_SSL_E_PROTOCOL;
-/// BGL_SSL_E_STATE if the socket is or gets closed; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread;
-/// reads of several threads are serialized. Blocks no longer than the read timeout (and the handshake timeout before); non-blocking,
-/// that runs from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
+/// BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which the caller may read again; BGL_SSL_E_PROTOCOL;
+/// BGL_SSL_E_STATE if the socket is closed, before or during the call; BGL_SSL_E_ARGUMENT; and the handshake's
+/// failures. Any thread; reads of several threads are serialized. Blocks no longer than the read timeout (and the
+/// handshake timeout before); in non-blocking mode the time-out runs from the first call that returned
+/// BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
 #[unsafe(no_mangle)]
@@ -85,21 +89,21 @@ pub unsafe extern "C" fn bgl_ssl_socket_read(
     })
 }
 
-/// Writes. Completes the handshake first. Blocking: returns once the kernel has everything. Non-blocking: returns once
-/// it has something, which is one record (16 kB) at most. Datagrams: sends all of it as one record, or nothing;
+/// Writes. Completes the handshake first. In blocking mode, returns when the kernel has all bytes; in non-blocking
+/// mode, when it has some, at most one record (16 kB). Datagrams: sends all of it as one record, or nothing;
 /// BGL_SSL_E_ARGUMENT (EMSGSIZE) if it is more than bgl_ssl_socket_max_datagram.
 ///
 /// buf: len bytes; not kept.
-/// n: where to put how many bytes were taken, also on failure; those will not be sent again. Not NULL.
+/// n: set to how many bytes were taken, also on failure; the caller does not send those again. Not NULL.
 ///
 /// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
-/// must be given again, for they may be on their way already (another thread's write goes behind them, and each is told
-/// of its own bytes only); BGL_SSL_E_TIMEOUT, after which one may go on with the bytes behind n; BGL_SSL_E_IO (EPIPE,
-/// ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is or gets
-/// closed, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; several
-/// writes of several threads are serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout
-/// before); non-blocking, that runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and starts
-/// again with any progress. See write(2).
+/// must be passed again, because some may have been sent already (writes of other threads are queued behind them, and
+/// each call reports its own bytes only); BGL_SSL_E_TIMEOUT, after which the caller may continue with the bytes behind
+/// n; BGL_SSL_E_IO (EPIPE, ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if
+/// the socket is closed, before or during the call, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the
+/// handshake's failures. Any thread; writes of several threads are serialized, a whole buffer each. Blocks no longer
+/// than the write timeout (and the handshake timeout before); in non-blocking mode the time-out runs from the first
+/// call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and restarts with any progress. See write(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
 #[unsafe(no_mangle)]
@@ -124,9 +128,9 @@ pub unsafe extern "C" fn bgl_ssl_socket_write(
     })
 }
 
-/// How many bytes a read gives without waiting for the network: what is decrypted, and one more record if that has
-/// arrived. For event loops: poll(2) does not see these bytes, so read until this is 0 (or BGL_SSL_WANT_READ) before
-/// polling.
+/// How many bytes a read returns without waiting for the network: those already decrypted, and one further record if it
+/// has arrived. For event loops: poll(2) does not see these bytes, so read until this is 0 (or BGL_SSL_WANT_READ)
+/// before polling.
 ///
 /// Returns 0 if there are none, before the handshake, after a failure, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks;
 /// any thread.
@@ -151,8 +155,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_shutdown(socket: *const bgl_ssl_socket_t
     unsafe { step(socket, Socket::shutdown) }
 }
 
-/// Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, also those that other threads have
-/// under way. The peer is not told; writing goes on. A second call does nothing.
+/// Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, including those in progress in other
+/// threads. The peer is not notified; writing goes on. A second call does nothing.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_STATE if the socket is closed; BGL_SSL_E_ARGUMENT for NULL. Any thread. Never blocks.
 /// See shutdown(2).
@@ -164,12 +168,12 @@ pub unsafe extern "C" fn bgl_ssl_socket_shutdown_read(socket: *const bgl_ssl_soc
     guard::done(|| unsafe { handle::with(socket, Socket::shutdown_read) })
 }
 
-/// Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when the
-/// system has it all. Bytes that nobody read (TLS 1.3 tickets, say) would turn the close into a reset; so the library
-/// keeps the descriptor, and takes and drops in the background what the peer still sends, until the peer has ended too,
-/// for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is closed
-/// at once, or after 200 ms at most. The handle remains, for questions, until it is freed. Other threads' calls on the
-/// socket return BGL_SSL_E_STATE. A second close does nothing.
+/// Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when
+/// the system has it all. Unread bytes (such as TLS 1.3 tickets) would turn the close into a reset; so the library
+/// keeps the descriptor, and in the background reads and discards what the peer still sends, until the peer has ended
+/// too, for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is
+/// closed at once, or after 200 ms at most. The handle can be asked for facts until it is freed. Other threads' calls
+/// on the socket return BGL_SSL_E_STATE. A second close does nothing.
 ///
 /// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
 /// BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, but the socket is closed;

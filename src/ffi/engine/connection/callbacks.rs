@@ -193,7 +193,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_newsession_callback(
 }
 
 /// Sets what is called on a server when the client wants to resume a session by its id. The handshake waits for it. A
-/// client of TLS 1.3 may send an id that nobody ever gave it.
+/// client of TLS 1.3 may send an id that no server has issued.
 ///
 /// callback: NULL for none.
 /// user: what it is called with.

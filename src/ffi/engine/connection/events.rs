@@ -37,8 +37,8 @@ pub const BGL_SSL_WANT_SERVER_NAME_EVENTS: c_int = 2;
 pub const BGL_SSL_WANT_NEW_SESSION_EVENTS: c_int = 4;
 /// Keep events of sessions that clients want to resume, and stop handshakes for them.
 pub const BGL_SSL_WANT_SESSION_LOOKUP_EVENTS: c_int = 8;
-/// Stop steps where there are events to look at, before any data is moved: for callers who may raise an exception then, and
-/// would not hear how much was. BGL_SSL_WANT_EVENT means to take the events and repeat the step.
+/// Stop steps when there are events, before any data is moved: for callers that may raise an exception then, and would
+/// not learn how much data was moved. BGL_SSL_WANT_EVENT means: take the events and repeat the step.
 pub const BGL_SSL_STOP_FOR_EVENTS: c_int = 16;
 
 /// Chooses which events are kept for bgl_ssl_connection_next_event: for callers without callbacks.
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_event_session(
 /// Answers an event BGL_SSL_EVENT_SERVER_NAME.
 ///
 /// ctx: the context to switch to, of which the connection takes a reference; NULL for the connection's own.
-/// acknowledge: for NULL, whether the client is told that its name was understood.
+/// acknowledge: if ctx is NULL, whether the client's name is acknowledged.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or connection or context is
 /// closed. Never blocks; any thread.
@@ -185,8 +185,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_answer_server_name(
     }
 }
 
-/// Answers an event BGL_SSL_EVENT_SERVER_NAME, or from inside the callback: the handshake fails, and the client hears that
-/// the name is unknown.
+/// Answers an event BGL_SSL_EVENT_SERVER_NAME, or from inside the callback: the handshake fails with the alert
+/// unrecognized_name.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or the connection is closed.
 /// Never blocks; any thread.

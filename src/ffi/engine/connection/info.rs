@@ -14,7 +14,7 @@ use crate::ffi::{
     status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_EVENT, BGL_SSL_WANT_READ, bgl_ssl_status_t},
 };
 
-/// Copies out the application protocol that ALPN, or NPN with a peer that still has only that, chose.
+/// Copies out the application protocol that was negotiated by ALPN, or by NPN if the peer has only that.
 ///
 /// Returns the length of the whole name; 0 if none was chosen, or on failure. Never blocks; any thread.
 ///
@@ -33,8 +33,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_negotiated_protocol(
     }
 }
 
-/// How the last of bgl_ssl_connection_start, bgl_ssl_connection_clear_in, bgl_ssl_connection_clear_out and
-/// bgl_ssl_connection_shutdown went.
+/// The result of the last call of bgl_ssl_connection_start, bgl_ssl_connection_clear_in, bgl_ssl_connection_clear_out
+/// or bgl_ssl_connection_shutdown.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_EVENT, BGL_SSL_EOF, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, or
 /// another failure; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_current_cipher(
     }
 }
 
-/// The lowest protocol version that has the cipher in use: not the negotiated one, which bgl_ssl_connection_protocol tells.
+/// The lowest protocol version that has the cipher in use. (The negotiated version: bgl_ssl_connection_protocol.)
 ///
 /// Returns a static text, such as "TLSv1.2"; NULL before there is a cipher, and on failure. Never blocks; any thread.
 ///
@@ -148,14 +148,13 @@ fn text(text: Option<&'static CStr>) -> *const c_char {
     text.map_or(ptr::null(), CStr::as_ptr)
 }
 
-/// What is wrong with the peer's certificate: to be asked after the handshake, before the peer is believed. A resumed
-/// handshake tells what a full one would. Of several faults of a chain the last that OpenSSL finds is told, and the name
-/// only where the chain is fine.
+/// What is wrong with the peer's certificate: ask after the handshake, before trusting the peer. The result is the same
+/// after a resumed handshake as after a full one. If a chain has several faults, the last that OpenSSL finds is
+/// returned; the name is compared only if the chain is valid.
 ///
-/// Returns NULL if it is fine, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
-/// "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "OUT_OF_MEM" if the certificate could not be
-/// verified for lack of memory; "INVALID_CALL" if this could not be found
-/// out: the connection is NULL, closed or busy. Never blocks; any thread.
+/// Returns NULL if it is valid, else a static text: the name of OpenSSL's constant without X509_V_ERR_, such as
+/// "CERT_HAS_EXPIRED"; "UNABLE_TO_GET_ISSUER_CERT" if the peer has sent none; "OUT_OF_MEM" if the certificate could not
+/// be verified for lack of memory; "INVALID_CALL" if the connection is NULL, closed or busy. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]

@@ -83,8 +83,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_write(
     }
 }
 
-/// Says that the peer's stream of encrypted bytes has ended: what is missing then is BGL_SSL_E_TRUNCATED rather than
-/// BGL_SSL_WANT_READ.
+/// Tells the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
+/// BGL_SSL_E_TRUNCATED instead of BGL_SSL_WANT_READ.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
 ///
@@ -157,7 +157,7 @@ unsafe fn part_mut<'a>(buf: *mut c_void, off: usize, len: usize) -> Result<&'a m
     Ok(whole.get_mut(off..).unwrap_or_default())
 }
 
-/// How many encrypted bytes wait to be taken out.
+/// How many encrypted bytes are ready to be taken out.
 ///
 /// Returns their number; 0 on failure. Never blocks; any thread.
 ///
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_enc_pending(connection: *const bgl_s
     unsafe { with_connection(connection, 0, |connection| Ok(connection.buffered()?.0)) }
 }
 
-/// How many bytes that were put in have not been looked at yet.
+/// How many bytes that were put in have not been processed yet.
 ///
 /// Returns their number; 0 on failure. Never blocks; any thread.
 ///
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_init_finishedp(connection: *const bg
     unsafe { with_connection(connection, false, Connection::is_handshaken) }
 }
 
-/// Sends close_notify (to be taken out by bgl_ssl_connection_read); called again, looks for the peer's.
+/// Sends close_notify (to be taken out by bgl_ssl_connection_read); a further call reads the peer's.
 ///
 /// Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure:
 /// bgl_ssl_connection_status tells. Never blocks; any thread.

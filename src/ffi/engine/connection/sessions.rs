@@ -9,10 +9,10 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// Offers, on a client, to resume a session; the server may refuse. The offer is left out, so that the handshake is a full
-/// one, where that might end in another way than the one that made the session: the context has other CAs, revocation
-/// lists, ciphers or options, the server name or host name is another, or a certificate of the peer's chain or a
-/// revocation list has expired.
+/// Offers, on a client, to resume a session; the server may refuse. The session is not offered, and the handshake is a
+/// full one, if a full handshake might have another result than the one that made the session: the context has other
+/// CAs, revocation lists, ciphers or options, the server name or host name is another, or a certificate of the peer's
+/// chain or a revocation list has expired.
 ///
 /// session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the session
 /// are ignored.
@@ -47,12 +47,12 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_session(
     unsafe { with_connection(connection, 0, |connection| convert::copy_bytes(&connection.session()?, buf, size)) }
 }
 
-/// Hands, on a server, a session to the look-up of the handshake, which takes it if the client wants the one of its id,
-/// and a full handshake would accept the same client: context and connection demand the same of clients as when it was
-/// made, and neither the client's chain nor a revocation list has expired. Tickets are looked at likewise.
+/// On a server, provides a session for the handshake's look-up. It is used if the client asks for its id and a full
+/// handshake would accept the same client: context and connection have the same requirements for clients as when it was
+/// made, and neither the client's chain nor a revocation list has expired. Tickets are checked in the same way.
 ///
-/// session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. None at all takes
-/// the one handed before away.
+/// session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. No bytes remove
+/// the session provided before.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed or
 /// busy. Never blocks; any thread.

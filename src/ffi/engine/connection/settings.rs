@@ -35,8 +35,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_hostname(
 /// where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
 /// bgl_ssl_connection_set_strict_alpn says otherwise.
 ///
-/// With an OpenSSL that has NPN, clients offer it in TLS 1.2 also where no protocols are set: a server that speaks nothing
-/// but NPN is answered with "http/1.1" then, as that draft demands an answer.
+/// With an OpenSSL that has NPN, clients offer it in TLS 1.2 even if no protocols are set: the answer to a server that
+/// only has NPN is then "http/1.1", because the draft requires one.
 ///
 /// names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
 ///
@@ -56,8 +56,9 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_npn_protos(
     }
 }
 
-/// Says what a server does with a client whose ALPN offer has none of the protocols that were set, or to which none were
-/// set: refuse it with the alert no_application_protocol, as RFC 7301 demands, or go on without a protocol, as node does.
+/// Sets what a server does with a client whose ALPN offer contains none of the protocols that were set, or if none were
+/// set: refuse it with the alert no_application_protocol, as RFC 7301 requires, or go on without a protocol, as node
+/// does.
 ///
 /// strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect on
 /// clients.
