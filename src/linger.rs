@@ -101,9 +101,9 @@ pub fn linger(fd: Arc<OwnedFd>, until: Instant, blind: bool) {
     }
 }
 
-/// Gives up the connections whose peers have everything, because descriptors are wanted for something else. False if
+/// Ends the connections whose peers have acknowledged everything, because descriptors are needed. Returns false if
 /// there are none.
-pub fn make_room() -> bool {
+pub fn end_acknowledged() -> bool {
     let mut state = lock();
     let before = state.connections.len();
     state.end_where(|connection| !connection.is_unacknowledged());
@@ -115,7 +115,7 @@ fn hand_over(mut connection: Lingering) -> Result<(), Lingering> {
     if state.exits || state.set_up().is_err() {
         return Err(connection);
     }
-    state.make_room();
+    state.keep_below_maximum();
     let token = state.next;
     state.next = state.next.wrapping_add(1);
     connection.watched = !connection.blind && !connection.is_shared();
@@ -205,9 +205,9 @@ impl State {
         Ok(())
     }
 
-    fn make_room(&mut self) {
-        let most = MOST.min(posix::descriptor_limit() / SHARE_OF_DESCRIPTORS).max(1);
-        while self.connections.len() >= most {
+    fn keep_below_maximum(&mut self) {
+        let maximum = MOST.min(posix::descriptor_limit() / SHARE_OF_DESCRIPTORS).max(1);
+        while self.connections.len() >= maximum {
             let dispensable = self.connections.iter().position(|(_, connection)| !connection.is_unacknowledged());
             self.end(dispensable.unwrap_or(0));
         }

@@ -65,7 +65,7 @@
                ((string-prefix? "<session" tag) (post mailbox 'ready) (loop))
                ((string-prefix? "<iq" tag) (post mailbox tag) (loop))
                ((string=? "</body>" tag) (post mailbox text) (loop))
-               ((string=? "</stream:stream>" tag) (post mailbox 'goodbye) (loop))
+               ((string=? "</stream:stream>" tag) (post mailbox 'closed) (loop))
                (else (loop)))))))
 
 (define (open-chat port mailbox)
@@ -88,7 +88,7 @@
                          (check-equal "echo" (next mailbox) text))
                (list "hello" (make-string 100000 #\x) "again"))
             (send-message socket last)
-            (check-equal "goodbye" (next mailbox) 'goodbye)
+            (check-equal "closed" (next mailbox) 'closed)
             (check-equal "the end" (next mailbox) 'end)
             (check-equal "cut" (ssl-socket-truncated? socket) (string=? last "cut"))
             (check-fine "the reader" (join reader))

@@ -92,7 +92,7 @@ impl Listener {
                     }
                 }
                 // New connections replace those that only linger.
-                Err(error) if lacks_descriptors(&error) && linger::make_room() => {}
+                Err(error) if lacks_descriptors(&error) && linger::end_acknowledged() => {}
                 Err(error) => {
                     if is_shortage(&error) {
                         // Callers that just try again find it no better at once.

@@ -8,7 +8,7 @@ use std::{
 
 use super::state::{Lifecycle, SocketState};
 
-/// Room for bytes that are discarded. Mostly there are none, or few: more room would only displace the processor's cache.
+/// Space for bytes that are discarded. Mostly there are none or few: more space would only displace the processor's cache.
 const SCRATCH: usize = 1024;
 
 /// How many pieces one step discards, so that a peer that never stops cannot keep the lock.

@@ -402,8 +402,8 @@ fn discard_after_close(tls: &mut Tls) {
     while datagrams.recv(&mut scratch).is_ok() {}
 }
 
-fn too_small(len: usize, room: usize) -> Error {
+fn too_small(len: usize, size: usize) -> Error {
     Error::argument(format!(
-        "the next datagram has {len} bytes, and the buffer only {room}: it is still to be read"
+        "the next datagram has {len} bytes, and the buffer only {size}: it is still to be read"
     ))
 }

@@ -14,8 +14,8 @@ pub struct FirstBytes {
 impl FirstBytes {
     /// Records bytes in the order in which they come.
     pub fn record(&mut self, received: &[u8]) {
-        let room = self.bytes.get_mut(self.received..).unwrap_or_default();
-        for (to, from) in room.iter_mut().zip(received) {
+        let free = self.bytes.get_mut(self.received..).unwrap_or_default();
+        for (to, from) in free.iter_mut().zip(received) {
             *to = *from;
         }
         self.received = self.received.saturating_add(received.len());

@@ -1,4 +1,4 @@
-//! What non-blocking writes have handed over, but could not report yet because the kernel had no room for all of it.
+//! What non-blocking writes have handed over, but could not report yet because the kernel had no space for all of it.
 //!
 //! Any number of threads may write on one socket. Each is told only of its own data: by repeating the write it asks how
 //! that went, and it is recognized by the data. Two writers of equal data cannot be told apart, and need not be: each

@@ -1,5 +1,5 @@
 //! The handshakes that a server over datagrams has in progress: which there are, when each must be continued although nothing
-//! came, and which give way when there is no room.
+//! came, and which are evicted when the table is full.
 
 use crate::{net::deadline::Deadline, socket::Socket};
 use std::{
@@ -14,10 +14,10 @@ use super::peers::{Ends, host};
 /// How many handshakes are in progress at once.
 const MAX_HALF_OPEN: usize = 1024;
 
-/// How many of them with one host: a quarter leaves room for others.
+/// How many of them with one host: a quarter leaves places for others.
 const MAX_PER_HOST: usize = 256;
 
-/// How long a handshake may take before it gives way to others where there is no room.
+/// How long a handshake may take before another may replace it in a full table.
 const MIN_AGE_FOR_EVICTION: Duration = Duration::from_secs(3);
 
 /// A peer in its handshake.
@@ -68,7 +68,7 @@ impl HalfOpenTable {
         HalfOpenTable { entries: HashMap::new(), per_host: HashMap::new(), due: BTreeSet::new(), next: first }
     }
 
-    /// Whether there is room for one more handshake with a host.
+    /// Whether the table can take one more handshake with a host.
     pub fn has_room_for(&self, host: IpAddr) -> bool {
         self.entries.len() < MAX_HALF_OPEN && self.per_host.get(&host).is_none_or(|n| *n < MAX_PER_HOST)
     }
@@ -78,7 +78,7 @@ impl HalfOpenTable {
         self.oldest_where(now, |_| true)
     }
 
-    /// If there is no room for a handshake with this host: the oldest one that has made no progress for long enough, and
+    /// If the table cannot take a handshake with this host: the oldest one that has made no progress for long enough, and
     /// whose place is the one that is missing.
     pub fn eviction_candidate(&self, newcomer: IpAddr, now: Instant) -> Option<u64> {
         let only_host_is_full = self.entries.len() < MAX_HALF_OPEN;

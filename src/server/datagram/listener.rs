@@ -198,7 +198,7 @@ impl DatagramServer {
         if !self.has_room_for(&ends) {
             return Ok(None);
         }
-        self.peers.make_room_for(&ends.peer);
+        self.peers.evict_idle_for(&ends.peer);
         let Some(association) = self.peers.admit(ends, &hello) else {
             return Ok(None);
         };
@@ -229,7 +229,7 @@ impl DatagramServer {
         })
     }
 
-    /// Whether there is room for one more handshake. If the table is full, evicts the oldest handshake that has made no
+    /// Whether the table can take one more handshake. If it is full, evicts the oldest handshake that has made no
     /// progress.
     fn has_room_for(&self, ends: &Ends) -> bool {
         let mut table = self.half_open();

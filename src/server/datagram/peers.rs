@@ -20,13 +20,13 @@ use super::{
     hello::{self, Hello},
 };
 
-/// How long a server without room for more leaves the peers that it has alone.
+/// How long a full server waits before it looks for idle peers again.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many restarted peers may wait for the server to accept.
 const MAX_RESTARTED: usize = 1024;
 
-/// Of a server's room, whatever its size, one host may have this much.
+/// However small the server's maximum is, one host may have this many peers.
 const ALWAYS_PER_HOST: usize = 64;
 
 /// How many peers a server has at most.
@@ -40,10 +40,10 @@ pub struct PeerLimits {
 
 impl PeerLimits {
     /// The limits for at most `total` peers, each of which takes one of `descriptors`. Unless `per_host` says otherwise,
-    /// one host may have a quarter of the room, so that it cannot keep the others out.
+    /// one host may have a quarter of the maximum, so that it cannot exclude the others.
     pub fn new(total: usize, per_host: Option<usize>, descriptors: usize) -> PeerLimits {
-        let room = total.min(descriptors);
-        let share = (room / 4).max(ALWAYS_PER_HOST.min(room));
+        let maximum = total.min(descriptors);
+        let share = (maximum / 4).max(ALWAYS_PER_HOST.min(maximum));
         PeerLimits { total, per_host: per_host.unwrap_or(share) }
     }
 }
@@ -137,9 +137,9 @@ impl Peers {
         Ok(Some(hello::verify_request(hello.sequence, &cookie)))
     }
 
-    /// Where there is no room for `newcomer`, makes some by ending connections whose peers are silent for too long. Nobody
+    /// If there is no place for `newcomer`, makes one by ending connections whose peers are silent for too long. Nobody
     /// may be reading them and find out.
-    pub fn make_room_for(&self, newcomer: &SocketAddr) {
+    pub fn evict_idle_for(&self, newcomer: &SocketAddr) {
         let established: Vec<ConnectionMonitor> = {
             let mut state = self.state();
             if state.has_room_for(newcomer, self.limits)
@@ -155,7 +155,7 @@ impl Peers {
         }
     }
 
-    /// Enters a peer whose verified hello may begin a connection: it is no duplicate, and there is room for the peer.
+    /// Enters a peer whose verified hello may begin a connection: it is no duplicate, and the maximum is not reached.
     /// Of several threads that have one and the same hello in hand only one gets an association.
     pub fn admit(self: &Arc<Peers>, ends: Ends, hello: &Hello) -> Option<Association> {
         let mut state = self.state();
