@@ -144,6 +144,34 @@ TEST(a_frozen_config_without_a_staple_takes_none)
     bgl_ssl_config_free(server);
 }
 
+TEST(a_session_whose_staple_was_good_is_resumed_without_one)
+{
+    static const int protocols[] = {BGLSSL_TLSV1_2, BGLSSL_TLSV1_3};
+    for (size_t i = 0; i < COUNT(protocols); i++) {
+        struct service service;
+        bgl_ssl_config_t *client = client_config();
+        bgl_ssl_config_t *server = server_config("must-staple");
+        struct answer answer = answer_for("must-staple", "root", "");
+        staple(server, &answer);
+        free(answer.data);
+        CHECK_OK(bgl_ssl_config_set_protocol(client, protocols[i]));
+        CHECK_OK(bgl_ssl_config_set_staple_policy(client, BGL_SSL_STAPLE_REQUIRE));
+        start_service(&service, server, 2, serve_echo, NULL);
+        bgl_ssl_socket_t *socket = connect_to(client, service.port);
+        check_echo(socket, "first");
+        bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+        finish(socket);
+        socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+        check_echo(socket, "again");
+        CHECK(bgl_ssl_socket_session_reused(socket));
+        finish(socket);
+        bgl_ssl_session_free(session);
+        end_service(&service);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
+}
+
 /* ---- for programs that fetch ---- */
 
 TEST(an_answer_is_checked_without_a_connection)

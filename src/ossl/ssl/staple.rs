@@ -19,6 +19,7 @@ use crate::{
         ocsp::{self, Status},
         queue,
         requirements::{BadStaple, StaplePolicy},
+        sys,
         x509::X509,
     },
 };
@@ -128,6 +129,11 @@ unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_in
     if unsafe { ffi::SSL_is_server(ssl) } == 1 {
         // SAFETY: likewise.
         return guarded(hooks, ffi::SSL_TLSEXT_ERR_NOACK, || unsafe { present(ssl) });
+    }
+    // With TLS 1.3 OpenSSL asks in resumed handshakes, too, in which there are neither certificates nor staples.
+    // SAFETY: likewise.
+    if unsafe { sys::session_reused(ssl) } == 1 {
+        return 1;
     }
     // SAFETY: likewise.
     guarded(hooks, 0, || match unsafe { check(ssl, hooks) } {
