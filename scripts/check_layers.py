@@ -21,7 +21,7 @@ LAYERS = [
     ("system calls", ["posix"]),
     ("errors and limits", ["error", "last_error", "net::deadline", "types"]),
     ("OpenSSL", ["ossl"]),
-    ("values", ["alpn", "certificate", "file", "hostname", "pem", "pin", "pkcs12", "private_key", "protocol",
+    ("values", ["alpn", "certificate", "crl", "file", "hostname", "pem", "pin", "pkcs12", "private_key", "protocol",
                 "supports"]),
     ("algorithms and addresses", ["crypto", "linger", "net"]),
     ("settings", ["config", "session", "verify"]),

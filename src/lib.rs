@@ -11,6 +11,7 @@ mod last_error;
 mod alpn;
 mod certificate;
 mod config;
+mod crl;
 mod crypto;
 mod engine;
 mod file;

@@ -29,6 +29,26 @@
 #define BGL_SSL_VERIFY_NO_COMMON_NAME 2
 
 /**
+ * Only the peer's own certificate is looked for.
+ */
+#define BGL_SSL_CRL_LEAF 1
+
+/**
+ * All certificates of the chain are looked for: each issuer must have a list. The default.
+ */
+#define BGL_SSL_CRL_CHAIN 2
+
+/**
+ * A certificate passes whose issuer has no list in the config.
+ */
+#define BGL_SSL_CRL_TOLERATE_MISSING 16
+
+/**
+ * A list counts although it is due to be replaced.
+ */
+#define BGL_SSL_CRL_TOLERATE_EXPIRED 32
+
+/**
  * A client asks for no stapled response, and ignores one.
  */
 #define BGL_SSL_STAPLE_IGNORE 0
@@ -462,6 +482,51 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_time(bgl_ssl_config_t *config,
  */
 bgl_ssl_status_t bgl_ssl_config_set_verify_flags(bgl_ssl_config_t *config,
                                                  uint32_t flags);
+
+/**
+ * Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them: one
+ * that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
+ * bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones.
+ *
+ * data: len bytes, with one list or, in PEM, several; copied.
+ * format: BGL_SSL_FORMAT_...
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_CONFIG if there is no list, or a damaged one: then none is added; BGL_SSL_E_ARGUMENT;
+ * BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC 5280, section 5.
+ *
+ * Precondition: config is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_config_add_crls(bgl_ssl_config_t *config,
+                                         const void *data,
+                                         size_t len,
+                                         int32_t format);
+
+/**
+ * Adds a file with revocation lists, or a directory of such files: see bgl_ssl_config_add_crls. They are read when the
+ * config is frozen, and again for the first connection after they have changed. A file that cannot be read, or that holds
+ * no list or a damaged one, makes the freezing and the connections fail, with a message that names it: replace files by
+ * rename(2).
+ *
+ * path: of a PEM or DER file, or of a directory that holds nothing else; copied.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; path is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_add_crl_file(bgl_ssl_config_t *config,
+                                             const char *path);
+
+/**
+ * Sets how revocation lists are used.
+ *
+ * policy: BGL_SSL_CRL_LEAF or BGL_SSL_CRL_CHAIN (the default), and to either of them BGL_SSL_CRL_TOLERATE_... may be added.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_crl_policy(bgl_ssl_config_t *config,
+                                               int32_t policy);
 
 /**
  * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if the

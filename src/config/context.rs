@@ -6,13 +6,14 @@ use crate::{
     ossl::{
         ctx::Ctx,
         key_log::KeyLog,
+        requirements::CrlCheck,
         ssl::{self, staple::Staple},
         store::Store,
         x509::X509,
     },
     protocol::Versions,
     session::{Scope, ScopeBuilder},
-    verify::SystemCas,
+    verify::{Revocation, SystemCas},
 };
 use std::{
     ffi::CString,
@@ -72,6 +73,8 @@ pub struct Context {
     key: Key,
     /// Where a session of this context may be resumed; on clients for each host of its own.
     scope: Scope,
+    /// The revocation lists, if the settings name any.
+    revocation: Option<Revocation>,
     /// The system's CAs, once a connection has needed them.
     system_store: OnceLock<Arc<Store>>,
 }
@@ -80,7 +83,11 @@ impl Context {
     /// Makes the context of these settings.
     pub fn new(key: Key) -> Result<Context> {
         let scope = key.scope()?;
-        Ok(Context { ctx: build(&key, &scope)?, key, scope, system_store: OnceLock::new() })
+        let revocation = Revocation::new(&key.requirements.crls);
+        if let Some(revocation) = &revocation {
+            revocation.now()?;
+        }
+        Ok(Context { ctx: build(&key, &scope)?, key, scope, revocation, system_store: OnceLock::new() })
     }
 
     /// What it was made from.
@@ -112,6 +119,11 @@ impl Context {
     /// What a peer that was not verified would be verified against: the system's CAs; None if the config names its own.
     pub fn unused_store(&self) -> Result<Option<Arc<Store>>> {
         if self.key.cas.is_some() { Ok(None) } else { SystemCas::now().store().map(Some) }
+    }
+
+    /// The revocation lists of now; None if the settings name none.
+    pub fn crls(&self) -> Result<Option<CrlCheck>> {
+        self.revocation.as_ref().map(Revocation::now).transpose()
     }
 
     /// OpenSSL's.

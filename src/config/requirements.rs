@@ -1,6 +1,7 @@
 //! What a config may demand of a peer's certificate beside chain, name and accepted list.
 
-use crate::pin::Pin;
+use crate::{crl::Crls, pin::Pin};
+use std::path::PathBuf;
 
 pub use crate::ossl::requirements::StaplePolicy;
 
@@ -19,6 +20,30 @@ pub struct Requirements {
     pub no_common_name: bool,
     /// What is made of stapled OCSP responses.
     pub staples: StaplePolicy,
+    /// The revocation lists that are looked at.
+    pub crls: CrlSettings,
+}
+
+/// Where revocation lists come from, and how they are used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrlSettings {
+    /// Without any, none are looked at.
+    pub sources: Vec<CrlSource>,
+    /// Whether the CAs are looked for too, and not the peer's own certificate only.
+    pub whole_chain: bool,
+    /// Whether a certificate passes whose issuer has no list here.
+    pub tolerate_missing: bool,
+    /// Whether a list counts that is due to be replaced.
+    pub tolerate_expired: bool,
+}
+
+/// A source of revocation lists.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CrlSource {
+    /// Lists that the program has given.
+    Given(Crls),
+    /// A file, or a directory of files, read again when it has changed.
+    Place(PathBuf),
 }
 
 impl Default for Requirements {
@@ -30,6 +55,12 @@ impl Default for Requirements {
             strict: false,
             no_common_name: false,
             staples: StaplePolicy::Honour,
+            crls: CrlSettings {
+                sources: Vec::new(),
+                whole_chain: true,
+                tolerate_missing: false,
+                tolerate_expired: false,
+            },
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod identity;
 pub mod names;
 pub mod protocols;
 pub mod requirements;
+pub mod revocation;
 pub mod staples;
 pub mod timeouts;
 pub mod trust;

@@ -1,6 +1,6 @@
 //! X.509 certificate revocation lists.
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::ptr::{self, NonNull};
 
@@ -8,6 +8,19 @@ use super::{bio::MemReader, pkey, queue, sys, x509};
 
 /// One revocation list.
 pub struct Crl(NonNull<ffi::X509_CRL>);
+
+// SAFETY: OpenSSL counts references atomically, and locks the look-up in a list.
+unsafe impl Send for Crl {}
+// SAFETY: likewise; nothing here changes a list.
+unsafe impl Sync for Crl {}
+
+impl Clone for Crl {
+    fn clone(&self) -> Crl {
+        // SAFETY: the list is live.
+        unsafe { sys::X509_CRL_up_ref(self.as_ptr()) };
+        Crl(self.0)
+    }
+}
 
 impl Drop for Crl {
     fn drop(&mut self) {
@@ -27,6 +40,20 @@ impl Crl {
         // SAFETY: the list is live and lends the time, or NULL.
         let time = unsafe { ffi::X509_CRL_get0_nextUpdate(self.as_ptr()) };
         if time.is_null() { None } else { x509::seconds(time).ok() }
+    }
+
+    /// The list in a DER text, behind which nothing may follow.
+    pub fn from_der(der: &[u8]) -> Result<Crl> {
+        queue::clear();
+        let mut cursor = der.as_ptr();
+        let len = std::ffi::c_long::try_from(der.len()).unwrap_or(-1);
+        // SAFETY: `cursor` is readable for `len` bytes; a negative length is refused.
+        let crl = unsafe { sys::d2i_X509_CRL(ptr::null_mut(), &mut cursor, len) };
+        let crl = NonNull::new(crl).map(Crl).ok_or_else(|| queue::error(Code::Config, "a CRL is damaged"))?;
+        if cursor as usize != der.as_ptr() as usize + der.len() {
+            return Err(Error::new(Code::Config, "no DER CRL: further bytes follow it"));
+        }
+        Ok(crl)
     }
 
     /// All lists of a PEM text. Fails if any of them is damaged.

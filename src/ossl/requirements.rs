@@ -1,9 +1,12 @@
 //! What may be demanded of a peer's certificate beside a chain to a trusted CA and its name.
 
 use openssl_sys as ffi;
-use std::ffi::{c_int, c_ulong};
+use std::{
+    ffi::{c_int, c_ulong, c_void},
+    sync::Arc,
+};
 
-use super::{spki, sys, x509::X509};
+use super::{crl::Crl, spki, sys, x509::X509};
 
 /// What a client makes of stapled responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +51,7 @@ impl BadStaple {
 }
 
 /// The demands. The default demands nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Requirements {
     /// The digests of public keys, one of which the chain must hold; empty for any.
     pub pins: Vec<[u8; spki::LEN]>,
@@ -62,6 +65,82 @@ pub struct Requirements {
     pub no_common_name: bool,
     /// What is made of stapled OCSP responses.
     pub staples: StaplePolicy,
+    /// The revocation lists that must not name the certificates.
+    pub crls: Option<CrlCheck>,
+}
+
+/// Revocation lists, and how they are used.
+#[derive(Clone)]
+pub struct CrlCheck {
+    pub lists: Arc<Vec<Crl>>,
+    /// What tells these lists from others.
+    pub digest: Vec<u8>,
+    /// When the first of the lists is due to be replaced, in seconds since 1970.
+    pub next_update: Option<i64>,
+    /// Whether the CAs are looked for too, and not the peer's own certificate only.
+    pub whole_chain: bool,
+    /// Whether a certificate passes whose issuer has no list here.
+    pub tolerate_missing: bool,
+    /// Whether a list counts that is due to be replaced.
+    pub tolerate_expired: bool,
+}
+
+/// The lists of a store context. They must live until it has verified.
+pub struct LentCrls(*mut c_void);
+
+impl Drop for LentCrls {
+    fn drop(&mut self) {
+        // SAFETY: the stack is ours; the lists in it are not.
+        unsafe { sys::OPENSSL_sk_free(self.0) }
+    }
+}
+
+impl CrlCheck {
+    /// # Safety
+    /// `ctx` is live and initialised, and does not outlive what is returned; the lists outlive that.
+    unsafe fn lend(&self, ctx: *mut ffi::X509_STORE_CTX) -> Option<LentCrls> {
+        type Tolerate = unsafe extern "C" fn(c_int, *mut ffi::X509_STORE_CTX) -> c_int;
+        let tolerate: Option<Tolerate> = match (self.tolerate_missing, self.tolerate_expired) {
+            (false, false) => None,
+            (true, false) => Some(tolerate::<true, false>),
+            (false, true) => Some(tolerate::<false, true>),
+            (true, true) => Some(tolerate::<true, true>),
+        };
+        // SAFETY: the caller vouches for the context; the stack borrows the lists.
+        unsafe {
+            let stack = LentCrls(sys::OPENSSL_sk_new_null());
+            if stack.0.is_null()
+                || self.lists.iter().any(|list| sys::OPENSSL_sk_push(stack.0, list.as_ptr().cast()) <= 0)
+            {
+                return None;
+            }
+            sys::X509_STORE_CTX_set0_crls(ctx, stack.0);
+            if tolerate.is_some() {
+                sys::X509_STORE_CTX_set_verify_cb(ctx, tolerate);
+            }
+            Some(stack)
+        }
+    }
+}
+
+/// OpenSSL calls this with what it has found.
+///
+/// # Safety
+/// `ctx` is live.
+unsafe extern "C" fn tolerate<const MISSING: bool, const EXPIRED: bool>(
+    fine: c_int,
+    ctx: *mut ffi::X509_STORE_CTX,
+) -> c_int {
+    // SAFETY: OpenSSL passes a live context.
+    unsafe {
+        match ffi::X509_STORE_CTX_get_error(ctx) {
+            sys::X509_V_ERR_UNABLE_TO_GET_CRL if MISSING => (),
+            sys::X509_V_ERR_CRL_HAS_EXPIRED if EXPIRED => (),
+            _ => return fine,
+        }
+        ffi::X509_STORE_CTX_set_error(ctx, 0);
+    }
+    1
 }
 
 impl Requirements {
@@ -70,11 +149,12 @@ impl Requirements {
         self.time.unwrap_or_else(super::now)
     }
 
-    /// Tells a store context what to demand of the chain.
+    /// Tells a store context what to demand of the chain. None if memory ran out; else what must live until it has verified.
     ///
     /// # Safety
     /// `ctx` is live and initialised, and has not verified yet.
-    pub unsafe fn prepare(&self, ctx: *mut ffi::X509_STORE_CTX) {
+    pub unsafe fn prepare(&self, ctx: *mut ffi::X509_STORE_CTX) -> Option<Option<LentCrls>> {
+        let mut flags: c_ulong = if self.strict { sys::X509_V_FLAG_X509_STRICT } else { 0 };
         // SAFETY: the caller vouches for the context, which lends its parameters.
         unsafe {
             let param = sys::X509_STORE_CTX_get0_param(ctx);
@@ -84,11 +164,23 @@ impl Requirements {
             if let Some(time) = self.time {
                 ffi::X509_VERIFY_PARAM_set_time(param, time as libc::time_t);
             }
-            let flags: c_ulong = if self.strict { sys::X509_V_FLAG_X509_STRICT } else { 0 };
+            let mut lent = None;
+            if let Some(crls) = &self.crls {
+                flags |= sys::X509_V_FLAG_CRL_CHECK;
+                flags |= if crls.whole_chain { sys::X509_V_FLAG_CRL_CHECK_ALL } else { 0 };
+                lent = Some(crls.lend(ctx)?);
+            }
             if flags != 0 {
                 ffi::X509_VERIFY_PARAM_set_flags(param, flags);
             }
+            Some(lent)
         }
+    }
+
+    /// Until when a chain holds that expires at this time: a list that is due may name it.
+    pub fn holds_until(&self, expires: Option<i64>) -> Option<i64> {
+        let crls = self.crls.as_ref().filter(|crls| !crls.tolerate_expired);
+        [expires, crls.and_then(|crls| crls.next_update)].into_iter().flatten().min()
     }
 
     /// Whether one of these certificates has a pinned key, or no key is pinned. A key that cannot be read is none of them.

@@ -37,6 +37,8 @@ pub const X509_V_FLAG_CRL_CHECK: c_ulong = 0x4;
 pub const X509_V_FLAG_CRL_CHECK_ALL: c_ulong = 0x8;
 pub const X509_V_ERR_HOSTNAME_MISMATCH: c_int = 62;
 pub const X509_V_ERR_IP_ADDRESS_MISMATCH: c_int = 64;
+pub const X509_V_ERR_UNABLE_TO_GET_CRL: c_int = 3;
+pub const X509_V_ERR_CRL_HAS_EXPIRED: c_int = 12;
 pub const X509_V_ERR_CERT_REVOKED: c_int = 23;
 pub const X509_V_ERR_OCSP_VERIFY_NEEDED: c_int = 73;
 pub const NID_TLSFEATURE: c_int = 1020;
@@ -288,6 +290,9 @@ unsafe extern "C" {
     pub fn OPENSSL_sk_free(stack: *mut c_void);
     pub fn OPENSSL_sk_new_null() -> *mut c_void;
     pub fn OPENSSL_sk_push(stack: *mut c_void, element: *const c_void) -> c_int;
+    pub fn X509_CRL_up_ref(crl: *mut X509_CRL) -> c_int;
+    pub fn d2i_X509_CRL(crl: *mut *mut X509_CRL, der: *mut *const c_uchar, len: c_long) -> *mut X509_CRL;
+    pub fn X509_STORE_CTX_set0_crls(ctx: *mut X509_STORE_CTX, crls: *mut c_void);
     pub fn X509_email_free(texts: *mut c_void);
     pub fn X509_STORE_get0_param(store: *const X509_STORE) -> *mut openssl_sys::X509_VERIFY_PARAM;
     pub fn OPENSSL_sk_pop(stack: *mut c_void) -> *mut c_void;

@@ -171,8 +171,7 @@ impl Socket {
     fn offer(&self, session: &Session) -> Result<()> {
         let parts = &self.0;
         let expired = session.chain_expires.is_some_and(|end| ossl::now() > end);
-        let scope = open::client_scope(&parts.frozen, parts.hostname.as_ref(), parts.sent_name.as_deref())?;
-        if !expired && session.session.id_context() == scope.as_bytes() {
+        if !expired && session.session.id_context() == parts.scope.as_bytes() {
             parts.driver.lock().tls.resume(&session.session, session.chain_expires)?;
         }
         Ok(())

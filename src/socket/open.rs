@@ -1,10 +1,10 @@
 //! Making the parts of a socket from a config and a connected descriptor.
 
 use crate::{
-    config::{Frozen, ServerName, Verify},
+    config::{Config, Frozen, ServerName, Verify},
     error::{Code, Error, Result},
     hostname::Hostname,
-    ossl::ssl::connection::Ssl,
+    ossl::ssl::{connection::Ssl, hooks::PeerPolicy},
     posix,
     session::Scope,
     transport::{Tls, Transport, channel::Channel},
@@ -27,9 +27,10 @@ use super::{
 /// What a socket is made of.
 pub struct Parts {
     pub driver: Arc<Driver>,
-    pub hostname: Option<Hostname>,
     /// The SNI that a client sends.
     pub sent_name: Option<CString>,
+    /// Where its sessions may be resumed.
+    pub scope: Scope,
     pub frozen: Arc<Frozen>,
     /// The process that made it.
     pub made_by: u32,
@@ -44,42 +45,58 @@ pub fn parts(
     peer: Peer,
 ) -> Result<Parts> {
     let fd = Arc::new(fd);
-    let mut tls = new_tls(frozen, &fd, role)?;
-    let sent_name = match role {
-        Role::Client => set_up_client(&mut tls, frozen, hostname.as_ref())?,
-        Role::Server => None,
-    };
+    let mut policy = peer_policy(&frozen.config, role);
+    policy.further.crls = frozen.context.crls()?;
+    let has_crls = policy.further.crls.is_some();
+    let mut scope = *frozen.context.scope();
+    if let Some(crls) = &policy.further.crls {
+        scope = scope.with("CRLs", &crls.digest)?;
+    }
+    let mut sent_name = None;
+    if role == Role::Client {
+        sent_name = server_name(&frozen.config.server_name, hostname.as_ref());
+        // The names count also where they are not verified: they name the server that the session is of.
+        scope = scope.with("host", format!("{:?}", (hostname.as_ref(), sent_name.as_deref())).as_bytes())?;
+    }
+    let mut tls = new_tls(frozen, &fd, role, policy)?;
+    // A server's SSL_CTX has the scope already, unless there are lists.
+    if role == Role::Client || has_crls {
+        tls.set_session_id_context(scope.as_bytes())?;
+    }
+    if role == Role::Client {
+        set_up_client(&mut tls, &frozen.config, hostname.as_ref(), sent_name.as_deref())?;
+    }
     let channel = Channel::new(frozen.medium(), &mut tls, &frozen.config, Instant::now())?;
     let driver = Driver::new(SocketState::new(tls, channel), fd, Timeouts::new(&frozen.config), peer);
-    Ok(Parts { driver: Arc::new(driver), hostname, sent_name, frozen: frozen.clone(), made_by: posix::pid() })
+    Ok(Parts { driver: Arc::new(driver), sent_name, scope, frozen: frozen.clone(), made_by: posix::pid() })
 }
 
-fn new_tls(frozen: &Frozen, fd: &Arc<OwnedFd>, role: Role) -> Result<Tls> {
-    let config = &frozen.config;
-    let policy = peer_policy(config, role);
+fn new_tls(frozen: &Frozen, fd: &Arc<OwnedFd>, role: Role, policy: PeerPolicy) -> Result<Tls> {
     let verifies = policy.chain && (role == Role::Client || policy.client_auth != ClientAuth::No);
     let store = if verifies { frozen.context.system_store()? } else { None };
     let transport = Transport::new(frozen.medium(), fd.clone());
-    let mut tls = Ssl::new(frozen.context.ctx(), transport, role, policy, config.alpn.clone())?;
+    let mut tls = Ssl::new(frozen.context.ctx(), transport, role, policy, frozen.config.alpn.clone())?;
     if let Some(store) = store {
         tls.verify_with(store)?;
     }
     Ok(tls)
 }
 
-/// What a client sends and expects; returns the SNI.
-fn set_up_client(tls: &mut Tls, frozen: &Frozen, hostname: Option<&Hostname>) -> Result<Option<CString>> {
-    let config = &frozen.config;
-    let sent_name = server_name(&config.server_name, hostname);
-    tls.set_session_id_context(client_scope(frozen, hostname, sent_name.as_deref())?.as_bytes())?;
-    if let Some(name) = &sent_name {
+/// What a client sends and expects.
+fn set_up_client(
+    tls: &mut Tls,
+    config: &Config,
+    hostname: Option<&Hostname>,
+    sent_name: Option<&CStr>,
+) -> Result<()> {
+    if let Some(name) = sent_name {
         tls.send_server_name(name)?;
     }
     tls.request_staple()?;
     if config.verify == Verify::ChainAndName {
         require_hostname(tls, hostname)?;
     }
-    Ok(sent_name)
+    Ok(())
 }
 
 fn server_name(choice: &ServerName, hostname: Option<&Hostname>) -> Option<CString> {
@@ -102,10 +119,4 @@ fn require_hostname(tls: &mut Tls, hostname: Option<&Hostname>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Where a client's sessions with a host may be resumed. The names count also where they are not verified: they name the
-/// server that the session is of.
-pub fn client_scope(frozen: &Frozen, hostname: Option<&Hostname>, sent_name: Option<&CStr>) -> Result<Scope> {
-    frozen.context.scope().with("host", format!("{:?}", (hostname, sent_name)).as_bytes())
 }

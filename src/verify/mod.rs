@@ -1,7 +1,9 @@
 //! Whom a connection accepts: what the settings demand of a peer, and the system's CA certificates.
 
 pub use policy::peer_policy;
+pub use revocation::Revocation;
 pub use system_cas::SystemCas;
 
 mod policy;
+mod revocation;
 mod system_cas;

@@ -28,7 +28,7 @@ pub fn peer_policy(config: &Config, role: Role) -> PeerPolicy {
 }
 
 fn further(settings: &Requirements) -> requirements::Requirements {
-    let Requirements { pins, depth, time, strict, no_common_name, staples } = settings;
+    let Requirements { pins, depth, time, strict, no_common_name, staples, crls: _ } = settings;
     requirements::Requirements {
         pins: pins.iter().map(|pin| pin.digest()).collect(),
         depth: depth.map(i32::from),
@@ -36,5 +36,7 @@ fn further(settings: &Requirements) -> requirements::Requirements {
         strict: *strict,
         no_common_name: *no_common_name,
         staples: *staples,
+        // They are of the moment: see Context::peer_policy.
+        crls: None,
     }
 }

@@ -29,7 +29,7 @@ const BUNDLES: [&str; 4] = [
 
 /// What tells one state of a file from another. Times alone do not: some systems give all files the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Stamp {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -62,7 +62,7 @@ pub struct SystemCas {
 }
 
 /// A path and the state of what is there.
-type Stamped = (PathBuf, Option<Stamp>);
+pub(super) type Stamped = (PathBuf, Option<Stamp>);
 
 /// The entries of directories as they were found at one time.
 struct Scan {
@@ -161,7 +161,7 @@ fn variable(name: &str) -> Option<OsString> {
     if posix::has_raised_privileges() { None } else { std::env::var_os(name) }
 }
 
-fn stamped(path: PathBuf) -> (PathBuf, Option<Stamp>) {
+pub(super) fn stamped(path: PathBuf) -> Stamped {
     let stamp = path.metadata().ok().map(Stamp::from);
     (path, stamp)
 }

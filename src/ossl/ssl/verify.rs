@@ -81,10 +81,9 @@ unsafe fn judge(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
 /// `ctx` is live, and holds the peer's chain.
 unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, leaf: Option<&X509>) -> c_int {
     // SAFETY: the caller vouches for the store context.
-    let chain = unsafe {
-        hooks.policy.further.prepare(ctx);
-        store::verify(ctx)
-    };
+    let Some(_lent) = (unsafe { hooks.policy.further.prepare(ctx) }) else { return sys::X509_V_ERR_OUT_OF_MEM };
+    // SAFETY: likewise.
+    let chain = unsafe { store::verify(ctx) };
     if chain != 0 {
         return chain;
     }
@@ -99,6 +98,7 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
     // SAFETY: likewise.
     match unsafe { store::chain_expires(ctx) } {
         Ok(expires) => {
+            let expires = hooks.policy.further.holds_until(expires);
             hooks.chain_expires.set(expires);
             // SAFETY: likewise.
             if unsafe { session_end::remember(ctx, expires) } { 0 } else { sys::X509_V_ERR_OUT_OF_MEM }

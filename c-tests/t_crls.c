@@ -1,0 +1,220 @@
+/* Revocation lists of configs: given, or in files that change. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <sys/stat.h>
+
+enum { NO_LIST = 3, LIST_EXPIRED = 12, REVOKED = 23 };
+
+/* The text of two files of the PKI, one behind the other. */
+static void add_lists(bgl_ssl_config_t *config, const char *first, const char *second)
+{
+    const char *const files[] = {first, second};
+    for (size_t i = 0; i < COUNT(files) && files[i]; i++) {
+        size_t length;
+        char *text = read_whole_file(pki(files[i]), &length);
+        CHECK_OK(bgl_ssl_config_add_crls(config, text, length, BGL_SSL_FORMAT_AUTO));
+        free(text);
+    }
+}
+
+struct row {
+    const char *name;
+    const char *server;
+    const char *first, *second;
+    int policy;
+    bgl_ssl_status_t expected;
+    int verify_result;
+};
+
+#define OK BGL_SSL_OK
+#define NO BGL_SSL_E_VERIFY
+#define LEAF BGL_SSL_CRL_LEAF
+#define CHAIN BGL_SSL_CRL_CHAIN
+#define MISSING BGL_SSL_CRL_TOLERATE_MISSING
+
+static const struct row rows[] = {
+    {"a_certificate_that_is_not_listed", "good", "root.crl", NULL, CHAIN, OK, 0},
+    {"a_certificate_that_is_listed", "revoked", "root.crl", NULL, CHAIN, NO, REVOKED},
+    {"a_certificate_that_is_listed_by_its_issuer_only", "revoked", "root.crl", "intermediate.crl", LEAF, NO, REVOKED},
+    {"a_certificate_without_a_list", "good", "intermediate.crl", NULL, CHAIN, NO, NO_LIST},
+    {"a_certificate_without_a_list_where_that_is_tolerated", "good", "intermediate.crl", NULL, CHAIN + MISSING, OK, 0},
+    {"a_listed_certificate_where_missing_lists_are_tolerated", "revoked", "root.crl", NULL, CHAIN + MISSING, NO, REVOKED},
+    {"a_chain_with_all_lists", "chained", "root.crl", "intermediate.crl", CHAIN, OK, 0},
+    {"a_chain_without_the_list_of_the_leafs_issuer", "chained", "root.crl", NULL, CHAIN, NO, NO_LIST},
+    {"a_chain_without_the_list_of_the_cas_issuer", "chained", "intermediate.crl", NULL, CHAIN, NO, NO_LIST},
+    {"a_chain_whose_leaf_alone_is_looked_for", "chained", "intermediate.crl", NULL, LEAF, OK, 0},
+};
+
+TEST_TABLE(a_server_shows, rows)
+{
+    static const int protocols[] = {BGLSSL_TLSV1_2, BGLSSL_TLSV1_3};
+    const struct row *it = row;
+    for (size_t i = 0; i < COUNT(protocols); i++) {
+        struct ends ends;
+        bgl_ssl_config_t *client = client_config();
+        CHECK_OK(bgl_ssl_config_set_protocol(client, protocols[i]));
+        add_lists(client, it->first, it->second);
+        CHECK_OK(bgl_ssl_config_set_crl_policy(client, it->policy));
+        try_to_meet(&ends, client, server_config(it->server));
+        CHECK_INT(it->expected, ends.client_status);
+        CHECK_INT(it->verify_result, ends.client_error.verify_result);
+        free_ends(&ends);
+    }
+}
+
+TEST(a_server_looks_for_its_clients)
+{
+    static const char *const clients[] = {"client", "revoked"};
+    for (size_t i = 0; i < COUNT(clients); i++) {
+        struct ends ends;
+        bgl_ssl_config_t *client = client_config();
+        bgl_ssl_config_t *server = server_config("good");
+        set_certificate(client, clients[i]);
+        set_ca(server, "root.pem");
+        add_lists(server, "root.crl", NULL);
+        try_to_meet(&ends, client, server);
+        CHECK_INT(i == 0 ? OK : NO, ends.server_status);
+        CHECK_INT(i == 0 ? 0 : REVOKED, ends.server_error.verify_result);
+        free_ends(&ends);
+    }
+}
+
+TEST(a_list_that_is_due_to_be_replaced_counts_only_where_that_is_tolerated)
+{
+    for (int tolerated = 0; tolerated < 2; tolerated++) {
+        struct ends ends;
+        bgl_ssl_config_t *client = client_config();
+        add_lists(client, "brief.crl", NULL);
+        CHECK_OK(bgl_ssl_config_set_verify_time(client, (int64_t)time(NULL) + 60 * 86400));
+        if (tolerated)
+            CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + BGL_SSL_CRL_TOLERATE_EXPIRED));
+        try_to_meet(&ends, client, server_config("good"));
+        CHECK_INT(tolerated ? OK : NO, ends.client_status);
+        CHECK_INT(tolerated ? 0 : LIST_EXPIRED, ends.client_error.verify_result);
+        free_ends(&ends);
+    }
+}
+
+/* ---- files ---- */
+
+static void put(const char *name, const char *pki_file)
+{
+    size_t length;
+    char *text = read_whole_file(pki(pki_file), &length);
+    char fresh[512];
+    snprintf(fresh, sizeof fresh, "%s", write_file("fresh", text, length));
+    free(text);
+    CHECK_INT(0, rename(fresh, own_path(name)));
+}
+
+static int met(const bgl_ssl_config_t *client, const char *name)
+{
+    struct ends ends;
+    bgl_ssl_config_t *server = server_config(name);
+    make_ends(&ends, client, server, "localhost");
+    step_handshakes(&ends);
+    int status = ends.client_status;
+    free_ends(&ends);
+    bgl_ssl_config_free(server);
+    return status;
+}
+
+TEST(a_file_is_read_again_when_it_has_changed)
+{
+    int fds[2];
+    bgl_ssl_config_t *client = client_config();
+    put("lists.pem", "intermediate.crl");
+    CHECK_OK(bgl_ssl_config_add_crl_file(client, own_path("lists.pem")));
+    CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + MISSING));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    CHECK_INT(OK, met(client, "revoked"));
+    put("lists.pem", "root.crl");
+    CHECK_INT(NO, met(client, "revoked"));
+    CHECK_INT(OK, met(client, "good"));
+    write_file("lists.pem", "rubbish", 7);
+    local_pair(fds);
+    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
+    CHECK_MESSAGE("lists.pem");
+    unlink(own_path("lists.pem"));
+    CHECK_REFUSED(BGL_SSL_E_IO, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
+    CHECK_MESSAGE("lists.pem");
+    close(fds[0]);
+    close(fds[1]);
+    put("lists.pem", "root.crl");
+    CHECK_INT(OK, met(client, "good"));
+    bgl_ssl_config_free(client);
+}
+
+TEST(a_directory_is_looked_through_again_when_it_has_changed)
+{
+    char directory[512];
+    bgl_ssl_config_t *client = client_config();
+    snprintf(directory, sizeof directory, "%s", own_path("lists"));
+    CHECK_INT(0, mkdir(directory, 0700));
+    put("lists/a.crl", "intermediate.crl");
+    CHECK_OK(bgl_ssl_config_add_crl_file(client, directory));
+    CHECK_INT(NO, met(client, "good"));
+    put("lists/b.crl", "root.crl");
+    CHECK_INT(OK, met(client, "good"));
+    CHECK_INT(OK, met(client, "chained"));
+    CHECK_INT(NO, met(client, "revoked"));
+    unlink(own_path("lists/a.crl"));
+    CHECK_INT(NO, met(client, "chained"));
+    unlink(own_path("lists/b.crl"));
+    rmdir(directory);
+    bgl_ssl_config_free(client);
+}
+
+TEST(a_missing_file_is_an_error_when_the_config_is_frozen)
+{
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_add_crl_file(client, own_path("no-such-list")));
+    CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_config_freeze(client));
+    CHECK_MESSAGE("no-such-list");
+    bgl_ssl_config_free(client);
+}
+
+TEST(a_session_is_not_resumed_under_other_lists)
+{
+    struct service service;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_config_t *server = server_config("good");
+    put("lists.pem", "brief.crl");
+    CHECK_OK(bgl_ssl_config_add_crl_file(client, own_path("lists.pem")));
+    start_service(&service, server, 3, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = connect_to(client, service.port);
+    check_echo(socket, "first");
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    finish(socket);
+    for (int changed = 0; changed < 2; changed++) {
+        if (changed)
+            put("lists.pem", "root.crl");
+        socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+        check_echo(socket, "again");
+        CHECK_INT(!changed, bgl_ssl_socket_session_reused(socket));
+        finish(socket);
+    }
+    bgl_ssl_session_free(session);
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(what_is_no_list_is_refused)
+{
+    size_t length;
+    char *text = read_whole_file(pki("root.crl"), &length);
+    bgl_ssl_config_t *config = client_config();
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_add_crls(config, "rubbish", 7, BGL_SSL_FORMAT_AUTO));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_add_crls(config, NULL, 0, BGL_SSL_FORMAT_AUTO));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_add_crls(config, text, length / 2, BGL_SSL_FORMAT_PEM));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_add_crls(config, text, length, BGL_SSL_FORMAT_DER));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_add_crls(config, text, length, 9));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_add_crls(NULL, text, length, BGL_SSL_FORMAT_AUTO));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_add_crl_file(config, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_crl_policy(config, 0));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_crl_policy(config, 3));
+    free(text);
+    bgl_ssl_config_free(config);
+}
