@@ -5,6 +5,7 @@
 #  - each exported function (abi/symbols.txt) has its place in the synopsis of a manual page, and no page describes a
 #    function that is not exported;
 #  - the declarations in the synopses are those of the headers (scripts/synopses.py);
+#  - docs/README.md lists every document;
 #  - each constant of the headers that a page or a Markdown file names exists.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -71,6 +72,14 @@ if command -v python3 >/dev/null; then
 else
   skip "the synopses are as in the headers" "python3 is not installed"
 fi
+
+# ---- the index
+for page in man/*.3 docs/*.md; do
+  [ "$page" = docs/README.md ] || grep -qF "(${page#docs/})" docs/README.md || grep -qF "(../$page)" docs/README.md ||
+    echo "$page"
+done >"$work/log"
+[ ! -s "$work/log" ]
+verdict "docs/README.md lists every document and manual page" $? "$work/log"
 
 # ---- constants
 cat man/*.3 docs/*.md | grep -v "^\.Dt" | grep -oE "\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b" | sort -u >"$work/named"
