@@ -506,7 +506,7 @@ TEST(closing_in_the_middle_of_a_handshake_does_not_wait_for_it)
 
 /* ---- non-blocking ---- */
 
-TEST_TABLE(a_non_blocking_close_waits_for_room_and_for_the_peer_step_by_step, versions)
+TEST_TABLE(a_non_blocking_close_waits_for_space_and_for_the_peer_step_by_step, versions)
 {
     struct ends ends;
     static char data[100000];
@@ -552,7 +552,7 @@ static void *refuse(void *data)
     return NULL;
 }
 
-TEST(a_server_that_is_not_accepted_is_told_and_hung_up_on)
+TEST(a_server_that_is_not_accepted_is_told_and_disconnected)
 {
     int fds[2];
     char rest[256];
@@ -572,7 +572,7 @@ TEST(a_server_that_is_not_accepted_is_told_and_hung_up_on)
     bgl_ssl_config_free(server);
 }
 
-TEST(a_client_that_is_not_accepted_is_told_and_hung_up_on)
+TEST(a_client_that_is_not_accepted_is_told_and_disconnected)
 {
     struct visit visit;
     char byte;

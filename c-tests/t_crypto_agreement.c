@@ -284,7 +284,7 @@ TEST(a_public_key_outside_the_group_is_found_and_refused)
     bgl_ssl_dh_free(dh);
 }
 
-TEST(q_is_q)
+TEST(the_order_q_is_not_the_prime_p)
 {
     bgl_ssl_dh_t *dh = small_group(29, 7, 16);
     bgl_ssl_bignum_t *p = bgl_dh_p(dh), *q = bgl_dh_q(dh), *g = bgl_dh_g(dh);

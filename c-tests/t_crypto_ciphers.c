@@ -386,7 +386,7 @@ TEST(only_aead_ciphers_have_tags)
     bgl_ssl_cipher_free(handle);
 }
 
-TEST(too_little_room_takes_nothing_in)
+TEST(too_little_space_takes_nothing_in)
 {
     size_t written;
     unsigned char expected[4];

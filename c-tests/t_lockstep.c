@@ -304,7 +304,7 @@ TEST(a_full_peer_becomes_writable_when_it_has_read)
 }
 
 /* What a write took is flushed by shutdown(), which says when it must wait for space. */
-TEST_TABLE(shutdown_waits_for_room_and_then_ends_the_stream, versions)
+TEST_TABLE(shutdown_waits_for_space_and_then_ends_the_stream, versions)
 {
     struct ends ends;
     static char data[100000], buffer[100000];
