@@ -174,6 +174,10 @@ unsafe fn present(ssl: *mut ffi::SSL) -> c_int {
 /// # Safety
 /// `ssl` is live, and a client's whose chain was verified.
 unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), BadStaple> {
+    // SAFETY: the caller vouches for the SSL; the certificate is a reference of ours.
+    if unsafe { X509::from_owned(crate::ossl::sys::get1_peer_certificate(ssl)) }.is_none() {
+        return Ok(()); // A server without a certificate is refused for that, after the handshake.
+    }
     // SAFETY: the caller vouches for the SSL, which lends the response and the chain.
     let (response, chain) = unsafe { (stapled(ssl), X509::from_borrowed_stack(ffi::SSL_get0_verified_chain(ssl))) };
     let leaf = chain.first().ok_or(BadStaple::Missing)?;
