@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compiles and runs the programs of examples/, one case a call: examples.py BIGLOO LIBRARY CASE. `--list` names them."""
+"""Compiles and runs the programs of examples/, one case a call: examples.py BIGLOO LIBRARY CASE. `--list` names
+them, `--list threadless` those that need no threads."""
 import os
 import pathlib
 import shutil
@@ -10,7 +11,8 @@ import sys
 import tempfile
 import threading
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+HERE = pathlib.Path(__file__).resolve().parent
+EXAMPLES = HERE.parent / "examples"
 PKI = pathlib.Path(os.environ.get("BGLSSL_TEST_PKI", "."))
 LIMIT = 30
 
@@ -133,12 +135,65 @@ def starttls(programs):
             expect(result.stdout, "plaintext" if inject else "AUTH PLAIN")
 
 
-CASES = {"manual": manual, "https": https, "chat": chat, "starttls": starttls}
+def mutual(programs):
+    program = programs.compile("mutual-tls")
+    server, port = programs.start(program, "listen", "0", pki("good.pem"), pki("good.key"), pki("root.pem"))
+    client = [program, "connect", "localhost", port]
+    expect(output(*client, pki("client.pem"), pki("client.key"), pki("root.pem")), "client, you said hello\n")
+    stranger = subprocess.run([*client, pki("client-stranger.pem"), pki("client-stranger.key"), pki("root.pem")],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT)
+    expect(server.stdout.readline(), "refused: ")
+    if stranger.returncode != 1:
+        sys.exit("the stranger was served")
+    expect(output(*client, pki("client.pem"), pki("client.key"), pki("root.pem")), "client, you said hello\n")
+
+
+def dtls(programs):
+    program = programs.compile("dtls-ping")
+    _, port = programs.start(program, "listen", "0", pki("good.pem"), pki("good.key"))
+    text = output(program, "localhost", port, "3", pki("root.pem"))
+    expect(text, "DTLSv1.2")
+    expect(text, "3 sent, ")
+
+
+def inspect(programs):
+    program = programs.compile("inspect-certificate")
+    text = output(program, pki("good.pem"))
+    expect(text, "CN=good")
+    expect(text, "  for: DNS:localhost\n")
+    process, port = programs.start(str(HERE / "peer_https.py"), pki("good.pem"), pki("good.key"))
+    expect(output(program, "localhost", port, pki("root.pem")), "issued by a CA that is trusted")
+    expect(output(program, "localhost", port), "not to be trusted: ")
+
+
+def download(programs):
+    program = programs.compile("https-download")
+    process, port = programs.start(str(HERE / "peer_https.py"), pki("good.pem"), pki("good.key"))
+    file = programs.directory / "page"
+    command = [program, f"https://localhost:{port}/range", str(file), pki("root.pem")]
+    page = b"0123456789" * 10000
+    expect(output(*command), "100000 bytes, 100000 of them new\n")
+    if file.read_bytes() != page:
+        sys.exit("another page")
+    file.write_bytes(page[:12345])
+    expect(output(*command), "100000 bytes, 87655 of them new\n")
+    if file.read_bytes() != page:
+        sys.exit("the rest does not fit")
+    command[1] = f"https://localhost:{port}/missing"
+    missing = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=LIMIT,
+                             stdin=subprocess.DEVNULL)
+    expect(missing.stderr, "no such file")
+
+
+CASES = {"manual": manual, "https": https, "chat": chat, "starttls": starttls, "mutual": mutual, "dtls": dtls,
+         "inspect": inspect, "download": download}
+# Those that need threads.
+THREADED = {"https", "chat", "mutual", "dtls"}
 
 
 def main():
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(CASES))
+    if sys.argv[1] == "--list":
+        print("\n".join(case for case in CASES if not (sys.argv[2:] and case in THREADED)))
         return
     bigloo, library, case = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="bglssl-examples-") as directory:
