@@ -23,7 +23,7 @@
          (CAs '()) (accepted-certs #f)
          (domain 'inet)
          (verify #unspecified) (hostname #f) (alpn #f)
-         (min-protocol #f) (max-protocol #f) (ciphers #f)
+         (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout 0) (truncation #unspecified)
          (close-timeout 2000000))
       (client-socket-use-ssl! ::socket
@@ -32,7 +32,7 @@
          (cert #f) (pkey #f)
          (CAs '()) (accepted-certs #f)
          (verify #unspecified) (hostname #f) (alpn #f)
-         (min-protocol #f) (max-protocol #f) (ciphers #f)
+         (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout #f) (truncation #unspecified)
          (close-timeout 2000000))))
 
@@ -73,7 +73,7 @@
            (CAs '()) (accepted-certs #f)
            (domain 'inet)
            (verify #unspecified) (hostname #f) (alpn #f)
-           (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout 0) (truncation #unspecified)
          (close-timeout 2000000))
    (let* ((proc 'make-ssl-client-socket)
@@ -88,7 +88,7 @@
           (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))
           (outbuf (get-port-buffer proc (if (given? buffer) buffer outbuf) *default-buffer-size*))
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
-                     verify hostname alpn min-protocol max-protocol ciphers
+                     verify hostname alpn min-protocol max-protocol ciphers groups
                      (or timeout 0) handshake-timeout (not datagrams)))
           (result ($tls-connect config proc host port family datagrams handshake-timeout
                      (or timeout 0) inbuf outbuf socket-closing)))
@@ -118,7 +118,7 @@
            (cert #f) (pkey #f)
            (CAs '()) (accepted-certs #f)
            (verify #unspecified) (hostname #f) (alpn #f)
-           (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout #f) (truncation #unspecified)
          (close-timeout 2000000))
    (let* ((proc 'client-socket-use-ssl!)
@@ -126,7 +126,7 @@
           (where (switchable-socket proc socket))
           (limit (or handshake-timeout ($tls-port-time-limit socket)))
           (config (make-config proc where #f protocol cert pkey CAs accepted-certs
-                     verify hostname alpn min-protocol max-protocol ciphers
+                     verify hostname alpn min-protocol max-protocol ciphers groups
                      #f limit #t)))
       (switch-socket! proc socket config $tls-role-client limit #f where raises
          (check-close-timeout proc close-timeout))))

@@ -12,7 +12,7 @@
          #!key
          (verify #t) (CAs '()) (accepted-certs #f)
          (cert #f) (pkey #f)
-         (protocol 'sslv23) (min-protocol #f) (max-protocol #f) (ciphers #f)
+         (protocol 'sslv23) (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (domain 'unspec) (truncation 'raise))))
 
 ;; Makes open-input-file, and what is built on it, take URLs that begin with https://.
@@ -20,7 +20,7 @@
            #!key
            (verify #t) (CAs '()) (accepted-certs #f)
            (cert #f) (pkey #f)
-           (protocol 'sslv23) (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (protocol 'sslv23) (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (domain 'unspec) (truncation 'raise))
    (define (connect host::bstring port::long buffer::bstring timeout::long)
       (make-ssl-client-socket host port
@@ -28,7 +28,7 @@
          :verify verify :CAs CAs :accepted-certs accepted-certs
          :cert cert :pkey pkey
          :protocol protocol :min-protocol min-protocol :max-protocol max-protocol
-         :ciphers ciphers :domain domain :truncation truncation))
+         :ciphers ciphers :groups groups :domain domain :truncation truncation))
    (input-port-protocol-set! "https://"
       (lambda (name buffer timeout)
          (open-https connect name buffer timeout)))

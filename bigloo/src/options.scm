@@ -34,6 +34,7 @@
       (macro $tls-set-client-certificate::int (::void* ::int)
              "bgl_ssl_config_set_client_certificate")
       (macro $tls-set-hostname::int (::void* ::string) "bgl_ssl_config_set_hostname")
+      (macro $tls-set-groups::int (::void* ::string) "bgl_ssl_config_set_groups")
       (macro $tls-set-cipher-list::int (::void* ::string) "bgl_ssl_config_set_cipher_list")
       (macro $tls-set-cipher-suites::int (::void* ::string) "bgl_ssl_config_set_cipher_suites")
       (macro $tls-set-connect-timeout::int (::void* ::llong) "bgl_ssl_config_set_connect_timeout")
@@ -228,7 +229,7 @@
 ;; can be without a peer. `timeout`: for connecting and the handshake together; #f where
 ;; nothing is connected.
 (define (make-config proc where server? protocol cert pkey CAs accepted-certs
-                     verify hostname alpn min-protocol max-protocol ciphers
+                     verify hostname alpn min-protocol max-protocol ciphers groups
                      timeout handshake-timeout lazy-handshake)
    (let* ((box ($tls-box-config ($tls-config-new)))
           (config (if ($tls-null? box) $tls-null ($tls-unbox box))))
@@ -257,6 +258,8 @@
             (check proc alpn ($tls-set-alpn config names))))
       (when ciphers
          (set-ciphers! proc config ciphers))
+      (when groups
+         (check proc groups ($tls-set-groups config (c-string proc "the groups" groups))))
       (when timeout
          (check proc where
             ($tls-set-connect-timeout config (microseconds proc "the time-out" timeout))))

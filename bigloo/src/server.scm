@@ -14,7 +14,7 @@
          (cert #f) (pkey #f)
          (CAs '()) (accepted-certs #f)
          (verify #unspecified) (alpn #f)
-         (min-protocol #f) (max-protocol #f) (ciphers #f)
+         (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout 10000000) (lazy-handshake #f)
          (truncation #unspecified)
          (close-timeout 2000000))
@@ -38,7 +38,7 @@
            (CAs '()) (accepted-certs #f)
            (backlog 5) (domain 'inet) (ipv6 #f)
            (verify #unspecified) (alpn #f)
-           (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout #f) (lazy-handshake #f)
            (accept-failure 'raise) (truncation #unspecified)
          (close-timeout 2000000)
@@ -58,7 +58,7 @@
              (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
              (config (make-config proc where #t protocol cert pkey CAs accepted-certs
-                        verify #f alpn min-protocol max-protocol ciphers
+                        verify #f alpn min-protocol max-protocol ciphers groups
                         ;; The handshakes of datagrams happen in the acceptor's thread.
                         #f limit (not (=fx (protocol->int proc protocol) $tls-dtlsv1)))))
          (check-port proc where port 0)
@@ -80,14 +80,14 @@
            (cert #f) (pkey #f)
            (CAs '()) (accepted-certs #f)
            (verify #unspecified) (alpn #f)
-           (min-protocol #f) (max-protocol #f) (ciphers #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout 10000000) (lazy-handshake #f) (truncation #unspecified)
          (close-timeout 2000000))
    (let* ((proc 'server-socket-use-ssl!)
           (raises (raises-truncation? proc truncation verify #f))
           (where (switchable-socket proc socket))
           (config (make-config proc where #t protocol cert pkey CAs accepted-certs
-                     verify #f alpn min-protocol max-protocol ciphers
+                     verify #f alpn min-protocol max-protocol ciphers groups
                      #f handshake-timeout #t)))
       (switch-socket! proc socket config $tls-role-server handshake-timeout (and lazy-handshake #t)
          where raises (check-close-timeout proc close-timeout))))

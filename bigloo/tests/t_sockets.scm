@@ -403,6 +403,20 @@
 (define-case "ciphers that nobody knows are an error"
    (check "raised" (isa? (raised (lambda () (test-server :ciphers "NONSENSE"))) &error)))
 
+(define-case ":groups of both sides must have one in common"
+   (define (meet server-groups client-groups)
+      (let* ((server (test-server :groups server-groups))
+             (t (accept-one server echo-lines))
+             (c (raised (lambda () (connect-to server :groups client-groups)))))
+         (join t)
+         (socket-close server)
+         c))
+   (with-connection '(:groups "P-384:X25519") '(:groups "P-256:P-384") echo-lines
+      (lambda (c) (check-equal "echo" (ask c "x") "x") (socket-close c)))
+   (check "none in common" (isa? (meet "X25519" "P-384") &io-ssl-error))
+   (check-raises "groups that nobody knows" &io-ssl-error
+      (lambda () (make-ssl-client-socket "localhost" 1 :groups "P-1"))))
+
 (define-case "certificate, chain and cipher of the peer"
    (with-connection '() '() echo-lines
       (lambda (c)
