@@ -228,7 +228,7 @@ int main(int argc, char **argv) {
 
   converse(socket);
 
-  /* A close may have to wait for the peer, which in blocking mode is the library's affair. */
+  /* A close may have to wait for the peer, which the library does in blocking mode. */
   bgl_ssl_socket_set_nonblocking(socket, false);
   if (bgl_ssl_socket_close(socket) != BGL_SSL_OK) fail("cannot close");
   bgl_ssl_socket_free(socket);

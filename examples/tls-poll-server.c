@@ -3,8 +3,8 @@
  *   tls-poll-server --cert server.pem --key server.key --port 4433 --max 1000
  *
  * What it shows: no call ever waits. A call that cannot go on says what it waits for (BGL_SSL_WANT_READ,
- * BGL_SSL_WANT_WRITE); poll waits for that, on all connections at once; then the call is made again. Deadlines are the
- * loop's own affair: silent clients are thrown out. It prints the port on which it listens, and ends on SIGTERM or
+ * BGL_SSL_WANT_WRITE); poll waits for that, on all connections at once; then the call is made again. The loop keeps
+ * deadlines: silent clients are disconnected. It prints the port on which it listens, and ends on SIGTERM or
  * SIGINT with a line that says how many clients it has served. */
 
 #define _GNU_SOURCE /* ppoll */
