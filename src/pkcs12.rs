@@ -18,6 +18,11 @@ pub struct Pkcs12 {
 }
 
 impl Pkcs12 {
+    /// Whether data begin as PKCS#12 does.
+    pub fn is_one(data: &[u8]) -> bool {
+        pkcs12::is_pkcs12(data)
+    }
+
     /// Reads a file.
     pub fn from_file(path: &Path, passphrase: Option<&CStr>) -> Result<Pkcs12> {
         let data = file::read(path)?;

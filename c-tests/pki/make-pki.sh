@@ -92,6 +92,10 @@ leaf untrusted root2 "$LOCAL"
 leaf wrong-name root 'DNS:elsewhere.example,IP:127.0.0.99'
 leaf wildcard root 'DNS:*.example.test'
 leaf dns-only root 'DNS:localhost'
+leaf host-a root 'DNS:a.test,DNS:www.a.test'
+leaf host-a-rsa root 'DNS:a.test' rsa
+leaf host-b root 'DNS:b.test'
+leaf host-wild root 'DNS:*.wild.test'
 leaf ip-as-dns root 'DNS:127.0.0.1'
 leaf many-names root 'DNS:localhost,IP:192.0.2.1,IP:2001:db8::1,email:who@example.test,URI:https://example.test/x'
 

@@ -92,6 +92,12 @@ typedef struct bgl_ssl_certificate_list_t bgl_ssl_certificate_list_t;
 typedef struct bgl_ssl_certificate_t bgl_ssl_certificate_t;
 
 /**
+ * What a connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and its private
+ * key. A config can have any number: see bgl_ssl_config_add_identity.
+ */
+typedef struct bgl_ssl_identity_t bgl_ssl_identity_t;
+
+/**
  * A private key: reference-counted, never changed.
  */
 typedef struct bgl_ssl_private_key_t bgl_ssl_private_key_t;
@@ -385,6 +391,57 @@ size_t bgl_ssl_certificate_ext_key_usage(const bgl_ssl_certificate_t *certificat
                                          size_t index,
                                          char *buf,
                                          size_t size);
+
+/**
+ * Makes an identity from a chain and a key.
+ *
+ * chain, count: the certificates, the identity's own first; at least one. The identity takes references of its own.
+ * private_key: of the first certificate. Not NULL.
+ *
+ * Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if the
+ * key does not belong to the certificate. Never blocks; any thread.
+ *
+ * Precondition: chain is readable for count live handles, private_key is NULL or live.
+ */
+bgl_ssl_identity_t *bgl_ssl_identity_new(const bgl_ssl_certificate_t *const *chain,
+                                         size_t count,
+                                         const bgl_ssl_private_key_t *private_key);
+
+/**
+ * Reads an identity from files, which bgl_ssl_identity_reload and bgl_ssl_server_reload read again.
+ *
+ * chain_file: certificates in PEM, the identity's own first; or one in DER; or PKCS#12 with certificates and key.
+ * key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
+ * passphrase: of the key or the PKCS#12; NULL if there is none. The identity keeps a copy, to read the files again.
+ *
+ * Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot
+ * be read; BGL_SSL_E_CONFIG if it lacks what is sought, if the passphrase does not open it, or if the key does not belong
+ * to the certificate. The message names the file. Any thread. Blocks no longer than the disk (and the key's own key
+ * derivation).
+ *
+ * Precondition: All are NULL or NUL-terminated.
+ */
+bgl_ssl_identity_t *bgl_ssl_identity_from_files(const char *chain_file,
+                                                const char *key_file,
+                                                const char *passphrase);
+
+/**
+ * Reads the files of an identity again. What they hold then is what later handshakes present, of all configs that have
+ * the identity, frozen or not; connections that are established, and sessions that clients resume, are not affected.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_STATE if the identity is of no files; and the failures of bgl_ssl_identity_from_files,
+ * upon which the identity stays as it was. Any thread. Blocks no longer than the disk.
+ *
+ * Precondition: identity is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_identity_reload(const bgl_ssl_identity_t *identity);
+
+/**
+ * Frees an identity; configs that have it keep it. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: identity is NULL or live, and the caller's.
+ */
+void bgl_ssl_identity_free(bgl_ssl_identity_t *identity);
 
 /**
  * Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another name of

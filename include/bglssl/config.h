@@ -18,6 +18,16 @@
 #include "certificate.h"
 
 /**
+ * Clients that ask for an unknown host, or for none, get the default identity and the config's own settings. The default.
+ */
+#define BGL_SSL_UNKNOWN_HOST_DEFAULT 0
+
+/**
+ * They are refused with the fatal alert unrecognized_name (112).
+ */
+#define BGL_SSL_UNKNOWN_HOST_REFUSE 1
+
+/**
  * Certificates must keep to the letter of RFC 5280 (X509_V_FLAG_X509_STRICT): CA certificates with the extensions that
  * it demands, say.
  */
@@ -237,11 +247,11 @@ bgl_ssl_status_t bgl_ssl_config_set_accepted_list(bgl_ssl_config_t *config,
 
 /**
  * Sets the certificate of the connection itself from files: the certificate, the intermediate ones that lead from it to a
- * CA, and the private key of the first.
+ * CA, and the private key of the first. bgl_ssl_server_reload reads them again.
  *
- * chain_file: PEM, the connection's own certificate first.
- * key_file: the private key in PEM or DER; NULL if it is in chain_file.
- * passphrase: for an encrypted key; NULL if there is none.
+ * chain_file: certificates in PEM, the connection's own first; or one in DER; or PKCS#12 with certificates and key.
+ * key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
+ * passphrase: of the key or the PKCS#12; NULL if there is none. The config keeps a copy, to read the files again.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no certificate or no
  * key, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
@@ -270,6 +280,57 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_file(bgl_ssl_config_t *config,
 bgl_ssl_status_t bgl_ssl_config_set_certificate_list(bgl_ssl_config_t *config,
                                                      const bgl_ssl_certificate_list_t *chain,
                                                      const bgl_ssl_private_key_t *private_key);
+
+/**
+ * Adds an identity to a config. A config can have any number. Servers choose by the name that the client asks for (SNI):
+ * among those whose certificates are for that name, exactly or by a wildcard for one label, and of each type of key (RSA,
+ * EC, Ed25519 ...) the first, the one that the client can verify. For other names, and for none, it is the first identity,
+ * with those of other types of key for the same name. Clients present the first.
+ *
+ * The bgl_ssl_config_set_certificate functions set the first identity, and drop all others.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config and identity are NULL or live. The config keeps the identity alive.
+ */
+bgl_ssl_status_t bgl_ssl_config_add_identity(bgl_ssl_config_t *config,
+                                             const bgl_ssl_identity_t *identity);
+
+/**
+ * Gives a host of a server a config of its own: its certificates, client authentication, ALPN, versions and ciphers
+ * count for clients that ask for the host by name (SNI). Time limits and the settings for datagrams are those of
+ * `config`. What was agreed with one host is never resumed with another. Looking a name up takes the same time however
+ * many hosts there are. See docs/hosts.md.
+ *
+ * pattern: a host name ("www.example.org"), or "*.example.org" for all names with exactly one label more; an exact name
+ * goes before a wildcard. Case and a final dot do not matter. Names with other characters than ASCII are given as A-labels
+ * ("xn--..."). Addresses are refused: clients do not send them.
+ * host: needs a certificate, and has no hosts of its own. It is frozen by this, and may be used for several names. config
+ * keeps it alive.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if host cannot be used, or config has one for the pattern
+ * already; BGL_SSL_E_STATE if config is frozen; what bgl_ssl_config_freeze returns for host. That one is for TLS and the
+ * other for DTLS is found out when config is frozen. Any thread. Blocks no longer than the disk that holds the system's
+ * CA certificates.
+ *
+ * Precondition: config and host are NULL or live, pattern is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_add_host(bgl_ssl_config_t *config,
+                                         const char *pattern,
+                                         const bgl_ssl_config_t *host);
+
+/**
+ * Sets what a server does with clients that ask for a host for which it has neither a config nor a certificate, or that
+ * ask for none (no SNI, as with an address).
+ *
+ * policy: BGL_SSL_UNKNOWN_HOST_DEFAULT or BGL_SSL_UNKNOWN_HOST_REFUSE.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_unknown_host(bgl_ssl_config_t *config,
+                                                 int32_t policy);
 
 /**
  * Sets the certificate of the connection itself, and its private key.

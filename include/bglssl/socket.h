@@ -34,6 +34,11 @@
 #define BGL_SSL_BINDING_TLS_EXPORTER 3
 
 /**
+ * The message by which a client has opened a handshake, taken apart. It never changes; any number of threads may read it.
+ */
+typedef struct bgl_ssl_hello_t bgl_ssl_hello_t;
+
+/**
  * A TLS session that a later connection to the same server may resume.
  */
 typedef struct bgl_ssl_session_t bgl_ssl_session_t;
@@ -138,6 +143,191 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fd(const bgl_ssl_config_t *config,
  * Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
  */
 void bgl_ssl_socket_free(bgl_ssl_socket_t *socket);
+
+/**
+ * Waits for the client's hello, on a server's socket whose config is lazy (bgl_ssl_config_set_lazy_handshake), before its
+ * handshake. The program may then choose a config (bgl_ssl_socket_set_config), refuse the client
+ * (bgl_ssl_socket_refuse), or go on. It can be asked for later, too, if it was asked for before the handshake, or if the
+ * server had to choose by it.
+ *
+ * out: where to put the hello, to be freed with bgl_ssl_hello_free, which may outlive the socket; NULL unless BGL_SSL_OK
+ * is returned. Not NULL.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_WANT_READ where the socket is non-blocking and not all of it has come; BGL_SSL_E_STATE if
+ * the handshake has begun without it, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL if what has come is no
+ * hello; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the handshake timeout.
+ *
+ * Precondition: socket is NULL or live, out NULL or writable.
+ */
+bgl_ssl_status_t bgl_ssl_socket_hello(const bgl_ssl_socket_t *socket,
+                                      bgl_ssl_hello_t **out);
+
+/**
+ * Gives a server's socket another config before its handshake, which then decides how the client is served; if it has
+ * hosts, by their names. Time limits and the settings for datagrams stay those of the config that the socket was made
+ * with, and its tickets those of the server.
+ *
+ * config: with a certificate; frozen by this.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the one is for TLS and the other for DTLS; BGL_SSL_E_CONFIG and
+ * BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_STATE if the handshake has begun, or the config that the socket was made
+ * with is not lazy, or the socket is a client's or closed. Any thread. Blocks no longer than the disk that holds the
+ * system's CA certificates.
+ *
+ * Precondition: socket and config are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_config(const bgl_ssl_socket_t *socket,
+                                           const bgl_ssl_config_t *config);
+
+/**
+ * Refuses the client, before the handshake of a server's socket whose config is lazy, with a fatal alert. Afterwards
+ * the socket can only be closed and freed; that sends the alert on its way.
+ *
+ * alert: 0 to 255, such as 112 (unrecognized_name) or 49 (access_denied).
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE as for bgl_ssl_socket_set_config. Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_refuse(const bgl_ssl_socket_t *socket,
+                                       int32_t alert);
+
+/**
+ * Whether a server's connection may carry requests for a host: the config of the host is the very config that serves the
+ * connection or, where neither asks clients for certificates, the connection's certificate is for the host. A server of
+ * HTTP answers other requests with 421 (Misdirected Request; RFC 9110, 15.5.20): otherwise a client that was let in for
+ * one host could ask for another's pages, by nothing but its Host header.
+ *
+ * host: the name in the request, without a port.
+ *
+ * Returns false also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live, host is NULL or NUL-terminated.
+ */
+bool bgl_ssl_socket_serves_host(const bgl_ssl_socket_t *socket,
+                                const char *host);
+
+/**
+ * Copies out the name of the host that the client asks for (SNI), as it was sent.
+ *
+ * Returns the length of the whole name; 0 if there is none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hello_server_name(const bgl_ssl_hello_t *hello,
+                                 char *buf,
+                                 size_t size);
+
+/**
+ * How many application protocols the client offers (ALPN).
+ *
+ * Returns 0 also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live.
+ */
+size_t bgl_ssl_hello_alpn_count(const bgl_ssl_hello_t *hello);
+
+/**
+ * Copies out one of the application protocols, such as "h2".
+ *
+ * index: 0 for the one that the client likes best.
+ *
+ * Returns the length of the whole name; 0 if there is no such one (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hello_alpn(const bgl_ssl_hello_t *hello,
+                          size_t index,
+                          char *buf,
+                          size_t size);
+
+/**
+ * Copies out the protocol versions, best first, as they go over the wire (0x0304 is TLS 1.3, 0xfefd is DTLS 1.2).
+ *
+ * numbers: room for count numbers; may be NULL with 0.
+ *
+ * Returns how many there are; 0 for a client that has sent no list of them, and for NULL (BGL_SSL_E_ARGUMENT). Never
+ * blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; numbers is NULL or writable for count numbers.
+ */
+size_t bgl_ssl_hello_versions(const bgl_ssl_hello_t *hello,
+                              uint16_t *numbers,
+                              size_t count);
+
+/**
+ * Copies out the numbers of the cipher suites, best first: as for bgl_ssl_hello_versions.
+ *
+ * Returns how many there are. Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; numbers is NULL or writable for count numbers.
+ */
+size_t bgl_ssl_hello_ciphers(const bgl_ssl_hello_t *hello, uint16_t *numbers, size_t count);
+
+/**
+ * Copies out the numbers of the groups for key agreement, best first: as for bgl_ssl_hello_versions.
+ *
+ * Returns how many there are. Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; numbers is NULL or writable for count numbers.
+ */
+size_t bgl_ssl_hello_groups(const bgl_ssl_hello_t *hello,
+                            uint16_t *numbers,
+                            size_t count);
+
+/**
+ * Copies out the numbers of the signature algorithms that the client verifies, best first: as for
+ * bgl_ssl_hello_versions.
+ *
+ * Returns how many there are. Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; numbers is NULL or writable for count numbers.
+ */
+size_t bgl_ssl_hello_signature_algorithms(const bgl_ssl_hello_t *hello,
+                                          uint16_t *numbers,
+                                          size_t count);
+
+/**
+ * Copies out the types of the extensions, in their order: as for bgl_ssl_hello_versions.
+ *
+ * Returns how many there are. Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; numbers is NULL or writable for count numbers.
+ */
+size_t bgl_ssl_hello_extensions(const bgl_ssl_hello_t *hello, uint16_t *numbers, size_t count);
+
+/**
+ * Copies out a fingerprint of the client's software.
+ *
+ * kind: "ja4" or, with its lists instead of their digests, "ja4_r".
+ *
+ * Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; kind is NULL or NUL-terminated; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hello_fingerprint(const bgl_ssl_hello_t *hello,
+                                 const char *kind,
+                                 char *buf,
+                                 size_t size);
+
+/**
+ * Copies out the message itself: its type (1), its length in three bytes, and its body. A hello that came in several
+ * records or datagrams is put together; the further header of DTLS is left out.
+ *
+ * Returns how many bytes there are; 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hello_raw(const bgl_ssl_hello_t *hello,
+                         void *buf,
+                         size_t size);
+
+/**
+ * Frees a hello. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: hello is NULL or live, and the caller's.
+ */
+void bgl_ssl_hello_free(bgl_ssl_hello_t *hello);
 
 /**
  * The socket's descriptor, for poll(2) only: it stays the library's.

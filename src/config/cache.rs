@@ -2,6 +2,7 @@
 
 use crate::{
     error::Result,
+    identity::Material,
     types::{ClientAuth, Role},
     verify::peer_policy,
 };
@@ -26,8 +27,8 @@ struct Cache {
 static CACHE: RwLock<Cache> = RwLock::new(Cache { known: Vec::new(), kept: Vec::new() });
 
 /// The context for these settings: a known one if there is one.
-pub fn context_for(config: &Config) -> Result<Arc<Context>> {
-    let key = Key::of(config);
+pub fn context_for(config: &Config, identities: &[Arc<Material>]) -> Result<Arc<Context>> {
+    let key = Key::of(config, identities);
     if let Some(context) = find(&key) {
         return Ok(context);
     }

@@ -3,6 +3,7 @@
 use crate::{
     certificate::Certificate,
     error::{Code, Error, Result},
+    identity::Material,
     ossl::{
         ctx::Ctx,
         key_log::KeyLog,
@@ -12,7 +13,7 @@ use crate::{
         x509::X509,
     },
     protocol::Versions,
-    session::{Scope, ScopeBuilder},
+    session::{Scope, ScopeBuilder, TicketKeys},
     verify::{Revocation, SystemCas},
 };
 use std::{
@@ -22,13 +23,13 @@ use std::{
 };
 
 use super::requirements::Requirements;
-use super::settings::{ClientCertificate, Config, Identity, Verify};
+use super::settings::{ClientCertificate, Config, Verify};
 
 /// The settings that matter to an SSL_CTX, and to whom its sessions may be resumed by.
 #[derive(Clone, PartialEq)]
 pub struct Key {
     versions: Versions,
-    identity: Option<Identity>,
+    identities: Vec<Arc<Material>>,
     cas: Option<Vec<Anchor>>,
     accepted: Option<Vec<Certificate>>,
     verify: Verify,
@@ -71,10 +72,14 @@ impl PartialEq for OwnStaple {
 pub struct Context {
     ctx: Ctx,
     key: Key,
-    /// Where a session of this context may be resumed; on clients for each host of its own.
+    /// Where a session of this context may be resumed by the peer.
     scope: Scope,
     /// The revocation lists, if the settings name any.
     revocation: Option<Revocation>,
+    /// The same for clients, whom servers know by their certificates; for each host of its own.
+    client_scope: Scope,
+    /// The keys of the tickets that servers give, once one has needed them.
+    ticket_keys: OnceLock<Arc<TicketKeys>>,
     /// The system's CAs, once a connection has needed them.
     system_store: OnceLock<Arc<Store>>,
 }
@@ -83,11 +88,14 @@ impl Context {
     /// Makes the context of these settings.
     pub fn new(key: Key) -> Result<Context> {
         let scope = key.scope()?;
+        let client_scope = key.client_scope(&scope)?;
         let revocation = Revocation::new(&key.requirements.crls);
         if let Some(revocation) = &revocation {
             revocation.now()?;
         }
-        Ok(Context { ctx: build(&key, &scope)?, key, scope, revocation, system_store: OnceLock::new() })
+        let ctx = build(&key, &scope)?;
+        let (ticket_keys, system_store) = (OnceLock::new(), OnceLock::new());
+        Ok(Context { ctx, key, scope, client_scope, revocation, ticket_keys, system_store })
     }
 
     /// What it was made from.
@@ -97,12 +105,12 @@ impl Context {
 
     /// Whether it presents a certificate.
     pub fn has_identity(&self) -> bool {
-        self.key.identity.is_some()
+        !self.key.identities.is_empty()
     }
 
     /// Whether it holds nothing that must go with its last user: a private key, an open file.
     pub fn may_outlive_its_users(&self) -> bool {
-        self.key.identity.is_none() && self.key.key_log.is_none() && self.key.staple.is_none()
+        self.key.identities.is_empty() && self.key.key_log.is_none() && self.key.staple.is_none()
     }
 
     /// The system's CAs for a connection that verifies its peer; None if the config names its own, which are the
@@ -131,9 +139,23 @@ impl Context {
         &self.ctx
     }
 
-    /// Where sessions of this context may be resumed.
+    /// The keys of the tickets of servers that have no others.
+    pub fn ticket_keys(&self) -> Result<Arc<TicketKeys>> {
+        if let Some(keys) = self.ticket_keys.get() {
+            return Ok(keys.clone());
+        }
+        let keys = Arc::new(TicketKeys::random()?);
+        Ok(self.ticket_keys.get_or_init(|| keys).clone())
+    }
+
+    /// Where sessions of this context's servers may be resumed.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// Where sessions of this context's clients may be resumed.
+    pub fn client_scope(&self) -> &Scope {
+        &self.client_scope
     }
 
     /// Whether the config names CAs of its own.
@@ -143,13 +165,16 @@ impl Context {
 }
 
 impl Key {
-    /// Those of these settings.
-    pub fn of(config: &Config) -> Key {
+    /// Those of these settings, with these of its identities.
+    pub fn of(config: &Config, identities: &[Arc<Material>]) -> Key {
         let cas = config.cas.as_ref().map(|cas| cas.iter().cloned().map(Anchor).collect());
         let by_system = config.cas.is_none() && config.verify != Verify::None;
+        // The staple is about one certificate, and clients refuse it beside another.
+        let first = config.identities.first().map(|identity| identity.current());
+        let is_the_first = matches!((identities, &first), ([one], Some(first)) if one == first);
         Key {
             versions: config.versions,
-            identity: config.identity.clone(),
+            identities: identities.to_vec(),
             cas,
             accepted: config.accepted.clone(),
             verify: config.verify,
@@ -160,10 +185,20 @@ impl Key {
             signature_algorithms: config.signature_algorithms.clone(),
             security_level: config.security_level,
             key_log: config.key_log.clone(),
-            staple: config.staple.clone().map(OwnStaple),
+            staple: config.staple.clone().filter(|_| is_the_first).map(OwnStaple),
             requirements: config.requirements.clone(),
             system_cas: by_system.then(SystemCas::now),
         }
+    }
+
+    /// A certificate of its own decides about how a client is treated, so sessions are of one certificate. A server's does
+    /// not, and is replaced while its sessions last.
+    fn client_scope(&self, scope: &Scope) -> Result<Scope> {
+        let mut own = Vec::new();
+        for certificate in self.identities.iter().flat_map(|identity| &identity.chain) {
+            own.extend(certificate.x509().der()?);
+        }
+        scope.with("own certificates", &own)
     }
 
     /// The scope of everything that decides about peers, and of the versions and ciphers, so that a session never brings
@@ -178,9 +213,6 @@ impl Key {
         scope.add("groups", self.groups.as_ref().map_or(&b""[..], |groups| groups.as_bytes()))?;
         let further = format!("{:?}", (&self.requirements, &self.signature_algorithms, self.security_level));
         scope.add("further requirements", further.as_bytes())?;
-        for certificate in self.identity.iter().flat_map(|identity| &identity.chain) {
-            scope.add("own certificate", &certificate.x509().der()?)?;
-        }
         if let Some(cas) = &self.cas {
             scope.add("own CAs", b"")?;
             for ca in cas {
@@ -238,7 +270,7 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     if let Some(staple) = &key.staple {
         ctx.set_staple(staple.0.clone())?;
     }
-    if let Some(Identity { chain, key }) = &key.identity {
+    for Material { chain, key, .. } in key.identities.iter().map(Arc::as_ref) {
         if let Some((leaf, rest)) = chain.split_first() {
             ctx.use_certificate(leaf.x509(), &x509s(rest), key.pkey())?;
         }

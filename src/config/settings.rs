@@ -4,6 +4,7 @@ use crate::{
     certificate::Certificate,
     error::{Code, Error, Result},
     hostname::Hostname,
+    identity::Identity,
     net::deadline::Limit,
     ossl::ssl::staple::Staple,
     private_key::PrivateKey,
@@ -48,13 +49,13 @@ pub enum ServerName {
     Omitted,
 }
 
-/// What a connection presents of itself.
-#[derive(Clone, PartialEq)]
-pub struct Identity {
-    /// Its certificate, then the intermediate ones.
-    pub chain: Vec<Certificate>,
-    /// Its private key.
-    pub key: PrivateKey,
+/// What a server does with clients that ask for a host that it does not know, or for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownHost {
+    /// They get the default identity, and the config's own settings.
+    Default,
+    /// They are refused.
+    Refuse,
 }
 
 /// Time limits.
@@ -92,8 +93,10 @@ pub struct Datagrams {
 pub struct Config {
     /// Protocol versions.
     pub versions: Versions,
-    /// Certificate and key.
-    pub identity: Option<Identity>,
+    /// Certificates with their keys; the first is the default.
+    pub identities: Vec<Arc<Identity>>,
+    /// Who gets the default.
+    pub unknown_host: UnknownHost,
     /// The trusted CAs: an empty list trusts nobody. None for the system's.
     pub cas: Option<Vec<Certificate>>,
     /// If given, the peer must present one of these.
@@ -137,7 +140,8 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             versions: Versions { protocol: Protocol::Sslv23, min: None, max: None },
-            identity: None,
+            identities: Vec::new(),
+            unknown_host: UnknownHost::Default,
             cas: None,
             accepted: None,
             verify: Verify::ChainAndName,
@@ -173,14 +177,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Sets certificate and key, both or neither.
+    /// Sets certificate and key, both or neither, in place of all identities.
     pub fn set_identity(&mut self, chain: Vec<Certificate>, key: Option<PrivateKey>) -> Result<()> {
-        self.identity = match (chain.first(), key) {
-            (None, None) => None,
-            (Some(leaf), Some(key)) => {
-                leaf.check_private_key(&key)?;
-                Some(Identity { chain, key })
-            }
+        self.identities = match (chain.is_empty(), key) {
+            (true, None) => Vec::new(),
+            (false, Some(key)) => vec![Arc::new(Identity::new(chain, key)?)],
             _ => return Err(Error::argument("certificate and private key must be both given or both left out")),
         };
         Ok(())

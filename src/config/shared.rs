@@ -2,68 +2,245 @@
 
 use crate::{
     error::{Code, Error, Result},
-    types::Medium,
+    hosts::{self, HostTable, Pattern},
+    identity,
+    session::{Scope, TicketKeys},
+    types::{ClientAuth, Medium, Role},
+    verify::peer_policy,
 };
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use super::{cache, context::Context, settings::Config};
+use super::{
+    cache,
+    context::Context,
+    identities::{Group, Identities},
+    settings::{Config, UnknownHost},
+};
 
-/// A config that was used: nothing changes it any more.
+/// Hosts with configs of their own.
+type Hosts = HostTable<Arc<Frozen>>;
+
+/// A config that was used: nothing changes it any more, but that its identities may be read again.
 pub struct Frozen {
     /// The settings.
     pub config: Config,
-    /// What OpenSSL made of them.
+    hosts: Hosts,
+    identities: RwLock<Arc<Identities>>,
+    /// Kept for as long as the config, whatever becomes of its contexts.
+    ticket_keys: OnceLock<Arc<TicketKeys>>,
+}
+
+/// How a server serves one client.
+#[derive(Clone)]
+pub struct Choice {
+    /// The config of the host that the client asks for.
+    pub frozen: Arc<Frozen>,
+    /// What OpenSSL made of it.
     pub context: Arc<Context>,
+    /// The identities that the client gets one of.
+    group: Arc<Group>,
+    /// The name that the client asks for, if it is one; empty for none. None where it does not matter.
+    pub name: Option<String>,
+}
+
+impl Choice {
+    /// Where sessions of a server that serves like this may be resumed: for one host only, where there are several.
+    pub fn scope(&self) -> Result<Scope> {
+        match &self.name {
+            Some(name) => self.context.scope().with("host", name.as_bytes()),
+            None => Ok(*self.context.scope()),
+        }
+    }
 }
 
 impl Frozen {
+    fn new(config: Config, hosts: Hosts) -> Frozen {
+        let identities = RwLock::new(Arc::new(Identities::new(&config.identities)));
+        Frozen { config, hosts, identities, ticket_keys: OnceLock::new() }
+    }
+
     /// What connections of this config run over.
     pub fn medium(&self) -> Medium {
         if self.config.versions.protocol.is_datagram() { Medium::Datagrams } else { Medium::Stream }
     }
+
+    /// The identities as they are now.
+    fn identities(&self) -> Arc<Identities> {
+        let current = self.identities.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match current.again(&self.config.identities) {
+            None => current,
+            Some(changed) => {
+                let changed = Arc::new(changed);
+                *self.identities.write().unwrap_or_else(PoisonError::into_inner) = changed.clone();
+                changed
+            }
+        }
+    }
+
+    /// Whether there is a certificate for any client.
+    pub fn has_certificate(&self) -> bool {
+        !self.config.identities.is_empty() || !self.hosts.is_empty()
+    }
+
+    /// The keys of the tickets that servers of this config give, unless the server has others.
+    pub fn ticket_keys(self: &Arc<Frozen>) -> Result<Arc<TicketKeys>> {
+        if let Some(keys) = self.ticket_keys.get() {
+            return Ok(keys.clone());
+        }
+        let keys = self.default_choice()?.context.ticket_keys()?;
+        Ok(self.ticket_keys.get_or_init(|| keys).clone())
+    }
+
+    /// Whether a server of this config reads a client's hello before it decides how to serve it.
+    pub fn chooses(&self) -> bool {
+        !self.hosts.is_empty() || self.refuses_unknown_hosts() || self.identities().differ()
+    }
+
+    /// Whether clients are refused that ask for no host that is known.
+    pub fn refuses_unknown_hosts(&self) -> bool {
+        self.config.unknown_host == UnknownHost::Refuse
+    }
+
+    /// What there is without any hello.
+    pub fn default_choice(self: &Arc<Frozen>) -> Result<Choice> {
+        self.serve(self.identities().default().clone(), None)
+    }
+
+    fn serve(self: &Arc<Frozen>, group: Arc<Group>, name: Option<String>) -> Result<Choice> {
+        let context = group.context(&self.config)?;
+        Ok(Choice { frozen: self.clone(), context, group, name })
+    }
+
+    /// How to serve a client that asks for the host of this name; None if it is to be refused.
+    pub fn choose(self: &Arc<Frozen>, server_name: Option<&str>) -> Result<Option<Choice>> {
+        let name = server_name.and_then(hosts::normalized);
+        let host = name.as_deref().and_then(|name| self.hosts.find(name));
+        let frozen = host.unwrap_or(self);
+        let identities = frozen.identities();
+        let group = name.as_deref().and_then(|name| identities.find(name));
+        if host.is_none() && group.is_none() && self.refuses_unknown_hosts() {
+            return Ok(None);
+        }
+        let group = group.unwrap_or(identities.default()).clone();
+        frozen.serve(group, Some(name.unwrap_or_default())).map(Some)
+    }
+
+    /// Whether a connection that was served like this may carry requests for a host: its config is that host's or,
+    /// where neither asks clients for certificates, its certificate is for the host.
+    pub fn serves(&self, choice: &Choice, host: &str) -> bool {
+        let Some(name) = hosts::normalized(host) else {
+            return !self.refuses_unknown_hosts() && std::ptr::eq(self, &*choice.frozen);
+        };
+        let found = self.hosts.find(&name).map(Arc::as_ref);
+        let is_known = found.is_some() || self.identities().find(&name).is_some();
+        if !is_known && self.refuses_unknown_hosts() {
+            return false;
+        }
+        let its = found.unwrap_or(self);
+        let asks = |frozen: &Frozen| peer_policy(&frozen.config, Role::Server).client_auth != ClientAuth::No;
+        std::ptr::eq(its, &*choice.frozen) || (!asks(its) && !asks(&choice.frozen) && choice.group.covers(&name))
+    }
+
+    /// Reads the files of all identities again, those of hosts included: all, or none if one fails.
+    pub fn reload(&self) -> Result<()> {
+        let of_hosts = self.hosts.values().flat_map(|host| &host.config.identities);
+        identity::reload_all(self.config.identities.iter().chain(of_hosts))
+    }
+}
+
+/// What a config is made of until it is frozen.
+#[derive(Clone, Default)]
+struct Draft {
+    config: Config,
+    hosts: Hosts,
 }
 
 /// A config as its user holds it.
 #[derive(Default)]
 pub struct ConfigHandle {
-    draft: Mutex<Config>,
+    draft: Mutex<Draft>,
     frozen: OnceLock<Arc<Frozen>>,
 }
 
 impl ConfigHandle {
     /// A handle over these settings.
     pub fn new(config: Config) -> ConfigHandle {
-        ConfigHandle { draft: Mutex::new(config), frozen: OnceLock::new() }
+        ConfigHandle::of(Draft { config, hosts: Hosts::default() })
+    }
+
+    fn of(draft: Draft) -> ConfigHandle {
+        ConfigHandle { draft: Mutex::new(draft), frozen: OnceLock::new() }
     }
 
     /// A copy that is not frozen.
     pub fn copy(&self) -> ConfigHandle {
-        ConfigHandle::new(self.draft().clone())
+        ConfigHandle::of(self.draft().clone())
     }
 
-    fn draft(&self) -> std::sync::MutexGuard<'_, Config> {
+    fn draft(&self) -> MutexGuard<'_, Draft> {
         self.draft.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_draft(&self) -> Result<MutexGuard<'_, Draft>> {
+        let draft = self.draft();
+        match self.frozen.get() {
+            None => Ok(draft),
+            Some(_) => Err(Error::new(Code::State, "the config has been used and cannot change any more: copy it")),
+        }
     }
 
     /// Changes the settings, unless they are frozen. A change that fails leaves them as they were.
     pub fn change(&self, change: impl FnOnce(&mut Config) -> Result<()>) -> Result<()> {
-        let mut draft = self.draft();
-        if self.frozen.get().is_some() {
-            return Err(Error::new(Code::State, "the config has been used and cannot change any more: copy it"));
+        change(&mut self.open_draft()?.config)
+    }
+
+    /// Gives the hosts of a pattern a config of their own, which is frozen by this.
+    pub fn add_host(&self, pattern: Pattern, host: &ConfigHandle) -> Result<()> {
+        // The same config would be locked twice.
+        if std::ptr::eq(self, host) {
+            return Err(Error::argument("a config cannot be that of its own host"));
         }
-        change(&mut draft)
+        drop(self.open_draft()?);
+        let host = host.freeze_without_context()?;
+        let about = |error: Error| error.context(format_args!("host \"{pattern}\""));
+        if host.config.identities.is_empty() {
+            return Err(about(Error::new(Code::Config, "its config has no certificate")));
+        }
+        if !host.hosts.is_empty() {
+            return Err(about(Error::new(Code::Config, "its config has hosts of its own")));
+        }
+        // What OpenSSL refuses is found out now. Hosts with equal settings share this context; those that have a
+        // certificate are made when a client asks for the host.
+        cache::context_for(&host.config, &[]).map_err(about)?;
+        let name = pattern.to_string();
+        if self.open_draft()?.hosts.insert(pattern, host) {
+            return Ok(());
+        }
+        Err(Error::new(Code::Config, format!("the host \"{name}\" has a config already")))
+    }
+
+    fn freeze_without_context(&self) -> Result<Arc<Frozen>> {
+        if let Some(frozen) = self.frozen.get() {
+            return Ok(frozen.clone());
+        }
+        let draft = self.draft();
+        if let Some(frozen) = self.frozen.get() {
+            return Ok(frozen.clone());
+        }
+        let frozen = draft.frozen()?;
+        Ok(self.frozen.get_or_init(|| frozen).clone())
     }
 
     /// Replaces the staple: always, if there was one before the settings were frozen.
     pub fn set_staple(&self, response: Option<Arc<[u8]>>) -> Result<()> {
         let mut draft = self.draft();
-        if draft.staple.is_none() && self.frozen.get().is_some() {
+        if draft.config.staple.is_none() && self.frozen.get().is_some() {
             return Err(Error::new(
                 Code::State,
                 "the config has been used, and had no staple that could be replaced",
             ));
         }
-        draft.staple.get_or_insert_default().set(response);
+        draft.config.staple.get_or_insert_default().set(response);
         Ok(())
     }
 
@@ -76,8 +253,21 @@ impl ConfigHandle {
         if let Some(frozen) = self.frozen.get() {
             return Ok(frozen.clone());
         }
-        draft.check()?;
-        let frozen = Arc::new(Frozen { config: draft.clone(), context: cache::context_for(&draft)? });
+        let frozen = draft.frozen()?;
+        frozen.default_choice()?;
         Ok(self.frozen.get_or_init(|| frozen).clone())
+    }
+}
+
+impl Draft {
+    fn frozen(&self) -> Result<Arc<Frozen>> {
+        self.config.check()?;
+        let frozen = Arc::new(Frozen::new(self.config.clone(), self.hosts.clone()));
+        let other = |host: &&Arc<Frozen>| host.medium() != frozen.medium();
+        if self.hosts.values().any(|host| other(&host)) {
+            let message = "the config and one of its hosts' differ in that one is for TLS and the other for DTLS";
+            return Err(Error::new(Code::Config, message));
+        }
+        Ok(frozen)
     }
 }

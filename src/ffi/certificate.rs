@@ -2,6 +2,7 @@
 
 pub mod contents;
 pub mod details;
+pub mod identity;
 pub mod key;
 pub mod names;
 pub mod pkcs12;

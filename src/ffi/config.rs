@@ -2,6 +2,7 @@
 
 pub mod algorithms;
 pub mod files;
+pub mod hosts;
 pub mod identity;
 pub mod names;
 pub mod protocols;

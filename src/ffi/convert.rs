@@ -188,6 +188,21 @@ pub unsafe fn copy_bytes(bytes: &[u8], buffer: *mut c_void, size: usize) -> Resu
     Ok(bytes.len())
 }
 
+/// Copies as many numbers out as fit, and returns how many there are.
+///
+/// # Safety
+/// `numbers` is NULL or writable for `count` numbers.
+pub unsafe fn copy_numbers(from: &[u16], numbers: *mut u16, count: usize) -> Result<usize> {
+    if count > 0 {
+        check(numbers.cast_const(), count, "buffer")?;
+    }
+    for (index, number) in from.iter().take(count).enumerate() {
+        // SAFETY: the caller vouches for `count` numbers, of which this is one.
+        unsafe { numbers.add(index).write(*number) }
+    }
+    Ok(from.len())
+}
+
 /// A time limit in microseconds.
 pub fn limit(micros: i64) -> Result<Limit> {
     deadline::limit_from_micros(micros)

@@ -109,6 +109,43 @@ fn no_client() -> crate::error::Error {
     Error::timeout().during(Phase::Accept, "accept a connection")
 }
 
+/// Replaces the config of a server: for the clients that it accepts from now on. Connections that it has accepted keep
+/// theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: they belong to
+/// the server. How many peers a server over datagrams has at most stays as it was.
+///
+/// config: with a certificate; frozen by this.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the one is for TLS and the other for DTLS; BGL_SSL_E_CONFIG and
+/// BGL_SSL_E_UNSUPPORTED for the config. On failure the server goes on with the config that it had. Any thread. Blocks no
+/// longer than the disk that holds the system's CA certificates.
+///
+/// Precondition: server and config are NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_set_config(
+    server: *const bgl_ssl_server_t,
+    config: *const bgl_ssl_config_t,
+) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the handles.
+    guard::done(|| unsafe {
+        let config = handle::borrow(config)?;
+        handle::with(server, |server| server.set_config(&config.freeze()?))
+    })
+}
+
+/// Reads the files of all identities of the server's config again, those of its hosts included: for handshakes that begin
+/// from now on, as bgl_ssl_identity_reload does. Identities that were made from objects stay as they are. All are
+/// replaced or, if one cannot be read, none.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT for NULL; and BGL_SSL_E_IO or BGL_SSL_E_CONFIG for a file, which the message
+/// names. Any thread. Blocks no longer than the disk.
+///
+/// Precondition: server is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_reload(server: *const bgl_ssl_server_t) -> bgl_ssl_status_t {
+    // SAFETY: the caller vouches for the handle.
+    guard::done(|| unsafe { handle::with(server, |server| server.reload()) })
+}
+
 /// The port that the server listens on.
 ///
 /// Returns 1 to 65535, or -1 on failure (BGL_SSL_E_STATE if it is closed). Never blocks; any thread.

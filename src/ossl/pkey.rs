@@ -56,6 +56,14 @@ impl Pkey {
         NonNull::new(key).map(Pkey)
     }
 
+    /// The name of its type, such as "RSA" or "EC".
+    pub fn type_name(&self) -> String {
+        // SAFETY: the key is live and lends the name, or NULL.
+        unsafe { super::static_text(sys::pkey_type_name(self.0.as_ptr())) }
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
     /// For OpenSSL's functions.
     pub fn as_ptr(&self) -> *mut ffi::EVP_PKEY {
         self.0.as_ptr()

@@ -64,6 +64,8 @@ pub const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
 pub const DTLS_CTRL_HANDLE_TIMEOUT: c_int = 74;
 pub const SSL_OP_NO_COMPRESSION: u64 = 1 << 17;
 pub const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
+#[cfg(not(ossl300))]
+pub const SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB: c_int = 72;
 pub const SSL_CTRL_MODE: c_int = 33;
 pub const SSL_CTRL_CLEAR_MODE: c_int = 78;
 pub const SSL_CTRL_CHAIN: c_int = 88;
@@ -128,6 +130,22 @@ pub struct BioAddr {
 pub struct X509Pubkey {
     _private: [u8; 0],
 }
+
+/// What authenticates a ticket.
+#[cfg(ossl300)]
+pub type TicketMac = openssl_sys::EVP_MAC_CTX;
+/// What authenticates a ticket.
+#[cfg(not(ossl300))]
+pub type TicketMac = openssl_sys::HMAC_CTX;
+
+pub type TicketKeyCallback = unsafe extern "C" fn(
+    *mut SSL,
+    *mut c_uchar,
+    *mut c_uchar,
+    *mut openssl_sys::EVP_CIPHER_CTX,
+    *mut TicketMac,
+    c_int,
+) -> c_int;
 
 /// What options are made of.
 #[cfg(ossl300)]
@@ -298,6 +316,17 @@ unsafe extern "C" {
     pub fn OPENSSL_sk_pop(stack: *mut c_void) -> *mut c_void;
 }
 
+#[cfg(ossl300)]
+unsafe extern "C" {
+    fn EVP_PKEY_get0_type_name(key: *const EVP_PKEY) -> *const c_char;
+    fn SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx: *mut SSL_CTX, cb: Option<TicketKeyCallback>) -> c_int;
+    fn OSSL_PARAM_construct_utf8_string(
+        key: *const c_char,
+        text: *mut c_char,
+        size: usize,
+    ) -> openssl_sys::OSSL_PARAM;
+}
+
 #[cfg(not(ossl300))]
 unsafe extern "C" {
     pub fn EVP_PKEY_get0_RSA(key: *const EVP_PKEY) -> *const openssl_sys::RSA;
@@ -339,6 +368,61 @@ pub unsafe fn pkey_eq(a: *const EVP_PKEY, b: *const EVP_PKEY) -> c_int {
     // SAFETY: likewise.
     #[cfg(not(ossl300))]
     return unsafe { openssl_sys::EVP_PKEY_cmp(a, b) };
+}
+
+/// Makes servers of a context ask `callback` for the keys of tickets.
+///
+/// # Safety
+/// `ctx` is live.
+pub unsafe fn set_ticket_key_callback(ctx: *mut SSL_CTX, callback: TicketKeyCallback) -> c_int {
+    // SAFETY: the caller vouches for it.
+    #[cfg(ossl300)]
+    return unsafe { SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, Some(callback)) };
+    // SAFETY: likewise; the control wants a function of this type, passed as a pointer to a function of none.
+    #[cfg(not(ossl300))]
+    unsafe {
+        let callback = std::mem::transmute::<TicketKeyCallback, unsafe extern "C" fn()>(callback);
+        SSL_CTX_callback_ctrl(ctx, SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, Some(callback)) as c_int
+    }
+}
+
+/// Begins the authentication of a ticket, by HMAC-SHA-256. False on failure.
+///
+/// # Safety
+/// `mac` is live.
+pub unsafe fn ticket_mac_init(mac: *mut TicketMac, key: &[u8; 32]) -> bool {
+    #[cfg(ossl300)]
+    {
+        let mut key = *key;
+        // SAFETY: the caller vouches for the context, which copies key and name.
+        unsafe {
+            let params = [
+                openssl_sys::OSSL_PARAM_construct_octet_string(c"key".as_ptr(), key.as_mut_ptr().cast(), key.len()),
+                OSSL_PARAM_construct_utf8_string(c"digest".as_ptr(), c"SHA256".as_ptr().cast_mut(), 0),
+                openssl_sys::OSSL_PARAM_construct_end(),
+            ];
+            openssl_sys::EVP_MAC_CTX_set_params(mac, params.as_ptr()) == 1
+        }
+    }
+    // SAFETY: the caller vouches for the context; the key is readable for its length.
+    #[cfg(not(ossl300))]
+    unsafe {
+        let (key, len, digest) = (key.as_ptr().cast(), key.len() as c_int, openssl_sys::EVP_sha256());
+        openssl_sys::HMAC_Init_ex(mac, key, len, digest, std::ptr::null_mut()) == 1
+    }
+}
+
+/// The name of a key's type: NULL if it has none.
+///
+/// # Safety
+/// `key` is live.
+pub unsafe fn pkey_type_name(key: *const EVP_PKEY) -> *const c_char {
+    // SAFETY: the caller vouches for it. Types that come from providers have no number.
+    #[cfg(ossl300)]
+    return unsafe { EVP_PKEY_get0_type_name(key) };
+    // SAFETY: likewise.
+    #[cfg(not(ossl300))]
+    return unsafe { openssl_sys::OBJ_nid2sn(openssl_sys::EVP_PKEY_id(key)) };
 }
 
 /// SSL_CTX_set_options, in the width of the C API: before OpenSSL 3 it has that of a `long`.

@@ -6,12 +6,13 @@ use crate::{
     config::Frozen,
     error::{Code, Error, Phase, Result},
     net::{accept, deadline::Deadline, listen, resolve::Family},
+    session::TicketKeys,
     socket::{Socket, Step},
     types::Medium,
 };
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use datagram::listener::DatagramServer;
@@ -20,7 +21,10 @@ use datagram::listener::DatagramServer;
 pub struct Server {
     /// None once closed. Waiters hold a reference, so the descriptor number cannot be reused while they wait.
     listener: Mutex<Option<Listener>>,
-    frozen: Arc<Frozen>,
+    /// The config for later clients.
+    frozen: RwLock<Arc<Frozen>>,
+    /// Kept whatever becomes of the config.
+    ticket_keys: Arc<TicketKeys>,
 }
 
 #[derive(Clone)]
@@ -38,20 +42,47 @@ impl Server {
         backlog: i32,
         family: Family,
     ) -> Result<Server> {
+        let ticket_keys = frozen.ticket_keys()?;
         let listener = match frozen.medium() {
             Medium::Stream => {
                 let deadline = Deadline::after(frozen.config.limits.connect);
                 let fd = listen::listen(name, port, backlog, family, deadline)?;
                 Listener::Stream(Arc::new(accept::Listener::new(fd)))
             }
-            Medium::Datagrams => Listener::Datagrams(Arc::new(DatagramServer::listen(frozen, name, port, family)?)),
+            Medium::Datagrams => {
+                Listener::Datagrams(Arc::new(DatagramServer::listen(frozen, &ticket_keys, name, port, family)?))
+            }
         };
-        Ok(Server { listener: Mutex::new(Some(listener)), frozen: frozen.clone() })
+        Ok(Server { listener: Mutex::new(Some(listener)), frozen: RwLock::new(frozen.clone()), ticket_keys })
     }
 
     /// What it runs over.
     pub fn medium(&self) -> Medium {
-        self.frozen.medium()
+        self.frozen().medium()
+    }
+
+    fn frozen(&self) -> Arc<Frozen> {
+        self.frozen.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the config, for clients that are accepted from now on.
+    pub fn set_config(&self, frozen: &Arc<Frozen>) -> Result<()> {
+        if frozen.medium() != self.medium() {
+            return Err(Error::argument("the config is for TLS and the server for DTLS, or the other way round"));
+        }
+        if !frozen.has_certificate() {
+            return Err(Error::new(Code::Config, "a server needs a certificate and its private key, and has none"));
+        }
+        if let Some(Listener::Datagrams(server)) = self.listener() {
+            server.set_config(frozen);
+        }
+        *self.frozen.write().unwrap_or_else(PoisonError::into_inner) = frozen.clone();
+        Ok(())
+    }
+
+    /// Reads the files of all identities of the config again, those of hosts included: all, or none if one fails.
+    pub fn reload(&self) -> Result<()> {
+        self.frozen().reload()
     }
 
     /// Accepts one client, and does its handshake unless the config leaves that to the socket's first use.
@@ -64,7 +95,9 @@ impl Server {
             }
         };
         match listener.accept(deadline) {
-            Ok(Some((client, peer))) => Socket::accepted(&self.frozen, client, peer).map(Step::Done),
+            Ok(Some((client, peer))) => {
+                Socket::accepted(&self.frozen(), &self.ticket_keys, client, peer).map(Step::Done)
+            }
             // Which may make accept fail, too.
             _ if listener.is_closed() => Err(closed()),
             Ok(None) => Ok(Step::WantRead),

@@ -3,8 +3,10 @@
 use crate::ossl;
 
 pub use scope::{Scope, ScopeBuilder};
+pub use ticket_keys::TicketKeys;
 
 mod scope;
+mod ticket_keys;
 
 /// A session. OpenSSL's carries the scope in which its peer was accepted.
 pub struct Session {

@@ -15,12 +15,11 @@ use crate::{
         resolve::Family,
     },
     ossl, posix,
-    session::Session,
+    session::{Session, TicketKeys},
     transport::{
         dial::{self, Attempt, Dialer},
         registration::PeerRegistration,
     },
-    types::Role,
 };
 use driver::Peer;
 use monitor::ConnectionMonitor;
@@ -40,14 +39,17 @@ mod close;
 mod closing;
 mod driver;
 mod handshake;
+pub mod hello;
 mod info;
 mod io;
 mod keying_material;
 pub mod monitor;
 mod op_lock;
 mod open;
+mod opening;
 mod queries;
 mod read_now;
+mod serving;
 mod state;
 mod timeouts;
 
@@ -85,7 +87,7 @@ impl Socket {
         for Attempt { fd, others } in Dialer::new(frozen.medium(), host, port, family, deadline)? {
             let peer = Peer::Named(peer.clone());
             let result = fd
-                .and_then(|fd| open::parts(frozen, fd, Role::Client, Some(hostname.clone()), peer))
+                .and_then(|fd| open::client(frozen, fd, Some(hostname.clone()), peer))
                 .and_then(|parts| Socket(parts).try_address(session, others, deadline));
             match result {
                 Err(error) if matches!(error.code, Code::Io | Code::Timeout) => {
@@ -123,22 +125,27 @@ impl Socket {
         };
         let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
         let peer = host.map_or(address.into(), |host| Peer::Named(host.to_string()));
-        let parts = open::parts(frozen, fd, Role::Client, hostname, peer)?;
+        let parts = open::client(frozen, fd, hostname, peer)?;
         Socket(parts).handshake_unless_lazy(Deadline::NEVER)
     }
 
     /// Begins TLS as the server on a duplicate of an open descriptor.
     pub fn upgrade_server(frozen: &Arc<Frozen>, fd: i32) -> Result<Socket> {
         let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
-        let parts = open::parts(frozen, fd, Role::Server, None, address.into())?;
+        let parts = open::server(frozen, &frozen.ticket_keys()?, fd, address.into())?;
         Socket(parts).handshake_unless_lazy(Deadline::NEVER)
     }
 
     /// Begins TLS as the server on an accepted connection.
-    pub fn accepted(frozen: &Arc<Frozen>, fd: OwnedFd, peer: Option<SocketAddr>) -> Result<Socket> {
+    pub fn accepted(
+        frozen: &Arc<Frozen>,
+        ticket_keys: &Arc<TicketKeys>,
+        fd: OwnedFd,
+        peer: Option<SocketAddr>,
+    ) -> Result<Socket> {
         // Desirable, but no reason to fail.
         let _ = posix::set_no_delay(fd.as_fd());
-        let parts = open::parts(frozen, fd, Role::Server, None, peer.into()).map_err(|error| {
+        let parts = open::server(frozen, ticket_keys, fd, peer.into()).map_err(|error| {
             let phase = crate::error::Phase::Handshake;
             error.during(phase, format_args!("TLS handshake with {}", Peer::from(peer)))
         })?;
@@ -149,18 +156,30 @@ impl Socket {
     /// OpenSSL cannot read the hello.
     pub fn registered(
         frozen: &Arc<Frozen>,
+        ticket_keys: &Arc<TicketKeys>,
         fd: OwnedFd,
         peer: &SocketAddr,
         registration: Box<dyn PeerRegistration>,
         hello: &[u8],
     ) -> Result<Option<Socket>> {
-        let socket = Socket(open::parts(frozen, fd, Role::Server, None, Peer::At(*peer))?);
+        let socket = Socket(open::server(frozen, ticket_keys, fd, Peer::At(*peer))?);
         let has_begun = {
             let mut state = socket.0.driver.lock();
             let state = &mut *state;
-            match state.channel.dtls() {
-                Some(dtls) => dtls.begin_with_hello(&mut state.tls, &frozen.config, registration, hello)?,
-                None => false,
+            let opening = state.serving.as_mut().and_then(|serving| serving.opening());
+            match (state.channel.dtls(), opening) {
+                (Some(dtls), opening) => {
+                    dtls.register(registration);
+                    match opening {
+                        Some(opening) => {
+                            opening.begin_with(hello);
+                            dtls.divert_hellos(&mut state.tls);
+                            true
+                        }
+                        None => dtls.begin_with_hello(&mut state.tls, &frozen.config, hello)?,
+                    }
+                }
+                (None, _) => false,
             }
         };
         Ok(has_begun.then_some(socket))
@@ -301,7 +320,11 @@ impl Socket {
 
     /// Gives OpenSSL a datagram of the peer that came another way.
     pub fn feed(&self, datagram: &[u8]) {
-        if let Some(datagrams) = self.0.driver.lock().tls.transport().datagrams() {
+        let mut state = self.0.driver.lock();
+        let state = &mut *state;
+        if let Some(opening) = state.serving.as_mut().and_then(|serving| serving.opening()) {
+            opening.add(datagram);
+        } else if let Some(datagrams) = state.tls.transport().datagrams() {
             datagrams.read_first(datagram);
         }
     }

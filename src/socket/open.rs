@@ -1,15 +1,12 @@
 //! Making the parts of a socket from a config and a connected descriptor.
 
 use crate::{
-    config::{Config, Frozen, ServerName, Verify},
+    config::{Choice, Config, Frozen, ServerName, Verify},
     error::{Code, Error, Result},
     hostname::Hostname,
-    ossl::ssl::{connection::Ssl, hooks::PeerPolicy},
     posix,
-    session::Scope,
-    transport::{Tls, Transport, channel::Channel},
-    types::{ClientAuth, Role},
-    verify::peer_policy,
+    session::{Scope, TicketKeys},
+    transport::{Tls, channel::Channel},
 };
 use std::{
     ffi::{CStr, CString},
@@ -20,6 +17,7 @@ use std::{
 
 use super::{
     driver::{Driver, Peer},
+    serving::{Serving, new_tls},
     state::SocketState,
     timeouts::Timeouts,
 };
@@ -32,54 +30,53 @@ pub struct Parts {
     /// Where its sessions may be resumed.
     pub scope: Scope,
     pub frozen: Arc<Frozen>,
+    /// How it was made; servers may choose otherwise before the handshake.
+    pub choice: Choice,
     /// The process that made it.
     pub made_by: u32,
 }
 
-/// The parts of a socket for the end of this role.
-pub fn parts(
-    frozen: &Arc<Frozen>,
-    fd: OwnedFd,
-    role: Role,
-    hostname: Option<Hostname>,
-    peer: Peer,
-) -> Result<Parts> {
+/// The parts of a client's socket.
+pub fn client(frozen: &Arc<Frozen>, fd: OwnedFd, hostname: Option<Hostname>, peer: Peer) -> Result<Parts> {
     let fd = Arc::new(fd);
-    let mut policy = peer_policy(&frozen.config, role);
-    policy.further.crls = frozen.context.crls()?;
-    let has_crls = policy.further.crls.is_some();
-    let mut scope = *frozen.context.scope();
-    if let Some(crls) = &policy.further.crls {
-        scope = scope.with("CRLs", &crls.digest)?;
-    }
-    let mut sent_name = None;
-    if role == Role::Client {
-        sent_name = server_name(&frozen.config.server_name, hostname.as_ref());
-        // The names count also where they are not verified: they name the server that the session is of.
-        scope = scope.with("host", format!("{:?}", (hostname.as_ref(), sent_name.as_deref())).as_bytes())?;
-    }
-    let mut tls = new_tls(frozen, &fd, role, policy)?;
-    // A server's SSL_CTX has the scope already, unless there are lists.
-    if role == Role::Client || has_crls {
-        tls.set_session_id_context(scope.as_bytes())?;
-    }
-    if role == Role::Client {
-        set_up_client(&mut tls, &frozen.config, hostname.as_ref(), sent_name.as_deref())?;
-    }
-    let channel = Channel::new(frozen.medium(), &mut tls, &frozen.config, Instant::now())?;
-    let driver = Driver::new(SocketState::new(tls, channel), fd, Timeouts::new(&frozen.config), peer);
-    Ok(Parts { driver: Arc::new(driver), sent_name, scope, frozen: frozen.clone(), made_by: posix::pid() })
+    let choice = frozen.default_choice()?;
+    let (mut tls, scope) = new_tls(&choice, &fd, None)?;
+    let sent_name = server_name(&frozen.config.server_name, hostname.as_ref());
+    // The names count also where they are not verified: they name the server that the session is of.
+    let scope = scope.with("host", format!("{:?}", (hostname.as_ref(), sent_name.as_deref())).as_bytes())?;
+    tls.set_session_id_context(scope.as_bytes())?;
+    set_up_client(&mut tls, &frozen.config, hostname.as_ref(), sent_name.as_deref())?;
+    let parts = assemble(frozen, choice, (tls, scope), None, fd, peer)?;
+    Ok(Parts { sent_name, ..parts })
 }
 
-fn new_tls(frozen: &Frozen, fd: &Arc<OwnedFd>, role: Role, policy: PeerPolicy) -> Result<Tls> {
-    let verifies = policy.chain && (role == Role::Client || policy.client_auth != ClientAuth::No);
-    let store = if verifies { frozen.context.system_store()? } else { None };
-    let transport = Transport::new(frozen.medium(), fd.clone());
-    let mut tls = Ssl::new(frozen.context.ctx(), transport, role, policy, frozen.config.alpn.clone())?;
-    if let Some(store) = store {
-        tls.verify_with(store)?;
-    }
-    Ok(tls)
+/// The parts of a server's socket, which gives tickets with these keys.
+pub fn server(frozen: &Arc<Frozen>, ticket_keys: &Arc<TicketKeys>, fd: OwnedFd, peer: Peer) -> Result<Parts> {
+    let fd = Arc::new(fd);
+    let choice = frozen.default_choice()?;
+    let made = new_tls(&choice, &fd, Some(ticket_keys))?;
+    let serving = Serving::new(frozen, choice.clone(), ticket_keys.clone(), &fd);
+    assemble(frozen, choice, made, Some(Box::new(serving)), fd, peer)
+}
+
+fn assemble(
+    frozen: &Arc<Frozen>,
+    choice: Choice,
+    (mut tls, scope): (Tls, Scope),
+    serving: Option<Box<Serving>>,
+    fd: Arc<OwnedFd>,
+    peer: Peer,
+) -> Result<Parts> {
+    let channel = Channel::new(frozen.medium(), &mut tls, &frozen.config, Instant::now())?;
+    let driver = Driver::new(SocketState::new(tls, channel, serving), fd, Timeouts::new(&frozen.config), peer);
+    Ok(Parts {
+        driver: Arc::new(driver),
+        sent_name: None,
+        scope,
+        frozen: frozen.clone(),
+        choice,
+        made_by: posix::pid(),
+    })
 }
 
 /// What a client sends and expects.

@@ -13,7 +13,7 @@ use std::{
     os::fd::AsRawFd,
 };
 
-use super::{Socket, info::ConnectionInfo, open::Parts, state::closed};
+use super::{Socket, info::ConnectionInfo, state::closed};
 
 impl Socket {
     fn with_info<T>(&self, ask: impl FnOnce(&ConnectionInfo) -> T) -> T {
@@ -62,10 +62,11 @@ impl Socket {
 
     /// What the check of the peer's chain found; None if the peer has shown no certificate.
     pub fn verify_result(&self) -> Option<i32> {
-        let Parts { frozen, driver, .. } = &self.0;
-        let context = &frozen.context;
+        let driver = &self.0.driver;
+        let choice = self.choice();
+        let context = &choice.context;
         // Reading the system's CAs takes time: not under the lock. Without them no chain can be fine.
-        let store = if frozen.config.verify == Verify::None { context.unused_store() } else { Ok(None) };
+        let store = if choice.frozen.config.verify == Verify::None { context.unused_store() } else { Ok(None) };
         let state = driver.lock();
         state.tls.peer_certificate().map(|_| match &store {
             Ok(store) => state.tls.verify_result(store.as_deref(), context.has_own_cas()),

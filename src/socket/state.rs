@@ -10,7 +10,10 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-use super::timeouts::{LimitKind, Timeouts, WaitingSince};
+use super::{
+    serving::{Serving, has_begun},
+    timeouts::{LimitKind, Timeouts, WaitingSince},
+};
 
 /// A read with no more time than this asks the kernel before it waits.
 const MIN_TIME_TO_WAIT: Duration = Duration::from_millis(1);
@@ -44,6 +47,8 @@ pub struct SocketState {
     pub failure: Option<Error>,
     /// Since when non-blocking calls of each kind could not be completed.
     pub waiting: WaitingSince,
+    /// On a server: how the client is served.
+    pub serving: Option<Box<Serving>>,
     is_write_shut: bool,
 }
 
@@ -72,13 +77,14 @@ pub enum Waiter {
 
 impl SocketState {
     /// The state of a new connection.
-    pub fn new(tls: Tls, channel: Channel) -> SocketState {
+    pub fn new(tls: Tls, channel: Channel, serving: Option<Box<Serving>>) -> SocketState {
         SocketState {
             tls,
             channel,
             lifecycle: Lifecycle::Open,
             failure: None,
             waiting: WaitingSince::default(),
+            serving,
             is_write_shut: false,
         }
     }
@@ -105,8 +111,23 @@ impl SocketState {
         self.channel.after_step(&mut self.tls, outcome, now)
     }
 
+    /// What comes before the handshake on a server.
+    fn open_step(&mut self) -> Result<Step<()>> {
+        let Some(serving) = &mut self.serving else { return Ok(Step::Done(())) };
+        let outcome = serving.open(&mut self.tls, &mut self.channel);
+        match outcome {
+            // Nothing that OpenSSL knows of, but it ends the connection.
+            Err(error) if serving.is_open() => Err(self.failure.get_or_insert(error).clone()),
+            outcome => outcome,
+        }
+    }
+
     /// A step of the handshake.
     pub fn handshake_step(&mut self) -> Result<Step<()>> {
+        match self.open_step()? {
+            Step::Done(()) => {}
+            step => return Ok(step),
+        }
         let step = self.tls.handshake()?;
         let flushed = match self.flush() {
             Ok(flushed) => flushed,
@@ -126,6 +147,12 @@ impl SocketState {
             }
             step => Ok(step),
         }
+    }
+
+    /// Runs `action` on the server's side of a connection whose handshake has not begun.
+    pub fn before_handshake<T>(&mut self, action: impl FnOnce(&mut Serving, &mut Tls) -> Result<T>) -> Result<T> {
+        self.check_usable()?;
+        action(self.serving.as_mut().ok_or_else(has_begun)?, &mut self.tls)
     }
 
     /// Whether a read should wait for the peer before it asks the kernel, which would probably be a system call and OpenSSL's

@@ -9,6 +9,7 @@ use crate::{
     posix,
 };
 use std::{
+    collections::VecDeque,
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -51,8 +52,8 @@ pub struct DatagramTransport {
     receives_without_result: usize,
     /// How many datagrams OpenSSL has sent.
     sent: u64,
-    /// A datagram to read before any of the socket's.
-    first: Option<Vec<u8>>,
+    /// Datagrams to read before any of the socket's.
+    first: VecDeque<Vec<u8>>,
     /// Whether client hellos are kept from OpenSSL: one of a connected peer begins a new connection.
     divert_hellos: bool,
     /// The latest of those.
@@ -81,7 +82,7 @@ impl DatagramTransport {
             bytes_left: BYTES_PER_CALL,
             receives_without_result: 0,
             sent: 0,
-            first: None,
+            first: VecDeque::new(),
             divert_hellos: false,
             hello: None,
             handshakes_only: false,
@@ -112,9 +113,9 @@ impl DatagramTransport {
         self.handshakes_only = only;
     }
 
-    /// Gives OpenSSL this datagram before any other.
+    /// Gives OpenSSL this datagram before any of the socket's.
     pub fn read_first(&mut self, datagram: &[u8]) {
-        self.first = Some(datagram.to_vec());
+        self.first.push_back(datagram.to_vec());
     }
 
     /// From now on keeps client hellos from OpenSSL: see `take_hello`.
@@ -139,7 +140,7 @@ impl DatagramTransport {
 
     /// Whether nothing is to be reported or read before the network has something new.
     pub fn is_quiet(&self) -> bool {
-        self.network_error == 0 && self.hello.is_none() && self.first.is_none() && !self.too_large
+        self.network_error == 0 && self.hello.is_none() && self.first.is_empty() && !self.too_large
     }
 
     /// A call of OpenSSL begins.
@@ -285,7 +286,7 @@ impl DatagramTransport {
 
     /// Receives for OpenSSL.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(first) = self.first.take() else {
+        let Some(first) = self.first.pop_front() else {
             return self.recv(buffer);
         };
         for (to, from) in buffer.iter_mut().zip(&first) {

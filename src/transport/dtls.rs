@@ -72,15 +72,34 @@ impl Dtls {
         Ok(())
     }
 
-    /// Begins the server's side with a client hello whose cookie has been verified. False if OpenSSL cannot read it.
-    pub fn begin_with_hello(
-        &mut self,
-        tls: &mut Tls,
-        config: &Config,
-        registration: Box<dyn PeerRegistration>,
-        hello: &[u8],
-    ) -> Result<bool> {
+    /// Passes the settings to another TLS state that takes the place of the first, with the MTU that the user has set.
+    pub fn set_up_again(&mut self, tls: &mut Tls, config: &Config, mtu: Option<usize>) -> Result<()> {
+        self.set_up(tls, config)?;
+        if mtu.is_some() {
+            self.set_mtu(tls, mtu);
+        }
+        Ok(())
+    }
+
+    /// The MTU, if the user has set it.
+    pub fn fixed_mtu(&self, tls: &mut Tls) -> Option<usize> {
+        self.is_mtu_fixed.then(|| self.mtu(tls))
+    }
+
+    /// The connection is one of a server's.
+    pub fn register(&mut self, registration: Box<dyn PeerRegistration>) {
         self.registration = Some(registration);
+    }
+
+    /// From now on a client hello begins another connection.
+    pub fn divert_hellos(&self, tls: &mut Tls) {
+        if let Some(datagrams) = tls.transport().datagrams() {
+            datagrams.divert_hellos();
+        }
+    }
+
+    /// Begins the server's side with a client hello whose cookie has been verified. False if OpenSSL cannot read it.
+    pub fn begin_with_hello(&mut self, tls: &mut Tls, config: &Config, hello: &[u8]) -> Result<bool> {
         if let Some(datagrams) = tls.transport().datagrams() {
             datagrams.read_first(hello);
         }
@@ -89,9 +108,7 @@ impl Dtls {
         }
         // OpenSSL has forgotten the settings.
         self.set_up(tls, config)?;
-        if let Some(datagrams) = tls.transport().datagrams() {
-            datagrams.divert_hellos();
-        }
+        self.divert_hellos(tls);
         Ok(true)
     }
 

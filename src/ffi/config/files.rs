@@ -4,10 +4,9 @@ use crate::{
     certificate::Certificate,
     config::Config,
     error::{Error, Result},
-    pem::Format,
-    private_key::PrivateKey,
+    identity::Identity,
 };
-use std::ffi::c_char;
+use std::{ffi::c_char, sync::Arc};
 
 use crate::ffi::{
     certificate::bgl_ssl_certificate_list_t,
@@ -108,11 +107,11 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_list(
 }
 
 /// Sets the certificate of the connection itself from files: the certificate, the intermediate ones that lead from it to a
-/// CA, and the private key of the first.
+/// CA, and the private key of the first. bgl_ssl_server_reload reads them again.
 ///
-/// chain_file: PEM, the connection's own certificate first.
-/// key_file: the private key in PEM or DER; NULL if it is in chain_file.
-/// passphrase: for an encrypted key; NULL if there is none.
+/// chain_file: certificates in PEM, the connection's own first; or one in DER; or PKCS#12 with certificates and key.
+/// key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
+/// passphrase: of the key or the PKCS#12; NULL if there is none. The config keeps a copy, to read the files again.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no certificate or no
 /// key, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
@@ -127,14 +126,14 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_file(
     key_file: *const c_char,
     passphrase: *const c_char,
 ) -> bgl_ssl_status_t {
-    let key_file = if key_file.is_null() { chain_file } else { key_file };
     // SAFETY: the caller vouches for handle and texts.
     guard::done(|| unsafe {
-        let (chain_path, key_path) = (convert::path(chain_file)?, convert::path(key_file)?);
-        let chain = Certificate::all_from_file(chain_path)?;
-        let key = PrivateKey::from_file(key_path, Format::Auto, convert::passphrase(passphrase))?;
+        let key = if key_file.is_null() { None } else { Some(convert::path(key_file)?) };
+        let passphrase = convert::passphrase(passphrase).map(|text| text.to_owned());
+        let identity = Identity::from_files(convert::path(chain_file)?, key, passphrase)?;
         let set = |config: &mut Config| {
-            config.set_identity(chain, Some(key)).map_err(|error| error.context(key_path.display()))
+            config.identities = vec![Arc::new(identity)];
+            Ok(())
         };
         handle::with(config, |config| config.change(set))
     })

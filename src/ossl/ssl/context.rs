@@ -10,7 +10,7 @@ use crate::{
 use openssl_sys as ffi;
 use std::{ffi::c_long, ptr};
 
-use super::{dtls, names, session_end, staple, verify};
+use super::{dtls, names, session_end, staple, ticket_key, verify};
 
 /// A context for sockets: streams (TLS) or datagrams (DTLS), either end.
 pub fn new(datagram: bool) -> Result<Ctx> {
@@ -27,6 +27,8 @@ pub fn new(datagram: bool) -> Result<Ctx> {
         sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(verify::verify_callback), ptr::null_mut());
         sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(names::alpn_callback), ptr::null_mut());
         names::acknowledge_server_names(ctx.as_ptr());
+        let done = sys::set_ticket_key_callback(ctx.as_ptr(), ticket_key::callback);
+        queue::check(done, Code::Internal, "cannot set the keys of tickets")?;
         let decide = Some(session_end::ticket_callback as sys::TicketCallback);
         let done = sys::SSL_CTX_set_session_ticket_cb(ctx.as_ptr(), None, decide, ptr::null_mut());
         queue::check(done, Code::Internal, "cannot look at session tickets")?;

@@ -15,8 +15,27 @@ use std::{
     net::IpAddr,
     panic::{self, AssertUnwindSafe},
     ptr,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
+
+/// The keys of one ticket.
+#[derive(Clone, Copy)]
+pub struct TicketKey {
+    /// What the ticket names them by.
+    pub name: [u8; 16],
+    /// For its authentication.
+    pub mac: [u8; 32],
+    /// For its encryption.
+    pub cipher: [u8; 32],
+}
+
+/// Where a connection has the keys of its tickets from.
+pub trait TicketKeys: Send + Sync {
+    /// The keys for a new ticket.
+    fn newest(&self) -> TicketKey;
+    /// The keys of this name, if they are still good, and whether the client is to get another ticket for its own.
+    fn find(&self, name: &[u8; 16]) -> Option<(TicketKey, bool)>;
+}
 
 /// What the peer's certificate must be.
 #[derive(Clone)]
@@ -93,6 +112,8 @@ pub struct Hooks {
     /// When the first certificate of the verified chain expires, in seconds since 1970.
     pub chain_expires: Cell<Option<i64>>,
     pub panicked: Cell<bool>,
+    /// Of the tickets that a server gives and takes.
+    pub ticket_keys: RefCell<Option<Arc<dyn TicketKeys>>>,
     pub dtls: DtlsHooks,
 }
 
@@ -127,6 +148,7 @@ impl Hooks {
             expected: RefCell::new(None),
             chain_expires: Cell::new(None),
             panicked: Cell::new(false),
+            ticket_keys: RefCell::default(),
             dtls: DtlsHooks::default(),
         }
     }

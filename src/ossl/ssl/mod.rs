@@ -13,4 +13,5 @@ pub mod keying_material;
 pub mod names;
 pub mod session_end;
 pub mod staple;
+pub mod ticket_key;
 pub mod verify;

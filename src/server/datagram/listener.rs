@@ -8,6 +8,7 @@ use crate::{
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
     posix::{self, event, event::Events},
+    session::TicketKeys,
     socket::{Socket, Step, monitor::PeerActivity},
 };
 use std::{
@@ -16,7 +17,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::{Duration, Instant},
@@ -55,7 +56,8 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct DatagramServer {
     fd: OwnedFd,
     address: SocketAddr,
-    frozen: Arc<Frozen>,
+    frozen: RwLock<Arc<Frozen>>,
+    ticket_keys: Arc<TicketKeys>,
     events: Arc<Events>,
     timer: OwnedFd,
     peers: Arc<Peers>,
@@ -67,7 +69,13 @@ pub struct DatagramServer {
 
 impl DatagramServer {
     /// Takes datagrams on `name` (None: every interface), on `port` (0: any that is free).
-    pub fn listen(frozen: &Arc<Frozen>, name: Option<&str>, port: u16, family: Family) -> Result<DatagramServer> {
+    pub fn listen(
+        frozen: &Arc<Frozen>,
+        ticket_keys: &Arc<TicketKeys>,
+        name: Option<&str>,
+        port: u16,
+        family: Family,
+    ) -> Result<DatagramServer> {
         let deadline = Deadline::after(frozen.config.limits.connect);
         let fd = listen::listen_with(name, port, family, deadline, posix::listen_datagrams)?;
         let ready = || -> io::Result<_> {
@@ -85,7 +93,8 @@ impl DatagramServer {
         Ok(DatagramServer {
             fd,
             address,
-            frozen: frozen.clone(),
+            frozen: RwLock::new(frozen.clone()),
+            ticket_keys: ticket_keys.clone(),
             events,
             timer,
             peers,
@@ -93,6 +102,15 @@ impl DatagramServer {
             binding: Mutex::new(()),
             closed: AtomicBool::new(false),
         })
+    }
+
+    fn frozen(&self) -> Arc<Frozen> {
+        self.frozen.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the config, for later handshakes. How many peers there may be stays as it is.
+    pub fn set_config(&self, frozen: &Arc<Frozen>) {
+        *self.frozen.write().unwrap_or_else(PoisonError::into_inner) = frozen.clone();
     }
 
     /// For poll(2): readable when accept has something to do.
@@ -244,16 +262,19 @@ impl DatagramServer {
 
     /// Begins a handshake.
     fn begin(&self, fd: OwnedFd, ends: Ends, association: Association, hello: &[u8]) -> Result<Option<Socket>> {
-        let Some(socket) = Socket::registered(&self.frozen, fd, &ends.peer, Box::new(association), hello)? else {
+        let frozen = self.frozen();
+        let Some(socket) =
+            Socket::registered(&frozen, &self.ticket_keys, fd, &ends.peer, Box::new(association), hello)?
+        else {
             return Ok(None);
         };
-        if self.frozen.config.lazy_handshake {
+        if frozen.config.lazy_handshake {
             self.hand_out(&socket, Events::watch_once);
             return Ok(Some(socket));
         }
         socket.set_nonblocking(true);
         let half_open =
-            Arc::new(HalfOpen::new(ends, Deadline::after(self.frozen.config.handshake_limit()), Instant::now()));
+            Arc::new(HalfOpen::new(ends, Deadline::after(frozen.config.handshake_limit()), Instant::now()));
         let token = self.half_open().insert(half_open.clone());
         {
             let mut slot = half_open.slot();

@@ -1,0 +1,69 @@
+//! How OpenSSL asks for the keys of tickets (RFC 5077, 4): AES-256-CBC and HMAC-SHA-256, as with keys of its own.
+
+use openssl_sys as ffi;
+use std::{
+    ffi::{c_int, c_uchar},
+    ptr,
+    sync::Arc,
+};
+
+use super::{
+    connection::Ssl,
+    hooks::{TicketKeys, guarded, hooks},
+};
+use crate::ossl::{bio_backend::BioBackend, rand, sys};
+
+impl<B: BioBackend> Ssl<B> {
+    /// Sets the keys of the tickets that the connection gives and takes. Without any it does neither.
+    pub fn set_ticket_keys(&mut self, keys: Arc<dyn TicketKeys>) {
+        self.hooks().ticket_keys.replace(Some(keys));
+    }
+}
+
+const FAILED: c_int = -1;
+const NONE: c_int = 0;
+const GOOD: c_int = 1;
+const GOOD_RENEW: c_int = 2;
+
+const IV: usize = 16;
+
+/// Gives OpenSSL the keys for a new ticket, or for one that has come.
+///
+/// # Safety
+/// OpenSSL calls it with a live SSL and contexts, a name of 16 bytes and room for an IV.
+pub unsafe extern "C" fn callback(
+    ssl: *mut ffi::SSL,
+    name: *mut c_uchar,
+    iv: *mut c_uchar,
+    cipher: *mut ffi::EVP_CIPHER_CTX,
+    mac: *mut sys::TicketMac,
+    encrypts: c_int,
+) -> c_int {
+    // SAFETY: the SSL is live.
+    let Some(hooks) = (unsafe { hooks(ssl) }) else { return NONE };
+    guarded(hooks, FAILED, || {
+        let Some(keys) = hooks.ticket_keys.borrow().clone() else { return NONE };
+        // SAFETY: OpenSSL vouches for name and IV.
+        let (name, iv) = unsafe { (&mut *name.cast::<[u8; 16]>(), &mut *iv.cast::<[u8; IV]>()) };
+        let (key, result) = if encrypts != 0 {
+            let key = keys.newest();
+            *name = key.name;
+            if rand::bytes(iv).is_err() {
+                return FAILED;
+            }
+            (key, GOOD)
+        } else {
+            match keys.find(name) {
+                None => return NONE,
+                Some((key, renews)) => (key, if renews { GOOD_RENEW } else { GOOD }),
+            }
+        };
+        // SAFETY: OpenSSL vouches for its contexts; key and IV have the lengths of the cipher.
+        let done = unsafe {
+            let aes = ffi::EVP_aes_256_cbc();
+            ffi::EVP_CipherInit_ex(cipher, aes, ptr::null_mut(), key.cipher.as_ptr(), iv.as_ptr(), encrypts) == 1
+                && sys::ticket_mac_init(mac, &key.mac)
+        };
+        if done { result } else { FAILED }
+    })
+}

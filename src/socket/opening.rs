@@ -1,0 +1,108 @@
+//! What a server's connection has before its handshake: the hello, as far as it has come.
+
+use crate::{
+    error::{Code, Error, Result},
+    hello::{Fragments, Hello, Progress, Records},
+};
+use std::sync::Arc;
+
+/// A client that sends its hello more often than this does not understand the server.
+const MAX_DATAGRAMS: usize = 64;
+
+/// What has come, and what it is.
+pub struct Opening {
+    bytes: Bytes,
+    /// The hello, or why there is none; None until that can be told.
+    pub found: Option<Result<Arc<Hello>>>,
+    /// Whether the program has asked for the hello.
+    pub is_wanted: bool,
+}
+
+enum Bytes {
+    Stream(Records),
+    Datagrams { fragments: Fragments, all: Vec<Vec<u8>>, is_cookie_verified: bool },
+}
+
+/// What OpenSSL has to read once more.
+pub enum Replay {
+    /// The beginning of a stream.
+    Stream(Vec<u8>),
+    /// Datagrams. The cookie of the first of them has been verified, if there is one.
+    Datagrams { verified: Option<Vec<u8>>, others: Vec<Vec<u8>> },
+}
+
+impl Opening {
+    /// Nothing yet.
+    pub fn new(datagrams: bool) -> Opening {
+        let bytes = match datagrams {
+            false => Bytes::Stream(Records::default()),
+            true => {
+                Bytes::Datagrams { fragments: Fragments::default(), all: Vec::new(), is_cookie_verified: false }
+            }
+        };
+        Opening { bytes, found: None, is_wanted: false }
+    }
+
+    /// A datagram whose cookie has been verified comes first.
+    pub fn begin_with(&mut self, hello: &[u8]) {
+        self.add(hello);
+        if let Bytes::Datagrams { is_cookie_verified, .. } = &mut self.bytes {
+            *is_cookie_verified = true;
+        }
+    }
+
+    /// Takes in what has come.
+    pub fn add(&mut self, bytes: &[u8]) {
+        let (progress, datagrams) = match &mut self.bytes {
+            Bytes::Stream(records) => (records.add(bytes), false),
+            Bytes::Datagrams { fragments, all, .. } => {
+                all.push(bytes.to_vec());
+                let progress = fragments.add(bytes);
+                (if all.len() > MAX_DATAGRAMS { Progress::Foreign } else { progress }, true)
+            }
+        };
+        self.found = match progress {
+            Progress::Incomplete => None,
+            Progress::Complete(message) => Some(Hello::of(message, datagrams).map(Arc::new)),
+            Progress::Foreign => Some(Err(foreign())),
+        };
+    }
+
+    /// Nothing more will come.
+    pub fn end(&mut self) {
+        self.found.get_or_insert_with(|| Err(foreign()));
+    }
+
+    /// The hello, if it is one.
+    pub fn hello(&self) -> Option<&Arc<Hello>> {
+        self.found.as_ref().and_then(|found| found.as_ref().ok())
+    }
+
+    /// The record of a fatal alert: in the clear, as all of the handshake is so far.
+    pub fn alert(&self, alert: u8) -> Vec<u8> {
+        match &self.bytes {
+            Bytes::Stream(_) => vec![21, 3, 3, 0, 2, 2, alert],
+            Bytes::Datagrams { all, .. } => {
+                // The number of the record is that of the hello: those before it were used in the exchange of cookies.
+                let number = all.first().and_then(|hello| hello.get(3..11)).unwrap_or(&[0; 8]);
+                [&[21, 0xfe, 0xfd], number, &[0, 2, 2, alert]].concat()
+            }
+        }
+    }
+
+    /// What OpenSSL has to read once more.
+    pub fn into_replay(self) -> Replay {
+        match self.bytes {
+            Bytes::Stream(records) => Replay::Stream(records.into_stream()),
+            Bytes::Datagrams { mut all, is_cookie_verified, .. } => {
+                let verified = (is_cookie_verified && !all.is_empty()).then(|| all.remove(0));
+                Replay::Datagrams { verified, others: all }
+            }
+        }
+    }
+}
+
+/// The failure of a client that begins with something else.
+pub fn foreign() -> Error {
+    Error::new(Code::Protocol, "the client has not begun with a hello of TLS")
+}
