@@ -3,15 +3,16 @@
 //! A TCP socket that is closed while received bytes lie unread, or that receives more afterwards, resets the connection,
 //! and the reset destroys what is still on its way to the peer. So closed connections are kept until the peer has ended
 //! its half too, and what still comes is dropped. One thread does that for all; it starts with the first connection
-//! and ends when it has had none for a moment. Each connection has a deadline and a number of bytes that it may send, and
-//! there are so many of them at most, because each has a descriptor.
+//! and ends when it has had none for a moment. It looks at all of them every few milliseconds: to be woken for each would
+//! cost a busy server a twentieth of its processor time. Each connection has a deadline and a number of bytes that it may
+//! send, and there are so many of them at most, because each has a descriptor.
 //!
 //! The parent's connections are not the child's after fork(2). At the end of the process only those are waited for whose
 //! last bytes the peer's system has not acknowledged yet.
 
 use crate::{
     net::deadline::Deadline,
-    posix::{self, Readiness, event::Events},
+    posix::{self, Readiness},
 };
 use std::{
     cell::RefCell,
@@ -34,11 +35,14 @@ const BYTES: usize = 4 << 20;
 /// How long the thread stays when there is nothing to do.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// How long the thread waits for events at most: a new connection's deadline may be sooner than all that it knows.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
-
-/// How often it looks where no event tells of the peer's end, or of its acknowledgement.
+/// How often the thread looks at its connections while they change.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How often it does where nothing happens, to which it comes step by step.
+const LONGEST_WAIT: Duration = Duration::from_millis(40);
+
+/// How long the one who starts the thread waits for it to begin.
+const START: Duration = Duration::from_millis(100);
 
 /// A connection that is closed as far as its user is concerned.
 pub struct Lingering {
@@ -50,15 +54,14 @@ pub struct Lingering {
     /// Whether our reading half is shut down: then it is always readable, and only the system's state of the connection
     /// tells of the peer's end.
     blind: bool,
-    /// Whether events tell of what comes. Otherwise the thread looks every now and then.
-    watched: bool,
+    /// Whether both halves have ended.
+    over: bool,
 }
 
 struct State {
-    connections: Vec<(u64, Lingering)>,
-    /// There while there are connections.
-    events: Option<Arc<Events>>,
-    next: u64,
+    connections: Vec<Lingering>,
+    /// Whether there is one that the thread has not looked at yet.
+    has_new: bool,
     thread: Option<JoinHandle<()>>,
     /// Whether the thread looks after the connections.
     runs: bool,
@@ -72,8 +75,7 @@ struct State {
 
 static STATE: Mutex<State> = Mutex::new(State {
     connections: Vec::new(),
-    events: None,
-    next: 0,
+    has_new: false,
     thread: None,
     runs: false,
     started: false,
@@ -91,7 +93,7 @@ fn lock() -> MutexGuard<'static, State> {
 /// Ends `fd`'s connection once the peer has ended it, or `until` is over. Does not wait, unless there is no other way to
 /// save what was written.
 pub fn linger(fd: Arc<OwnedFd>, until: Instant, blind: bool) {
-    let mut connection = Lingering { fd, until, allowance: BYTES, blind, watched: false };
+    let mut connection = Lingering { fd, until, allowance: BYTES, blind, over: false };
     if connection.drain() {
         return connection.end();
     }
@@ -110,26 +112,16 @@ pub fn end_acknowledged() -> bool {
     state.connections.len() < before
 }
 
-fn hand_over(mut connection: Lingering) -> Result<(), Lingering> {
+fn hand_over(connection: Lingering) -> Result<(), Lingering> {
     let mut state = lock();
     if state.exits || state.set_up().is_err() {
         return Err(connection);
     }
     state.keep_below_maximum();
-    let token = state.next;
-    state.next = state.next.wrapping_add(1);
-    connection.watched = !connection.blind && !connection.is_shared();
-    let watched = match &state.events {
-        Some(events) if connection.watched => events.watch(connection.fd.as_fd(), token),
-        _ => Ok(()),
-    };
-    if watched.is_err() {
-        state.end_where(|_| false);
-        return Err(connection);
-    }
-    state.connections.push((token, connection));
+    state.connections.push(connection);
+    state.has_new = true;
+    // It looks soon enough by itself.
     if state.runs {
-        CHANGED.notify_all();
         return Ok(());
     }
     // One that has just ended; it holds the lock no more.
@@ -142,10 +134,10 @@ fn hand_over(mut connection: Lingering) -> Result<(), Lingering> {
             state.runs = true;
             state.started = false;
             // A library that is unloaded while its thread starts would make both wait for each other.
-            drop(CHANGED.wait_timeout_while(state, LONGEST_WAIT, |state| !state.started));
+            drop(CHANGED.wait_timeout_while(state, START, |state| !state.started));
             Ok(())
         }
-        Err(_) => match state.take_last() {
+        Err(_) => match state.connections.pop() {
             Some(connection) => Err(connection),
             None => Ok(()),
         },
@@ -159,15 +151,13 @@ fn run() {
     let mut state = lock();
     state.started = true;
     CHANGED.notify_all();
+    let mut wait = LOOK_AGAIN;
     loop {
         let now = Instant::now();
-        let exits = state.exits;
-        state.end_where(|connection| {
-            let over = connection.until <= now || ((!connection.watched || exits) && connection.drain());
-            over || (exits && !connection.is_unacknowledged())
-        });
-        let Some(events) = state.events.clone() else {
-            if exits {
+        let changes = mem::take(&mut state.has_new) | state.look(now) | state.exits;
+        if state.connections.is_empty() {
+            state.connections = Vec::new();
+            if state.exits {
                 break;
             }
             let (after, waited) = CHANGED.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
@@ -176,18 +166,10 @@ fn run() {
                 break;
             }
             continue;
-        };
-        let until = state.next_look(now);
-        drop(state);
-        let event = events.wait(Some(until));
-        drop(events);
-        state = lock();
-        match event {
-            Ok(Some(token)) => state.drain(token),
-            Ok(None) => {}
-            // Which cannot be; but this must not become a loop that never waits.
-            Err(_) => thread::sleep(LOOK_AGAIN),
         }
+        wait = if changes { LOOK_AGAIN } else { (wait * 2).min(LONGEST_WAIT) };
+        let wait = state.next_end(now).map_or(wait, |left| left.min(wait));
+        state = CHANGED.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
     }
     state.runs = false;
 }
@@ -199,68 +181,49 @@ impl State {
             posix::at_exit(at_exit)?;
             self.hooked = true;
         }
-        if self.events.is_none() {
-            self.events = Some(Arc::new(Events::new()?));
-        }
         Ok(())
     }
 
     fn keep_below_maximum(&mut self) {
+        if self.connections.is_empty() {
+            return;
+        }
         let maximum = MOST.min(posix::descriptor_limit() / SHARE_OF_DESCRIPTORS).max(1);
+        if self.connections.len() >= maximum {
+            self.end_where(Lingering::drain);
+        }
         while self.connections.len() >= maximum {
-            let dispensable = self.connections.iter().position(|(_, connection)| !connection.is_unacknowledged());
-            self.end(dispensable.unwrap_or(0));
+            let dispensable = self.connections.iter().position(|connection| !connection.is_unacknowledged());
+            self.connections.remove(dispensable.unwrap_or(0)).end();
         }
     }
 
-    fn drain(&mut self, token: u64) {
-        let Some(at) = self.connections.iter().position(|(its, _)| *its == token) else {
-            return;
-        };
-        if self.connections.get_mut(at).is_some_and(|(_, connection)| connection.drain()) {
-            self.end(at);
-        }
+    /// Looks at all connections. Whether something has happened to one of them.
+    fn look(&mut self, now: Instant) -> bool {
+        let exits = self.exits;
+        let allowance = |state: &State| state.connections.iter().map(|its| its.allowance).sum::<usize>();
+        let (before, allowed) = (self.connections.len(), allowance(self));
+        self.end_where(|connection| {
+            connection.until <= now || connection.drain() || (exits && !connection.is_unacknowledged())
+        });
+        self.connections.len() < before || allowance(self) < allowed
     }
 
     fn end_where(&mut self, mut ends: impl FnMut(&mut Lingering) -> bool) {
         let mut at = 0;
-        while let Some((_, connection)) = self.connections.get_mut(at) {
+        while let Some(connection) = self.connections.get_mut(at) {
             if ends(connection) {
-                self.end(at);
+                self.connections.swap_remove(at).end();
             } else {
                 at += 1;
             }
         }
-        if self.connections.is_empty() {
-            self.connections = Vec::new();
-            self.events = None;
-        }
     }
 
-    fn end(&mut self, at: usize) {
-        let (_, connection) = self.connections.remove(at);
-        self.forget(&connection);
-        connection.end();
-    }
-
-    /// The user may have the same socket by another descriptor, so that closing ours does not end the events.
-    fn forget(&self, connection: &Lingering) {
-        if let Some(events) = self.events.as_ref().filter(|_| connection.watched) {
-            let _ = events.forget(connection.fd.as_fd());
-        }
-    }
-
-    fn take_last(&mut self) -> Option<Lingering> {
-        let (_, connection) = self.connections.pop()?;
-        self.forget(&connection);
-        self.end_where(|_| false);
-        Some(connection)
-    }
-
-    fn next_look(&self, now: Instant) -> Instant {
-        let looks = self.exits || self.connections.iter().any(|(_, connection)| !connection.watched);
-        let latest = now + if looks { LOOK_AGAIN } else { LONGEST_WAIT };
-        self.connections.iter().map(|(_, connection)| connection.until).min().map_or(latest, |at| at.min(latest))
+    /// How long it is until the first deadline.
+    fn next_end(&self, now: Instant) -> Option<Duration> {
+        let first = self.connections.iter().map(|connection| connection.until).min()?;
+        Some(first.saturating_duration_since(now))
     }
 }
 
@@ -280,7 +243,11 @@ impl Lingering {
         let mut scratch = [0; 16384];
         loop {
             match posix::recv(self.fd.as_fd(), &mut scratch) {
-                Ok(0) => return self.has_ended(),
+                Ok(0) => {
+                    let ended = self.has_ended();
+                    self.over = ended && !self.blind;
+                    return ended;
+                }
                 Ok(n) if n < self.allowance => self.allowance -= n,
                 Ok(_) => return true,
                 Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
@@ -316,8 +283,10 @@ impl Lingering {
 
     /// Ends the connection, and wakes the threads that still wait on it.
     fn end(self) {
-        // Fails only if the connection is gone already.
-        let _ = posix::shutdown(self.fd.as_fd(), true);
+        if !self.over {
+            // Fails only if the connection is gone already.
+            let _ = posix::shutdown(self.fd.as_fd(), true);
+        }
     }
 }
 
@@ -353,9 +322,6 @@ extern "C" fn after_fork_in_parent() {
 extern "C" fn after_fork_in_child() {
     if let Some(mut state) = take_held() {
         state.connections = Vec::new();
-        if let Some(events) = state.events.take() {
-            Events::close_in_child(events);
-        }
         state.runs = false;
         mem::forget(state.thread.take());
     }

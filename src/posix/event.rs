@@ -4,7 +4,6 @@ use super::{call::check, poll::milliseconds_until};
 use std::{
     io, mem,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-    sync::Arc,
     time::Instant,
 };
 
@@ -16,14 +15,6 @@ impl Events {
     pub fn new() -> io::Result<Events> {
         // SAFETY: plain integers.
         owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }).map(Events)
-    }
-
-    /// Closes the descriptor in a process that fork(2) has made, where a thread that was using it does not exist: its
-    /// reference would keep the descriptor open for ever.
-    pub fn close_in_child(this: Arc<Events>) {
-        // SAFETY: the process has one thread, and the only reference that can still be used is forgotten below.
-        unsafe { libc::close(this.0.as_raw_fd()) };
-        mem::forget(this);
     }
 
     /// For poll(2): readable when an event is there.
