@@ -310,7 +310,7 @@ impl Connection {
 
     /// Whether the handshake is done. False once it is closed.
     pub fn is_handshaken(&self) -> Result<bool> {
-        self.with(|state| Ok(state.engine.as_ref().is_some_and(Engine::is_handshaken)))
+        self.with(|state| Ok(state.engine.as_ref().is_some_and(|engine| engine.is_handshaken())))
     }
 
     /// The cipher's name, and the lowest protocol version that has it.

@@ -32,6 +32,7 @@ pub mod requirements;
 pub mod session;
 pub mod spki;
 pub mod ssl;
+pub mod ssl_handle;
 pub mod store;
 pub mod sys;
 pub mod x509;

@@ -2,12 +2,13 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::{ctx::Ctx, init, queue, session::Session, sys},
+    ossl::{ctx::Ctx, queue, session::Session, ssl_handle::SslHandle, sys},
     types::{ClientAuth, Role},
 };
 use openssl_sys as ffi;
 use std::{
-    ffi::{CStr, c_int, c_uint},
+    ffi::{CStr, c_int},
+    ops::{Deref, DerefMut},
     ptr::NonNull,
 };
 
@@ -19,14 +20,11 @@ use super::{
 
 /// One connection.
 pub struct Engine {
-    ssl: NonNull<ffi::SSL>,
+    handle: SslHandle<Hooks>,
     /// What came from the peer and OpenSSL has not read yet. Owned by the SSL.
     pub(super) incoming: NonNull<ffi::BIO>,
     /// What is to be sent to the peer. Owned by the SSL.
     pub(super) outgoing: NonNull<ffi::BIO>,
-    /// Owned by us; the SSL's ex_data has its address.
-    hooks: NonNull<Hooks>,
-    pub(super) role: Role,
     /// The session that a client offers, if it still fits when the handshake begins.
     pub(super) offered: Option<Session>,
     /// The context has a certificate, but no private key that belongs to it. The handshake fails if it comes to that.
@@ -42,61 +40,41 @@ pub struct Engine {
 // ensures.
 unsafe impl Send for Engine {}
 
-impl Drop for Engine {
-    fn drop(&mut self) {
-        // SAFETY: the SSL is ours, and with it both BIOs; the hooks came out of a Box and nothing has their address
-        // once the SSL is gone.
-        unsafe {
-            ffi::SSL_free(self.ssl.as_ptr());
-            drop(Box::from_raw(self.hooks.as_ptr()));
-        }
+impl Deref for Engine {
+    type Target = SslHandle<Hooks>;
+
+    fn deref(&self) -> &SslHandle<Hooks> {
+        &self.handle
+    }
+}
+
+impl DerefMut for Engine {
+    fn deref_mut(&mut self) -> &mut SslHandle<Hooks> {
+        &mut self.handle
     }
 }
 
 impl Engine {
     /// A connection of a context that `callbacks::attach` has seen.
-    pub fn new(ctx: &Ctx, role: Role, ask: ClientAuth, trust: Trust) -> Result<Engine> {
-        init()?;
-        queue::clear();
-        let no_memory = || queue::error(Code::NoMemory, "cannot make a connection");
-        // SAFETY: the context is live; the SSL takes a reference to it.
-        let ssl = NonNull::new(unsafe { ffi::SSL_new(ctx.as_ptr()) }).ok_or_else(no_memory)?;
-        let hooks = NonNull::from(Box::leak(Box::new(Hooks::new(trust))));
-        // SAFETY: no preconditions.
-        let (incoming, outgoing) = unsafe { (ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem())) };
-        // SAFETY: the SSL is ours, and takes over the BIOs, NULL or not; the hooks outlive the SSL.
-        let stored = unsafe {
-            sys::SSL_set_bio(ssl.as_ptr(), incoming, outgoing);
-            ffi::SSL_set_ex_data(ssl.as_ptr(), hooks::index(), hooks.as_ptr().cast())
+    pub fn new(ctx: &Ctx, role: Role, client_auth: ClientAuth, trust: Trust) -> Result<Engine> {
+        let mut handle = SslHandle::new(ctx, role, hooks::index(), Hooks::new(trust))?;
+        // A client asks afterwards what the verification found.
+        handle.set_verify(client_auth, false);
+        // SAFETY: no preconditions. The SSL is live, and takes over the BIOs, NULL or not; the callback has the type that
+        // OpenSSL asks for.
+        let (incoming, outgoing) = unsafe {
+            let (incoming, outgoing) = (ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem()));
+            sys::SSL_set_bio(handle.ptr(), incoming, outgoing);
+            sys::SSL_set_info_callback(handle.ptr(), Some(callbacks::info));
+            (NonNull::new(incoming), NonNull::new(outgoing))
         };
-        let (Some(incoming), Some(outgoing), 1) = (NonNull::new(incoming), NonNull::new(outgoing), stored) else {
-            // SAFETY: as in Drop.
-            unsafe {
-                ffi::SSL_free(ssl.as_ptr());
-                drop(Box::from_raw(hooks.as_ptr()));
-            }
-            return Err(no_memory());
+        let (Some(incoming), Some(outgoing)) = (incoming, outgoing) else {
+            return Err(queue::error(Code::NoMemory, "cannot make a connection"));
         };
-        let mode = match (role, ask) {
-            (Role::Client, _) | (Role::Server, ClientAuth::No) => ffi::SSL_VERIFY_NONE,
-            (Role::Server, ClientAuth::Optional) => ffi::SSL_VERIFY_PEER,
-            (Role::Server, ClientAuth::Required) => ffi::SSL_VERIFY_PEER | ffi::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-        };
-        // SAFETY: the SSL is live; the callbacks have the types that OpenSSL asks for.
-        unsafe {
-            ffi::SSL_set_verify(ssl.as_ptr(), mode, None);
-            sys::SSL_set_info_callback(ssl.as_ptr(), Some(callbacks::info));
-            match role {
-                Role::Client => ffi::SSL_set_connect_state(ssl.as_ptr()),
-                Role::Server => ffi::SSL_set_accept_state(ssl.as_ptr()),
-            }
-        }
         let engine = Engine {
-            ssl,
+            handle,
             incoming,
             outgoing,
-            hooks,
-            role,
             offered: None,
             lacks_key: ctx.lacks_key(),
             stopped: false,
@@ -104,15 +82,6 @@ impl Engine {
         };
         engine.mark_sessions()?;
         Ok(engine)
-    }
-
-    pub(super) fn hooks(&self) -> &Hooks {
-        // SAFETY: ours until Drop; shared with the callbacks, which use Cells, in this thread.
-        unsafe { self.hooks.as_ref() }
-    }
-
-    pub(super) fn ptr(&self) -> *mut ffi::SSL {
-        self.ssl.as_ptr()
     }
 
     /// Gives its sessions another scope.
@@ -132,10 +101,7 @@ impl Engine {
 
     /// Names the server that the client wants (SNI, RFC 6066).
     pub fn send_server_name(&mut self, name: &CStr) -> Result<()> {
-        queue::clear();
-        // SAFETY: the SSL is live; OpenSSL copies the NUL-terminated name.
-        let done = unsafe { ffi::SSL_set_tlsext_host_name(self.ptr(), name.as_ptr().cast_mut()) };
-        queue::check(done as c_int, Code::Argument, "the server name cannot be sent as SNI")?;
+        self.handle.send_server_name(name)?;
         self.hooks().server_name.replace(Some(name.to_bytes().to_vec()));
         Ok(())
     }
@@ -147,13 +113,9 @@ impl Engine {
 
     /// Offers or prefers these protocols, length-prefixed names, best first.
     pub fn set_protocols(&mut self, names: Vec<u8>) -> Result<()> {
-        queue::clear();
-        if self.role == Role::Client {
-            // SAFETY: `names` is readable for its length. This function returns 0 for success.
-            let result = unsafe { ffi::SSL_set_alpn_protos(self.ptr(), names.as_ptr(), names.len() as c_uint) };
-            if result != 0 {
-                return Err(queue::error(Code::Argument, "the protocol names cannot be used"));
-            }
+        if self.role() == Role::Client {
+            let offered = self.offer_alpn(&names);
+            offered.map_err(|error| Error { code: Code::Argument, ..error })?;
         }
         self.hooks().protocols.replace(names);
         Ok(())
@@ -225,12 +187,6 @@ impl Engine {
     pub fn is_new(&self) -> bool {
         // SAFETY: the SSL is live.
         unsafe { sys::SSL_in_before(self.ptr()) == 1 }
-    }
-
-    /// Whether the handshake is done.
-    pub fn is_handshaken(&self) -> bool {
-        // SAFETY: the SSL is live.
-        unsafe { sys::SSL_is_init_finished(self.ptr()) == 1 }
     }
 
     /// Offers to resume `session`, unless a full handshake might come to something else.

@@ -88,9 +88,7 @@ impl Engine {
 
     /// Whether we have sent close_notify, and whether the peer has.
     pub fn close_notifies(&self) -> (bool, bool) {
-        // SAFETY: the SSL is live.
-        let flags = unsafe { ffi::SSL_get_shutdown(self.ptr()) };
-        (flags & ffi::SSL_SENT_SHUTDOWN != 0, flags & ffi::SSL_RECEIVED_SHUTDOWN != 0)
+        (self.sent_close_notify(), self.received_close_notify())
     }
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Engine) -> (c_int, T)) -> Result<Step<T>> {
@@ -179,9 +177,6 @@ impl Engine {
         if !self.hooks().trust.borrow().covers(&session) {
             return Ok(());
         }
-        queue::clear();
-        // SAFETY: both are live; the SSL takes a reference.
-        let done = unsafe { ffi::SSL_set_session(self.ptr(), session.as_ptr()) };
-        queue::check(done, Code::Argument, "the session cannot be used")
+        self.offer_session(&session)
     }
 }

@@ -5,17 +5,19 @@ use crate::{
     ossl::{
         bio_backend::{BioBackend, BioStatus, CustomBio},
         ctx::Ctx,
-        init, queue,
+        queue,
         session::Session,
+        ssl_handle::SslHandle,
         store::Store,
         sys,
     },
-    types::{ClientAuth, Role},
+    types::Role,
 };
 use openssl_sys as ffi;
 use std::{
     ffi::{CStr, c_int, c_uint},
     net::IpAddr,
+    ops::{Deref, DerefMut},
     ptr::NonNull,
 };
 
@@ -23,12 +25,9 @@ use super::hooks::{Expected, Hooks, PeerPolicy, hooks_index};
 
 /// One connection.
 pub struct Ssl<B: BioBackend> {
-    ssl: NonNull<ffi::SSL>,
+    handle: SslHandle<Hooks>,
     /// Owned by the BIO, which the SSL owns.
     transport: NonNull<B>,
-    /// Owned by us; the SSL's ex_data has its address.
-    hooks: NonNull<Hooks>,
-    role: Role,
     /// OpenSSL forbids further calls after a fatal error.
     pub(super) failed: bool,
     /// Whether buffers are kept although they are empty.
@@ -43,16 +42,26 @@ unsafe impl<B: BioBackend + Send> Send for Ssl<B> {}
 
 impl<B: BioBackend> Drop for Ssl<B> {
     fn drop(&mut self) {
-        // SAFETY: the SSL is ours, and with it its BIO; the hooks came out of a Box and nothing has their address
-        // once the SSL is gone.
-        unsafe {
-            if !self.failed {
-                // SSL_free marks the session as not resumable unless close_notify was sent.
-                ffi::SSL_set_shutdown(self.ptr(), ffi::SSL_SENT_SHUTDOWN | ffi::SSL_RECEIVED_SHUTDOWN);
-            }
-            ffi::SSL_free(self.ssl.as_ptr());
-            drop(Box::from_raw(self.hooks.as_ptr()));
+        if !self.failed {
+            // SSL_free marks the session as not resumable unless close_notify was sent.
+            let flags = ffi::SSL_SENT_SHUTDOWN | ffi::SSL_RECEIVED_SHUTDOWN;
+            // SAFETY: the SSL is live.
+            unsafe { ffi::SSL_set_shutdown(self.ptr(), flags) }
         }
+    }
+}
+
+impl<B: BioBackend> Deref for Ssl<B> {
+    type Target = SslHandle<Hooks>;
+
+    fn deref(&self) -> &SslHandle<Hooks> {
+        &self.handle
+    }
+}
+
+impl<B: BioBackend> DerefMut for Ssl<B> {
+    fn deref_mut(&mut self) -> &mut SslHandle<Hooks> {
+        &mut self.handle
     }
 }
 
@@ -60,54 +69,17 @@ impl<B: BioBackend> Ssl<B> {
     /// A connection over `transport`. `alpn` is a list of length-prefixed names: what a client offers, or what a server
     /// prefers, best first; empty for none.
     pub fn new(ctx: &Ctx, transport: B, role: Role, policy: PeerPolicy, alpn: Vec<u8>) -> Result<Ssl<B>> {
-        init()?;
-        queue::clear();
-        let (bio, transport) = CustomBio::new(transport)?.into_raw();
-        // SAFETY: the context is live; the SSL takes a reference to it.
-        let ssl = unsafe { ffi::SSL_new(ctx.as_ptr()) };
-        let Some(ssl) = NonNull::new(ssl) else {
-            // SAFETY: nobody else has the BIO.
-            unsafe { ffi::BIO_free_all(bio) };
-            return Err(queue::error(Code::NoMemory, "cannot make an SSL"));
-        };
-        let mode = verify_mode(role, &policy);
-        let hooks = NonNull::from(Box::leak(Box::new(Hooks::new(policy, alpn))));
-        // SAFETY: the SSL is ours, and takes the BIO over; the hooks outlive the SSL.
-        let stored = unsafe {
-            sys::SSL_set_bio(ssl.as_ptr(), bio, bio);
-            ffi::SSL_set_verify(ssl.as_ptr(), mode, None);
-            match role {
-                Role::Client => ffi::SSL_set_connect_state(ssl.as_ptr()),
-                Role::Server => ffi::SSL_set_accept_state(ssl.as_ptr()),
-            }
-            ffi::SSL_set_ex_data(ssl.as_ptr(), hooks_index(), hooks.as_ptr().cast())
-        };
-        // From here on Drop frees everything.
-        let this = Ssl { ssl, transport, hooks, role, failed: false, keeps_buffers: false, deferred_error: None };
-        queue::check(stored, Code::NoMemory, "cannot attach to an SSL")?;
-        if role == Role::Client {
-            this.offer_alpn()?;
+        let bio = CustomBio::new(transport)?;
+        let (client_auth, demands_certificate) = (policy.client_auth, policy.demands_certificate());
+        let mut handle = SslHandle::new(ctx, role, hooks_index(), Hooks::new(policy, alpn.clone()))?;
+        handle.set_verify(client_auth, demands_certificate);
+        if role == Role::Client && !alpn.is_empty() {
+            handle.offer_alpn(&alpn)?;
         }
-        Ok(this)
-    }
-
-    pub(super) fn hooks(&self) -> &Hooks {
-        // SAFETY: ours until Drop; shared with the callbacks, which only read and use Cells, in this thread.
-        unsafe { self.hooks.as_ref() }
-    }
-
-    fn offer_alpn(&self) -> Result<()> {
-        let names = &self.hooks().alpn;
-        if names.is_empty() {
-            return Ok(());
-        }
-        // SAFETY: `names` is readable for its length. This function returns 0 for success.
-        let result = unsafe { ffi::SSL_set_alpn_protos(self.ptr(), names.as_ptr(), names.len() as c_uint) };
-        if result == 0 { Ok(()) } else { Err(queue::error(Code::Config, "the ALPN names cannot be used")) }
-    }
-
-    pub(super) fn ptr(&self) -> *mut ffi::SSL {
-        self.ssl.as_ptr()
+        let (bio, transport) = bio.into_raw();
+        // SAFETY: the SSL is live, and takes the BIO over.
+        unsafe { sys::SSL_set_bio(handle.ptr(), bio, bio) };
+        Ok(Ssl { handle, transport, failed: false, keeps_buffers: false, deferred_error: None })
     }
 
     /// What moves the bytes under TLS.
@@ -120,19 +92,6 @@ impl<B: BioBackend> Ssl<B> {
     pub fn status(&self) -> BioStatus {
         // SAFETY: likewise.
         unsafe { self.transport.as_ref() }.status()
-    }
-
-    /// Which end this is.
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    /// Names the server that the client wants (SNI, RFC 6066).
-    pub fn send_server_name(&mut self, name: &CStr) -> Result<()> {
-        queue::clear();
-        // SAFETY: the SSL is live; OpenSSL copies the NUL-terminated name.
-        let done = unsafe { ffi::SSL_set_tlsext_host_name(self.ptr(), name.as_ptr().cast_mut()) };
-        queue::check(done as c_int, Code::Argument, "the host name cannot be sent as SNI")
     }
 
     /// Demands that the peer's certificate is for this DNS name.
@@ -165,18 +124,6 @@ impl<B: BioBackend> Ssl<B> {
     /// Offers to resume `session`, whose chain was verified and expires at the given time, if there was one.
     pub fn resume(&mut self, session: &Session, chain_expires: Option<i64>) -> Result<()> {
         self.hooks().chain_expires.set(chain_expires);
-        queue::clear();
-        // SAFETY: both are live; the SSL takes a reference.
-        let done = unsafe { ffi::SSL_set_session(self.ptr(), session.as_ptr()) };
-        queue::check(done, Code::Argument, "the session cannot be used")
-    }
-}
-
-fn verify_mode(role: Role, policy: &PeerPolicy) -> c_int {
-    match (role, policy.client_auth) {
-        (Role::Client, _) if policy.demands_certificate() => ffi::SSL_VERIFY_PEER,
-        (Role::Client, _) | (Role::Server, ClientAuth::No) => ffi::SSL_VERIFY_NONE,
-        (Role::Server, ClientAuth::Optional) => ffi::SSL_VERIFY_PEER,
-        (Role::Server, ClientAuth::Required) => ffi::SSL_VERIFY_PEER | ffi::SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+        self.offer_session(session)
     }
 }

@@ -80,10 +80,4 @@ impl<B: BioBackend> Ssl<B> {
             Role::Server => policy.client_auth == ClientAuth::Required,
         }
     }
-
-    /// Whether the handshake is done.
-    pub fn is_handshaken(&self) -> bool {
-        // SAFETY: the SSL is live.
-        unsafe { sys::SSL_is_init_finished(self.ptr()) == 1 }
-    }
 }

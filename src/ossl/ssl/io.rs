@@ -132,21 +132,6 @@ impl<B: BioBackend> Ssl<B> {
         if result >= 0 { Ok(()) } else { self.outcome(result, ()).map(|_| ()) }
     }
 
-    /// Whether we have sent close_notify.
-    pub fn sent_close_notify(&self) -> bool {
-        self.shutdown_flags() & ffi::SSL_SENT_SHUTDOWN != 0
-    }
-
-    /// Whether the peer has sent close_notify.
-    pub fn received_close_notify(&self) -> bool {
-        self.shutdown_flags() & ffi::SSL_RECEIVED_SHUTDOWN != 0
-    }
-
-    fn shutdown_flags(&self) -> c_int {
-        // SAFETY: the SSL is live.
-        unsafe { ffi::SSL_get_shutdown(self.ptr()) }
-    }
-
     /// Whether a fatal error has ended the connection.
     pub fn has_failed(&self) -> bool {
         self.failed
