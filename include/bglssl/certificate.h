@@ -92,8 +92,8 @@ typedef struct bgl_ssl_certificate_list_t bgl_ssl_certificate_list_t;
 typedef struct bgl_ssl_certificate_t bgl_ssl_certificate_t;
 
 /**
- * What a connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and its private
- * key. A config can have any number: see bgl_ssl_config_add_identity.
+ * What a connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and its
+ * private key. A config can have any number: see bgl_ssl_config_add_identity.
  */
 typedef struct bgl_ssl_identity_t bgl_ssl_identity_t;
 
@@ -314,8 +314,8 @@ size_t bgl_ssl_certificate_issuer_lines(const bgl_ssl_certificate_t *certificate
 
 /**
  * Copies out the DNS names, addresses, e-mail addresses and URIs of the subjectAltName extension in one text, such as
- * "DNS:example.org, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1". A value with characters by which it could pass
- * for several names, or end the text, is quoted as JSON quotes strings (CVE-2021-44532).
+ * "DNS:example.org, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1". A value with characters by which it could
+ * pass for several names, or end the text, is quoted as JSON quotes strings (CVE-2021-44532).
  *
  * Returns the length of the whole text; 0 if there are none, or on failure. Never blocks; any thread.
  *
@@ -414,10 +414,10 @@ bgl_ssl_identity_t *bgl_ssl_identity_new(const bgl_ssl_certificate_t *const *cha
  * key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
  * passphrase: of the key or the PKCS#12; NULL if there is none. The identity keeps a copy, to read the files again.
  *
- * Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot
- * be read; BGL_SSL_E_CONFIG if it lacks what is sought, if the passphrase does not open it, or if the key does not belong
- * to the certificate. The message names the file. Any thread. Blocks no longer than the disk (and the key's own key
- * derivation).
+ * Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file
+ * cannot be read; BGL_SSL_E_CONFIG if it lacks what is sought, if the passphrase does not open it, or if the key does
+ * not belong to the certificate. The message names the file. Any thread. Blocks no longer than the disk (and the key's
+ * own key derivation).
  *
  * Precondition: All are NULL or NUL-terminated.
  */
@@ -444,8 +444,8 @@ bgl_ssl_status_t bgl_ssl_identity_reload(const bgl_ssl_identity_t *identity);
 void bgl_ssl_identity_free(bgl_ssl_identity_t *identity);
 
 /**
- * Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another name of
- * OpenSSL's; an OID in dotted numbers if OpenSSL has no name.
+ * Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another
+ * name of OpenSSL's; an OID in dotted numbers if OpenSSL has no name.
  *
  * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
  *
@@ -478,8 +478,8 @@ bool bgl_ssl_certificate_is_ca(const bgl_ssl_certificate_t *certificate);
 /**
  * What the certificate's key may be used for. (Its purposes: bgl_ssl_certificate_ext_key_usage.)
  *
- * Returns the sum of BGL_SSL_KEY_USAGE_... numbers; BGL_SSL_KEY_USAGE_ANY if the certificate has no such extension; 0 for
- * NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See RFC 5280, section 4.2.1.3.
+ * Returns the sum of BGL_SSL_KEY_USAGE_... numbers; BGL_SSL_KEY_USAGE_ANY if the certificate has no such extension; 0
+ * for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See RFC 5280, section 4.2.1.3.
  *
  * Precondition: certificate is NULL or live.
  */
@@ -577,9 +577,9 @@ size_t bgl_ssl_certificate_alt_name(const bgl_ssl_certificate_t *certificate,
  *
  * file: a regular file of at most 16 MB.
  * passphrase: NULL if there is none.
- * private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others, each
- * to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and certificate
- * for a file of certificates alone, which are in chain. Untouched on failure.
+ * private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others,
+ * each to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and
+ * certificate for a file of certificates alone, which are in chain. Untouched on failure.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO if the file cannot be read, or BGL_SSL_E_CONFIG if it is no
  * PKCS#12, lacks the key or certificate that is asked for, is not opened by the passphrase, or uses an old cipher that
@@ -600,7 +600,8 @@ bgl_ssl_status_t bgl_ssl_pkcs12_from_file(const char *file,
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG. Never blocks; any thread.
  *
- * Precondition: data is NULL or readable for len bytes, passphrase NULL or NUL-terminated, the others NULL or writable.
+ * Precondition: data is NULL or readable for len bytes, passphrase NULL or NUL-terminated, the others NULL or
+ * writable.
  */
 bgl_ssl_status_t bgl_ssl_pkcs12_from_mem(const void *data,
                                          size_t len,

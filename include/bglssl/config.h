@@ -18,7 +18,8 @@
 #include "certificate.h"
 
 /**
- * Clients that ask for an unknown host, or for none, get the default identity and the config's own settings. The default.
+ * Clients that ask for an unknown host, or for none, get the default identity and the config's own settings. The
+ * default.
  */
 #define BGL_SSL_UNKNOWN_HOST_DEFAULT 0
 
@@ -64,8 +65,8 @@
 #define BGL_SSL_STAPLE_IGNORE 0
 
 /**
- * A client asks for a stapled response. One that the server sends must be good, and a certificate that demands one (RFC
- * 7633) must have one. The default.
+ * A client asks for a stapled response. One that the server sends must be good, and a certificate that demands one
+ * (RFC 7633) must have one. The default.
  */
 #define BGL_SSL_STAPLE_HONOUR 1
 
@@ -96,8 +97,8 @@
 #define BGL_SSL_CLIENT_CERTIFICATE_AUTO 0
 
 /**
- * Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config is
- * frozen.
+ * Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config
+ * is frozen.
  */
 #define BGL_SSL_CLIENT_CERTIFICATE_NONE 1
 
@@ -123,8 +124,8 @@ extern "C" {
 
 /**
  * Makes a config with the defaults: TLS 1.2 or newer; a peer verified against the system's CAs and, on a client, for
- * the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake (DTLS: 60 s), 2 s
- * to close, no limit for reads and writes.
+ * the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake (DTLS: 60 s), 2
+ * s to close, no limit for reads and writes.
  *
  * Returns a config, to be freed with bgl_ssl_config_free, or NULL (BGL_SSL_E_INTERNAL). Never blocks; any thread.
  */
@@ -164,8 +165,8 @@ bgl_ssl_status_t bgl_ssl_config_freeze(const bgl_ssl_config_t *config);
  * list: OpenSSL's names separated by colons, such as "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256" or
  * "ECDSA+SHA256:RSA-PSS+SHA256"; NULL for OpenSSL's default.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A list that OpenSSL does not take is
- * BGL_SSL_E_CONFIG when the config is frozen. Never blocks; any thread. See SSL_CTX_set1_sigalgs_list(3).
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A list that OpenSSL does not
+ * take is BGL_SSL_E_CONFIG when the config is frozen. Never blocks; any thread. See SSL_CTX_set1_sigalgs_list(3).
  *
  * Precondition: config is NULL or live; list is NULL or NUL-terminated.
  */
@@ -190,11 +191,11 @@ bgl_ssl_status_t bgl_ssl_config_set_security_level(bgl_ssl_config_t *config,
  * Wireshark, and anybody else who can read the file, can decrypt captured connections with it. For debugging. The
  * environment alone never turns this on.
  *
- * file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is frozen.
- * NULL for none (the default).
+ * file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is
+ * frozen. NULL for none (the default).
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to is
- * BGL_SSL_E_IO when the config is frozen; later failures to write are ignored. Never blocks; any thread. See
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to
+ * is BGL_SSL_E_IO when the config is frozen; later failures to write are ignored. Never blocks; any thread. See
  * SSL_CTX_set_keylog_callback(3).
  *
  * Precondition: config is NULL or live; file is NULL or NUL-terminated.
@@ -246,17 +247,17 @@ bgl_ssl_status_t bgl_ssl_config_set_accepted_list(bgl_ssl_config_t *config,
                                                   const bgl_ssl_certificate_list_t *list);
 
 /**
- * Sets the certificate of the connection itself from files: the certificate, the intermediate ones that lead from it to a
- * CA, and the private key of the first. bgl_ssl_server_reload reads them again.
+ * Sets the certificate of the connection itself from files: the certificate, the intermediate ones that lead from it
+ * to a CA, and the private key of the first. bgl_ssl_server_reload reads them again.
  *
  * chain_file: certificates in PEM, the connection's own first; or one in DER; or PKCS#12 with certificates and key.
  * key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
  * passphrase: of the key or the PKCS#12; NULL if there is none. The config keeps a copy, to read the files again.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no certificate or no
- * key, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
- * the config is frozen. The message names the file. On failure the config is as it was. Any thread. Blocks no longer than
- * the disk (and the key's own key derivation).
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no
+ * certificate or no key, if the passphrase does not open the key, or if the key does not belong to the certificate;
+ * BGL_SSL_E_STATE if the config is frozen. The message names the file. On failure the config is as it was. Any thread.
+ * Blocks no longer than the disk (and the key's own key derivation).
  *
  * Precondition: config is NULL or live; the others are NULL or NUL-terminated.
  */
@@ -266,8 +267,8 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_file(bgl_ssl_config_t *config,
                                                      const char *passphrase);
 
 /**
- * Sets the certificate of the connection itself: a list with it and the intermediate ones that lead from it to a CA, and
- * the private key of the first.
+ * Sets the certificate of the connection itself: a list with it and the intermediate ones that lead from it to a CA,
+ * and the private key of the first.
  *
  * chain, private_key: both, or both NULL for none (the default). The config takes references of its own; the list and
  * the key stay the caller's.
@@ -282,10 +283,10 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_list(bgl_ssl_config_t *config,
                                                      const bgl_ssl_private_key_t *private_key);
 
 /**
- * Adds an identity to a config. A config can have any number. Servers choose by the name that the client asks for (SNI):
- * among those whose certificates are for that name, exactly or by a wildcard for one label, and of each type of key (RSA,
- * EC, Ed25519 ...) the first, the one that the client can verify. For other names, and for none, it is the first identity,
- * with those of other types of key for the same name. Clients present the first.
+ * Adds an identity to a config. A config can have any number. Servers choose by the name that the client asks for
+ * (SNI): among those whose certificates are for that name, exactly or by a wildcard for one label, and of each type of
+ * key (RSA, EC, Ed25519 ...) the first, the one that the client can verify. For other names, and for none, it is the
+ * first identity, with those of other types of key for the same name. Clients present the first.
  *
  * The bgl_ssl_config_set_certificate functions set the first identity, and drop all others.
  *
@@ -302,16 +303,16 @@ bgl_ssl_status_t bgl_ssl_config_add_identity(bgl_ssl_config_t *config,
  * `config`. What was agreed with one host is never resumed with another. Looking a name up takes the same time however
  * many hosts there are. See docs/hosts.md.
  *
- * pattern: a host name ("www.example.org"), or "*.example.org" for all names with exactly one label more; an exact name
- * goes before a wildcard. Case and a final dot do not matter. Names with other characters than ASCII are given as A-labels
- * ("xn--..."). Addresses are refused: clients do not send them.
- * host: needs a certificate, and has no hosts of its own. It is frozen by this, and may be used for several names. config
- * keeps it alive.
+ * pattern: a host name ("www.example.org"), or "*.example.org" for all names with exactly one label more; an exact
+ * name goes before a wildcard. Case and a final dot do not matter. Names with other characters than ASCII are given as
+ * A-labels ("xn--..."). Addresses are refused: clients do not send them.
+ * host: needs a certificate, and has no hosts of its own. It is frozen by this, and may be used for several names.
+ * config keeps it alive.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if host cannot be used, or config has one for the pattern
- * already; BGL_SSL_E_STATE if config is frozen; what bgl_ssl_config_freeze returns for host. That one is for TLS and the
- * other for DTLS is found out when config is frozen. Any thread. Blocks no longer than the disk that holds the system's
- * CA certificates.
+ * already; BGL_SSL_E_STATE if config is frozen; what bgl_ssl_config_freeze returns for host. That one is for TLS and
+ * the other for DTLS is found out when config is frozen. Any thread. Blocks no longer than the disk that holds the
+ * system's CA certificates.
  *
  * Precondition: config and host are NULL or live, pattern is NULL or NUL-terminated.
  */
@@ -320,8 +321,8 @@ bgl_ssl_status_t bgl_ssl_config_add_host(bgl_ssl_config_t *config,
                                          const bgl_ssl_config_t *host);
 
 /**
- * Sets what a server does with clients that ask for a host for which it has neither a config nor a certificate, or that
- * ask for none (no SNI, as with an address).
+ * Sets what a server does with clients that ask for a host for which it has neither a config nor a certificate, or
+ * that ask for none (no SNI, as with an address).
  *
  * policy: BGL_SSL_UNKNOWN_HOST_DEFAULT or BGL_SSL_UNKNOWN_HOST_REFUSE.
  *
@@ -347,8 +348,8 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate(bgl_ssl_config_t *config,
                                                 const bgl_ssl_private_key_t *private_key);
 
 /**
- * Sets the certificate of the connection itself, the intermediate ones that lead from it to a CA, and the private key of
- * the first.
+ * Sets the certificate of the connection itself, the intermediate ones that lead from it to a CA, and the private key
+ * of the first.
  *
  * chain, count: the certificates, the connection's own first; NULL and 0, with private_key NULL, for none. The config
  * takes references of its own.
@@ -452,8 +453,8 @@ bgl_ssl_status_t bgl_ssl_config_set_cipher_list(bgl_ssl_config_t *config,
                                                 const char *list);
 
 /**
- * Sets the cipher suites for TLS 1.3, such as "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256". A bad list is found
- * when the config is frozen (BGL_SSL_E_CONFIG).
+ * Sets the cipher suites for TLS 1.3, such as "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256". A bad list is
+ * found when the config is frozen (BGL_SSL_E_CONFIG).
  *
  * list: NULL for OpenSSL's default.
  *
@@ -520,8 +521,8 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_depth(bgl_ssl_config_t *config,
                                                  int32_t depth);
 
 /**
- * Sets the time at which certificates must be valid, instead of now: for devices whose clock is wrong, and for signatures
- * of the past.
+ * Sets the time at which certificates must be valid, instead of now: for devices whose clock is wrong, and for
+ * signatures of the past.
  *
  * seconds: since 1970 (UTC), 1 or more; 0 for now (the default).
  *
@@ -545,8 +546,8 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_flags(bgl_ssl_config_t *config,
                                                  uint32_t flags);
 
 /**
- * Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them: one
- * that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
+ * Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them:
+ * one that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
  * bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones.
  *
  * data: len bytes, with one list or, in PEM, several; copied.
@@ -564,9 +565,9 @@ bgl_ssl_status_t bgl_ssl_config_add_crls(bgl_ssl_config_t *config,
 
 /**
  * Adds a file with revocation lists, or a directory of such files: see bgl_ssl_config_add_crls. They are read when the
- * config is frozen, and again for the first connection after they have changed. A file that cannot be read, or that holds
- * no list or a damaged one, makes the freezing and the connections fail, with a message that names it: replace files by
- * rename(2).
+ * config is frozen, and again for the first connection after they have changed. A file that cannot be read, or that
+ * holds no list or a damaged one, makes the freezing and the connections fail, with a message that names it: replace
+ * files by rename(2).
  *
  * path: of a PEM or DER file, or of a directory that holds nothing else; copied.
  *
@@ -580,7 +581,8 @@ bgl_ssl_status_t bgl_ssl_config_add_crl_file(bgl_ssl_config_t *config,
 /**
  * Sets how revocation lists are used.
  *
- * policy: BGL_SSL_CRL_LEAF or BGL_SSL_CRL_CHAIN (the default), and to either of them BGL_SSL_CRL_TOLERATE_... may be added.
+ * policy: BGL_SSL_CRL_LEAF or BGL_SSL_CRL_CHAIN (the default), and to either of them BGL_SSL_CRL_TOLERATE_... may be
+ * added.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -590,14 +592,14 @@ bgl_ssl_status_t bgl_ssl_config_set_crl_policy(bgl_ssl_config_t *config,
                                                int32_t policy);
 
 /**
- * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if the
- * issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if it is
- * for this certificate, and if it is of this time. Only where the chain is verified.
+ * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
+ * the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
+ * it is for this certificate, and if it is of this time. Only where the chain is verified.
  *
  * policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
- * 6066, section 8.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * RFC 6066, section 8.
  *
  * Precondition: config is NULL or live.
  */
@@ -605,8 +607,9 @@ bgl_ssl_status_t bgl_ssl_config_set_staple_policy(bgl_ssl_config_t *config,
                                                   int32_t policy);
 
 /**
- * Sets the OCSP response that a server staples to its certificate for clients that ask for one. Once set, even to none, it
- * can be replaced while the server serves: for handshakes that begin afterwards, also of copies of the config.
+ * Sets the OCSP response that a server staples to its certificate for clients that ask for one. Once set, even to
+ * none, it can be replaced while the server serves: for handshakes that begin afterwards, also of copies of the
+ * config.
  *
  * response: len bytes of DER (at most 65536), as a responder sent them; copied without a check: see
  * bgl_ssl_ocsp_status. NULL and 0 for none.
@@ -654,9 +657,9 @@ size_t bgl_ssl_ocsp_request(const bgl_ssl_certificate_t *certificate,
  * issuer: the certificate of the CA that issued it.
  * until: set to the time until which a good response is valid, in seconds since 1970; 0 for others; may be NULL.
  *
- * Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on (another
- * signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an error,
- * BGL_SSL_E_ARGUMENT. Never blocks; any thread. See RFC 6960.
+ * Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on
+ * (another signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an
+ * error, BGL_SSL_E_ARGUMENT. Never blocks; any thread. See RFC 6960.
  *
  * Precondition: response is NULL or readable for len bytes; certificate and issuer are NULL or live; until is NULL or
  * writable.
@@ -682,8 +685,8 @@ bgl_ssl_status_t bgl_ssl_config_set_connect_timeout(bgl_ssl_config_t *config,
 /**
  * Sets the time limit for a handshake, on either end.
  *
- * microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s, then
- * 2, 4 ...
+ * microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s,
+ * then 2, 4 ...
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -749,12 +752,12 @@ bgl_ssl_status_t bgl_ssl_config_set_lazy_handshake(bgl_ssl_config_t *config,
  * certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
  * takes references of its own.
  *
- * The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR (default:
- * OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both, or gives
- * its CAs here. They are read when a config that needs them is used for the first time; a file that is named but
- * missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices that they
- * have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread uses this
- * library.
+ * The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR
+ * (default: OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both,
+ * or gives its CAs here. They are read when a config that needs them is used for the first time; a file that is named
+ * but missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices
+ * that they have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread
+ * uses this library.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -769,8 +772,8 @@ bgl_ssl_status_t bgl_ssl_config_set_ca_certificates(bgl_ssl_config_t *config,
  * with such a list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is
  * set.
  *
- * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references of
- * its own.
+ * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references
+ * of its own.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *

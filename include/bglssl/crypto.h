@@ -104,8 +104,8 @@ typedef struct bgl_ssl_bignum_t bgl_ssl_bignum_t;
 typedef struct bgl_ssl_cipher_t bgl_ssl_cipher_t;
 
 /**
- * A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. It shares its numbers with the handles by
- * which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the handle only.
+ * A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. It shares its numbers with the handles
+ * by which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the handle only.
  */
 typedef struct bgl_ssl_dh_t bgl_ssl_dh_t;
 
@@ -191,8 +191,8 @@ bgl_ssl_status_t bgl_bn_set_word(bgl_ssl_bignum_t *bn,
                                  int64_t word);
 
 /**
- * Frees a handle, and with the last one the number, which is overwritten first. Takes NULL; returns nothing, never fails,
- * never blocks. (Bigloo: bn-free.)
+ * Frees a handle, and with the last one the number, which is overwritten first. Takes NULL; returns nothing, never
+ * fails, never blocks. (Bigloo: bn-free.)
  *
  * Precondition: bn is NULL or live, and the caller's.
  */
@@ -207,9 +207,9 @@ void bgl_bn_free(bgl_ssl_bignum_t *bn);
  * password: password_len bytes, not kept.
  * encrypt: true to encrypt, false to decrypt.
  *
- * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the name,
- * BGL_SSL_E_UNSUPPORTED if it cannot use it (OpenSSL 3 without its legacy provider) or it is made for something else.
- * Never blocks; any thread.
+ * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the
+ * name, BGL_SSL_E_UNSUPPORTED if it cannot use it (OpenSSL 3 without its legacy provider) or it is made for something
+ * else. Never blocks; any thread.
  *
  * Precondition: type is NULL or NUL-terminated; password is NULL or readable for password_len bytes.
  */
@@ -227,9 +227,9 @@ bgl_ssl_cipher_t *bgl_ssl_cipher_init(const char *type,
  * used twice with the same key.
  * encrypt: true to encrypt, false to decrypt.
  *
- * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the name
- * or a length is wrong, BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the cipher (OpenSSL 3 without its legacy provider) or
- * it is made for something else, BGL_SSL_E_CONFIG if the key is refused. Never blocks; any thread.
+ * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the
+ * name or a length is wrong, BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the cipher (OpenSSL 3 without its legacy
+ * provider) or it is made for something else, BGL_SSL_E_CONFIG if the key is refused. Never blocks; any thread.
  *
  * Precondition: type is NULL or NUL-terminated; key and iv are NULL or readable for their lengths.
  */
@@ -244,8 +244,8 @@ bgl_ssl_cipher_t *bgl_ssl_cipher_initiv(const char *type,
  * The same as bgl_ssl_cipher_initiv, with another length of the tag of an AEAD cipher (GCM, CCM, OCB,
  * ChaCha20-Poly1305).
  *
- * tag_len: 4 to 16; what is decrypted must come with a tag of that length. Short tags can be forged. Ignored for ciphers
- * without a tag.
+ * tag_len: 4 to 16; what is decrypted must come with a tag of that length. Short tags can be forged. Ignored for
+ * ciphers without a tag.
  *
  * Returns what bgl_ssl_cipher_initiv does. Never blocks; any thread.
  *
@@ -284,9 +284,10 @@ bgl_ssl_status_t bgl_ssl_cipher_add_aad(bgl_ssl_cipher_t *cipher,
  * buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes.
  * written: set to how many bytes were given.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in; BGL_SSL_E_STATE
- * after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before; BGL_SSL_E_VERIFY if
- * CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any thread.
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in;
+ * BGL_SSL_E_STATE after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before;
+ * BGL_SSL_E_VERIFY if CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any
+ * thread.
  *
  * Precondition: cipher is NULL or live; data is NULL or readable for len bytes, buf NULL or writable for size bytes;
  * written is NULL or writable.
@@ -315,10 +316,10 @@ bgl_ssl_status_t bgl_cipher_set_auto_padding(bgl_ssl_cipher_t *cipher,
  * buf: space for at least BGL_SSL_CIPHER_SLACK bytes.
  * written: set to how many bytes were given.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already, or
- * an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag does
- * not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these end it.
- * Never blocks; any thread.
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already,
+ * or an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag
+ * does not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these
+ * end it. Never blocks; any thread.
  *
  * Precondition: cipher is NULL or live; buf is NULL or writable for size bytes; written is NULL or writable.
  */
@@ -332,8 +333,8 @@ bgl_ssl_status_t bgl_cipher_final(bgl_ssl_cipher_t *cipher,
  *
  * buf: as many bytes as fit are copied.
  *
- * Returns how many bytes the tag has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE before bgl_cipher_final and when
- * decrypting, BGL_SSL_E_UNSUPPORTED if it is no AEAD cipher. Never blocks; any thread.
+ * Returns how many bytes the tag has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE before bgl_cipher_final and
+ * when decrypting, BGL_SSL_E_UNSUPPORTED if it is no AEAD cipher. Never blocks; any thread.
  *
  * Precondition: cipher is NULL or live; buf is NULL or writable for size bytes.
  */
@@ -346,8 +347,8 @@ size_t bgl_ssl_cipher_tag(const bgl_ssl_cipher_t *cipher,
  *
  * tag: tag_len bytes, the length with which the cipher was made.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is no
- * AEAD cipher. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is
+ * no AEAD cipher. Never blocks; any thread.
  *
  * Precondition: cipher is NULL or live; tag is NULL or readable for tag_len bytes.
  */
@@ -431,8 +432,8 @@ bgl_ssl_status_t bgl_ssl_dh_generate_key(bgl_ssl_dh_t *dh);
  * key: the peer's public key.
  * buf: space for bgl_ssl_dh_size bytes. If size is too small, and so for NULL and 0, nothing is copied.
  *
- * Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p, g or the private key is not
- * set, BGL_SSL_E_CONFIG if a key is unusable. Never blocks; any thread.
+ * Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p, g or the private key is
+ * not set, BGL_SSL_E_CONFIG if a key is unusable. Never blocks; any thread.
  *
  * Precondition: Both handles are NULL or live; buf is NULL or writable for size bytes.
  */
@@ -444,9 +445,9 @@ size_t bgl_ssl_dh_compute_key(const bgl_ssl_dh_t *dh,
 /**
  * Checks the group. (Bigloo: dh-check.)
  *
- * Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_P_NOT_PRIME to BGL_SSL_DH_INVALID_Q; or a negative status if
- * it could not be checked: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p or g is not set. Computes for up to a second, or
- * longer if p has more than 4096 bits; any thread.
+ * Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_P_NOT_PRIME to BGL_SSL_DH_INVALID_Q; or a negative status
+ * if it could not be checked: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p or g is not set. Computes for up to a second,
+ * or longer if p has more than 4096 bits; any thread.
  *
  * Precondition: dh is NULL or live.
  */
@@ -455,8 +456,8 @@ int32_t bgl_dh_check(const bgl_ssl_dh_t *dh);
 /**
  * Checks a peer's public key (SP 800-56A, section 5.6.2.3). (Bigloo: dh-check-pub-key.)
  *
- * Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_PUBKEY_...; or a negative status if it could not be checked:
- * BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p is not set. Never blocks; any thread.
+ * Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_PUBKEY_...; or a negative status if it could not be
+ * checked: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p is not set. Never blocks; any thread.
  *
  * Precondition: Both are NULL or live.
  */
@@ -600,8 +601,8 @@ bgl_ssl_status_t bgl_dh_pub_priv_key_set(bgl_ssl_dh_t *dh,
  *
  * curve: "P-256", "P-384", "P-521" (SP 800-186), "X25519" or "X448" (RFC 7748), letter case ignored.
  *
- * Returns a key, to be freed with bgl_ssl_ecdh_free, or NULL: BGL_SSL_E_ARGUMENT for another name, BGL_SSL_E_UNSUPPORTED
- * if OpenSSL lacks the curve. Never blocks; any thread.
+ * Returns a key, to be freed with bgl_ssl_ecdh_free, or NULL: BGL_SSL_E_ARGUMENT for another name,
+ * BGL_SSL_E_UNSUPPORTED if OpenSSL lacks the curve. Never blocks; any thread.
  *
  * Precondition: curve is NULL or NUL-terminated.
  */
@@ -611,8 +612,8 @@ bgl_ssl_ecdh_t *bgl_ssl_ecdh_new(const char *curve);
  * The key of a private key's bytes.
  *
  * curve: as for bgl_ssl_ecdh_new.
- * private_key: len bytes, as many as the curve wants (32, 48, 66; 32 for X25519, 56 for X448); the most significant first
- * on the curves "P-...".
+ * private_key: len bytes, as many as the curve wants (32, 48, 66; 32 for X25519, 56 for X448); the most significant
+ * first on the curves "P-...".
  *
  * Returns a key, to be freed with bgl_ssl_ecdh_free, or NULL: BGL_SSL_E_ARGUMENT for another name or length,
  * BGL_SSL_E_CONFIG for a number that is no private key. Never blocks; any thread.
@@ -641,8 +642,8 @@ size_t bgl_ssl_ecdh_public_key(const bgl_ssl_ecdh_t *ecdh,
  *
  * public_key: len bytes, as bgl_ssl_ecdh_public_key gives them on the same curve.
  *
- * Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if the public key is not on the
- * curve, or forces a secret that everybody knows. Never blocks; any thread.
+ * Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if the public key is not on
+ * the curve, or forces a secret that everybody knows. Never blocks; any thread.
  *
  * Precondition: ecdh is NULL or live; public_key is NULL or readable for len bytes; buf is NULL or writable for size
  * bytes.
@@ -665,9 +666,9 @@ void bgl_ssl_ecdh_free(bgl_ssl_ecdh_t *ecdh);
  *
  * type: OpenSSL's name of the algorithm, such as "sha256" or "RSA-SHA256": see bgl_evp_get_hashes.
  *
- * Returns a digest of no bytes yet, to be freed with bgl_ssl_hash_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
- * know the name, BGL_SSL_E_UNSUPPORTED if it knows it but cannot use it (OpenSSL 3 without its legacy provider). Never
- * blocks; any thread.
+ * Returns a digest of no bytes yet, to be freed with bgl_ssl_hash_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does
+ * not know the name, BGL_SSL_E_UNSUPPORTED if it knows it but cannot use it (OpenSSL 3 without its legacy provider).
+ * Never blocks; any thread.
  *
  * Precondition: type is NULL or NUL-terminated.
  */
@@ -689,7 +690,8 @@ bgl_ssl_status_t bgl_ssl_hash_update(bgl_ssl_hash_t *hash,
 /**
  * Ends a digest and copies it out. (Bigloo: ssl-hash-digest.)
  *
- * buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not end.
+ * buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not
+ * end.
  *
  * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
  * Never blocks; any thread.
@@ -731,8 +733,8 @@ void bgl_ssl_hash_free(bgl_ssl_hash_t *hash);
  * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_UNSUPPORTED. Never blocks; any
  * thread.
  *
- * Precondition: type is NULL or NUL-terminated; data is NULL or readable for len bytes; buf is NULL or writable for size
- * bytes.
+ * Precondition: type is NULL or NUL-terminated; data is NULL or readable for len bytes; buf is NULL or writable for
+ * size bytes.
  */
 size_t bgl_ssl_digest(const char *type,
                       const void *data,
@@ -796,8 +798,8 @@ void bgl_ssl_hmac_free(bgl_ssl_hmac_t *hmac);
  * iterations: at least 1; OWASP's advice of 2023 for SHA-1 is 1300000.
  * key: filled with key_len bytes.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use SHA-1. Computes for as long as
- * the iterations take; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use SHA-1. Computes for as long
+ * as the iterations take; any thread.
  *
  * Precondition: password and salt are NULL or readable for their lengths, key is NULL or writable for key_len bytes.
  */
@@ -820,8 +822,8 @@ bgl_ssl_status_t bgl_pkcs5_pbkdf2_hmac_sha1(const void *password,
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the digest for this. Computes
  * for as long as the iterations take; any thread.
  *
- * Precondition: type is NULL or NUL-terminated; password and salt are NULL or readable for their lengths, key is NULL or
- * writable for key_len bytes.
+ * Precondition: type is NULL or NUL-terminated; password and salt are NULL or readable for their lengths, key is NULL
+ * or writable for key_len bytes.
  */
 bgl_ssl_status_t bgl_ssl_pbkdf2_hmac(const char *type,
                                      const void *password,
@@ -844,8 +846,8 @@ bgl_ssl_status_t bgl_ssl_pbkdf2_hmac(const char *type,
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the digest for this. Never
  * blocks; any thread.
  *
- * Precondition: type is NULL or NUL-terminated; secret, salt and info are NULL or readable for their lengths, key is NULL
- * or writable for key_len bytes.
+ * Precondition: type is NULL or NUL-terminated; secret, salt and info are NULL or readable for their lengths, key is
+ * NULL or writable for key_len bytes.
  */
 bgl_ssl_status_t bgl_ssl_hkdf(const char *type,
                               const void *secret,
@@ -861,13 +863,13 @@ bgl_ssl_status_t bgl_ssl_hkdf(const char *type,
  * Makes a key from a password by scrypt (RFC 7914).
  *
  * password, salt: bytes, not kept.
- * n: the cost of processor and memory, a power of 2 and more than 1; r: the size of blocks; p: the parallelism. Memory is
- * about 128 * n * r bytes. Usual: 131072, 8, 1.
+ * n: the cost of processor and memory, a power of 2 and more than 1; r: the size of blocks; p: the parallelism. Memory
+ * is about 128 * n * r bytes. Usual: 131072, 8, 1.
  * max_memory: in bytes; more is refused. 0 for OpenSSL's limit of 32 MB.
  * key: filled with key_len bytes.
  *
- * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT, also if it would take more memory. Computes for as long as the cost is high;
- * any thread.
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT, also if it would take more memory. Computes for as long as the cost is
+ * high; any thread.
  *
  * Precondition: password and salt are NULL or readable for their lengths, key is NULL or writable for key_len bytes.
  */
@@ -931,7 +933,8 @@ uint64_t bgl_ssl_op_cipher_server_preference(void);
 bool bgl_ssl_rand_status(void);
 
 /**
- * Seeds OpenSSL's random number generator from the system, which OpenSSL also does when needed. (Bigloo: ssl-rand-poll.)
+ * Seeds OpenSSL's random number generator from the system, which OpenSSL also does when needed. (Bigloo:
+ * ssl-rand-poll.)
  *
  * Returns true on success. Never blocks; any thread. See RAND_poll(3).
  */
@@ -965,8 +968,8 @@ bgl_ssl_status_t bgl_ssl_rand_pseudo_bytes(void *buf,
  *
  * type: OpenSSL's name of the digest, such as "sha256" or "RSA-SHA256"; which algorithm signs is up to the key.
  *
- * Returns a signature of no text yet, to be freed with bgl_ssl_sign_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
- * know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
+ * Returns a signature of no text yet, to be freed with bgl_ssl_sign_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does
+ * not know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
  *
  * Precondition: type is NULL or NUL-terminated.
  */
@@ -991,8 +994,8 @@ bgl_ssl_status_t bgl_ssl_sign_update(bgl_ssl_sign_t *sign,
  * padding: BGL_SSL_PADDING_...
  * salt: for PSS, how many bytes, or BGL_SSL_SALT_...; ignored for others.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Whether the key can do it shows when it
- * signs. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Whether the key can do it shows when
+ * it signs. Never blocks; any thread.
  *
  * Precondition: sign is NULL or live.
  */
@@ -1005,12 +1008,13 @@ bgl_ssl_status_t bgl_ssl_sign_set_padding(bgl_ssl_sign_t *sign,
  *
  * key_pem: key_len bytes of PEM with an RSA, EC or DSA key that is not encrypted; not kept. For other keys see
  * bgl_ssl_sign_with_key, for Ed25519 bgl_ssl_sign_message.
- * buf: space for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not end.
+ * buf: space for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not
+ * end.
  *
  * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
- * BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an encrypted
- * one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED for
- * Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
+ * BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an
+ * encrypted one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED
+ * for Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
  *
  * Precondition: sign is NULL or live; key_pem is NULL or readable for key_len bytes; buf is NULL or writable for size
  * bytes.
@@ -1051,8 +1055,8 @@ void bgl_ssl_sign_free(bgl_ssl_sign_t *sign);
  * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
  * BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if key and digest do not suit one another. Never blocks; any thread.
  *
- * Precondition: type is NULL or NUL-terminated; private_key is NULL or live; data is NULL or readable for len bytes; buf
- * is NULL or writable for size bytes.
+ * Precondition: type is NULL or NUL-terminated; private_key is NULL or live; data is NULL or readable for len bytes;
+ * buf is NULL or writable for size bytes.
  */
 size_t bgl_ssl_sign_message(const char *type,
                             const bgl_ssl_private_key_t *private_key,
@@ -1103,7 +1107,8 @@ bgl_ssl_status_t bgl_ssl_verify_set_padding(bgl_ssl_verify_t *verify,
 /**
  * Ends the text and tells whether its signature is right. (Bigloo: ssl-verify-final.)
  *
- * key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not kept.
+ * key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not
+ * kept.
  * signature: signature_len bytes of anything.
  *
  * Returns true if the signature is right; false if it is not, whatever it is; false too, with an error,
@@ -1124,10 +1129,10 @@ bool bgl_ssl_verify_final(bgl_ssl_verify_t *verify,
  * signature: signature_len bytes of anything.
  * valid: set to whether the signature is right, and to false on failure.
  *
- * Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE
- * if the text has ended already; BGL_SSL_E_CONFIG if there is no public key, or it does not suit digest and padding;
- * BGL_SSL_E_UNSUPPORTED for Ed25519 (see bgl_ssl_verify_message). A key that fails leaves the text as it was. Never
- * blocks; any thread.
+ * Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT;
+ * BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no public key, or it does not suit
+ * digest and padding; BGL_SSL_E_UNSUPPORTED for Ed25519 (see bgl_ssl_verify_message). A key that fails leaves the text
+ * as it was. Never blocks; any thread.
  *
  * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths; valid is NULL or
  * writable.

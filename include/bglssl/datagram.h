@@ -53,9 +53,9 @@ bgl_ssl_status_t bgl_ssl_config_set_retransmission_timeout(bgl_ssl_config_t *con
 
 /**
  * Sets how long a client of a DTLS server may be silent before its connection ends: reads, and
- * bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, in all later calls too. With datagrams a server is not told
- * when a client disappears without close_notify, so this limit bounds the number of such sockets. Only authenticated
- * messages reset it: data that were read, and the end of the handshake.
+ * bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, in all later calls too. With datagrams a server is not
+ * told when a client disappears without close_notify, so this limit bounds the number of such sockets. Only
+ * authenticated messages reset it: data that were read, and the end of the handshake.
  *
  * microseconds: 0 for no limit. Default: 15 minutes. It has no effect on clients.
  *
@@ -67,9 +67,9 @@ bgl_ssl_status_t bgl_ssl_config_set_idle_timeout(bgl_ssl_config_t *config,
                                                  int64_t microseconds);
 
 /**
- * Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been silent
- * for longer than the idle timeout. Independently of this limit, at most 1024 handshakes are in progress at once, at
- * most 256 of them with one host. See bgl_ssl_config_set_max_peers_per_host.
+ * Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been
+ * silent for longer than the idle timeout. Independently of this limit, at most 1024 handshakes are in progress at
+ * once, at most 256 of them with one host. See bgl_ssl_config_set_max_peers_per_host.
  *
  * peers: at least 1. Default: 10000. Each takes a descriptor.
  *
@@ -82,7 +82,8 @@ bgl_ssl_status_t bgl_ssl_config_set_max_peers(bgl_ssl_config_t *config,
 
 /**
  * Sets how many clients of one host a DTLS server has at once, so that one host cannot use up the connections and
- * descriptors. A host is an IPv4 address, or a /64 network of IPv6. Many clients behind one NAT or one proxy are one host.
+ * descriptors. A host is an IPv4 address, or a /64 network of IPv6. Many clients behind one NAT or one proxy are one
+ * host.
  *
  * peers: 0 for the default: a quarter of the maximum of peers or of the descriptors that the process may have
  * (RLIMIT_NOFILE at the time of bgl_ssl_listen), whichever is less, but at least 64 if the maximum allows it.
@@ -113,7 +114,8 @@ bool bgl_ssl_socket_is_datagram(const bgl_ssl_socket_t *socket);
 bool bgl_ssl_server_is_datagram(const bgl_ssl_server_t *server);
 
 /**
- * The largest number of bytes that one bgl_ssl_socket_write can send over datagrams at present: it follows the path's MTU.
+ * The largest number of bytes that one bgl_ssl_socket_write can send over datagrams at present: it follows the path's
+ * MTU.
  *
  * Returns 0 for a stream, before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
@@ -160,9 +162,9 @@ int64_t bgl_ssl_socket_timeout(const bgl_ssl_socket_t *socket);
  * Handles the time-outs that bgl_ssl_socket_timeout announced; does nothing if none is due.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if a call has reached its limit, which that call returns too when it is made
- * again (its phase says which call), or if the peer has been silent for too long, or the handshake's messages were sent
- * too often without an answer, which ends the connection; BGL_SSL_E_STATE if the socket is closed; what ended the connection
- * before; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+ * again (its phase says which call), or if the peer has been silent for too long, or the handshake's messages were
+ * sent too often without an answer, which ends the connection; BGL_SSL_E_STATE if the socket is closed; what ended the
+ * connection before; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
  *
  * Precondition: socket is NULL or live.
  */

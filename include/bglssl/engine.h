@@ -95,19 +95,19 @@ typedef struct bgl_ssl_ctx_t bgl_ssl_ctx_t;
 typedef void (*bgl_ssl_info_callback_t)(bgl_ssl_connection_t *connection, int what, void *user);
 
 /**
- * Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the connection
- * takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id context hold
- * from then on, and sessions made in another context are not resumed. Or returns NULL for the connection's own, in
- * which case the name is not acknowledged. To refuse the client, call bgl_ssl_connection_refuse_server_name and return
- * NULL. The name lives until the callback returns.
+ * Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the
+ * connection takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id
+ * context hold from then on, and sessions made in another context are not resumed. Or returns NULL for the
+ * connection's own, in which case the name is not acknowledged. To refuse the client, call
+ * bgl_ssl_connection_refuse_server_name and return NULL. The name lives until the callback returns.
  */
 typedef const bgl_ssl_ctx_t *(*bgl_ssl_sni_context_callback_t)(bgl_ssl_connection_t *connection,
                                                                const char *name,
                                                                void *user);
 
 /**
- * Hands out a new session: its id, and the session serialized. On a client with TLS 1.3 this happens after the handshake,
- * while bgl_ssl_connection_clear_out reads. Both live until the callback returns.
+ * Hands out a new session: its id, and the session serialized. On a client with TLS 1.3 this happens after the
+ * handshake, while bgl_ssl_connection_clear_out reads. Both live until the callback returns.
  */
 typedef void (*bgl_ssl_newsession_callback_t)(bgl_ssl_connection_t *connection,
                                               const void *id,
@@ -138,14 +138,13 @@ extern "C" {
  * server_name: on clients, the name to send as SNI; NULL or "" for none. Ignored on servers.
  * reject_unauthorized: on servers that ask for a certificate, whether a client without one is refused.
  *
- * No handshake fails because of what is wrong with the peer's certificate: ask bgl_ssl_connection_verify_error after it.
- * Both ends refuse to renegotiate: a peer that tries is answered with the alert no_renegotiation, and the connection goes
- * on.
+ * No handshake fails because of what is wrong with the peer's certificate: ask bgl_ssl_connection_verify_error after
+ * it. Both ends refuse to renegotiate: a peer that tries is answered with the alert no_renegotiation, and the
+ * connection goes on.
  *
  * Returns a connection, to be freed with bgl_ssl_connection_free, or NULL: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if the
- * context is closed, BGL_SSL_E_CONFIG if it is for the other end only. A server whose context has no private key for its
- * certificate fails in the handshake; a client sends no certificate then.
- * Never blocks; any thread.
+ * context is closed, BGL_SSL_E_CONFIG if it is for the other end only. A server whose context has no private key for
+ * its certificate fails in the handshake; a client sends no certificate then. Never blocks; any thread.
  *
  * Precondition: ctx is NULL or live; server_name is NULL or NUL-terminated.
  */
@@ -159,8 +158,8 @@ bgl_ssl_connection_t *bgl_ssl_connection_init(const bgl_ssl_ctx_t *ctx,
  * Frees what the connection holds, without a message to the peer. The last status, error text and shutdown flags can
  * still be asked for; events are lost.
  *
- * Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never blocks;
- * any thread.
+ * Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never
+ * blocks; any thread.
  *
  * Precondition: connection is NULL or live.
  */
@@ -180,7 +179,8 @@ void bgl_ssl_connection_free(bgl_ssl_connection_t *connection);
  * callback: NULL for none.
  * user: what it is called with.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+ * thread.
  *
  * Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
  */
@@ -194,7 +194,8 @@ bgl_ssl_status_t bgl_ssl_connection_set_info_callback(const bgl_ssl_connection_t
  * callback: NULL for none: then every name is acknowledged.
  * user: what it is called with.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+ * thread.
  *
  * Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
  */
@@ -208,7 +209,8 @@ bgl_ssl_status_t bgl_ssl_connection_set_sni_context_callback(const bgl_ssl_conne
  * callback: NULL for none.
  * user: what it is called with.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+ * thread.
  *
  * Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
  */
@@ -223,7 +225,8 @@ bgl_ssl_status_t bgl_ssl_connection_set_newsession_callback(const bgl_ssl_connec
  * callback: NULL for none.
  * user: what it is called with.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+ * thread.
  *
  * Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
  */
@@ -236,7 +239,8 @@ bgl_ssl_status_t bgl_ssl_connection_set_session_lookup_callback(const bgl_ssl_co
  *
  * kinds: the sum of BGL_SSL_WANT_..._EVENTS, and maybe BGL_SSL_STOP_FOR_EVENTS.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+ * thread.
  *
  * Precondition: connection is NULL or live.
  */
@@ -283,8 +287,8 @@ size_t bgl_ssl_connection_event_session(const bgl_ssl_connection_t *connection,
  * ctx: the context to switch to, of which the connection takes a reference; NULL for the connection's own.
  * acknowledge: if ctx is NULL, whether the client's name is acknowledged.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or connection or context is
- * closed. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or connection or context
+ * is closed. Never blocks; any thread.
  *
  * Precondition: connection and ctx are NULL or live.
  */
@@ -296,8 +300,8 @@ bgl_ssl_status_t bgl_ssl_connection_answer_server_name(const bgl_ssl_connection_
  * Answers an event BGL_SSL_EVENT_SERVER_NAME, or from inside the callback: the handshake fails with the alert
  * unrecognized_name.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or the connection is closed.
- * Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or the connection is
+ * closed. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.
  */
@@ -406,7 +410,8 @@ const char *bgl_ssl_connection_protocol(const bgl_ssl_connection_t *connection);
 const char *bgl_ssl_connection_verify_error(const bgl_ssl_connection_t *connection);
 
 /**
- * The peer's certificate: see bgl_ssl_certificate_subject_lines, bgl_ssl_certificate_alt_names and its other functions.
+ * The peer's certificate: see bgl_ssl_certificate_subject_lines, bgl_ssl_certificate_alt_names and its other
+ * functions.
  *
  * Returns a certificate, to be freed with bgl_ssl_certificate_free, or NULL if the peer has sent none, and on failure:
  * BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE. Never blocks; any thread.
@@ -469,7 +474,8 @@ long bgl_ssl_connection_write(const bgl_ssl_connection_t *connection,
  * Tells the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
  * BGL_SSL_E_TRUNCATED instead of BGL_SSL_WANT_READ.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+ * thread.
  *
  * Precondition: connection is NULL or live.
  */
@@ -480,8 +486,8 @@ bgl_ssl_status_t bgl_ssl_connection_write_eof(const bgl_ssl_connection_t *connec
  *
  * buf: the bytes buf[off] to buf[off + len - 1]; not kept.
  *
- * Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status tells.
- * Runs callbacks, during which buf is not read. Never blocks; any thread.
+ * Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status
+ * tells. Runs callbacks, during which buf is not read. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
  */
@@ -548,11 +554,11 @@ int bgl_ssl_connection_shutdown(const bgl_ssl_connection_t *connection);
  * CAs, revocation lists, ciphers or options, the server name or host name is another, or a certificate of the peer's
  * chain or a revocation list has expired.
  *
- * session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the session
- * are ignored.
+ * session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the
+ * session are ignored.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the handshake has begun, or
- * the connection is closed or busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the handshake has begun,
+ * or the connection is closed or busy. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live; session is NULL or readable for len bytes.
  */
@@ -580,8 +586,8 @@ size_t bgl_ssl_connection_get_session(const bgl_ssl_connection_t *connection,
  * session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. No bytes remove
  * the session provided before.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed or
- * busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed
+ * or busy. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live; session is NULL or readable for len bytes.
  */
@@ -599,13 +605,13 @@ bgl_ssl_status_t bgl_ssl_connection_load_session(const bgl_ssl_connection_t *con
 bool bgl_ssl_connection_reused(const bgl_ssl_connection_t *connection);
 
 /**
- * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH or
- * IP_ADDRESS_MISMATCH.
+ * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH
+ * or IP_ADDRESS_MISMATCH.
  *
  * name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
- * busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
+ * or busy. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live; name is NULL or NUL-terminated.
  */
@@ -613,8 +619,8 @@ bgl_ssl_status_t bgl_ssl_connection_set_hostname(const bgl_ssl_connection_t *con
                                                  const char *name);
 
 /**
- * Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and before
- * where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
+ * Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and
+ * before where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
  * bgl_ssl_connection_set_strict_alpn says otherwise.
  *
  * With an OpenSSL that has NPN, clients offer it in TLS 1.2 even if no protocols are set: the answer to a server that
@@ -622,8 +628,8 @@ bgl_ssl_status_t bgl_ssl_connection_set_hostname(const bgl_ssl_connection_t *con
  *
  * names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
- * busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
+ * or busy. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live; names is NULL or readable for len bytes.
  */
@@ -636,11 +642,11 @@ bgl_ssl_status_t bgl_ssl_connection_set_npn_protos(const bgl_ssl_connection_t *c
  * set: refuse it with the alert no_application_protocol, as RFC 7301 requires, or go on without a protocol, as node
  * does.
  *
- * strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect on
- * clients.
+ * strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect
+ * on clients.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed or
- * busy. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
+ * or busy. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.
  */
@@ -651,9 +657,9 @@ bgl_ssl_status_t bgl_ssl_connection_set_strict_alpn(const bgl_ssl_connection_t *
  * Makes a secure context.
  *
  * method: "default" or a name of OpenSSL's: "SSLv23_method", "TLS_method" (TLS 1.2 and 1.3), "TLSv1_method" (any TLS
- * that OpenSSL and the system's policy let through), "TLSv1_1_method", "TLSv1_2_method", "TLSv1_3_method" (that version
- * alone), "SSLv3_method" (most builds of OpenSSL lack it), "SSLv2_method" (all lack it), and each with "_server_method" or
- * "_client_method" at its end for contexts that make only such connections.
+ * that OpenSSL and the system's policy let through), "TLSv1_1_method", "TLSv1_2_method", "TLSv1_3_method" (that
+ * version alone), "SSLv3_method" (most builds of OpenSSL lack it), "SSLv2_method" (all lack it), and each with
+ * "_server_method" or "_client_method" at its end for contexts that make only such connections.
  *
  * Returns a context, to be freed with bgl_ssl_ctx_free, or NULL: BGL_SSL_E_ARGUMENT for an unknown method,
  * BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts nobody yet. Never blocks; any thread.
@@ -683,9 +689,9 @@ void bgl_ssl_ctx_free(bgl_ssl_ctx_t *ctx);
  * own. Each of the two variables replaces its own default only: a program that wants to restrict trust sets both. Each
  * context has its own store of them.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, BGL_SSL_E_IO if a file cannot be read, or BGL_SSL_E_CONFIG if there
- * are none or they are damaged; bgl_ssl_last_error names the file, and nothing of it is trusted. Any thread. Blocks no
- * longer than the disk.
+ * Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, BGL_SSL_E_IO if a file cannot be read, or BGL_SSL_E_CONFIG if
+ * there are none or they are damaged; bgl_ssl_last_error names the file, and nothing of it is trusted. Any thread.
+ * Blocks no longer than the disk.
  *
  * Precondition: ctx is NULL or live.
  */
@@ -711,8 +717,8 @@ bgl_ssl_status_t bgl_ssl_ctx_add_ca_cert(const bgl_ssl_ctx_t *ctx,
  *
  * pem: all lists of pem[off] to pem[off + len - 1] are taken, or none; not kept.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list, or one
- * is damaged.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list, or
+ * one is damaged.
  * Whether CAs have been added before does not matter. Never blocks; any thread.
  *
  * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
@@ -731,7 +737,8 @@ bgl_ssl_status_t bgl_ssl_ctx_add_crl(const bgl_ssl_ctx_t *ctx,
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, the
  * passphrase does not open it, or it does not belong to the certificate set before. Never blocks; any thread.
  *
- * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes; passphrase is NULL or NUL-terminated.
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes; passphrase is NULL or
+ * NUL-terminated.
  */
 bgl_ssl_status_t bgl_ssl_ctx_set_key(const bgl_ssl_ctx_t *ctx,
                                      const void *pem,
@@ -740,8 +747,8 @@ bgl_ssl_status_t bgl_ssl_ctx_set_key(const bgl_ssl_ctx_t *ctx,
                                      const char *passphrase);
 
 /**
- * Presents a certificate, followed by the certificates that lead from it to a CA. A private key that was set before and
- * does not belong to it is forgotten.
+ * Presents a certificate, followed by the certificates that lead from it to a CA. A private key that was set before
+ * and does not belong to it is forgotten.
  *
  * pem: all certificates of pem[off] to pem[off + len - 1] are taken, the leaf first; not kept.
  *
@@ -756,9 +763,9 @@ bgl_ssl_status_t bgl_ssl_ctx_set_cert(const bgl_ssl_ctx_t *ctx,
                                       size_t len);
 
 /**
- * Names what a server's sessions are for: those of one name are not resumed under another. Sessions are also kept apart,
- * whatever the name, by what decides about peers: the context's method, certificate, CAs, revocation lists, ciphers and
- * options, and whether connections ask clients for a certificate and demand one.
+ * Names what a server's sessions are for: those of one name are not resumed under another. Sessions are also kept
+ * apart, whatever the name, by what decides about peers: the context's method, certificate, CAs, revocation lists,
+ * ciphers and options, and whether connections ask clients for a certificate and demand one.
  *
  * id: the bytes id[off] to id[off + len - 1], at most 32; not kept.
  *
@@ -779,8 +786,8 @@ bgl_ssl_status_t bgl_ssl_ctx_set_session_id_context(const bgl_ssl_ctx_t *ctx,
  * pass: its passphrase; NULL if there is none.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if that is no PKCS#12,
- * lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not. Any thread.
- * Blocks no longer than its own key derivation.
+ * lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not. Any
+ * thread. Blocks no longer than its own key derivation.
  *
  * Precondition: ctx is NULL or live; pfx is NULL or readable for len bytes; pass is NULL or NUL-terminated.
  */
@@ -795,8 +802,8 @@ bgl_ssl_status_t bgl_load_pkcs12(const bgl_ssl_ctx_t *ctx,
  * ciphers: names and rules for TLS 1.2 and before ("ECDHE+AESGCM:!aNULL", see openssl-ciphers(1)), suites of TLS 1.3
  * ("TLS_AES_128_GCM_SHA256"), or both, separated by ":". Of the two kinds, one that is not mentioned stays as it is.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if no cipher is left, or
- * a suite is unknown. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if no cipher is left,
+ * or a suite is unknown. Never blocks; any thread.
  *
  * Precondition: ctx is NULL or live; ciphers is NULL or NUL-terminated.
  */
@@ -808,8 +815,8 @@ bgl_ssl_status_t bgl_ssl_ctx_set_ciphers(const bgl_ssl_ctx_t *ctx,
  *
  * options: OpenSSL's SSL_OP_ constants (see SSL_CTX_set_options(3)), such as bgl_ssl_op_cipher_server_preference().
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_UNSUPPORTED if OpenSSL does not
- * take them. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_UNSUPPORTED if OpenSSL does
+ * not take them. Never blocks; any thread.
  *
  * Precondition: ctx is NULL or live.
  */

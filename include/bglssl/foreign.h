@@ -32,7 +32,8 @@ extern "C" {
  * timeout: microseconds for the connection, its handshake included; 0 for no limit.
  * protocol: a BGLSSL_... number.
  * cert, pkey: the client's certificate and its key, or both NULL.
- * CAs, n_CAs: the CAs that the server's chain must lead to; NULL and 0 for no verification; not NULL with 0 trusts nobody.
+ * CAs, n_CAs: the CAs that the server's chain must lead to; NULL and 0 for no verification; not NULL with 0 trusts
+ * nobody.
  * accepted, n_accepted: certificates one of which the server must have; NULL for any.
  * domain: AF_INET, AF_INET6 or AF_UNSPEC.
  *
@@ -40,7 +41,8 @@ extern "C" {
  * only one of cert and pkey is given. Nothing passed in is kept. Any thread. Blocks no longer than timeout, and after
  * a failed handshake 2 s for the close.
  *
- * Precondition: hostname is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their counts.
+ * Precondition: hostname is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their
+ * counts.
  */
 bgl_ssl_socket_t *bgl_make_ssl_client_socket(const char *hostname,
                                              int port,
@@ -59,8 +61,8 @@ bgl_ssl_socket_t *bgl_make_ssl_client_socket(const char *hostname,
  * nothing is verified**; with CAs the chain is, but not the host's name. Prefer bgl_ssl_upgrade_client_fd, which
  * verifies both, and which can be told of plaintext already read. (Bigloo: client-socket-use-ssl!.)
  *
- * fd: a connected stream socket; it stays the caller's, who may close it at any time: the library works on a duplicate.
- * The other arguments are as for bgl_make_ssl_client_socket.
+ * fd: a connected stream socket; it stays the caller's, who may close it at any time: the library works on a
+ * duplicate. The other arguments are as for bgl_make_ssl_client_socket.
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fd. Any thread.
  * Blocks no longer than 10 s (DTLS: 60 s) for the handshake, and after a failed one 2 s for the close.
@@ -89,10 +91,12 @@ bgl_ssl_socket_t *bgl_client_socket_use_ssl(int fd,
  * backlog: how many clients may wait, as for listen(2).
  * domain: AF_INET, AF_INET6 or AF_UNSPEC.
  *
- * Returns a server, to be freed with bgl_ssl_server_free, or NULL, errors as bgl_ssl_listen; BGL_SSL_E_ARGUMENT if only
- * one of cert and pkey is given. Nothing passed in is kept. Any thread. Blocks only to look the name up, at most 30 s.
+ * Returns a server, to be freed with bgl_ssl_server_free, or NULL, errors as bgl_ssl_listen; BGL_SSL_E_ARGUMENT if
+ * only one of cert and pkey is given. Nothing passed in is kept. Any thread. Blocks only to look the name up, at most
+ * 30 s.
  *
- * Precondition: name is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their counts.
+ * Precondition: name is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their
+ * counts.
  */
 bgl_ssl_server_t *bgl_make_ssl_server_socket(const char *name,
                                              int port,

@@ -63,12 +63,12 @@ bgl_ssl_server_t *bgl_ssl_listen(const bgl_ssl_config_t *config,
  * out: where to put the socket, to be freed with bgl_ssl_socket_free; NULL unless BGL_SSL_OK is returned. Not NULL.
  *
  * Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
- * BGL_SSL_E_STATE if the server is closed, before or during the call; BGL_SSL_E_IO if the system refuses (EMFILE ..., told after a pause
- * of 50 ms at most, so that a loop does not spin); and the failures of
- * the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
- * closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread.
- * Blocks no longer than timeout and then the config's handshake timeout, and after a failed handshake 200 ms
- * more, to send the alert. See accept(2).
+ * BGL_SSL_E_STATE if the server is closed, before or during the call; BGL_SSL_E_IO if the system refuses (EMFILE ...,
+ * told after a pause of 50 ms at most, so that a loop does not spin); and the failures of the client's handshake,
+ * whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is closed, and the server
+ * goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread. Blocks no longer than
+ * timeout and then the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert. See
+ * accept(2).
  *
  * Precondition: server is NULL or live, out NULL or writable.
  */
@@ -78,14 +78,14 @@ bgl_ssl_status_t bgl_ssl_server_accept(const bgl_ssl_server_t *server,
 
 /**
  * Replaces the config of a server: for the clients that it accepts from now on. Connections that it has accepted keep
- * theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: they belong to
- * the server. How many peers a server over datagrams has at most stays as it was.
+ * theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: they belong
+ * to the server. How many peers a server over datagrams has at most stays as it was.
  *
  * config: with a certificate; frozen by this.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the one is for TLS and the other for DTLS; BGL_SSL_E_CONFIG and
- * BGL_SSL_E_UNSUPPORTED for the config. On failure the server goes on with the config that it had. Any thread. Blocks no
- * longer than the disk that holds the system's CA certificates.
+ * BGL_SSL_E_UNSUPPORTED for the config. On failure the server goes on with the config that it had. Any thread. Blocks
+ * no longer than the disk that holds the system's CA certificates.
  *
  * Precondition: server and config are NULL or live.
  */
@@ -93,8 +93,8 @@ bgl_ssl_status_t bgl_ssl_server_set_config(const bgl_ssl_server_t *server,
                                            const bgl_ssl_config_t *config);
 
 /**
- * Reads the files of all identities of the server's config again, those of its hosts included: for handshakes that begin
- * from now on, as bgl_ssl_identity_reload does. Identities that were made from objects stay as they are. All are
+ * Reads the files of all identities of the server's config again, those of its hosts included: for handshakes that
+ * begin from now on, as bgl_ssl_identity_reload does. Identities that were made from objects stay as they are. All are
  * replaced or, if one cannot be read, none.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT for NULL; and BGL_SSL_E_IO or BGL_SSL_E_CONFIG for a file, which the message
@@ -151,8 +151,8 @@ int bgl_ssl_server_fd(const bgl_ssl_server_t *server);
 bgl_ssl_status_t bgl_ssl_server_close(const bgl_ssl_server_t *server);
 
 /**
- * Frees a server, closing it if it is not closed; sockets that were accepted live on. Takes NULL; returns nothing, never
- * fails, never blocks.
+ * Frees a server, closing it if it is not closed; sockets that were accepted live on. Takes NULL; returns nothing,
+ * never fails, never blocks.
  *
  * Precondition: server is NULL or live, the caller's, and no other thread is in a call on it.
  */

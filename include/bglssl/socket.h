@@ -34,7 +34,8 @@
 #define BGL_SSL_BINDING_TLS_EXPORTER 3
 
 /**
- * The message by which a client has opened a handshake, taken apart. It never changes; any number of threads may read it.
+ * The message by which a client has opened a handshake, taken apart. It never changes; any number of threads may read
+ * it.
  */
 typedef struct bgl_ssl_hello_t bgl_ssl_hello_t;
 
@@ -81,8 +82,8 @@ bgl_ssl_socket_t *bgl_ssl_connect(const bgl_ssl_config_t *config,
  * Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves both a full
  * handshake; bgl_ssl_socket_session_reused tells whether the server agreed.
  *
- * session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake would
- * accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
+ * session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake
+ * would accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
  * verification, versions, ciphers, own certificate), while the system's CAs are the same and no certificate of the
  * peer's chain has expired. Otherwise the handshake is a full one.
  *
@@ -145,17 +146,17 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fd(const bgl_ssl_config_t *config,
 void bgl_ssl_socket_free(bgl_ssl_socket_t *socket);
 
 /**
- * Waits for the client's hello, on a server's socket whose config is lazy (bgl_ssl_config_set_lazy_handshake), before its
- * handshake. The program may then choose a config (bgl_ssl_socket_set_config), refuse the client
- * (bgl_ssl_socket_refuse), or go on. It can be asked for later, too, if it was asked for before the handshake, or if the
- * server had to choose by it.
+ * Waits for the client's hello, on a server's socket whose config is lazy (bgl_ssl_config_set_lazy_handshake), before
+ * its handshake. The program may then choose a config (bgl_ssl_socket_set_config), refuse the client
+ * (bgl_ssl_socket_refuse), or go on. It can be asked for later, too, if it was asked for before the handshake, or if
+ * the server had to choose by it.
  *
- * out: where to put the hello, to be freed with bgl_ssl_hello_free, which may outlive the socket; NULL unless BGL_SSL_OK
- * is returned. Not NULL.
+ * out: where to put the hello, to be freed with bgl_ssl_hello_free, which may outlive the socket; NULL unless
+ * BGL_SSL_OK is returned. Not NULL.
  *
- * Returns BGL_SSL_OK; BGL_SSL_WANT_READ where the socket is non-blocking and not all of it has come; BGL_SSL_E_STATE if
- * the handshake has begun without it, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL if what has come is no
- * hello; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the handshake timeout.
+ * Returns BGL_SSL_OK; BGL_SSL_WANT_READ where the socket is non-blocking and not all of it has come; BGL_SSL_E_STATE
+ * if the handshake has begun without it, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL if what has come is
+ * no hello; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the handshake timeout.
  *
  * Precondition: socket is NULL or live, out NULL or writable.
  */
@@ -170,9 +171,9 @@ bgl_ssl_status_t bgl_ssl_socket_hello(const bgl_ssl_socket_t *socket,
  * config: with a certificate; frozen by this.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the one is for TLS and the other for DTLS; BGL_SSL_E_CONFIG and
- * BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_STATE if the handshake has begun, or the config that the socket was made
- * with is not lazy, or the socket is a client's or closed. Any thread. Blocks no longer than the disk that holds the
- * system's CA certificates.
+ * BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_STATE if the handshake has begun, or the config that the socket was
+ * made with is not lazy, or the socket is a client's or closed. Any thread. Blocks no longer than the disk that holds
+ * the system's CA certificates.
  *
  * Precondition: socket and config are NULL or live.
  */
@@ -193,10 +194,10 @@ bgl_ssl_status_t bgl_ssl_socket_refuse(const bgl_ssl_socket_t *socket,
                                        int32_t alert);
 
 /**
- * Whether a server's connection may carry requests for a host: the config of the host is the very config that serves the
- * connection or, where neither asks clients for certificates, the connection's certificate is for the host. A server of
- * HTTP answers other requests with 421 (Misdirected Request; RFC 9110, 15.5.20): otherwise a client that was let in for
- * one host could ask for another's pages, by nothing but its Host header.
+ * Whether a server's connection may carry requests for a host: the config of the host is the very config that serves
+ * the connection or, where neither asks clients for certificates, the connection's certificate is for the host. A
+ * server of HTTP answers other requests with 421 (Misdirected Request; RFC 9110, 15.5.20): otherwise a client that was
+ * let in for one host could ask for another's pages, by nothing but its Host header.
  *
  * host: the name in the request, without a port.
  *
@@ -210,7 +211,8 @@ bool bgl_ssl_socket_serves_host(const bgl_ssl_socket_t *socket,
 /**
  * Copies out the name of the host that the client asks for (SNI), as it was sent.
  *
- * Returns the length of the whole name; 0 if there is none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ * Returns the length of the whole name; 0 if there is none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any
+ * thread.
  *
  * Precondition: hello is NULL or live; buf is NULL or writable for size bytes.
  */
@@ -451,11 +453,11 @@ bgl_ssl_certificate_t *bgl_ssl_socket_peer_certificate(const bgl_ssl_socket_t *s
 bgl_ssl_certificate_list_t *bgl_ssl_socket_peer_chain(const bgl_ssl_socket_t *socket);
 
 /**
- * Copies out the OCSP response that the server has stapled to its certificate, in DER. It has been checked if the config
- * says so: see bgl_ssl_config_set_staple_policy.
+ * Copies out the OCSP response that the server has stapled to its certificate, in DER. It has been checked if the
+ * config says so: see bgl_ssl_config_set_staple_policy.
  *
- * Returns how many bytes there are; 0 if there are none (a server's socket, a resumed handshake), and on failure. Never
- * blocks; any thread.
+ * Returns how many bytes there are; 0 if there are none (a server's socket, a resumed handshake), and on failure.
+ * Never blocks; any thread.
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
  */
@@ -541,8 +543,8 @@ size_t bgl_ssl_socket_pending(const bgl_ssl_socket_t *socket);
  * Ends the writing half: sends what is left, close_notify (RFC 8446, section 6.1) and FIN. Reading goes on. A second
  * call does nothing.
  *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ; failures as bgl_ssl_socket_write. Any
- * thread. Blocks no longer than the write timeout (and the handshake timeout before). See shutdown(2).
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ; failures as bgl_ssl_socket_write.
+ * Any thread. Blocks no longer than the write timeout (and the handshake timeout before). See shutdown(2).
  *
  * Precondition: socket is NULL or live.
  */
@@ -577,16 +579,16 @@ bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
 
 /**
  * Reads what has arrived, without waiting, even if the socket is blocking: for callers that wait for the descriptor
- * themselves, such as interpreters whose threads may be interrupted. Other threads may write as usual. The caller should
- * read until nothing is left; the connection holds a buffer until then.
+ * themselves, such as interpreters whose threads may be interrupted. Other threads may write as usual. The caller
+ * should read until nothing is left; the connection holds a buffer until then.
  *
  * buf, len, n: as for bgl_ssl_socket_read.
- * more: set to whether the next read would return a result at once (bytes, the end of the stream, a failure), in which case
- * the caller must not wait with poll(2) first. May be NULL.
+ * more: set to whether the next read would return a result at once (bytes, the end of the stream, a failure), in which
+ * case the caller must not wait with poll(2) first. May be NULL.
  *
- * Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which tell
- * what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does not
- * block. See read(2).
+ * Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which
+ * tell what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does
+ * not block. See read(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n and more are NULL or writable.
  */
@@ -624,8 +626,8 @@ bool bgl_ssl_socket_session_reused(const bgl_ssl_socket_t *socket);
 void bgl_ssl_session_free(bgl_ssl_session_t *session);
 
 /**
- * Sets whether calls on the socket return BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE instead of waiting. The descriptor's
- * own O_NONBLOCK has no influence, and is left alone.
+ * Sets whether calls on the socket return BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE instead of waiting. The
+ * descriptor's own O_NONBLOCK has no influence, and is left alone.
  *
  * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread; for calls that begin afterwards.
  *
@@ -692,8 +694,9 @@ bgl_ssl_status_t bgl_ssl_socket_set_close_timeout(const bgl_ssl_socket_t *socket
  * length of 0); with TLS 1.3 it is.
  * out: where to put len bytes, 1 to 16384; all zero on failure.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_STATE before the end of the handshake; BGL_SSL_E_UNSUPPORTED if OpenSSL refuses (a label
- * of TLS's own, say); BGL_SSL_E_ARGUMENT. Any thread. Does not wait for the peer. See SSL_export_keying_material(3).
+ * Returns BGL_SSL_OK; BGL_SSL_E_STATE before the end of the handshake; BGL_SSL_E_UNSUPPORTED if OpenSSL refuses (a
+ * label of TLS's own, say); BGL_SSL_E_ARGUMENT. Any thread. Does not wait for the peer. See
+ * SSL_export_keying_material(3).
  *
  * Precondition: socket is NULL or live; label is NULL or NUL-terminated; context is NULL or readable for context_len
  * bytes; out is NULL or writable for len bytes.
@@ -706,16 +709,16 @@ bgl_ssl_status_t bgl_ssl_socket_export(const bgl_ssl_socket_t *socket,
                                        size_t len);
 
 /**
- * Copies out a channel binding: what an authentication inside of TLS (SCRAM-SHA-256-PLUS, say) mixes in, so that nobody
- * between the two ends can pass it on.
+ * Copies out a channel binding: what an authentication inside of TLS (SCRAM-SHA-256-PLUS, say) mixes in, so that
+ * nobody between the two ends can pass it on.
  *
  * kind: BGL_SSL_BINDING_...
  * buf: where to put the bytes, as many as fit in size.
  *
  * Returns how many bytes there are, at most 64; 0 on failure: BGL_SSL_E_UNSUPPORTED where this kind is not defined or
  * not unique (tls-unique with TLS 1.3, or without the extended master secret; tls-server-end-point for Ed25519 or
- * without a certificate), BGL_SSL_E_STATE before the end of the handshake, BGL_SSL_E_ARGUMENT. Any thread. Does not wait
- * for the peer. See RFC 5929 and RFC 9266.
+ * without a certificate), BGL_SSL_E_STATE before the end of the handshake, BGL_SSL_E_ARGUMENT. Any thread. Does not
+ * wait for the peer. See RFC 5929 and RFC 9266.
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
  */

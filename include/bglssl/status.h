@@ -71,8 +71,8 @@
 #define BGLSSL_SSLV23 3
 
 /**
- * The same as BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing else
- * is BGLSSL_TLSV1_0.
+ * The same as BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing
+ * else is BGLSSL_TLSV1_0.
  */
 #define BGLSSL_TLSV1 4
 
@@ -268,15 +268,15 @@ bgl_ssl_status_t bgl_ssl_last_error(bgl_ssl_error_t *out);
 /**
  * Why this thread's latest failure happened, in one line: the message of bgl_ssl_last_error, uncut.
  *
- * Returns a text that lives until the thread's next call of a function of this library; empty before any failure. Never
- * fails, never blocks; any thread.
+ * Returns a text that lives until the thread's next call of a function of this library; empty before any failure.
+ * Never fails, never blocks; any thread.
  */
 const char *bgl_ssl_error_message(void);
 
 /**
- * The text of the oldest error in OpenSSL's queue of this thread, which it takes out of the queue. The functions of this
- * library leave that queue empty: then it is why the thread's latest failure happened, as bgl_ssl_error_message has it.
- * (Bigloo: bgl_ssl_error_string.)
+ * The text of the oldest error in OpenSSL's queue of this thread, which it takes out of the queue. The functions of
+ * this library leave that queue empty: then it is why the thread's latest failure happened, as bgl_ssl_error_message
+ * has it. (Bigloo: bgl_ssl_error_string.)
  *
  * Returns a text that lives until the thread's next call of a function of this library; empty if there was no error.
  * Never fails, never blocks; any thread.

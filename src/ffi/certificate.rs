@@ -63,7 +63,7 @@ pub const BGL_SSL_FORMAT_DER: i32 = 2;
 /// Precondition: file is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_load_certificate(file: *const c_char) -> *mut bgl_ssl_certificate_t {
-    // SAFETY: the caller vouches for the text.
+    // SAFETY: the precondition covers the text.
     unsafe { bgl_ssl_certificate_from_file(file, BGL_SSL_FORMAT_PEM) }
 }
 
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn bgl_ssl_load_certificate(file: *const c_char) -> *mut b
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_load_pem(file: *const c_char) -> *mut bgl_ssl_certificate_list_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         let path = unsafe { convert::path(file)? };
         Certificate::all_from_file(path).map(handle::give)
     })
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_from_file(
     format: i32,
 ) -> *mut bgl_ssl_certificate_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         let path = unsafe { convert::path(file)? };
         Certificate::from_file(path, Format::from_number(format)?).map(handle::share)
     })
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_from_mem(
     format: i32,
 ) -> *mut bgl_ssl_certificate_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the bytes.
+        // SAFETY: the precondition covers the bytes.
         let data = unsafe { convert::bytes(data, len, "data")? };
         Certificate::from_bytes(data, Format::from_number(format)?).map(handle::share)
     })
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_list_from_mem(
     len: usize,
 ) -> *mut bgl_ssl_certificate_list_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the bytes.
+        // SAFETY: the precondition covers the bytes.
         let pem = unsafe { convert::bytes(pem, len, "PEM text")? };
         Certificate::all_from_pem(pem).map(handle::give)
     })
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_list_from_mem(
 pub unsafe extern "C" fn bgl_ssl_certificate_retain(
     certificate: *const bgl_ssl_certificate_t,
 ) -> *mut bgl_ssl_certificate_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(ptr::null_mut(), || unsafe { handle::retain(certificate) })
 }
 
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_retain(
 /// Precondition: certificate is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_free(certificate: *mut bgl_ssl_certificate_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::release(certificate) }
 }
 
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_free(certificate: *mut bgl_ssl_cert
 /// Precondition: list is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_list_length(list: *const bgl_ssl_certificate_list_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(list, |list| Ok(list.len())) })
 }
 
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_list_get(
     index: usize,
 ) -> *mut bgl_ssl_certificate_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         let list = unsafe { handle::borrow(list)? };
         match list.get(index) {
             Some(certificate) => Ok(handle::share(certificate.clone())),
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_list_get(
 /// Precondition: list is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_list_free(list: *mut bgl_ssl_certificate_list_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(list) }
 }
 
@@ -223,7 +223,7 @@ unsafe fn copy(
     size: usize,
     text: impl FnOnce(&Certificate) -> Result<Vec<u8>>,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let text = handle::with(certificate, text)?;
         convert::copy_text(&text, buf, size)
@@ -240,6 +240,6 @@ pub unsafe extern "C" fn bgl_ssl_certificate_equal(
     a: *const bgl_ssl_certificate_t,
     b: *const bgl_ssl_certificate_t,
 ) -> bool {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     guard::or(false, || unsafe { Ok(handle::borrow(a)? == handle::borrow(b)?) })
 }

@@ -37,8 +37,8 @@ impl Handle for bgl_ssl_config_t {
 }
 
 /// Makes a config with the defaults: TLS 1.2 or newer; a peer verified against the system's CAs and, on a client, for
-/// the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake (DTLS: 60 s), 2 s
-/// to close, no limit for reads and writes.
+/// the name of the host connected to; no certificate of its own; 30 s to connect, 10 s for a handshake (DTLS: 60 s), 2
+/// s to close, no limit for reads and writes.
 ///
 /// Returns a config, to be freed with bgl_ssl_config_free, or NULL (BGL_SSL_E_INTERNAL). Never blocks; any thread.
 #[unsafe(no_mangle)]
@@ -54,7 +54,7 @@ pub extern "C" fn bgl_ssl_config_new() -> *mut bgl_ssl_config_t {
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_config_copy(config: *const bgl_ssl_config_t) -> *mut bgl_ssl_config_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(ptr::null_mut(), || unsafe { handle::with(config, |config| Ok(handle::give(config.copy()))) })
 }
 
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn bgl_ssl_config_copy(config: *const bgl_ssl_config_t) ->
 /// Precondition: config is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_config_free(config: *mut bgl_ssl_config_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(config) }
 }
 
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn bgl_ssl_config_free(config: *mut bgl_ssl_config_t) {
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_config_freeze(config: *const bgl_ssl_config_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(config, |config| config.freeze().map(|_| ())) })
 }
 
@@ -88,7 +88,7 @@ unsafe fn apply(config: *const bgl_ssl_config_t, set: impl FnOnce(&mut Config)) 
         set(config);
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::with(config, |config| config.change(set)) }
 }
 
@@ -99,6 +99,6 @@ pub unsafe fn change(
     config: *const bgl_ssl_config_t,
     change: impl FnOnce(&mut Config) -> Result<()>,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(config, |config| config.change(change)) })
 }

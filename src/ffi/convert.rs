@@ -19,7 +19,7 @@ use crate::ffi::handle::{self, Handle};
 /// # Safety
 /// `text` is NULL or NUL-terminated, and outlives 'a.
 pub unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     let text = unsafe { c_text(text, what)? };
     text.to_str().map_err(|_| Error::argument(format!("the {what} is not UTF-8")))
 }
@@ -29,7 +29,7 @@ pub unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str> {
 /// # Safety
 /// As for `text`.
 pub unsafe fn optional_text<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     if pointer.is_null() { Ok(None) } else { unsafe { text(pointer, what).map(Some) } }
 }
 
@@ -41,7 +41,7 @@ pub unsafe fn c_text<'a>(text: *const c_char, what: &str) -> Result<&'a CStr> {
     if text.is_null() {
         return Err(Error::argument(format!("the {what} is NULL")));
     }
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     Ok(unsafe { CStr::from_ptr(text) })
 }
 
@@ -50,7 +50,7 @@ pub unsafe fn c_text<'a>(text: *const c_char, what: &str) -> Result<&'a CStr> {
 /// # Safety
 /// As for `text`.
 pub unsafe fn optional_c_string(text: *const c_char, what: &str) -> Result<Option<CString>> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     if text.is_null() { Ok(None) } else { unsafe { c_text(text, what).map(|text| Some(text.to_owned())) } }
 }
 
@@ -59,7 +59,7 @@ pub unsafe fn optional_c_string(text: *const c_char, what: &str) -> Result<Optio
 /// # Safety
 /// As for `text`.
 pub unsafe fn passphrase<'a>(text: *const c_char) -> Option<&'a CStr> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     if text.is_null() { None } else { Some(unsafe { CStr::from_ptr(text) }) }
 }
 
@@ -68,7 +68,7 @@ pub unsafe fn passphrase<'a>(text: *const c_char) -> Option<&'a CStr> {
 /// # Safety
 /// As for `text`.
 pub unsafe fn path<'a>(path: *const c_char) -> Result<&'a Path> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     let bytes = unsafe { c_text(path, "file name")?.to_bytes() };
     if bytes.is_empty() {
         // As open(2) has it.
@@ -97,7 +97,7 @@ pub unsafe fn slice<'a, T>(data: *const T, len: usize, what: &str) -> Result<&'a
 /// # Safety
 /// `data` is NULL or readable for `len` bytes, and outlives 'a.
 pub unsafe fn bytes<'a>(data: *const c_void, len: usize, what: &str) -> Result<&'a [u8]> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     unsafe { slice(data.cast(), len, what) }
 }
 
@@ -137,7 +137,7 @@ pub unsafe fn clones<H: Handle>(handles: *const *const H, len: usize, what: &str
 where
     H::Rust: Clone + 'static,
 {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     let handles = unsafe { slice(handles, len, what)? };
     // SAFETY: likewise.
     handles.iter().map(|handle| unsafe { handle::borrow(*handle).cloned() }).collect()
@@ -149,7 +149,7 @@ where
 /// `out` is NULL or writable.
 pub unsafe fn store<T>(out: *mut T, value: T) {
     if !out.is_null() {
-        // SAFETY: the caller vouches for it; what was there is not dropped.
+        // SAFETY: the precondition says so; what was there is not dropped.
         unsafe { out.write(value) }
     }
 }
@@ -164,7 +164,7 @@ pub fn check_out<T>(out: *mut T, what: &str) -> Result<()> {
 /// # Safety
 /// `buffer` is NULL or writable for `size` bytes.
 pub unsafe fn copy_text(text: &[u8], buffer: *mut c_char, size: usize) -> Result<usize> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     let buffer = unsafe { bytes_mut(buffer.cast(), size, "buffer")? };
     if let Some((end, space)) = buffer.split_last_mut() {
         let len = text.len().min(space.len());
@@ -180,7 +180,7 @@ pub unsafe fn copy_text(text: &[u8], buffer: *mut c_char, size: usize) -> Result
 /// # Safety
 /// `buffer` is NULL or writable for `size` bytes.
 pub unsafe fn copy_bytes(bytes: &[u8], buffer: *mut c_void, size: usize) -> Result<usize> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     let buffer = unsafe { bytes_mut(buffer, size, "buffer")? };
     for (to, from) in buffer.iter_mut().zip(bytes) {
         *to = *from;
@@ -197,7 +197,7 @@ pub unsafe fn copy_numbers(from: &[u16], numbers: *mut u16, count: usize) -> Res
         check(numbers.cast_const(), count, "buffer")?;
     }
     for (index, number) in from.iter().take(count).enumerate() {
-        // SAFETY: the caller vouches for `count` numbers, of which this is one.
+        // SAFETY: the precondition covers `count` numbers, of which this is one.
         unsafe { numbers.add(index).write(*number) }
     }
     Ok(from.len())
@@ -235,7 +235,7 @@ pub unsafe fn copy_once(
     if size < needed {
         return Ok(needed);
     }
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     unsafe {
         bytes_mut(buffer, size, "buffer")?;
         copy_bytes(&make()?, buffer, size)
@@ -256,7 +256,7 @@ pub unsafe fn copy_address(
         Some(address) => (address.ip().to_string(), c_int::from(address.port())),
         None => (String::new(), 0),
     };
-    // SAFETY: the caller vouches for the pointers.
+    // SAFETY: the precondition covers the pointers.
     unsafe {
         store(port, number);
         copy_text(text.as_bytes(), buf, size)

@@ -43,7 +43,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_mtu(config: *mut bgl_ssl_config_t, b
         config.datagrams.mtu = mtu(bytes)?;
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
@@ -70,14 +70,14 @@ pub unsafe extern "C" fn bgl_ssl_config_set_retransmission_timeout(
         config.datagrams.retransmission = Duration::from_micros(micros);
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
 /// Sets how long a client of a DTLS server may be silent before its connection ends: reads, and
-/// bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, in all later calls too. With datagrams a server is not told
-/// when a client disappears without close_notify, so this limit bounds the number of such sockets. Only authenticated
-/// messages reset it: data that were read, and the end of the handshake.
+/// bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, in all later calls too. With datagrams a server is not
+/// told when a client disappears without close_notify, so this limit bounds the number of such sockets. Only
+/// authenticated messages reset it: data that were read, and the end of the handshake.
 ///
 /// microseconds: 0 for no limit. Default: 15 minutes. It has no effect on clients.
 ///
@@ -93,13 +93,13 @@ pub unsafe extern "C" fn bgl_ssl_config_set_idle_timeout(
         config.datagrams.idle = convert::limit(microseconds)?;
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
-/// Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been silent
-/// for longer than the idle timeout. Independently of this limit, at most 1024 handshakes are in progress at once, at
-/// most 256 of them with one host. See bgl_ssl_config_set_max_peers_per_host.
+/// Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been
+/// silent for longer than the idle timeout. Independently of this limit, at most 1024 handshakes are in progress at
+/// once, at most 256 of them with one host. See bgl_ssl_config_set_max_peers_per_host.
 ///
 /// peers: at least 1. Default: 10000. Each takes a descriptor.
 ///
@@ -118,12 +118,13 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_peers(
         config.datagrams.max_peers = peers;
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
 /// Sets how many clients of one host a DTLS server has at once, so that one host cannot use up the connections and
-/// descriptors. A host is an IPv4 address, or a /64 network of IPv6. Many clients behind one NAT or one proxy are one host.
+/// descriptors. A host is an IPv4 address, or a /64 network of IPv6. Many clients behind one NAT or one proxy are one
+/// host.
 ///
 /// peers: 0 for the default: a quarter of the maximum of peers or of the descriptors that the process may have
 /// (RLIMIT_NOFILE at the time of bgl_ssl_listen), whichever is less, but at least 64 if the maximum allows it.
@@ -140,7 +141,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_peers_per_host(
         config.datagrams.max_peers_per_host = Some(peers).filter(|peers| *peers > 0);
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
@@ -151,7 +152,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_peers_per_host(
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_is_datagram(socket: *const bgl_ssl_socket_t) -> bool {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(false, || unsafe { handle::with(socket, |socket| Ok(socket.mtu().is_some())) })
 }
 
@@ -162,18 +163,19 @@ pub unsafe extern "C" fn bgl_ssl_socket_is_datagram(socket: *const bgl_ssl_socke
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_server_is_datagram(server: *const bgl_ssl_server_t) -> bool {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(false, || unsafe { handle::with(server, |server| Ok(server.medium() == Medium::Datagrams)) })
 }
 
-/// The largest number of bytes that one bgl_ssl_socket_write can send over datagrams at present: it follows the path's MTU.
+/// The largest number of bytes that one bgl_ssl_socket_write can send over datagrams at present: it follows the path's
+/// MTU.
 ///
 /// Returns 0 for a stream, before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_max_datagram(socket: *const bgl_ssl_socket_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(socket, |socket| Ok(socket.record_limit().unwrap_or(0))) })
 }
 
@@ -185,7 +187,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_max_datagram(socket: *const bgl_ssl_sock
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_mtu(socket: *const bgl_ssl_socket_t) -> c_int {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe {
         handle::with(socket, |socket| Ok(socket.mtu().map_or(0, |mtu| c_int::try_from(mtu).unwrap_or(c_int::MAX))))
     })
@@ -201,7 +203,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_mtu(socket: *const bgl_ssl_socket_t) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_set_mtu(socket: *const bgl_ssl_socket_t, bytes: c_int) -> bgl_ssl_status_t {
     let set = |socket: &Socket| socket.set_mtu(mtu(bytes)?);
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(socket, set) })
 }
 
@@ -216,7 +218,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_mtu(socket: *const bgl_ssl_socket_t,
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_timeout(socket: *const bgl_ssl_socket_t) -> i64 {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(-1, || unsafe {
         handle::with(socket, |socket| {
             Ok(socket.time_to_timer().map_or(-1, |left| i64::try_from(left.as_micros()).unwrap_or(i64::MAX)))
@@ -227,13 +229,13 @@ pub unsafe extern "C" fn bgl_ssl_socket_timeout(socket: *const bgl_ssl_socket_t)
 /// Handles the time-outs that bgl_ssl_socket_timeout announced; does nothing if none is due.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_TIMEOUT if a call has reached its limit, which that call returns too when it is made
-/// again (its phase says which call), or if the peer has been silent for too long, or the handshake's messages were sent
-/// too often without an answer, which ends the connection; BGL_SSL_E_STATE if the socket is closed; what ended the connection
-/// before; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+/// again (its phase says which call), or if the peer has been silent for too long, or the handshake's messages were
+/// sent too often without an answer, which ends the connection; BGL_SSL_E_STATE if the socket is closed; what ended the
+/// connection before; BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_handle_timeout(socket: *const bgl_ssl_socket_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(socket, Socket::handle_timer) })
 }

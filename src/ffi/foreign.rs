@@ -39,7 +39,7 @@ impl Common {
     unsafe fn config(&self) -> Result<Config> {
         let mut config = Config::default();
         config.versions.protocol = Protocol::from_number(self.protocol)?;
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         unsafe {
             let certificate = handle::borrow_optional(self.cert)?.cloned();
             let key: Option<PrivateKey> = handle::borrow_optional(self.pkey)?.cloned();
@@ -67,7 +67,8 @@ fn freeze(config: Config) -> Result<Arc<Frozen>> {
 /// timeout: microseconds for the connection, its handshake included; 0 for no limit.
 /// protocol: a BGLSSL_... number.
 /// cert, pkey: the client's certificate and its key, or both NULL.
-/// CAs, n_CAs: the CAs that the server's chain must lead to; NULL and 0 for no verification; not NULL with 0 trusts nobody.
+/// CAs, n_CAs: the CAs that the server's chain must lead to; NULL and 0 for no verification; not NULL with 0 trusts
+/// nobody.
 /// accepted, n_accepted: certificates one of which the server must have; NULL for any.
 /// domain: AF_INET, AF_INET6 or AF_UNSPEC.
 ///
@@ -75,7 +76,8 @@ fn freeze(config: Config) -> Result<Arc<Frozen>> {
 /// only one of cert and pkey is given. Nothing passed in is kept. Any thread. Blocks no longer than timeout, and after
 /// a failed handshake 2 s for the close.
 ///
-/// Precondition: hostname is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their counts.
+/// Precondition: hostname is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their
+/// counts.
 #[unsafe(no_mangle)]
 #[expect(non_snake_case, reason = "the field's term")]
 pub unsafe extern "C" fn bgl_make_ssl_client_socket(
@@ -93,7 +95,7 @@ pub unsafe extern "C" fn bgl_make_ssl_client_socket(
 ) -> *mut bgl_ssl_socket_t {
     guard::or(ptr::null_mut(), || {
         let common = Common { protocol, cert, pkey, cas: CAs, n_cas: n_CAs, accepted, n_accepted };
-        // SAFETY: the caller vouches for text and handles.
+        // SAFETY: the precondition covers text and handles.
         let (hostname, mut config) = unsafe { (convert::text(hostname, "host name")?, common.config()?) };
         let limit: Limit = convert::limit(timeout)?;
         config.limits.connect = limit;
@@ -107,8 +109,8 @@ pub unsafe extern "C" fn bgl_make_ssl_client_socket(
 /// nothing is verified**; with CAs the chain is, but not the host's name. Prefer bgl_ssl_upgrade_client_fd, which
 /// verifies both, and which can be told of plaintext already read. (Bigloo: client-socket-use-ssl!.)
 ///
-/// fd: a connected stream socket; it stays the caller's, who may close it at any time: the library works on a duplicate.
-/// The other arguments are as for bgl_make_ssl_client_socket.
+/// fd: a connected stream socket; it stays the caller's, who may close it at any time: the library works on a
+/// duplicate. The other arguments are as for bgl_make_ssl_client_socket.
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fd. Any thread.
 /// Blocks no longer than 10 s (DTLS: 60 s) for the handshake, and after a failed one 2 s for the close.
@@ -128,7 +130,7 @@ pub unsafe extern "C" fn bgl_client_socket_use_ssl(
 ) -> *mut bgl_ssl_socket_t {
     guard::or(ptr::null_mut(), || {
         let common = Common { protocol, cert, pkey, cas: CAs, n_cas: n_CAs, accepted, n_accepted };
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         let config = unsafe { common.config()? };
         Socket::upgrade_client(&freeze(config)?, fd, None).map(handle::give)
     })
@@ -146,10 +148,12 @@ pub unsafe extern "C" fn bgl_client_socket_use_ssl(
 /// backlog: how many clients may wait, as for listen(2).
 /// domain: AF_INET, AF_INET6 or AF_UNSPEC.
 ///
-/// Returns a server, to be freed with bgl_ssl_server_free, or NULL, errors as bgl_ssl_listen; BGL_SSL_E_ARGUMENT if only
-/// one of cert and pkey is given. Nothing passed in is kept. Any thread. Blocks only to look the name up, at most 30 s.
+/// Returns a server, to be freed with bgl_ssl_server_free, or NULL, errors as bgl_ssl_listen; BGL_SSL_E_ARGUMENT if
+/// only one of cert and pkey is given. Nothing passed in is kept. Any thread. Blocks only to look the name up, at most
+/// 30 s.
 ///
-/// Precondition: name is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their counts.
+/// Precondition: name is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their
+/// counts.
 #[unsafe(no_mangle)]
 #[expect(non_snake_case, reason = "the field's term")]
 pub unsafe extern "C" fn bgl_make_ssl_server_socket(
@@ -167,7 +171,7 @@ pub unsafe extern "C" fn bgl_make_ssl_server_socket(
 ) -> *mut bgl_ssl_server_t {
     guard::or(ptr::null_mut(), || {
         let common = Common { protocol, cert, pkey, cas: CAs, n_cas: n_CAs, accepted, n_accepted };
-        // SAFETY: the caller vouches for text and handles.
+        // SAFETY: the precondition covers text and handles.
         let (name, config) = unsafe { (convert::optional_text(name, "name")?, common.config()?) };
         let (port, family) = (convert::listen_port(port)?, Family::from_number(domain)?);
         Server::listen(&freeze(config)?, name, port, backlog, family).map(handle::give)

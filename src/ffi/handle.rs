@@ -60,7 +60,7 @@ pub fn give<H: Handle>(value: H::Rust) -> *mut H {
 /// `handle` is NULL, or from `give`, not yet freed, and used by nobody else.
 pub unsafe fn free<H: Handle>(handle: *mut H) {
     guard::quietly(|| {
-        // SAFETY: the caller vouches for it; the tag is checked as far as memory tells.
+        // SAFETY: the precondition says so; the tag is checked as far as memory tells.
         unsafe {
             if is(handle) {
                 drop(Box::from_raw(handle.cast::<Tagged<H::Rust>>()));
@@ -79,7 +79,7 @@ pub fn share<H: Handle>(value: H::Rust) -> *mut H {
 /// # Safety
 /// `handle` is NULL or from `share` and live.
 pub unsafe fn retain<H: Handle>(handle: *const H) -> Result<*mut H> {
-    // SAFETY: the caller vouches for it; the tag has been checked.
+    // SAFETY: the precondition says so; the tag has been checked.
     unsafe {
         tagged(handle)?;
         Arc::increment_strong_count(handle.cast::<Tagged<H::Rust>>());
@@ -93,7 +93,7 @@ pub unsafe fn retain<H: Handle>(handle: *const H) -> Result<*mut H> {
 /// `handle` is NULL, or from `share`, with a reference that the caller owns.
 pub unsafe fn release<H: Handle>(handle: *mut H) {
     guard::quietly(|| {
-        // SAFETY: the caller vouches for it; the tag is checked as far as memory tells.
+        // SAFETY: the precondition says so; the tag is checked as far as memory tells.
         unsafe {
             if is(handle) {
                 drop(Arc::from_raw(handle.cast_const().cast::<Tagged<H::Rust>>()));
@@ -124,7 +124,7 @@ impl<H: Handle> Drop for Held<H> {
 /// # Safety
 /// As for `retain`.
 pub unsafe fn hold<H: Handle>(handle: *const H) -> Result<Held<H>> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     unsafe { retain(handle).map(Held) }
 }
 
@@ -133,7 +133,7 @@ pub unsafe fn hold<H: Handle>(handle: *const H) -> Result<Held<H>> {
 /// # Safety
 /// `handle` is NULL or points to readable memory; the value outlives 'a.
 pub unsafe fn borrow<'a, H: Handle>(handle: *const H) -> Result<&'a H::Rust> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     unsafe { tagged(handle).map(|tagged| &tagged.value) }
 }
 
@@ -145,7 +145,7 @@ pub unsafe fn borrow_optional<'a, H: Handle>(handle: *const H) -> Result<Option<
     if handle.is_null() {
         return Ok(None);
     }
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     unsafe { borrow(handle).map(Some) }
 }
 
@@ -165,7 +165,7 @@ impl Drop for Fuse<'_> {
 /// # Safety
 /// As for `borrow`, while `body` runs.
 pub unsafe fn with<H: Handle, T>(handle: *const H, body: impl FnOnce(&H::Rust) -> Result<T>) -> Result<T> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the precondition says so.
     let tagged = unsafe { tagged(handle)? };
     let _fuse = Fuse(&tagged.poisoned);
     body(&tagged.value)
@@ -187,7 +187,7 @@ unsafe fn tagged<'a, H: Handle>(handle: *const H) -> Result<&'a Tagged<H::Rust>>
     if handle.is_null() {
         return Err(Error::argument(format!("the {} is NULL", H::NOUN)));
     }
-    // SAFETY: the caller vouches for readable memory.
+    // SAFETY: the precondition covers readable memory.
     if !unsafe { is(handle) } {
         return Err(Error::argument(format!("the {} is no live handle of that kind", H::NOUN)));
     }

@@ -53,7 +53,7 @@ pub unsafe extern "C" fn bgl_ssl_listen(
     family: c_int,
 ) -> *mut bgl_ssl_server_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for handle and text.
+        // SAFETY: the precondition covers handle and text.
         let (config, name) = unsafe { (handle::borrow(config)?, convert::optional_text(name, "name")?) };
         let (port, family) = (convert::listen_port(port)?, Family::from_number(family)?);
         Server::listen(&config.freeze()?, name, port, backlog, family).map(handle::give)
@@ -67,12 +67,12 @@ pub unsafe extern "C" fn bgl_ssl_listen(
 /// out: where to put the socket, to be freed with bgl_ssl_socket_free; NULL unless BGL_SSL_OK is returned. Not NULL.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
-/// BGL_SSL_E_STATE if the server is closed, before or during the call; BGL_SSL_E_IO if the system refuses (EMFILE ..., told after a pause
-/// of 50 ms at most, so that a loop does not spin); and the failures of
-/// the client's handshake, whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is
-/// closed, and the server goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread.
-/// Blocks no longer than timeout and then the config's handshake timeout, and after a failed handshake 200 ms
-/// more, to send the alert. See accept(2).
+/// BGL_SSL_E_STATE if the server is closed, before or during the call; BGL_SSL_E_IO if the system refuses (EMFILE ...,
+/// told after a pause of 50 ms at most, so that a loop does not spin); and the failures of the client's handshake,
+/// whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is closed, and the server
+/// goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread. Blocks no longer than
+/// timeout and then the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert. See
+/// accept(2).
 ///
 /// Precondition: server is NULL or live, out NULL or writable.
 #[unsafe(no_mangle)]
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn bgl_ssl_server_accept(
 ) -> bgl_ssl_status_t {
     guard::status(|| {
         convert::check_out(out, "socket")?;
-        // SAFETY: the caller vouches for handle and out-pointer.
+        // SAFETY: the precondition covers handle and out-pointer.
         unsafe {
             convert::store(out, ptr::null_mut());
             let limit = match timeout {
@@ -110,14 +110,14 @@ fn no_client() -> crate::error::Error {
 }
 
 /// Replaces the config of a server: for the clients that it accepts from now on. Connections that it has accepted keep
-/// theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: they belong to
-/// the server. How many peers a server over datagrams has at most stays as it was.
+/// theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: they belong
+/// to the server. How many peers a server over datagrams has at most stays as it was.
 ///
 /// config: with a certificate; frozen by this.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the one is for TLS and the other for DTLS; BGL_SSL_E_CONFIG and
-/// BGL_SSL_E_UNSUPPORTED for the config. On failure the server goes on with the config that it had. Any thread. Blocks no
-/// longer than the disk that holds the system's CA certificates.
+/// BGL_SSL_E_UNSUPPORTED for the config. On failure the server goes on with the config that it had. Any thread. Blocks
+/// no longer than the disk that holds the system's CA certificates.
 ///
 /// Precondition: server and config are NULL or live.
 #[unsafe(no_mangle)]
@@ -125,15 +125,15 @@ pub unsafe extern "C" fn bgl_ssl_server_set_config(
     server: *const bgl_ssl_server_t,
     config: *const bgl_ssl_config_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     guard::done(|| unsafe {
         let config = handle::borrow(config)?;
         handle::with(server, |server| server.set_config(&config.freeze()?))
     })
 }
 
-/// Reads the files of all identities of the server's config again, those of its hosts included: for handshakes that begin
-/// from now on, as bgl_ssl_identity_reload does. Identities that were made from objects stay as they are. All are
+/// Reads the files of all identities of the server's config again, those of its hosts included: for handshakes that
+/// begin from now on, as bgl_ssl_identity_reload does. Identities that were made from objects stay as they are. All are
 /// replaced or, if one cannot be read, none.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT for NULL; and BGL_SSL_E_IO or BGL_SSL_E_CONFIG for a file, which the message
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn bgl_ssl_server_set_config(
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_server_reload(server: *const bgl_ssl_server_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(server, |server| server.reload()) })
 }
 
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn bgl_ssl_server_reload(server: *const bgl_ssl_server_t) 
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_server_port(server: *const bgl_ssl_server_t) -> c_int {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(-1, || unsafe {
         handle::with(server, |server| server.local_address().map(|address| c_int::from(address.port())))
     })
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn bgl_ssl_server_local_address(
     size: usize,
     port: *mut c_int,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and pointers.
+    // SAFETY: the precondition covers handle and pointers.
     guard::or(0, || unsafe {
         let address = handle::with(server, Server::local_address)?;
         convert::copy_address(Some(address), buf, size, port)
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn bgl_ssl_server_local_address(
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_server_fd(server: *const bgl_ssl_server_t) -> c_int {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(-1, || unsafe { handle::with(server, |server| Ok(server.raw_fd().unwrap_or(-1))) })
 }
 
@@ -207,17 +207,17 @@ pub unsafe extern "C" fn bgl_ssl_server_close(server: *const bgl_ssl_server_t) -
         server.close();
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(server, close) })
 }
 
-/// Frees a server, closing it if it is not closed; sockets that were accepted live on. Takes NULL; returns nothing, never
-/// fails, never blocks.
+/// Frees a server, closing it if it is not closed; sockets that were accepted live on. Takes NULL; returns nothing,
+/// never fails, never blocks.
 ///
 /// Precondition: server is NULL or live, the caller's, and no other thread is in a call on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_server_free(server: *mut bgl_ssl_server_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(server) }
 }
 

@@ -73,15 +73,15 @@ pub unsafe extern "C" fn bgl_ssl_connect(
     port: c_int,
     family: c_int,
 ) -> *mut bgl_ssl_socket_t {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     unsafe { bgl_ssl_connect_resume(config, host, port, family, ptr::null()) }
 }
 
 /// Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves both a full
 /// handshake; bgl_ssl_socket_session_reused tells whether the server agreed.
 ///
-/// session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake would
-/// accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
+/// session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake
+/// would accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
 /// verification, versions, ciphers, own certificate), while the system's CAs are the same and no certificate of the
 /// peer's chain has expired. Otherwise the handshake is a full one.
 ///
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn bgl_ssl_connect_resume(
     session: *const bgl_ssl_session_t,
 ) -> *mut bgl_ssl_socket_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for handles and text.
+        // SAFETY: the precondition covers handles and text.
         let (config, host, session) =
             unsafe { (handle::borrow(config)?, convert::text(host, "host")?, handle::borrow_optional(session)?) };
         let (port, family) = (convert::port(port)?, Family::from_number(family)?);
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_client_fd(
     buffered: usize,
 ) -> *mut bgl_ssl_socket_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for handle and text.
+        // SAFETY: the precondition covers handle and text.
         let (config, hostname) =
             unsafe { (handle::borrow(config)?, convert::optional_text(hostname, "host name")?) };
         check_buffered(buffered)?;
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_server_fd(
     buffered: usize,
 ) -> *mut bgl_ssl_socket_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         let config = unsafe { handle::borrow(config)? };
         check_buffered(buffered)?;
         Socket::upgrade_server(&config.freeze()?, fd).map(handle::give)
@@ -179,6 +179,6 @@ fn check_buffered(buffered: usize) -> Result<()> {
 /// Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_free(socket: *mut bgl_ssl_socket_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(socket) }
 }

@@ -19,7 +19,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_serial(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.x509().serial().map(String::into_bytes)) }
 }
 
@@ -39,11 +39,11 @@ pub unsafe extern "C" fn bgl_ssl_certificate_fingerprint(
     size: usize,
 ) -> usize {
     let text = |certificate: &Certificate| {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         let digest = unsafe { convert::c_text(digest, "digest")? };
         certificate.fingerprint(digest).map(String::into_bytes)
     };
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, text) }
 }
 
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_fingerprint(
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_not_before(certificate: *const bgl_ssl_certificate_t) -> i64 {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(i64::MIN, || unsafe { handle::with(certificate, |certificate| certificate.x509().not_before()) })
 }
 
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_not_before(certificate: *const bgl_
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_not_after(certificate: *const bgl_ssl_certificate_t) -> i64 {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(i64::MIN, || unsafe { handle::with(certificate, |certificate| certificate.x509().not_after()) })
 }
 
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_pem(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.x509().pem()) }
 }
 
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_der(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let der = handle::with(certificate, |certificate| certificate.x509().der())?;
         convert::copy_bytes(&der, buf, size)

@@ -23,7 +23,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_subject_lines(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.x509().name_lines(Party::Subject)) }
 }
 
@@ -38,13 +38,13 @@ pub unsafe extern "C" fn bgl_ssl_certificate_issuer_lines(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.x509().name_lines(Party::Issuer)) }
 }
 
 /// Copies out the DNS names, addresses, e-mail addresses and URIs of the subjectAltName extension in one text, such as
-/// "DNS:example.org, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1". A value with characters by which it could pass
-/// for several names, or end the text, is quoted as JSON quotes strings (CVE-2021-44532).
+/// "DNS:example.org, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1". A value with characters by which it could
+/// pass for several names, or end the text, is quoted as JSON quotes strings (CVE-2021-44532).
 ///
 /// Returns the length of the whole text; 0 if there are none, or on failure. Never blocks; any thread.
 ///
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_alt_names(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.alt_names_text().map(String::into_bytes)) }
 }
 
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_modulus(
         let numbers = certificate.x509().rsa()?;
         Ok(numbers.map(|(modulus, _)| modulus.into_bytes()).unwrap_or_default())
     };
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, modulus) }
 }
 
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_exponent(
         let numbers = certificate.x509().rsa()?;
         Ok(numbers.map(|(_, exponent)| exponent.into_bytes()).unwrap_or_default())
     };
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, exponent) }
 }
 
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_valid_from(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.x509().valid_from()) }
 }
 
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_valid_to(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.x509().valid_to()) }
 }
 
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_valid_to(
 pub unsafe extern "C" fn bgl_ssl_certificate_ext_key_usage_count(
     certificate: *const bgl_ssl_certificate_t,
 ) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(certificate, |certificate| Ok(certificate.purposes()?.len())) })
 }
 
@@ -160,6 +160,6 @@ pub unsafe extern "C" fn bgl_ssl_certificate_ext_key_usage(
             Error::argument(format!("the extended key usage has {} purposes, and none at {index}", oids.len()))
         })
     };
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, oid) }
 }

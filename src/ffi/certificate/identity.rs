@@ -10,8 +10,8 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// What a connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and its private
-/// key. A config can have any number: see bgl_ssl_config_add_identity.
+/// What a connection presents of itself: a certificate, the intermediate ones that lead from it to a CA, and its
+/// private key. A config can have any number: see bgl_ssl_config_add_identity.
 pub struct bgl_ssl_identity_t {
     _private: [u8; 0],
 }
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn bgl_ssl_identity_new(
     private_key: *const bgl_ssl_private_key_t,
 ) -> *mut bgl_ssl_identity_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         let (chain, key) =
             unsafe { (convert::clones(chain, count, "certificate chain")?, handle::borrow(private_key)?.clone()) };
         Identity::new(chain, key).map(|identity| handle::give(Arc::new(identity)))
@@ -51,10 +51,10 @@ pub unsafe extern "C" fn bgl_ssl_identity_new(
 /// key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
 /// passphrase: of the key or the PKCS#12; NULL if there is none. The identity keeps a copy, to read the files again.
 ///
-/// Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot
-/// be read; BGL_SSL_E_CONFIG if it lacks what is sought, if the passphrase does not open it, or if the key does not belong
-/// to the certificate. The message names the file. Any thread. Blocks no longer than the disk (and the key's own key
-/// derivation).
+/// Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file
+/// cannot be read; BGL_SSL_E_CONFIG if it lacks what is sought, if the passphrase does not open it, or if the key does
+/// not belong to the certificate. The message names the file. Any thread. Blocks no longer than the disk (and the key's
+/// own key derivation).
 ///
 /// Precondition: All are NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn bgl_ssl_identity_from_files(
     passphrase: *const c_char,
 ) -> *mut bgl_ssl_identity_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the texts.
+        // SAFETY: the precondition covers the texts.
         let (chain, key, passphrase) = unsafe {
             let key = if key_file.is_null() { None } else { Some(convert::path(key_file)?) };
             (convert::path(chain_file)?, key, convert::passphrase(passphrase))
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn bgl_ssl_identity_from_files(
 /// Precondition: identity is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_identity_reload(identity: *const bgl_ssl_identity_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(identity, |identity| identity.reload()) })
 }
 
@@ -92,6 +92,6 @@ pub unsafe extern "C" fn bgl_ssl_identity_reload(identity: *const bgl_ssl_identi
 /// Precondition: identity is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_identity_free(identity: *mut bgl_ssl_identity_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(identity) }
 }

@@ -29,8 +29,8 @@ pub const BGL_SSL_KEY_USAGE_ENCIPHER_ONLY: i32 = 0x01;
 /// With key agreement: for decryption only.
 pub const BGL_SSL_KEY_USAGE_DECIPHER_ONLY: i32 = 0x8000;
 
-/// Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another name of
-/// OpenSSL's; an OID in dotted numbers if OpenSSL has no name.
+/// Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another
+/// name of OpenSSL's; an OID in dotted numbers if OpenSSL has no name.
 ///
 /// Returns the length of the whole text; 0 on failure. Never blocks; any thread.
 ///
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_key_type(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.x509().key_type().map(String::into_bytes)) }
 }
 
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_key_type(
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_key_bits(certificate: *const bgl_ssl_certificate_t) -> c_int {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(certificate, |certificate| certificate.x509().key_bits()) })
 }
 
@@ -65,14 +65,14 @@ pub unsafe extern "C" fn bgl_ssl_certificate_key_bits(certificate: *const bgl_ss
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_is_ca(certificate: *const bgl_ssl_certificate_t) -> bool {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(false, || unsafe { handle::with(certificate, |certificate| Ok(certificate.x509().is_ca())) })
 }
 
 /// What the certificate's key may be used for. (Its purposes: bgl_ssl_certificate_ext_key_usage.)
 ///
-/// Returns the sum of BGL_SSL_KEY_USAGE_... numbers; BGL_SSL_KEY_USAGE_ANY if the certificate has no such extension; 0 for
-/// NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See RFC 5280, section 4.2.1.3.
+/// Returns the sum of BGL_SSL_KEY_USAGE_... numbers; BGL_SSL_KEY_USAGE_ANY if the certificate has no such extension; 0
+/// for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See RFC 5280, section 4.2.1.3.
 ///
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
@@ -80,6 +80,6 @@ pub unsafe extern "C" fn bgl_ssl_certificate_key_usage(certificate: *const bgl_s
     let usage = |certificate: &Certificate| {
         Ok(certificate.x509().key_usage().map_or(BGL_SSL_KEY_USAGE_ANY, |bits| bits as i32))
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(certificate, usage) })
 }

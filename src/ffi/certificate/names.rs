@@ -20,7 +20,7 @@ use crate::ffi::{
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_subject(certificate: *const bgl_ssl_certificate_t) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { common_name(certificate, Party::Subject) }
 }
 
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_subject(certificate: *const bgl_ssl
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_issuer(certificate: *const bgl_ssl_certificate_t) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { common_name(certificate, Party::Issuer) }
 }
 
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_issuer(certificate: *const bgl_ssl_
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_subject_length(certificate: *const bgl_ssl_certificate_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { common_name_length(certificate, Party::Subject) }
 }
 
@@ -55,14 +55,14 @@ pub unsafe extern "C" fn bgl_ssl_certificate_subject_length(certificate: *const 
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_issuer_length(certificate: *const bgl_ssl_certificate_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { common_name_length(certificate, Party::Issuer) }
 }
 
 /// Precondition: As for the callers.
 unsafe fn common_name(certificate: *const bgl_ssl_certificate_t, party: Party) -> *const c_char {
     guard::or(ptr::null(), || {
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         let certificate = unsafe { handle::borrow(certificate)? };
         Ok(certificate.common_name(party)?.as_ptr().cast())
     })
@@ -71,7 +71,7 @@ unsafe fn common_name(certificate: *const bgl_ssl_certificate_t, party: Party) -
 /// Precondition: As for the callers.
 unsafe fn common_name_length(certificate: *const bgl_ssl_certificate_t, party: Party) -> usize {
     guard::or(0, || {
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         let certificate = unsafe { handle::borrow(certificate)? };
         Ok(certificate.common_name(party)?.len().saturating_sub(1))
     })
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_subject_name(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.name(Party::Subject)) }
 }
 
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_issuer_name(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, |certificate| certificate.name(Party::Issuer)) }
 }
 
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_issuer_name(
 /// Precondition: certificate is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_certificate_alt_name_count(certificate: *const bgl_ssl_certificate_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(certificate, |certificate| Ok(certificate.alt_names()?.len())) })
 }
 
@@ -137,6 +137,6 @@ pub unsafe extern "C" fn bgl_ssl_certificate_alt_name(
         let name = certificate.alt_names()?.get(index).map(|name| name.clone().into_bytes());
         name.ok_or_else(|| Error::argument(format!("the certificate has no alternative name {index}")))
     };
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(certificate, buf, size, text) }
 }

@@ -15,9 +15,9 @@ use crate::ffi::{
 ///
 /// file: a regular file of at most 16 MB.
 /// passphrase: NULL if there is none.
-/// private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others, each
-/// to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and certificate
-/// for a file of certificates alone, which are in chain. Untouched on failure.
+/// private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others,
+/// each to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and
+/// certificate for a file of certificates alone, which are in chain. Untouched on failure.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO if the file cannot be read, or BGL_SSL_E_CONFIG if it is no
 /// PKCS#12, lacks the key or certificate that is asked for, is not opened by the passphrase, or uses an old cipher that
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn bgl_ssl_pkcs12_from_file(
     chain: *mut *mut bgl_ssl_certificate_list_t,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for texts and pointers.
+        // SAFETY: the precondition covers texts and pointers.
         unsafe {
             let path = convert::path(file)?;
             let contents = Pkcs12::from_file(path, convert::passphrase(passphrase))?;
@@ -48,7 +48,8 @@ pub unsafe extern "C" fn bgl_ssl_pkcs12_from_file(
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG. Never blocks; any thread.
 ///
-/// Precondition: data is NULL or readable for len bytes, passphrase NULL or NUL-terminated, the others NULL or writable.
+/// Precondition: data is NULL or readable for len bytes, passphrase NULL or NUL-terminated, the others NULL or
+/// writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_pkcs12_from_mem(
     data: *const c_void,
@@ -59,7 +60,7 @@ pub unsafe extern "C" fn bgl_ssl_pkcs12_from_mem(
     chain: *mut *mut bgl_ssl_certificate_list_t,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for bytes, text and pointers.
+        // SAFETY: the precondition covers bytes, text and pointers.
         unsafe {
             let data = convert::bytes(data, len, "data")?;
             let contents = Pkcs12::from_bytes(data, convert::passphrase(passphrase))?;
@@ -78,7 +79,7 @@ unsafe fn hand_out(
     // All that is asked for must be there before anything is handed out.
     let key = if private_key.is_null() { None } else { Some(contents.key()?.clone()) };
     let leaf = if certificate.is_null() { None } else { Some(contents.certificate()?.clone()) };
-    // SAFETY: the caller vouches for the pointers, and the converter takes NULL.
+    // SAFETY: the precondition covers the pointers, and the converter takes NULL.
     unsafe {
         if let Some(key) = key {
             convert::store(private_key, handle::share(key));

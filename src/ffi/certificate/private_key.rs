@@ -35,7 +35,7 @@ impl Handle for bgl_ssl_private_key_t {
 /// Precondition: file is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_load_private_key(file: *const c_char) -> *mut bgl_ssl_private_key_t {
-    // SAFETY: the caller vouches for the text.
+    // SAFETY: the precondition covers the text.
     unsafe { bgl_ssl_private_key_from_file(file, BGL_SSL_FORMAT_PEM, ptr::null()) }
 }
 
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn bgl_ssl_private_key_from_file(
     passphrase: *const c_char,
 ) -> *mut bgl_ssl_private_key_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the texts.
+        // SAFETY: the precondition covers the texts.
         let (path, passphrase) = unsafe { (convert::path(file)?, convert::passphrase(passphrase)) };
         PrivateKey::from_file(path, Format::from_number(format)?, passphrase).map(handle::share)
     })
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn bgl_ssl_private_key_from_mem(
     passphrase: *const c_char,
 ) -> *mut bgl_ssl_private_key_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for bytes and text.
+        // SAFETY: the precondition covers bytes and text.
         let (data, passphrase) = unsafe { (convert::bytes(data, len, "data")?, convert::passphrase(passphrase)) };
         PrivateKey::from_bytes(data, Format::from_number(format)?, passphrase).map(handle::share)
     })
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn bgl_ssl_private_key_from_mem(
 pub unsafe extern "C" fn bgl_ssl_private_key_retain(
     private_key: *const bgl_ssl_private_key_t,
 ) -> *mut bgl_ssl_private_key_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(ptr::null_mut(), || unsafe { handle::retain(private_key) })
 }
 
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn bgl_ssl_private_key_retain(
 /// Precondition: private_key is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_private_key_free(private_key: *mut bgl_ssl_private_key_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::release(private_key) }
 }
 
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn bgl_ssl_private_key_equal(
     a: *const bgl_ssl_private_key_t,
     b: *const bgl_ssl_private_key_t,
 ) -> bool {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     guard::or(false, || unsafe { Ok(handle::borrow(a)? == handle::borrow(b)?) })
 }
 
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_check_private_key(
     private_key: *const bgl_ssl_private_key_t,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         let (certificate, private_key) = unsafe { (handle::borrow(certificate)?, handle::borrow(private_key)?) };
         certificate.check_private_key(private_key)
     })

@@ -14,8 +14,8 @@ use crate::ffi::{
 /// list: OpenSSL's names separated by colons, such as "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256" or
 /// "ECDSA+SHA256:RSA-PSS+SHA256"; NULL for OpenSSL's default.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A list that OpenSSL does not take is
-/// BGL_SSL_E_CONFIG when the config is frozen. Never blocks; any thread. See SSL_CTX_set1_sigalgs_list(3).
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A list that OpenSSL does not
+/// take is BGL_SSL_E_CONFIG when the config is frozen. Never blocks; any thread. See SSL_CTX_set1_sigalgs_list(3).
 ///
 /// Precondition: config is NULL or live; list is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -23,7 +23,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_signature_algorithms(
     config: *mut bgl_ssl_config_t,
     list: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     unsafe {
         change(config, |config| {
             config.signature_algorithms = convert::optional_c_string(list, "signature algorithms")?;
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_security_level(
     config: *mut bgl_ssl_config_t,
     level: i32,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         change(config, |config| {
             config.security_level = match level {
@@ -62,11 +62,11 @@ pub unsafe extern "C" fn bgl_ssl_config_set_security_level(
 /// Wireshark, and anybody else who can read the file, can decrypt captured connections with it. For debugging. The
 /// environment alone never turns this on.
 ///
-/// file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is frozen.
-/// NULL for none (the default).
+/// file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is
+/// frozen. NULL for none (the default).
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to is
-/// BGL_SSL_E_IO when the config is frozen; later failures to write are ignored. Never blocks; any thread. See
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to
+/// is BGL_SSL_E_IO when the config is frozen; later failures to write are ignored. Never blocks; any thread. See
 /// SSL_CTX_set_keylog_callback(3).
 ///
 /// Precondition: config is NULL or live; file is NULL or NUL-terminated.
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn bgl_ssl_config_insecure_set_key_log_file(
     config: *mut bgl_ssl_config_t,
     file: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     unsafe {
         change(config, |config| {
             config.key_log = if file.is_null() { None } else { Some(convert::path(file)?.to_owned()) };

@@ -20,7 +20,7 @@ use crate::ffi::{
 ///
 /// Precondition: list is NULL or live.
 unsafe fn certificates(list: *const bgl_ssl_certificate_list_t) -> Result<Option<Vec<Certificate>>> {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::borrow_optional(list).map(|list| list.cloned()) }
 }
 
@@ -28,7 +28,7 @@ unsafe fn certificates(list: *const bgl_ssl_certificate_list_t) -> Result<Option
 ///
 /// Precondition: list is NULL or live.
 unsafe fn trusted(list: *const bgl_ssl_certificate_list_t) -> Result<Vec<Certificate>> {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { certificates(list) }?
         .ok_or_else(|| Error::argument("the list of certificates is NULL; was it loaded?"))
 }
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_file(
     config: *mut bgl_ssl_config_t,
     file: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     guard::done(|| unsafe {
         // The file is read before the config is locked.
         let cas = Certificate::all_from_file(convert::path(file)?)?;
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_list(
     config: *mut bgl_ssl_config_t,
     list: *const bgl_ssl_certificate_list_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe {
         change(config, |config| {
             config.cas = Some(trusted(list)?);
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_list(
     config: *mut bgl_ssl_config_t,
     list: *const bgl_ssl_certificate_list_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe {
         change(config, |config| {
             config.accepted = Some(trusted(list)?);
@@ -106,17 +106,17 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_list(
     }
 }
 
-/// Sets the certificate of the connection itself from files: the certificate, the intermediate ones that lead from it to a
-/// CA, and the private key of the first. bgl_ssl_server_reload reads them again.
+/// Sets the certificate of the connection itself from files: the certificate, the intermediate ones that lead from it
+/// to a CA, and the private key of the first. bgl_ssl_server_reload reads them again.
 ///
 /// chain_file: certificates in PEM, the connection's own first; or one in DER; or PKCS#12 with certificates and key.
 /// key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
 /// passphrase: of the key or the PKCS#12; NULL if there is none. The config keeps a copy, to read the files again.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no certificate or no
-/// key, if the passphrase does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if
-/// the config is frozen. The message names the file. On failure the config is as it was. Any thread. Blocks no longer than
-/// the disk (and the key's own key derivation).
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no
+/// certificate or no key, if the passphrase does not open the key, or if the key does not belong to the certificate;
+/// BGL_SSL_E_STATE if the config is frozen. The message names the file. On failure the config is as it was. Any thread.
+/// Blocks no longer than the disk (and the key's own key derivation).
 ///
 /// Precondition: config is NULL or live; the others are NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_file(
     key_file: *const c_char,
     passphrase: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and texts.
+    // SAFETY: the precondition covers handle and texts.
     guard::done(|| unsafe {
         let key = if key_file.is_null() { None } else { Some(convert::path(key_file)?) };
         let passphrase = convert::passphrase(passphrase).map(|text| text.to_owned());
@@ -139,8 +139,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_file(
     })
 }
 
-/// Sets the certificate of the connection itself: a list with it and the intermediate ones that lead from it to a CA, and
-/// the private key of the first.
+/// Sets the certificate of the connection itself: a list with it and the intermediate ones that lead from it to a CA,
+/// and the private key of the first.
 ///
 /// chain, private_key: both, or both NULL for none (the default). The config takes references of its own; the list and
 /// the key stay the caller's.
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_list(
     chain: *const bgl_ssl_certificate_list_t,
     private_key: *const bgl_ssl_private_key_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe {
         change(config, |config| {
             let key = handle::borrow_optional(private_key)?.cloned();

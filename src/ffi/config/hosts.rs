@@ -6,15 +6,16 @@ use std::ffi::c_char;
 use super::{bgl_ssl_config_t, change};
 use crate::ffi::{certificate::identity::bgl_ssl_identity_t, convert, guard, handle, status::bgl_ssl_status_t};
 
-/// Clients that ask for an unknown host, or for none, get the default identity and the config's own settings. The default.
+/// Clients that ask for an unknown host, or for none, get the default identity and the config's own settings. The
+/// default.
 pub const BGL_SSL_UNKNOWN_HOST_DEFAULT: i32 = 0;
 /// They are refused with the fatal alert unrecognized_name (112).
 pub const BGL_SSL_UNKNOWN_HOST_REFUSE: i32 = 1;
 
-/// Adds an identity to a config. A config can have any number. Servers choose by the name that the client asks for (SNI):
-/// among those whose certificates are for that name, exactly or by a wildcard for one label, and of each type of key (RSA,
-/// EC, Ed25519 ...) the first, the one that the client can verify. For other names, and for none, it is the first identity,
-/// with those of other types of key for the same name. Clients present the first.
+/// Adds an identity to a config. A config can have any number. Servers choose by the name that the client asks for
+/// (SNI): among those whose certificates are for that name, exactly or by a wildcard for one label, and of each type of
+/// key (RSA, EC, Ed25519 ...) the first, the one that the client can verify. For other names, and for none, it is the
+/// first identity, with those of other types of key for the same name. Clients present the first.
 ///
 /// The bgl_ssl_config_set_certificate functions set the first identity, and drop all others.
 ///
@@ -26,7 +27,7 @@ pub unsafe extern "C" fn bgl_ssl_config_add_identity(
     config: *mut bgl_ssl_config_t,
     identity: *const bgl_ssl_identity_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe {
         change(config, |config| {
             config.identities.push(handle::borrow(identity)?.clone());
@@ -40,16 +41,16 @@ pub unsafe extern "C" fn bgl_ssl_config_add_identity(
 /// `config`. What was agreed with one host is never resumed with another. Looking a name up takes the same time however
 /// many hosts there are. See docs/hosts.md.
 ///
-/// pattern: a host name ("www.example.org"), or "*.example.org" for all names with exactly one label more; an exact name
-/// goes before a wildcard. Case and a final dot do not matter. Names with other characters than ASCII are given as A-labels
-/// ("xn--..."). Addresses are refused: clients do not send them.
-/// host: needs a certificate, and has no hosts of its own. It is frozen by this, and may be used for several names. config
-/// keeps it alive.
+/// pattern: a host name ("www.example.org"), or "*.example.org" for all names with exactly one label more; an exact
+/// name goes before a wildcard. Case and a final dot do not matter. Names with other characters than ASCII are given as
+/// A-labels ("xn--..."). Addresses are refused: clients do not send them.
+/// host: needs a certificate, and has no hosts of its own. It is frozen by this, and may be used for several names.
+/// config keeps it alive.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if host cannot be used, or config has one for the pattern
-/// already; BGL_SSL_E_STATE if config is frozen; what bgl_ssl_config_freeze returns for host. That one is for TLS and the
-/// other for DTLS is found out when config is frozen. Any thread. Blocks no longer than the disk that holds the system's
-/// CA certificates.
+/// already; BGL_SSL_E_STATE if config is frozen; what bgl_ssl_config_freeze returns for host. That one is for TLS and
+/// the other for DTLS is found out when config is frozen. Any thread. Blocks no longer than the disk that holds the
+/// system's CA certificates.
 ///
 /// Precondition: config and host are NULL or live, pattern is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -58,7 +59,7 @@ pub unsafe extern "C" fn bgl_ssl_config_add_host(
     pattern: *const c_char,
     host: *const bgl_ssl_config_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handles and text.
+    // SAFETY: the precondition covers handles and text.
     guard::done(|| unsafe {
         let pattern = Pattern::parse(convert::text(pattern, "pattern")?)?;
         let host = handle::borrow(host)?;
@@ -66,8 +67,8 @@ pub unsafe extern "C" fn bgl_ssl_config_add_host(
     })
 }
 
-/// Sets what a server does with clients that ask for a host for which it has neither a config nor a certificate, or that
-/// ask for none (no SNI, as with an address).
+/// Sets what a server does with clients that ask for a host for which it has neither a config nor a certificate, or
+/// that ask for none (no SNI, as with an address).
 ///
 /// policy: BGL_SSL_UNKNOWN_HOST_DEFAULT or BGL_SSL_UNKNOWN_HOST_REFUSE.
 ///
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_unknown_host(
     config: *mut bgl_ssl_config_t,
     policy: i32,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         change(config, |config| {
             config.unknown_host = match policy {

@@ -22,7 +22,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate(
     private_key: *const bgl_ssl_private_key_t,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         unsafe {
             let certificate = handle::borrow_optional(certificate)?.cloned();
             let key: Option<PrivateKey> = handle::borrow_optional(private_key)?.cloned();
@@ -32,8 +32,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate(
     })
 }
 
-/// Sets the certificate of the connection itself, the intermediate ones that lead from it to a CA, and the private key of
-/// the first.
+/// Sets the certificate of the connection itself, the intermediate ones that lead from it to a CA, and the private key
+/// of the first.
 ///
 /// chain, count: the certificates, the connection's own first; NULL and 0, with private_key NULL, for none. The config
 /// takes references of its own.
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_chain(
     private_key: *const bgl_ssl_private_key_t,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         unsafe {
             let chain = convert::clones(chain, count, "certificate chain")?;
             let key: Option<PrivateKey> = handle::borrow_optional(private_key)?.cloned();

@@ -22,7 +22,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_hostname(
     hostname: *const c_char,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for text and handle.
+        // SAFETY: the precondition covers text and handle.
         unsafe {
             let hostname = convert::optional_text(hostname, "host name")?.map(Hostname::parse).transpose()?;
             apply(config, |config| config.hostname = hostname)
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_server_name(
     server_name: *const c_char,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for text and handle.
+        // SAFETY: the precondition covers text and handle.
         unsafe {
             let choice = match convert::optional_text(server_name, "server name")? {
                 None => ServerName::Host,

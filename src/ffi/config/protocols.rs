@@ -32,7 +32,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_protocol(
         config.versions.max = None;
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_min_protocol(
         config.versions.min = Some(version(protocol)?);
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_protocol(
         config.versions.max = Some(version(protocol)?);
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_alpn(
     count: usize,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for texts and handle.
+        // SAFETY: the precondition covers texts and handle.
         unsafe {
             let names = convert::slice(names, count, "list of ALPN names")?;
             let names = names.iter().map(|name| convert::c_text(*name, "ALPN name").map(std::ffi::CStr::to_bytes));
@@ -123,12 +123,12 @@ pub unsafe extern "C" fn bgl_ssl_config_set_cipher_list(
     config: *mut bgl_ssl_config_t,
     list: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for text and handle.
+    // SAFETY: the precondition covers text and handle.
     unsafe { set_list(config, list, |config| &mut config.cipher_list) }
 }
 
-/// Sets the cipher suites for TLS 1.3, such as "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256". A bad list is found
-/// when the config is frozen (BGL_SSL_E_CONFIG).
+/// Sets the cipher suites for TLS 1.3, such as "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256". A bad list is
+/// found when the config is frozen (BGL_SSL_E_CONFIG).
 ///
 /// list: NULL for OpenSSL's default.
 ///
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_cipher_suites(
     config: *mut bgl_ssl_config_t,
     list: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for text and handle.
+    // SAFETY: the precondition covers text and handle.
     unsafe { set_list(config, list, |config| &mut config.cipher_suites) }
 }
 
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_groups(
     config: *mut bgl_ssl_config_t,
     list: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for text and handle.
+    // SAFETY: the precondition covers text and handle.
     unsafe { set_list(config, list, |config| &mut config.groups) }
 }
 
@@ -168,7 +168,7 @@ unsafe fn set_list(
     field: impl FnOnce(&mut Config) -> &mut Option<CString>,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for text and handle.
+        // SAFETY: the precondition covers text and handle.
         unsafe {
             let list = convert::optional_c_string(list, "list")?;
             apply(config, |config| *field(config) = list)

@@ -33,7 +33,7 @@ pub unsafe extern "C" fn bgl_ssl_config_add_pins(
     config: *mut bgl_ssl_config_t,
     pins: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     unsafe {
         change(config, |config| {
             match convert::optional_text(pins, "pins")? {
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_pin(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let pin = handle::with(certificate, Pin::of)?;
         convert::copy_text(pin.to_string().as_bytes(), buf, size)
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_verify_depth(
     config: *mut bgl_ssl_config_t,
     depth: i32,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         change(config, |config| {
             config.requirements.depth = match (depth, u8::try_from(depth)) {
@@ -90,8 +90,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_verify_depth(
     }
 }
 
-/// Sets the time at which certificates must be valid, instead of now: for devices whose clock is wrong, and for signatures
-/// of the past.
+/// Sets the time at which certificates must be valid, instead of now: for devices whose clock is wrong, and for
+/// signatures of the past.
 ///
 /// seconds: since 1970 (UTC), 1 or more; 0 for now (the default).
 ///
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_verify_time(
     config: *mut bgl_ssl_config_t,
     seconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         change(config, |config| {
             if seconds < 0 || libc::time_t::try_from(seconds).is_err() {
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_verify_flags(
     config: *mut bgl_ssl_config_t,
     flags: u32,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         change(config, |config| {
             if flags & !(BGL_SSL_VERIFY_STRICT | BGL_SSL_VERIFY_NO_COMMON_NAME) != 0 {

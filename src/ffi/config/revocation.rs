@@ -23,8 +23,8 @@ pub const BGL_SSL_CRL_TOLERATE_MISSING: i32 = 16;
 /// A list counts although it is due to be replaced.
 pub const BGL_SSL_CRL_TOLERATE_EXPIRED: i32 = 32;
 
-/// Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them: one
-/// that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
+/// Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them:
+/// one that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
 /// bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones.
 ///
 /// data: len bytes, with one list or, in PEM, several; copied.
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn bgl_ssl_config_add_crls(
     len: usize,
     format: i32,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let crls = Crls::from_bytes(convert::bytes(data, len, "CRL")?, Format::from_number(format)?)?;
         handle::with(config, |config| config.change(|config| add(config, CrlSource::Given(crls))))
@@ -49,9 +49,9 @@ pub unsafe extern "C" fn bgl_ssl_config_add_crls(
 }
 
 /// Adds a file with revocation lists, or a directory of such files: see bgl_ssl_config_add_crls. They are read when the
-/// config is frozen, and again for the first connection after they have changed. A file that cannot be read, or that holds
-/// no list or a damaged one, makes the freezing and the connections fail, with a message that names it: replace files by
-/// rename(2).
+/// config is frozen, and again for the first connection after they have changed. A file that cannot be read, or that
+/// holds no list or a damaged one, makes the freezing and the connections fail, with a message that names it: replace
+/// files by rename(2).
 ///
 /// path: of a PEM or DER file, or of a directory that holds nothing else; copied.
 ///
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn bgl_ssl_config_add_crl_file(
     config: *mut bgl_ssl_config_t,
     path: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     unsafe { change(config, |config| add(config, CrlSource::Place(convert::path(path)?.to_owned()))) }
 }
 
@@ -74,7 +74,8 @@ fn add(config: &mut Config, source: CrlSource) -> crate::error::Result<()> {
 
 /// Sets how revocation lists are used.
 ///
-/// policy: BGL_SSL_CRL_LEAF or BGL_SSL_CRL_CHAIN (the default), and to either of them BGL_SSL_CRL_TOLERATE_... may be added.
+/// policy: BGL_SSL_CRL_LEAF or BGL_SSL_CRL_CHAIN (the default), and to either of them BGL_SSL_CRL_TOLERATE_... may be
+/// added.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -85,7 +86,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_crl_policy(
     policy: i32,
 ) -> bgl_ssl_status_t {
     const TOLERATIONS: i32 = BGL_SSL_CRL_TOLERATE_MISSING | BGL_SSL_CRL_TOLERATE_EXPIRED;
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         change(config, |config| {
             let crls = &mut config.requirements.crls;

@@ -18,8 +18,8 @@ use crate::ffi::{
 
 /// A client asks for no stapled response, and ignores one.
 pub const BGL_SSL_STAPLE_IGNORE: i32 = 0;
-/// A client asks for a stapled response. One that the server sends must be good, and a certificate that demands one (RFC
-/// 7633) must have one. The default.
+/// A client asks for a stapled response. One that the server sends must be good, and a certificate that demands one
+/// (RFC 7633) must have one. The default.
 pub const BGL_SSL_STAPLE_HONOUR: i32 = 1;
 /// The server must staple a good response.
 pub const BGL_SSL_STAPLE_REQUIRE: i32 = 2;
@@ -34,14 +34,14 @@ pub const BGL_SSL_OCSP_UNKNOWN: i32 = 2;
 /// The most bytes of a response that is stapled.
 const MAX_RESPONSE: usize = 64 * 1024;
 
-/// Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if the
-/// issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if it is
-/// for this certificate, and if it is of this time. Only where the chain is verified.
+/// Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
+/// the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
+/// it is for this certificate, and if it is of this time. Only where the chain is verified.
 ///
 /// policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
-/// 6066, section 8.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+/// RFC 6066, section 8.
 ///
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_staple_policy(
     config: *mut bgl_ssl_config_t,
     policy: i32,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         change(config, |config| {
             config.requirements.staples = match policy {
@@ -63,8 +63,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_staple_policy(
     }
 }
 
-/// Sets the OCSP response that a server staples to its certificate for clients that ask for one. Once set, even to none, it
-/// can be replaced while the server serves: for handshakes that begin afterwards, also of copies of the config.
+/// Sets the OCSP response that a server staples to its certificate for clients that ask for one. Once set, even to
+/// none, it can be replaced while the server serves: for handshakes that begin afterwards, also of copies of the
+/// config.
 ///
 /// response: len bytes of DER (at most 65536), as a responder sent them; copied without a check: see
 /// bgl_ssl_ocsp_status. NULL and 0 for none.
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_staple(
     response: *const c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let response = convert::bytes(response, len, "OCSP response")?;
         if len > MAX_RESPONSE {
@@ -100,7 +101,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_ocsp_url(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let url = handle::with(certificate, |certificate| Ok(certificate.x509().ocsp_url()))?;
         convert::copy_text(&url, buf, size)
@@ -123,7 +124,7 @@ pub unsafe extern "C" fn bgl_ssl_ocsp_request(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handles and buffer.
+    // SAFETY: the precondition covers handles and buffer.
     guard::or(0, || unsafe {
         let request = ocsp::request(handle::borrow(certificate)?.x509(), handle::borrow(issuer)?.x509())?;
         convert::copy_bytes(&request, buf, size)
@@ -136,9 +137,9 @@ pub unsafe extern "C" fn bgl_ssl_ocsp_request(
 /// issuer: the certificate of the CA that issued it.
 /// until: set to the time until which a good response is valid, in seconds since 1970; 0 for others; may be NULL.
 ///
-/// Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on (another
-/// signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an error,
-/// BGL_SSL_E_ARGUMENT. Never blocks; any thread. See RFC 6960.
+/// Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on
+/// (another signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an
+/// error, BGL_SSL_E_ARGUMENT. Never blocks; any thread. See RFC 6960.
 ///
 /// Precondition: response is NULL or readable for len bytes; certificate and issuer are NULL or live; until is NULL or
 /// writable.
@@ -150,7 +151,7 @@ pub unsafe extern "C" fn bgl_ssl_ocsp_status(
     issuer: *const bgl_ssl_certificate_t,
     until: *mut i64,
 ) -> i32 {
-    // SAFETY: the caller vouches for handles and pointers.
+    // SAFETY: the precondition covers handles and pointers.
     guard::status(|| unsafe {
         convert::store(until, 0);
         let response = convert::bytes(response, len, "OCSP response")?;

@@ -21,14 +21,14 @@ pub unsafe extern "C" fn bgl_ssl_config_set_connect_timeout(
     config: *mut bgl_ssl_config_t,
     microseconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { set_limit(config, microseconds, |config| &mut config.limits.connect) }
 }
 
 /// Sets the time limit for a handshake, on either end.
 ///
-/// microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s, then
-/// 2, 4 ...
+/// microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s,
+/// then 2, 4 ...
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_handshake_timeout(
     config: *mut bgl_ssl_config_t,
     microseconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { set_limit(config, microseconds, |config| config.limits.handshake.get_or_insert(None)) }
 }
 
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_read_timeout(
     config: *mut bgl_ssl_config_t,
     microseconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { set_limit(config, microseconds, |config| &mut config.limits.read) }
 }
 
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_write_timeout(
     config: *mut bgl_ssl_config_t,
     microseconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { set_limit(config, microseconds, |config| &mut config.limits.write) }
 }
 
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_close_timeout(
         config.limits.close = convert::limit(microseconds)?.unwrap_or(Duration::ZERO);
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }
 
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_lazy_handshake(
     config: *mut bgl_ssl_config_t,
     lazy: bool,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { apply(config, |config| config.lazy_handshake = lazy) })
 }
 
@@ -122,6 +122,6 @@ unsafe fn set_limit(
         *field(config) = convert::limit(microseconds)?;
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }

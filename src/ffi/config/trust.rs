@@ -15,8 +15,8 @@ use crate::ffi::{
 /// Clients are required to present a certificate if CA certificates or accepted certificates are set; else they are not
 /// asked. The default.
 pub const BGL_SSL_CLIENT_CERTIFICATE_AUTO: i32 = 0;
-/// Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config is
-/// frozen.
+/// Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config
+/// is frozen.
 pub const BGL_SSL_CLIENT_CERTIFICATE_NONE: i32 = 1;
 /// Clients are asked for a certificate; those without one are accepted too.
 pub const BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL: i32 = 2;
@@ -29,12 +29,12 @@ pub const BGL_SSL_CLIENT_CERTIFICATE_REQUIRED: i32 = 3;
 /// certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
 /// takes references of its own.
 ///
-/// The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR (default:
-/// OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both, or gives
-/// its CAs here. They are read when a config that needs them is used for the first time; a file that is named but
-/// missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices that they
-/// have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread uses this
-/// library.
+/// The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR
+/// (default: OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both,
+/// or gives its CAs here. They are read when a config that needs them is used for the first time; a file that is named
+/// but missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices
+/// that they have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread
+/// uses this library.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_certificates(
     count: usize,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         unsafe {
             let list = convert::clones(certificates, count, "CA certificates")?;
             let cas = if certificates.is_null() { None } else { Some(list) };
@@ -59,8 +59,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_certificates(
 /// with such a list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is
 /// set.
 ///
-/// certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references of
-/// its own.
+/// certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references
+/// of its own.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_certificates(
     count: usize,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         unsafe {
             let list = convert::clones(certificates, count, "accepted certificates")?;
             let accepted = if certificates.is_null() { None } else { Some(list) };
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_certificates(
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_config_verify_chain_and_name(config: *mut bgl_ssl_config_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { apply(config, |config| config.verify = Verify::ChainAndName) })
 }
 
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn bgl_ssl_config_verify_chain_and_name(config: *mut bgl_s
 pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_chain_only(
     config: *mut bgl_ssl_config_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { apply(config, |config| config.verify = Verify::ChainOnly) })
 }
 
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_chain_only(
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_none(config: *mut bgl_ssl_config_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { apply(config, |config| config.verify = Verify::None) })
 }
 
@@ -142,6 +142,6 @@ pub unsafe extern "C" fn bgl_ssl_config_set_client_certificate(
         };
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { change(config, set) }
 }

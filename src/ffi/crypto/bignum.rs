@@ -38,7 +38,7 @@ pub fn give(number: SharedBn) -> *mut bgl_ssl_bignum_t {
 /// # Safety
 /// `bn` is NULL or live.
 pub unsafe fn shared_optional(bn: *const bgl_ssl_bignum_t) -> Result<Option<SharedBn>> {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::borrow_optional(bn).map(|number| number.cloned()) }
 }
 
@@ -47,7 +47,7 @@ pub unsafe fn shared_optional(bn: *const bgl_ssl_bignum_t) -> Result<Option<Shar
 /// # Safety
 /// `bn` is NULL or live.
 pub unsafe fn shared(bn: *const bgl_ssl_bignum_t) -> Result<SharedBn> {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::borrow(bn).cloned() }
 }
 
@@ -56,7 +56,7 @@ pub unsafe fn shared(bn: *const bgl_ssl_bignum_t) -> Result<SharedBn> {
 /// # Safety
 /// `bn` is NULL or live.
 pub unsafe fn copy(bn: *const bgl_ssl_bignum_t) -> Result<Bn> {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::with(bn, |number| crypto::lock(number).try_clone()) }
 }
 
@@ -78,7 +78,7 @@ pub extern "C" fn bgl_bn_new() -> *mut bgl_ssl_bignum_t {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_bn_bin2bn(data: *const c_void, len: usize) -> *mut bgl_ssl_bignum_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the bytes.
+        // SAFETY: the precondition covers the bytes.
         Bn::from_bytes(unsafe { convert::bytes(data, len, "data")? }).map(share).map(give)
     })
 }
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn bgl_bn_bin2bn(data: *const c_void, len: usize) -> *mut 
 /// Precondition: bn is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_bn_bn2bin(bn: *const bgl_ssl_bignum_t, buf: *mut c_void, size: usize) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let bytes = handle::with(bn, |number| Ok(crypto::lock(number).to_bytes()))?;
         convert::copy_bytes(&bytes, buf, size)
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn bgl_bn_bn2bin(bn: *const bgl_ssl_bignum_t, buf: *mut c_
 /// Precondition: bn is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_bn_num_bytes(bn: *const bgl_ssl_bignum_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(bn, |number| Ok(crypto::lock(number).size())) })
 }
 
@@ -120,17 +120,17 @@ pub unsafe extern "C" fn bgl_bn_num_bytes(bn: *const bgl_ssl_bignum_t) -> usize 
 pub unsafe extern "C" fn bgl_bn_set_word(bn: *mut bgl_ssl_bignum_t, word: i64) -> bgl_ssl_status_t {
     guard::done(|| {
         let word = u64::try_from(word).map_err(|_| Error::argument(format!("the number {word} is negative")))?;
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         unsafe { handle::with(bn, |number| crypto::lock(number).set_word(word)) }
     })
 }
 
-/// Frees a handle, and with the last one the number, which is overwritten first. Takes NULL; returns nothing, never fails,
-/// never blocks. (Bigloo: bn-free.)
+/// Frees a handle, and with the last one the number, which is overwritten first. Takes NULL; returns nothing, never
+/// fails, never blocks. (Bigloo: bn-free.)
 ///
 /// Precondition: bn is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_bn_free(bn: *mut bgl_ssl_bignum_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(bn) }
 }

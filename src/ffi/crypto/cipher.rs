@@ -38,9 +38,9 @@ const _: () = assert!(BGL_SSL_CIPHER_SLACK == cipher::SLACK);
 /// password: password_len bytes, not kept.
 /// encrypt: true to encrypt, false to decrypt.
 ///
-/// Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the name,
-/// BGL_SSL_E_UNSUPPORTED if it cannot use it (OpenSSL 3 without its legacy provider) or it is made for something else.
-/// Never blocks; any thread.
+/// Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the
+/// name, BGL_SSL_E_UNSUPPORTED if it cannot use it (OpenSSL 3 without its legacy provider) or it is made for something
+/// else. Never blocks; any thread.
 ///
 /// Precondition: type is NULL or NUL-terminated; password is NULL or readable for password_len bytes.
 #[unsafe(no_mangle)]
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn bgl_ssl_cipher_init(
     password_len: usize,
     encrypt: bool,
 ) -> *mut bgl_ssl_cipher_t {
-    // SAFETY: the caller vouches for text and bytes.
+    // SAFETY: the precondition covers text and bytes.
     guard::or(ptr::null_mut(), || unsafe {
         let name = convert::c_text(r#type, "cipher")?;
         let password = convert::bytes(password, password_len, "password")?;
@@ -66,9 +66,9 @@ pub unsafe extern "C" fn bgl_ssl_cipher_init(
 /// used twice with the same key.
 /// encrypt: true to encrypt, false to decrypt.
 ///
-/// Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the name
-/// or a length is wrong, BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the cipher (OpenSSL 3 without its legacy provider) or
-/// it is made for something else, BGL_SSL_E_CONFIG if the key is refused. Never blocks; any thread.
+/// Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the
+/// name or a length is wrong, BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the cipher (OpenSSL 3 without its legacy
+/// provider) or it is made for something else, BGL_SSL_E_CONFIG if the key is refused. Never blocks; any thread.
 ///
 /// Precondition: type is NULL or NUL-terminated; key and iv are NULL or readable for their lengths.
 #[unsafe(no_mangle)]
@@ -80,15 +80,15 @@ pub unsafe extern "C" fn bgl_ssl_cipher_initiv(
     iv_len: usize,
     encrypt: bool,
 ) -> *mut bgl_ssl_cipher_t {
-    // SAFETY: the caller vouches for text and bytes.
+    // SAFETY: the precondition covers text and bytes.
     unsafe { bgl_ssl_cipher_init_aead(r#type, key, key_len, iv, iv_len, cipher::TAG_SIZE, encrypt) }
 }
 
 /// The same as bgl_ssl_cipher_initiv, with another length of the tag of an AEAD cipher (GCM, CCM, OCB,
 /// ChaCha20-Poly1305).
 ///
-/// tag_len: 4 to 16; what is decrypted must come with a tag of that length. Short tags can be forged. Ignored for ciphers
-/// without a tag.
+/// tag_len: 4 to 16; what is decrypted must come with a tag of that length. Short tags can be forged. Ignored for
+/// ciphers without a tag.
 ///
 /// Returns what bgl_ssl_cipher_initiv does. Never blocks; any thread.
 ///
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn bgl_ssl_cipher_init_aead(
     tag_len: usize,
     encrypt: bool,
 ) -> *mut bgl_ssl_cipher_t {
-    // SAFETY: the caller vouches for text and bytes.
+    // SAFETY: the precondition covers text and bytes.
     guard::or(ptr::null_mut(), || unsafe {
         let name = convert::c_text(r#type, "cipher")?;
         let key = convert::bytes(key, key_len, "key")?;
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn bgl_ssl_cipher_add_aad(
     data: *const c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let data = convert::bytes(data, len, "additional data")?;
         handle::with(cipher, |cipher| cipher.aad(data))
@@ -143,9 +143,10 @@ pub unsafe extern "C" fn bgl_ssl_cipher_add_aad(
 /// buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes.
 /// written: set to how many bytes were given.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in; BGL_SSL_E_STATE
-/// after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before; BGL_SSL_E_VERIFY if
-/// CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any thread.
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in;
+/// BGL_SSL_E_STATE after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before;
+/// BGL_SSL_E_VERIFY if CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any
+/// thread.
 ///
 /// Precondition: cipher is NULL or live; data is NULL or readable for len bytes, buf NULL or writable for size bytes;
 /// written is NULL or writable.
@@ -158,7 +159,7 @@ pub unsafe extern "C" fn bgl_cipher_update(
     size: usize,
     written: *mut usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle, bytes, buffer and pointer.
+    // SAFETY: the precondition covers handle, bytes, buffer and pointer.
     guard::done(|| unsafe {
         convert::store(written, 0);
         convert::check_out(written, "number of bytes")?;
@@ -188,7 +189,7 @@ pub unsafe extern "C" fn bgl_cipher_set_auto_padding(
     cipher: *mut bgl_ssl_cipher_t,
     padding: bool,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(cipher, |cipher| cipher.set_padding(padding)) })
 }
 
@@ -197,10 +198,10 @@ pub unsafe extern "C" fn bgl_cipher_set_auto_padding(
 /// buf: space for at least BGL_SSL_CIPHER_SLACK bytes.
 /// written: set to how many bytes were given.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already, or
-/// an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag does
-/// not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these end it.
-/// Never blocks; any thread.
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already,
+/// or an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag
+/// does not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these
+/// end it. Never blocks; any thread.
 ///
 /// Precondition: cipher is NULL or live; buf is NULL or writable for size bytes; written is NULL or writable.
 #[unsafe(no_mangle)]
@@ -210,7 +211,7 @@ pub unsafe extern "C" fn bgl_cipher_final(
     size: usize,
     written: *mut usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle, buffer and pointer.
+    // SAFETY: the precondition covers handle, buffer and pointer.
     guard::done(|| unsafe {
         convert::store(written, 0);
         convert::check_out(written, "number of bytes")?;
@@ -226,8 +227,8 @@ pub unsafe extern "C" fn bgl_cipher_final(
 ///
 /// buf: as many bytes as fit are copied.
 ///
-/// Returns how many bytes the tag has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE before bgl_cipher_final and when
-/// decrypting, BGL_SSL_E_UNSUPPORTED if it is no AEAD cipher. Never blocks; any thread.
+/// Returns how many bytes the tag has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE before bgl_cipher_final and
+/// when decrypting, BGL_SSL_E_UNSUPPORTED if it is no AEAD cipher. Never blocks; any thread.
 ///
 /// Precondition: cipher is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
@@ -236,7 +237,7 @@ pub unsafe extern "C" fn bgl_ssl_cipher_tag(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let tag = handle::with(cipher, Cipher::tag)?;
         convert::copy_bytes(&tag, buf, size)
@@ -247,8 +248,8 @@ pub unsafe extern "C" fn bgl_ssl_cipher_tag(
 ///
 /// tag: tag_len bytes, the length with which the cipher was made.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is no
-/// AEAD cipher. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is
+/// no AEAD cipher. Never blocks; any thread.
 ///
 /// Precondition: cipher is NULL or live; tag is NULL or readable for tag_len bytes.
 #[unsafe(no_mangle)]
@@ -257,7 +258,7 @@ pub unsafe extern "C" fn bgl_ssl_cipher_set_tag(
     tag: *const c_void,
     tag_len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let tag = convert::bytes(tag, tag_len, "tag")?;
         handle::with(cipher, |cipher| cipher.set_tag(tag))
@@ -269,6 +270,6 @@ pub unsafe extern "C" fn bgl_ssl_cipher_set_tag(
 /// Precondition: cipher is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_cipher_free(cipher: *mut bgl_ssl_cipher_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(cipher) }
 }

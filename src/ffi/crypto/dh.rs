@@ -17,8 +17,8 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. It shares its numbers with the handles by
-/// which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the handle only.
+/// A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. It shares its numbers with the handles
+/// by which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the handle only.
 pub struct bgl_ssl_dh_t {
     _private: [u8; 0],
 }
@@ -43,7 +43,7 @@ pub extern "C" fn bgl_ssl_dh_new() -> *mut bgl_ssl_dh_t {
 /// Precondition: dh is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_dh_free(dh: *mut bgl_ssl_dh_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(dh) }
 }
 
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn bgl_ssl_dh_free(dh: *mut bgl_ssl_dh_t) {
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_dh_size(dh: *const bgl_ssl_dh_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(dh, Dh::size) })
 }
 
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn bgl_ssl_dh_generate_parameters(
     bits: c_int,
     generator: c_int,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(dh, |dh| dh.generate_parameters(bits, generator)) })
 }
 
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn bgl_ssl_dh_generate_parameters(
 /// Precondition: dh is NULL or live; name is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_dh_set_group(dh: *mut bgl_ssl_dh_t, name: *const c_char) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     guard::done(|| unsafe {
         let name = convert::c_text(name, "group")?;
         handle::with(dh, |dh| dh.set_named_group(name))
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn bgl_ssl_dh_set_group(dh: *mut bgl_ssl_dh_t, name: *cons
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_dh_generate_key(dh: *mut bgl_ssl_dh_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(dh, Dh::generate_key) })
 }
 
@@ -112,8 +112,8 @@ pub unsafe extern "C" fn bgl_ssl_dh_generate_key(dh: *mut bgl_ssl_dh_t) -> bgl_s
 /// key: the peer's public key.
 /// buf: space for bgl_ssl_dh_size bytes. If size is too small, and so for NULL and 0, nothing is copied.
 ///
-/// Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p, g or the private key is not
-/// set, BGL_SSL_E_CONFIG if a key is unusable. Never blocks; any thread.
+/// Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p, g or the private key is
+/// not set, BGL_SSL_E_CONFIG if a key is unusable. Never blocks; any thread.
 ///
 /// Precondition: Both handles are NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn bgl_ssl_dh_compute_key(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handles and buffer.
+    // SAFETY: the precondition covers handles and buffer.
     guard::or(0, || unsafe {
         let key = bignum::copy(key)?;
         handle::with(dh, |dh| convert::copy_once(dh.size()?, buf, size, || dh.compute_key(&key)))

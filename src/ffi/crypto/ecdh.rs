@@ -26,14 +26,14 @@ impl Handle for bgl_ssl_ecdh_t {
 ///
 /// curve: "P-256", "P-384", "P-521" (SP 800-186), "X25519" or "X448" (RFC 7748), letter case ignored.
 ///
-/// Returns a key, to be freed with bgl_ssl_ecdh_free, or NULL: BGL_SSL_E_ARGUMENT for another name, BGL_SSL_E_UNSUPPORTED
-/// if OpenSSL lacks the curve. Never blocks; any thread.
+/// Returns a key, to be freed with bgl_ssl_ecdh_free, or NULL: BGL_SSL_E_ARGUMENT for another name,
+/// BGL_SSL_E_UNSUPPORTED if OpenSSL lacks the curve. Never blocks; any thread.
 ///
 /// Precondition: curve is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_ecdh_new(curve: *const c_char) -> *mut bgl_ssl_ecdh_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         Ecdh::generate(unsafe { convert::text(curve, "curve")? }).map(handle::give)
     })
 }
@@ -41,8 +41,8 @@ pub unsafe extern "C" fn bgl_ssl_ecdh_new(curve: *const c_char) -> *mut bgl_ssl_
 /// The key of a private key's bytes.
 ///
 /// curve: as for bgl_ssl_ecdh_new.
-/// private_key: len bytes, as many as the curve wants (32, 48, 66; 32 for X25519, 56 for X448); the most significant first
-/// on the curves "P-...".
+/// private_key: len bytes, as many as the curve wants (32, 48, 66; 32 for X25519, 56 for X448); the most significant
+/// first on the curves "P-...".
 ///
 /// Returns a key, to be freed with bgl_ssl_ecdh_free, or NULL: BGL_SSL_E_ARGUMENT for another name or length,
 /// BGL_SSL_E_CONFIG for a number that is no private key. Never blocks; any thread.
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn bgl_ssl_ecdh_from_private_key(
     private_key: *const c_void,
     len: usize,
 ) -> *mut bgl_ssl_ecdh_t {
-    // SAFETY: the caller vouches for text and bytes.
+    // SAFETY: the precondition covers text and bytes.
     guard::or(ptr::null_mut(), || unsafe {
         let (curve, bytes) = (convert::text(curve, "curve")?, convert::bytes(private_key, len, "private key")?);
         Ecdh::from_private_key(curve, bytes).map(handle::give)
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn bgl_ssl_ecdh_public_key(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let bytes = handle::with(ecdh, Ecdh::public_key)?;
         convert::copy_bytes(&bytes, buf, size)
@@ -85,8 +85,8 @@ pub unsafe extern "C" fn bgl_ssl_ecdh_public_key(
 ///
 /// public_key: len bytes, as bgl_ssl_ecdh_public_key gives them on the same curve.
 ///
-/// Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if the public key is not on the
-/// curve, or forces a secret that everybody knows. Never blocks; any thread.
+/// Returns how many bytes there are; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if the public key is not on
+/// the curve, or forces a secret that everybody knows. Never blocks; any thread.
 ///
 /// Precondition: ecdh is NULL or live; public_key is NULL or readable for len bytes; buf is NULL or writable for size
 /// bytes.
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn bgl_ssl_ecdh_compute_key(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle, bytes and buffer.
+    // SAFETY: the precondition covers handle, bytes and buffer.
     guard::or(0, || unsafe {
         let peer = convert::bytes(public_key, len, "public key")?;
         let secret = handle::with(ecdh, |ecdh| ecdh.compute_key(peer))?;
@@ -111,6 +111,6 @@ pub unsafe extern "C" fn bgl_ssl_ecdh_compute_key(
 /// Precondition: ecdh is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_ecdh_free(ecdh: *mut bgl_ssl_ecdh_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(ecdh) }
 }

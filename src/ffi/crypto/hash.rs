@@ -27,15 +27,15 @@ impl Handle for bgl_ssl_hash_t {
 ///
 /// type: OpenSSL's name of the algorithm, such as "sha256" or "RSA-SHA256": see bgl_evp_get_hashes.
 ///
-/// Returns a digest of no bytes yet, to be freed with bgl_ssl_hash_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
-/// know the name, BGL_SSL_E_UNSUPPORTED if it knows it but cannot use it (OpenSSL 3 without its legacy provider). Never
-/// blocks; any thread.
+/// Returns a digest of no bytes yet, to be freed with bgl_ssl_hash_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does
+/// not know the name, BGL_SSL_E_UNSUPPORTED if it knows it but cannot use it (OpenSSL 3 without its legacy provider).
+/// Never blocks; any thread.
 ///
 /// Precondition: type is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hash_init(r#type: *const c_char) -> *mut bgl_ssl_hash_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         Digest::new(unsafe { convert::c_text(r#type, "digest")? }).map(handle::give)
     })
 }
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn bgl_ssl_hash_update(
     data: *const c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let data = convert::bytes(data, len, "data")?;
         handle::with(hash, |hash| hash.update(data))
@@ -62,7 +62,8 @@ pub unsafe extern "C" fn bgl_ssl_hash_update(
 
 /// Ends a digest and copies it out. (Bigloo: ssl-hash-digest.)
 ///
-/// buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not end.
+/// buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not
+/// end.
 ///
 /// Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
 /// Never blocks; any thread.
@@ -70,7 +71,7 @@ pub unsafe extern "C" fn bgl_ssl_hash_update(
 /// Precondition: hash is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hash_digest(hash: *mut bgl_ssl_hash_t, buf: *mut c_void, size: usize) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         handle::with(hash, |hash| convert::copy_once(hash.size()?, buf, size, || hash.finish()))
     })
@@ -90,7 +91,7 @@ pub unsafe extern "C" fn bgl_ssl_hash_digest_extendable(
     buf: *mut c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::done(|| unsafe {
         let out = convert::bytes_mut(buf, len, "buffer")?;
         handle::with(hash, |hash| hash.finish_extendable(out))
@@ -102,7 +103,7 @@ pub unsafe extern "C" fn bgl_ssl_hash_digest_extendable(
 /// Precondition: hash is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hash_free(hash: *mut bgl_ssl_hash_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(hash) }
 }
 
@@ -115,8 +116,8 @@ pub unsafe extern "C" fn bgl_ssl_hash_free(hash: *mut bgl_ssl_hash_t) {
 /// Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_UNSUPPORTED. Never blocks; any
 /// thread.
 ///
-/// Precondition: type is NULL or NUL-terminated; data is NULL or readable for len bytes; buf is NULL or writable for size
-/// bytes.
+/// Precondition: type is NULL or NUL-terminated; data is NULL or readable for len bytes; buf is NULL or writable for
+/// size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_digest(
     r#type: *const c_char,
@@ -125,7 +126,7 @@ pub unsafe extern "C" fn bgl_ssl_digest(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for text, bytes and buffer.
+    // SAFETY: the precondition covers text, bytes and buffer.
     guard::or(0, || unsafe {
         let digest = Digest::new(convert::c_text(r#type, "digest")?)?;
         let data = convert::bytes(data, len, "data")?;

@@ -38,7 +38,7 @@ pub unsafe extern "C" fn bgl_ssl_hmac_init(
     key: *const c_void,
     key_len: usize,
 ) -> *mut bgl_ssl_hmac_t {
-    // SAFETY: the caller vouches for text and bytes.
+    // SAFETY: the precondition covers text and bytes.
     guard::or(ptr::null_mut(), || unsafe {
         let name = convert::c_text(r#type, "digest")?;
         Hmac::new(name, convert::bytes(key, key_len, "key")?).map(handle::give)
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn bgl_ssl_hmac_update(
     data: *const c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let data = convert::bytes(data, len, "data")?;
         handle::with(hmac, |hmac| hmac.update(data))
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn bgl_ssl_hmac_update(
 /// Precondition: hmac is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hmac_digest(hmac: *mut bgl_ssl_hmac_t, buf: *mut c_void, size: usize) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         handle::with(hmac, |hmac| convert::copy_once(hmac.size()?, buf, size, || hmac.finish()))
     })
@@ -86,6 +86,6 @@ pub unsafe extern "C" fn bgl_ssl_hmac_digest(hmac: *mut bgl_ssl_hmac_t, buf: *mu
 /// Precondition: hmac is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hmac_free(hmac: *mut bgl_ssl_hmac_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(hmac) }
 }

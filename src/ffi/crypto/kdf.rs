@@ -11,8 +11,8 @@ use crate::ffi::{convert, guard, status::bgl_ssl_status_t};
 /// iterations: at least 1; OWASP's advice of 2023 for SHA-1 is 1300000.
 /// key: filled with key_len bytes.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use SHA-1. Computes for as long as
-/// the iterations take; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use SHA-1. Computes for as long
+/// as the iterations take; any thread.
 ///
 /// Precondition: password and salt are NULL or readable for their lengths, key is NULL or writable for key_len bytes.
 #[unsafe(no_mangle)]
@@ -26,7 +26,7 @@ pub unsafe extern "C" fn bgl_pkcs5_pbkdf2_hmac_sha1(
     key_len: usize,
 ) -> bgl_ssl_status_t {
     let sha1 = c"SHA1".as_ptr();
-    // SAFETY: the caller vouches for the bytes.
+    // SAFETY: the precondition covers the bytes.
     unsafe { bgl_ssl_pbkdf2_hmac(sha1, password, password_len, salt, salt_len, iterations, key, key_len) }
 }
 
@@ -40,8 +40,8 @@ pub unsafe extern "C" fn bgl_pkcs5_pbkdf2_hmac_sha1(
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the digest for this. Computes
 /// for as long as the iterations take; any thread.
 ///
-/// Precondition: type is NULL or NUL-terminated; password and salt are NULL or readable for their lengths, key is NULL or
-/// writable for key_len bytes.
+/// Precondition: type is NULL or NUL-terminated; password and salt are NULL or readable for their lengths, key is NULL
+/// or writable for key_len bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_pbkdf2_hmac(
     r#type: *const c_char,
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn bgl_ssl_pbkdf2_hmac(
     key: *mut c_void,
     key_len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for text and bytes.
+    // SAFETY: the precondition covers text and bytes.
     guard::done(|| unsafe {
         let name = convert::c_text(r#type, "digest")?;
         let password = convert::bytes(password, password_len, "password")?;
@@ -73,8 +73,8 @@ pub unsafe extern "C" fn bgl_ssl_pbkdf2_hmac(
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the digest for this. Never
 /// blocks; any thread.
 ///
-/// Precondition: type is NULL or NUL-terminated; secret, salt and info are NULL or readable for their lengths, key is NULL
-/// or writable for key_len bytes.
+/// Precondition: type is NULL or NUL-terminated; secret, salt and info are NULL or readable for their lengths, key is
+/// NULL or writable for key_len bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hkdf(
     r#type: *const c_char,
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn bgl_ssl_hkdf(
     key: *mut c_void,
     key_len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for text and bytes.
+    // SAFETY: the precondition covers text and bytes.
     guard::done(|| unsafe {
         let name = convert::c_text(r#type, "digest")?;
         let secret = convert::bytes(secret, secret_len, "secret")?;
@@ -100,13 +100,13 @@ pub unsafe extern "C" fn bgl_ssl_hkdf(
 /// Makes a key from a password by scrypt (RFC 7914).
 ///
 /// password, salt: bytes, not kept.
-/// n: the cost of processor and memory, a power of 2 and more than 1; r: the size of blocks; p: the parallelism. Memory is
-/// about 128 * n * r bytes. Usual: 131072, 8, 1.
+/// n: the cost of processor and memory, a power of 2 and more than 1; r: the size of blocks; p: the parallelism. Memory
+/// is about 128 * n * r bytes. Usual: 131072, 8, 1.
 /// max_memory: in bytes; more is refused. 0 for OpenSSL's limit of 32 MB.
 /// key: filled with key_len bytes.
 ///
-/// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT, also if it would take more memory. Computes for as long as the cost is high;
-/// any thread.
+/// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT, also if it would take more memory. Computes for as long as the cost is
+/// high; any thread.
 ///
 /// Precondition: password and salt are NULL or readable for their lengths, key is NULL or writable for key_len bytes.
 #[unsafe(no_mangle)]
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn bgl_ssl_scrypt(
     key: *mut c_void,
     key_len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the bytes.
+    // SAFETY: the precondition covers the bytes.
     guard::done(|| unsafe {
         let password = convert::bytes(password, password_len, "password")?;
         let salt = convert::bytes(salt, salt_len, "salt")?;

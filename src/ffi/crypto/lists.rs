@@ -10,7 +10,7 @@ use crate::ffi::{convert, guard};
 
 /// Precondition: buf is NULL or writable for size bytes.
 unsafe fn copy(buf: *mut c_char, size: usize, names: impl FnOnce() -> Result<Vec<String>>) -> usize {
-    // SAFETY: the caller vouches for the buffer.
+    // SAFETY: the precondition covers the buffer.
     guard::or(0, || unsafe { convert::copy_text(names()?.join(":").as_bytes(), buf, size) })
 }
 
@@ -22,7 +22,7 @@ unsafe fn copy(buf: *mut c_char, size: usize, names: impl FnOnce() -> Result<Vec
 /// Precondition: buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_get_ciphers(buf: *mut c_char, size: usize) -> usize {
-    // SAFETY: the caller vouches for the buffer.
+    // SAFETY: the precondition covers the buffer.
     unsafe { copy(buf, size, lists::tls_ciphers) }
 }
 
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn bgl_ssl_get_ciphers(buf: *mut c_char, size: usize) -> u
 /// Precondition: buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_evp_get_ciphers(buf: *mut c_char, size: usize) -> usize {
-    // SAFETY: the caller vouches for the buffer.
+    // SAFETY: the precondition covers the buffer.
     unsafe { copy(buf, size, lists::evp_ciphers) }
 }
 
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn bgl_evp_get_ciphers(buf: *mut c_char, size: usize) -> u
 /// Precondition: buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_evp_get_hashes(buf: *mut c_char, size: usize) -> usize {
-    // SAFETY: the caller vouches for the buffer.
+    // SAFETY: the precondition covers the buffer.
     unsafe { copy(buf, size, lists::evp_digests) }
 }
 

@@ -14,7 +14,8 @@ pub extern "C" fn bgl_ssl_rand_status() -> bool {
     guard::or(false, rand::status)
 }
 
-/// Seeds OpenSSL's random number generator from the system, which OpenSSL also does when needed. (Bigloo: ssl-rand-poll.)
+/// Seeds OpenSSL's random number generator from the system, which OpenSSL also does when needed. (Bigloo:
+/// ssl-rand-poll.)
 ///
 /// Returns true on success. Never blocks; any thread. See RAND_poll(3).
 #[unsafe(no_mangle)]
@@ -32,7 +33,7 @@ pub extern "C" fn bgl_ssl_rand_poll() -> bool {
 /// Precondition: buf is NULL or writable for len bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_rand_bytes(buf: *mut c_void, len: usize) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the buffer.
+    // SAFETY: the precondition covers the buffer.
     guard::done(|| rand::bytes(unsafe { convert::bytes_mut(buf, len, "buffer")? }))
 }
 
@@ -43,6 +44,6 @@ pub unsafe extern "C" fn bgl_ssl_rand_bytes(buf: *mut c_void, len: usize) -> bgl
 /// Precondition: buf is NULL or writable for len bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_rand_pseudo_bytes(buf: *mut c_void, len: usize) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the buffer.
+    // SAFETY: the precondition covers the buffer.
     unsafe { bgl_ssl_rand_bytes(buf, len) }
 }

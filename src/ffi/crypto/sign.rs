@@ -43,14 +43,14 @@ pub const BGL_SSL_SALT_AUTO: i32 = -2;
 ///
 /// type: OpenSSL's name of the digest, such as "sha256" or "RSA-SHA256"; which algorithm signs is up to the key.
 ///
-/// Returns a signature of no text yet, to be freed with bgl_ssl_sign_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
-/// know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
+/// Returns a signature of no text yet, to be freed with bgl_ssl_sign_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does
+/// not know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
 ///
 /// Precondition: type is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_sign_init(r#type: *const c_char) -> *mut bgl_ssl_sign_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         Signature::new("signature", unsafe { convert::c_text(r#type, "digest")? }).map(handle::give)
     })
 }
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_update(
     data: *const c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let data = convert::bytes(data, len, "data")?;
         handle::with(sign, |sign| sign.update(data))
@@ -80,8 +80,8 @@ pub unsafe extern "C" fn bgl_ssl_sign_update(
 /// padding: BGL_SSL_PADDING_...
 /// salt: for PSS, how many bytes, or BGL_SSL_SALT_...; ignored for others.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Whether the key can do it shows when it
-/// signs. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Whether the key can do it shows when
+/// it signs. Never blocks; any thread.
 ///
 /// Precondition: sign is NULL or live.
 #[unsafe(no_mangle)]
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_set_padding(
 ) -> bgl_ssl_status_t {
     guard::done(|| {
         let padding = signature::padding(padding, salt)?;
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         unsafe { handle::with(sign, |sign| sign.set_padding(padding)) }
     })
 }
@@ -101,12 +101,13 @@ pub unsafe extern "C" fn bgl_ssl_sign_set_padding(
 ///
 /// key_pem: key_len bytes of PEM with an RSA, EC or DSA key that is not encrypted; not kept. For other keys see
 /// bgl_ssl_sign_with_key, for Ed25519 bgl_ssl_sign_message.
-/// buf: space for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not end.
+/// buf: space for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not
+/// end.
 ///
 /// Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
-/// BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an encrypted
-/// one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED for
-/// Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
+/// BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an
+/// encrypted one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED
+/// for Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
 ///
 /// Precondition: sign is NULL or live; key_pem is NULL or readable for key_len bytes; buf is NULL or writable for size
 /// bytes.
@@ -118,7 +119,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_sign(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle, bytes and buffer.
+    // SAFETY: the precondition covers handle, bytes and buffer.
     guard::or(0, || unsafe {
         let pem = convert::bytes(key_pem, key_len, "key")?;
         handle::with(sign, |sign| {
@@ -140,7 +141,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_with_key(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handles and buffer.
+    // SAFETY: the precondition covers handles and buffer.
     guard::or(0, || unsafe {
         let key = handle::borrow(private_key)?;
         handle::with(sign, |sign| convert::copy_once(sign.size(key)?, buf, size, || sign.sign(key)))
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_with_key(
 /// Precondition: sign is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_sign_free(sign: *mut bgl_ssl_sign_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(sign) }
 }
 
@@ -166,8 +167,8 @@ pub unsafe extern "C" fn bgl_ssl_sign_free(sign: *mut bgl_ssl_sign_t) {
 /// Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
 /// BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if key and digest do not suit one another. Never blocks; any thread.
 ///
-/// Precondition: type is NULL or NUL-terminated; private_key is NULL or live; data is NULL or readable for len bytes; buf
-/// is NULL or writable for size bytes.
+/// Precondition: type is NULL or NUL-terminated; private_key is NULL or live; data is NULL or readable for len bytes;
+/// buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_sign_message(
     r#type: *const c_char,
@@ -177,7 +178,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_message(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for text, handle, bytes and buffer.
+    // SAFETY: the precondition covers text, handle, bytes and buffer.
     guard::or(0, || unsafe {
         let name = convert::optional_c_string(r#type, "digest")?;
         let (key, data) = (handle::borrow(private_key)?, convert::bytes(data, len, "data")?);

@@ -34,7 +34,7 @@ impl Handle for bgl_ssl_verify_t {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_verify_init(r#type: *const c_char) -> *mut bgl_ssl_verify_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         Signature::new("verification", unsafe { convert::c_text(r#type, "digest")? }).map(handle::give)
     })
 }
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn bgl_ssl_verify_update(
     data: *const c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let data = convert::bytes(data, len, "data")?;
         handle::with(verify, |verify| verify.update(data))
@@ -75,14 +75,15 @@ pub unsafe extern "C" fn bgl_ssl_verify_set_padding(
 ) -> bgl_ssl_status_t {
     guard::done(|| {
         let padding = signature::padding(padding, salt)?;
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         unsafe { handle::with(verify, |verify| verify.set_padding(padding)) }
     })
 }
 
 /// Ends the text and tells whether its signature is right. (Bigloo: ssl-verify-final.)
 ///
-/// key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not kept.
+/// key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not
+/// kept.
 /// signature: signature_len bytes of anything.
 ///
 /// Returns true if the signature is right; false if it is not, whatever it is; false too, with an error,
@@ -98,7 +99,7 @@ pub unsafe extern "C" fn bgl_ssl_verify_final(
     signature_len: usize,
 ) -> bool {
     let mut valid = false;
-    // SAFETY: the caller vouches for handle and bytes; `valid` is live.
+    // SAFETY: the precondition covers handle and bytes; `valid` is live.
     unsafe { bgl_ssl_verify_signature(verify, key_pem, key_len, signature, signature_len, &mut valid) };
     valid
 }
@@ -109,10 +110,10 @@ pub unsafe extern "C" fn bgl_ssl_verify_final(
 /// signature: signature_len bytes of anything.
 /// valid: set to whether the signature is right, and to false on failure.
 ///
-/// Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE
-/// if the text has ended already; BGL_SSL_E_CONFIG if there is no public key, or it does not suit digest and padding;
-/// BGL_SSL_E_UNSUPPORTED for Ed25519 (see bgl_ssl_verify_message). A key that fails leaves the text as it was. Never
-/// blocks; any thread.
+/// Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT;
+/// BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no public key, or it does not suit
+/// digest and padding; BGL_SSL_E_UNSUPPORTED for Ed25519 (see bgl_ssl_verify_message). A key that fails leaves the text
+/// as it was. Never blocks; any thread.
 ///
 /// Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths; valid is NULL or
 /// writable.
@@ -125,7 +126,7 @@ pub unsafe extern "C" fn bgl_ssl_verify_signature(
     signature_len: usize,
     valid: *mut bool,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle, bytes and pointer.
+    // SAFETY: the precondition covers handle, bytes and pointer.
     guard::done(|| unsafe {
         convert::store(valid, false);
         convert::check_out(valid, "result")?;
@@ -142,7 +143,7 @@ pub unsafe extern "C" fn bgl_ssl_verify_signature(
 /// Precondition: verify is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_verify_free(verify: *mut bgl_ssl_verify_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(verify) }
 }
 
@@ -170,7 +171,7 @@ pub unsafe extern "C" fn bgl_ssl_verify_message(
     signature_len: usize,
     valid: *mut bool,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for text, bytes and pointer.
+    // SAFETY: the precondition covers text, bytes and pointer.
     guard::done(|| unsafe {
         convert::store(valid, false);
         convert::check_out(valid, "result")?;

@@ -53,11 +53,11 @@ pub struct ConnectionHandle {
 pub type bgl_ssl_info_callback_t =
     Option<unsafe extern "C" fn(connection: *mut bgl_ssl_connection_t, what: c_int, user: *mut c_void)>;
 
-/// Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the connection
-/// takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id context hold
-/// from then on, and sessions made in another context are not resumed. Or returns NULL for the connection's own, in
-/// which case the name is not acknowledged. To refuse the client, call bgl_ssl_connection_refuse_server_name and return
-/// NULL. The name lives until the callback returns.
+/// Chooses a server's context by the name that the client asks for: returns the one to switch to, of which the
+/// connection takes a reference: its certificate, CAs, revocation lists, ciphers, versions, options and session id
+/// context hold from then on, and sessions made in another context are not resumed. Or returns NULL for the
+/// connection's own, in which case the name is not acknowledged. To refuse the client, call
+/// bgl_ssl_connection_refuse_server_name and return NULL. The name lives until the callback returns.
 pub type bgl_ssl_sni_context_callback_t = Option<
     unsafe extern "C" fn(
         connection: *mut bgl_ssl_connection_t,
@@ -66,8 +66,8 @@ pub type bgl_ssl_sni_context_callback_t = Option<
     ) -> *const bgl_ssl_ctx_t,
 >;
 
-/// Hands out a new session: its id, and the session serialized. On a client with TLS 1.3 this happens after the handshake,
-/// while bgl_ssl_connection_clear_out reads. Both live until the callback returns.
+/// Hands out a new session: its id, and the session serialized. On a client with TLS 1.3 this happens after the
+/// handshake, while bgl_ssl_connection_clear_out reads. Both live until the callback returns.
 pub type bgl_ssl_newsession_callback_t = Option<
     unsafe extern "C" fn(
         connection: *mut bgl_ssl_connection_t,
@@ -138,7 +138,7 @@ unsafe fn with_connection<T>(
     otherwise: T,
     body: impl FnOnce(&Connection) -> Result<T>,
 ) -> T {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(otherwise, || unsafe { handle::with(connection, |handle| body(&handle.connection)) })
 }
 
@@ -149,7 +149,7 @@ unsafe fn status_of(
     connection: *const bgl_ssl_connection_t,
     body: impl FnOnce(&Connection) -> Result<()>,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(connection, |handle| body(&handle.connection)) })
 }
 
@@ -161,14 +161,13 @@ unsafe fn status_of(
 /// server_name: on clients, the name to send as SNI; NULL or "" for none. Ignored on servers.
 /// reject_unauthorized: on servers that ask for a certificate, whether a client without one is refused.
 ///
-/// No handshake fails because of what is wrong with the peer's certificate: ask bgl_ssl_connection_verify_error after it.
-/// Both ends refuse to renegotiate: a peer that tries is answered with the alert no_renegotiation, and the connection goes
-/// on.
+/// No handshake fails because of what is wrong with the peer's certificate: ask bgl_ssl_connection_verify_error after
+/// it. Both ends refuse to renegotiate: a peer that tries is answered with the alert no_renegotiation, and the
+/// connection goes on.
 ///
 /// Returns a connection, to be freed with bgl_ssl_connection_free, or NULL: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if the
-/// context is closed, BGL_SSL_E_CONFIG if it is for the other end only. A server whose context has no private key for its
-/// certificate fails in the handshake; a client sends no certificate then.
-/// Never blocks; any thread.
+/// context is closed, BGL_SSL_E_CONFIG if it is for the other end only. A server whose context has no private key for
+/// its certificate fails in the handshake; a client sends no certificate then. Never blocks; any thread.
 ///
 /// Precondition: ctx is NULL or live; server_name is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -181,7 +180,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_init(
 ) -> *mut bgl_ssl_connection_t {
     guard::or(ptr::null_mut(), || {
         let role = if isserver { Role::Server } else { Role::Client };
-        // SAFETY: the caller vouches for handle and text.
+        // SAFETY: the precondition covers handle and text.
         let connection = unsafe {
             let name =
                 if server_name.is_null() { None } else { Some(convert::c_text(server_name, "server name")?) };
@@ -195,13 +194,13 @@ pub unsafe extern "C" fn bgl_ssl_connection_init(
 /// Frees what the connection holds, without a message to the peer. The last status, error text and shutdown flags can
 /// still be asked for; events are lost.
 ///
-/// Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never blocks;
-/// any thread.
+/// Returns BGL_SSL_OK, also a second time, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if another thread uses it. Never
+/// blocks; any thread.
 ///
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_close(connection: *const bgl_ssl_connection_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { status_of(connection, Connection::close) }
 }
 
@@ -211,7 +210,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_close(connection: *const bgl_ssl_con
 /// Precondition: connection is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_free(connection: *mut bgl_ssl_connection_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         // Ends a step in progress at once.
         guard::quietly(|| {

@@ -33,7 +33,7 @@ impl Handle for bgl_ssl_ctx_t {
 pub unsafe fn part<'a>(buf: *const c_void, off: usize, len: usize, what: &str) -> Result<&'a [u8]> {
     let end =
         off.checked_add(len).ok_or_else(|| Error::argument(format!("the {what} has an impossible length")))?;
-    // SAFETY: the caller vouches for the bytes.
+    // SAFETY: the precondition covers the bytes.
     let whole = unsafe { convert::bytes(buf, end, what)? };
     Ok(whole.get(off..).unwrap_or_default())
 }
@@ -41,9 +41,9 @@ pub unsafe fn part<'a>(buf: *const c_void, off: usize, len: usize, what: &str) -
 /// Makes a secure context.
 ///
 /// method: "default" or a name of OpenSSL's: "SSLv23_method", "TLS_method" (TLS 1.2 and 1.3), "TLSv1_method" (any TLS
-/// that OpenSSL and the system's policy let through), "TLSv1_1_method", "TLSv1_2_method", "TLSv1_3_method" (that version
-/// alone), "SSLv3_method" (most builds of OpenSSL lack it), "SSLv2_method" (all lack it), and each with "_server_method" or
-/// "_client_method" at its end for contexts that make only such connections.
+/// that OpenSSL and the system's policy let through), "TLSv1_1_method", "TLSv1_2_method", "TLSv1_3_method" (that
+/// version alone), "SSLv3_method" (most builds of OpenSSL lack it), "SSLv2_method" (all lack it), and each with
+/// "_server_method" or "_client_method" at its end for contexts that make only such connections.
 ///
 /// Returns a context, to be freed with bgl_ssl_ctx_free, or NULL: BGL_SSL_E_ARGUMENT for an unknown method,
 /// BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts nobody yet. Never blocks; any thread.
@@ -52,7 +52,7 @@ pub unsafe fn part<'a>(buf: *const c_void, off: usize, len: usize, what: &str) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_ctx_init(method: *const c_char) -> *mut bgl_ssl_ctx_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         let method = unsafe { convert::text(method, "method")? };
         SecureContext::new(method).map(handle::give)
     })
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_init(method: *const c_char) -> *mut bgl_ssl
 ///
 /// Precondition: ctx is NULL or live.
 unsafe fn with(ctx: *const bgl_ssl_ctx_t, body: impl FnOnce(&SecureContext) -> Result<()>) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(ctx, body) })
 }
 
@@ -73,7 +73,7 @@ unsafe fn with(ctx: *const bgl_ssl_ctx_t, body: impl FnOnce(&SecureContext) -> R
 /// Precondition: ctx is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_ctx_close(ctx: *const bgl_ssl_ctx_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         with(ctx, |ctx| {
             ctx.close();
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_close(ctx: *const bgl_ssl_ctx_t) -> bgl_ssl
 /// Precondition: ctx is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_ctx_free(ctx: *mut bgl_ssl_ctx_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(ctx) }
 }
 
@@ -95,14 +95,14 @@ pub unsafe extern "C" fn bgl_ssl_ctx_free(ctx: *mut bgl_ssl_ctx_t) {
 /// own. Each of the two variables replaces its own default only: a program that wants to restrict trust sets both. Each
 /// context has its own store of them.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, BGL_SSL_E_IO if a file cannot be read, or BGL_SSL_E_CONFIG if there
-/// are none or they are damaged; bgl_ssl_last_error names the file, and nothing of it is trusted. Any thread. Blocks no
-/// longer than the disk.
+/// Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, BGL_SSL_E_IO if a file cannot be read, or BGL_SSL_E_CONFIG if
+/// there are none or they are damaged; bgl_ssl_last_error names the file, and nothing of it is trusted. Any thread.
+/// Blocks no longer than the disk.
 ///
 /// Precondition: ctx is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_ctx_add_root_certs(ctx: *const bgl_ssl_ctx_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with(ctx, SecureContext::add_root_certs) }
 }
 
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_add_ca_cert(
     off: usize,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     unsafe { with(ctx, |ctx| ctx.add_ca_cert(part(pem, off, len, "certificate")?)) }
 }
 
@@ -129,8 +129,8 @@ pub unsafe extern "C" fn bgl_ssl_ctx_add_ca_cert(
 ///
 /// pem: all lists of pem[off] to pem[off + len - 1] are taken, or none; not kept.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list, or one
-/// is damaged.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list, or
+/// one is damaged.
 /// Whether CAs have been added before does not matter. Never blocks; any thread.
 ///
 /// Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_add_crl(
     off: usize,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     unsafe { with(ctx, |ctx| ctx.add_crl(part(pem, off, len, "CRL")?)) }
 }
 
@@ -153,7 +153,8 @@ pub unsafe extern "C" fn bgl_ssl_ctx_add_crl(
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, the
 /// passphrase does not open it, or it does not belong to the certificate set before. Never blocks; any thread.
 ///
-/// Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes; passphrase is NULL or NUL-terminated.
+/// Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes; passphrase is NULL or
+/// NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_ctx_set_key(
     ctx: *const bgl_ssl_ctx_t,
@@ -162,12 +163,12 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_key(
     len: usize,
     passphrase: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle, bytes and text.
+    // SAFETY: the precondition covers handle, bytes and text.
     unsafe { with(ctx, |ctx| ctx.set_key(part(pem, off, len, "private key")?, convert::passphrase(passphrase))) }
 }
 
-/// Presents a certificate, followed by the certificates that lead from it to a CA. A private key that was set before and
-/// does not belong to it is forgotten.
+/// Presents a certificate, followed by the certificates that lead from it to a CA. A private key that was set before
+/// and does not belong to it is forgotten.
 ///
 /// pem: all certificates of pem[off] to pem[off + len - 1] are taken, the leaf first; not kept.
 ///
@@ -182,13 +183,13 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_cert(
     off: usize,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     unsafe { with(ctx, |ctx| ctx.set_cert(part(pem, off, len, "certificate")?)) }
 }
 
-/// Names what a server's sessions are for: those of one name are not resumed under another. Sessions are also kept apart,
-/// whatever the name, by what decides about peers: the context's method, certificate, CAs, revocation lists, ciphers and
-/// options, and whether connections ask clients for a certificate and demand one.
+/// Names what a server's sessions are for: those of one name are not resumed under another. Sessions are also kept
+/// apart, whatever the name, by what decides about peers: the context's method, certificate, CAs, revocation lists,
+/// ciphers and options, and whether connections ask clients for a certificate and demand one.
 ///
 /// id: the bytes id[off] to id[off + len - 1], at most 32; not kept.
 ///
@@ -202,7 +203,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_session_id_context(
     off: usize,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     unsafe { with(ctx, |ctx| ctx.set_session_id_context(part(id, off, len, "session id context")?)) }
 }
 
@@ -213,8 +214,8 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_session_id_context(
 /// pass: its passphrase; NULL if there is none.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if that is no PKCS#12,
-/// lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not. Any thread.
-/// Blocks no longer than its own key derivation.
+/// lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not. Any
+/// thread. Blocks no longer than its own key derivation.
 ///
 /// Precondition: ctx is NULL or live; pfx is NULL or readable for len bytes; pass is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -224,7 +225,7 @@ pub unsafe extern "C" fn bgl_load_pkcs12(
     len: usize,
     pass: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle, bytes and text.
+    // SAFETY: the precondition covers handle, bytes and text.
     unsafe { with(ctx, |ctx| ctx.load_pkcs12(convert::bytes(pfx, len, "PKCS#12")?, convert::passphrase(pass))) }
 }
 
@@ -233,8 +234,8 @@ pub unsafe extern "C" fn bgl_load_pkcs12(
 /// ciphers: names and rules for TLS 1.2 and before ("ECDHE+AESGCM:!aNULL", see openssl-ciphers(1)), suites of TLS 1.3
 /// ("TLS_AES_128_GCM_SHA256"), or both, separated by ":". Of the two kinds, one that is not mentioned stays as it is.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if no cipher is left, or
-/// a suite is unknown. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if no cipher is left,
+/// or a suite is unknown. Never blocks; any thread.
 ///
 /// Precondition: ctx is NULL or live; ciphers is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -242,7 +243,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_ciphers(
     ctx: *const bgl_ssl_ctx_t,
     ciphers: *const c_char,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     unsafe { with(ctx, |ctx| ctx.set_ciphers(convert::c_text(ciphers, "cipher list")?)) }
 }
 
@@ -250,12 +251,12 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_ciphers(
 ///
 /// options: OpenSSL's SSL_OP_ constants (see SSL_CTX_set_options(3)), such as bgl_ssl_op_cipher_server_preference().
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_UNSUPPORTED if OpenSSL does not
-/// take them. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_UNSUPPORTED if OpenSSL does
+/// not take them. Never blocks; any thread.
 ///
 /// Precondition: ctx is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_ctx_set_options(ctx: *const bgl_ssl_ctx_t, options: u64) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with(ctx, |ctx| ctx.set_options(options)) }
 }

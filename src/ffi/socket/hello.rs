@@ -15,7 +15,8 @@ use crate::ffi::{
     status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
 };
 
-/// The message by which a client has opened a handshake, taken apart. It never changes; any number of threads may read it.
+/// The message by which a client has opened a handshake, taken apart. It never changes; any number of threads may read
+/// it.
 pub struct bgl_ssl_hello_t {
     _private: [u8; 0],
 }
@@ -26,17 +27,17 @@ impl Handle for bgl_ssl_hello_t {
     const NOUN: &'static str = "hello";
 }
 
-/// Waits for the client's hello, on a server's socket whose config is lazy (bgl_ssl_config_set_lazy_handshake), before its
-/// handshake. The program may then choose a config (bgl_ssl_socket_set_config), refuse the client
-/// (bgl_ssl_socket_refuse), or go on. It can be asked for later, too, if it was asked for before the handshake, or if the
-/// server had to choose by it.
+/// Waits for the client's hello, on a server's socket whose config is lazy (bgl_ssl_config_set_lazy_handshake), before
+/// its handshake. The program may then choose a config (bgl_ssl_socket_set_config), refuse the client
+/// (bgl_ssl_socket_refuse), or go on. It can be asked for later, too, if it was asked for before the handshake, or if
+/// the server had to choose by it.
 ///
-/// out: where to put the hello, to be freed with bgl_ssl_hello_free, which may outlive the socket; NULL unless BGL_SSL_OK
-/// is returned. Not NULL.
+/// out: where to put the hello, to be freed with bgl_ssl_hello_free, which may outlive the socket; NULL unless
+/// BGL_SSL_OK is returned. Not NULL.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_WANT_READ where the socket is non-blocking and not all of it has come; BGL_SSL_E_STATE if
-/// the handshake has begun without it, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL if what has come is no
-/// hello; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the handshake timeout.
+/// Returns BGL_SSL_OK; BGL_SSL_WANT_READ where the socket is non-blocking and not all of it has come; BGL_SSL_E_STATE
+/// if the handshake has begun without it, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL if what has come is
+/// no hello; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the handshake timeout.
 ///
 /// Precondition: socket is NULL or live, out NULL or writable.
 #[unsafe(no_mangle)]
@@ -46,7 +47,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_hello(
 ) -> bgl_ssl_status_t {
     guard::status(|| {
         convert::check_out(out, "hello")?;
-        // SAFETY: the caller vouches for handle and out-pointer.
+        // SAFETY: the precondition covers handle and out-pointer.
         unsafe {
             convert::store(out, ptr::null_mut());
             Ok(match handle::with(socket, |socket| socket.hello())? {
@@ -69,9 +70,9 @@ pub unsafe extern "C" fn bgl_ssl_socket_hello(
 /// config: with a certificate; frozen by this.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the one is for TLS and the other for DTLS; BGL_SSL_E_CONFIG and
-/// BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_STATE if the handshake has begun, or the config that the socket was made
-/// with is not lazy, or the socket is a client's or closed. Any thread. Blocks no longer than the disk that holds the
-/// system's CA certificates.
+/// BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_STATE if the handshake has begun, or the config that the socket was
+/// made with is not lazy, or the socket is a client's or closed. Any thread. Blocks no longer than the disk that holds
+/// the system's CA certificates.
 ///
 /// Precondition: socket and config are NULL or live.
 #[unsafe(no_mangle)]
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_config(
     socket: *const bgl_ssl_socket_t,
     config: *const bgl_ssl_config_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     guard::done(|| unsafe {
         let config = handle::borrow(config)?;
         handle::with(socket, |socket| socket.set_config(&config.freeze()?))
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_config(
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_refuse(socket: *const bgl_ssl_socket_t, alert: i32) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe {
         let number = u8::try_from(alert)
             .map_err(|_| Error::argument(format!("the alert {alert} is not between 0 and 255")))?;
@@ -104,10 +105,10 @@ pub unsafe extern "C" fn bgl_ssl_socket_refuse(socket: *const bgl_ssl_socket_t, 
     })
 }
 
-/// Whether a server's connection may carry requests for a host: the config of the host is the very config that serves the
-/// connection or, where neither asks clients for certificates, the connection's certificate is for the host. A server of
-/// HTTP answers other requests with 421 (Misdirected Request; RFC 9110, 15.5.20): otherwise a client that was let in for
-/// one host could ask for another's pages, by nothing but its Host header.
+/// Whether a server's connection may carry requests for a host: the config of the host is the very config that serves
+/// the connection or, where neither asks clients for certificates, the connection's certificate is for the host. A
+/// server of HTTP answers other requests with 421 (Misdirected Request; RFC 9110, 15.5.20): otherwise a client that was
+/// let in for one host could ask for another's pages, by nothing but its Host header.
 ///
 /// host: the name in the request, without a port.
 ///
@@ -116,7 +117,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_refuse(socket: *const bgl_ssl_socket_t, 
 /// Precondition: socket is NULL or live, host is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_serves_host(socket: *const bgl_ssl_socket_t, host: *const c_char) -> bool {
-    // SAFETY: the caller vouches for handle and text.
+    // SAFETY: the precondition covers handle and text.
     guard::or(false, || unsafe {
         let host = convert::text(host, "host name")?;
         handle::with(socket, |socket| Ok(socket.serves_host(host)))
@@ -125,7 +126,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_serves_host(socket: *const bgl_ssl_socke
 
 /// Copies out the name of the host that the client asks for (SNI), as it was sent.
 ///
-/// Returns the length of the whole name; 0 if there is none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+/// Returns the length of the whole name; 0 if there is none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any
+/// thread.
 ///
 /// Precondition: hello is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
@@ -134,7 +136,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_server_name(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { text(hello, buf, size, |hello| Ok(hello.server_name.clone().unwrap_or_default().into_bytes())) }
 }
 
@@ -145,7 +147,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_server_name(
 /// Precondition: hello is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hello_alpn_count(hello: *const bgl_ssl_hello_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(hello, |hello| Ok(hello.alpn.len())) })
 }
 
@@ -167,7 +169,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_alpn(
         let name = hello.alpn.get(index).cloned();
         name.ok_or_else(|| Error::argument(format!("the hello has no protocol number {index}")))
     };
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { text(hello, buf, size, name) }
 }
 
@@ -185,7 +187,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_versions(
     numbers: *mut u16,
     count: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { list(hello, numbers, count, |hello| &hello.versions) }
 }
 
@@ -200,7 +202,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_ciphers(
     numbers: *mut u16,
     count: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { list(hello, numbers, count, |hello| &hello.ciphers) }
 }
 
@@ -215,7 +217,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_groups(
     numbers: *mut u16,
     count: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { list(hello, numbers, count, |hello| &hello.groups) }
 }
 
@@ -231,7 +233,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_signature_algorithms(
     numbers: *mut u16,
     count: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { list(hello, numbers, count, |hello| &hello.signature_algorithms) }
 }
 
@@ -246,7 +248,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_extensions(
     numbers: *mut u16,
     count: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { list(hello, numbers, count, |hello| &hello.extensions) }
 }
 
@@ -264,7 +266,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_fingerprint(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle, text and buffer.
+    // SAFETY: the precondition covers handle, text and buffer.
     guard::or(0, || unsafe {
         let kind = convert::text(kind, "kind of fingerprint")?;
         let text = handle::with(hello, |hello| hello.fingerprint(kind))?;
@@ -280,7 +282,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_fingerprint(
 /// Precondition: hello is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hello_raw(hello: *const bgl_ssl_hello_t, buf: *mut c_void, size: usize) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe { handle::with(hello, |hello| convert::copy_bytes(&hello.raw, buf, size)) })
 }
 
@@ -289,7 +291,7 @@ pub unsafe extern "C" fn bgl_ssl_hello_raw(hello: *const bgl_ssl_hello_t, buf: *
 /// Precondition: hello is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_hello_free(hello: *mut bgl_ssl_hello_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(hello) }
 }
 
@@ -300,7 +302,7 @@ unsafe fn text(
     size: usize,
     text: impl FnOnce(&Hello) -> crate::error::Result<Vec<u8>>,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe { handle::with(hello, |hello| convert::copy_text(&text(hello)?, buf, size)) })
 }
 
@@ -311,6 +313,6 @@ unsafe fn list(
     count: usize,
     list: impl FnOnce(&Hello) -> &[u16],
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe { handle::with(hello, |hello| convert::copy_numbers(list(hello), numbers, count)) })
 }

@@ -19,7 +19,7 @@ use crate::ffi::{
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_fd(socket: *const bgl_ssl_socket_t) -> c_int {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(-1, || unsafe { handle::with(socket, |socket| Ok(socket.raw_fd().unwrap_or(-1))) })
 }
 
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_local_address(
     size: usize,
     port: *mut c_int,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and pointers.
+    // SAFETY: the precondition covers handle and pointers.
     guard::or(0, || unsafe { convert::copy_address(handle::with(socket, Socket::local_address)?, buf, size, port) })
 }
 
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_peer_address(
     size: usize,
     port: *mut c_int,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and pointers.
+    // SAFETY: the precondition covers handle and pointers.
     guard::or(0, || unsafe { convert::copy_address(handle::with(socket, Socket::peer_address)?, buf, size, port) })
 }
 
@@ -66,7 +66,7 @@ unsafe fn static_text(
     socket: *const bgl_ssl_socket_t,
     text: impl FnOnce(&Socket) -> Option<&'static CStr>,
 ) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(ptr::null(), || unsafe {
         handle::with(socket, |socket| Ok(text(socket).map_or(ptr::null(), CStr::as_ptr)))
     })
@@ -79,7 +79,7 @@ unsafe fn static_text(
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_protocol(socket: *const bgl_ssl_socket_t) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { static_text(socket, Socket::protocol) }
 }
 
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_protocol(socket: *const bgl_ssl_socket_t
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_cipher(socket: *const bgl_ssl_socket_t) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { static_text(socket, Socket::cipher) }
 }
 
@@ -101,7 +101,7 @@ unsafe fn copy(
     size: usize,
     text: impl FnOnce(&Socket) -> Vec<u8>,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let text = handle::with(socket, |socket| Ok(text(socket)))?;
         convert::copy_text(&text, buf, size)
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_alpn(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(socket, buf, size, Socket::alpn) }
 }
 
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_server_name(
     size: usize,
 ) -> usize {
     let text = |socket: &Socket| socket.server_name().map_or_else(Vec::new, std::ffi::CString::into_bytes);
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(socket, buf, size, text) }
 }
 
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_server_name(
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_verify_result(socket: *const bgl_ssl_socket_t) -> i32 {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(-1, || unsafe { handle::with(socket, |socket| Ok(socket.verify_result().unwrap_or(-1))) })
 }
 
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_verify_error(
         None | Some(0) => Vec::new(),
         Some(code) => x509::verify_text(code).into_bytes(),
     };
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { copy(socket, buf, size, text) }
 }
 
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_verify_error(
 pub unsafe extern "C" fn bgl_ssl_socket_peer_certificate(
     socket: *const bgl_ssl_socket_t,
 ) -> *mut bgl_ssl_certificate_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(ptr::null_mut(), || unsafe {
         handle::with(socket, |socket| Ok(socket.peer_certificate().map_or(ptr::null_mut(), handle::share)))
     })
@@ -197,15 +197,15 @@ pub unsafe extern "C" fn bgl_ssl_socket_peer_certificate(
 pub unsafe extern "C" fn bgl_ssl_socket_peer_chain(
     socket: *const bgl_ssl_socket_t,
 ) -> *mut bgl_ssl_certificate_list_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(ptr::null_mut(), || unsafe { handle::with(socket, |socket| Ok(handle::give(socket.peer_chain()))) })
 }
 
-/// Copies out the OCSP response that the server has stapled to its certificate, in DER. It has been checked if the config
-/// says so: see bgl_ssl_config_set_staple_policy.
+/// Copies out the OCSP response that the server has stapled to its certificate, in DER. It has been checked if the
+/// config says so: see bgl_ssl_config_set_staple_policy.
 ///
-/// Returns how many bytes there are; 0 if there are none (a server's socket, a resumed handshake), and on failure. Never
-/// blocks; any thread.
+/// Returns how many bytes there are; 0 if there are none (a server's socket, a resumed handshake), and on failure.
+/// Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_staple(
     buf: *mut std::ffi::c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         let staple = handle::with(socket, |socket| Ok(socket.staple()))?;
         convert::copy_bytes(&staple, buf, size)

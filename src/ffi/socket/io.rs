@@ -26,7 +26,7 @@ unsafe fn step(
     socket: *const bgl_ssl_socket_t,
     body: impl FnOnce(&Socket) -> Result<Step<()>>,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::status(|| unsafe { handle::with(socket, |socket| body(socket).map(progress)) })
 }
 
@@ -41,7 +41,7 @@ unsafe fn step(
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_handshake(socket: *const bgl_ssl_socket_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { step(socket, Socket::handshake) }
 }
 
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_read(
 ) -> bgl_ssl_status_t {
     guard::status(|| {
         convert::check_out(n, "number of bytes")?;
-        // SAFETY: the caller vouches for handle, buffer and out-pointer.
+        // SAFETY: the precondition covers handle, buffer and out-pointer.
         unsafe {
             convert::store(n, 0);
             let buffer = convert::bytes_mut(buf, len, "buffer")?;
@@ -116,13 +116,13 @@ pub unsafe extern "C" fn bgl_ssl_socket_write(
     guard::status(|| {
         convert::check_out(n, "number of bytes")?;
         let mut written = 0;
-        // SAFETY: the caller vouches for handle and buffer.
+        // SAFETY: the precondition covers handle and buffer.
         let result = unsafe {
             convert::store(n, 0);
             let data = convert::bytes(buf, len, "buffer")?;
             handle::with(socket, |socket| socket.write(data, &mut written))
         };
-        // SAFETY: the caller vouches for the out-pointer.
+        // SAFETY: the precondition covers the out-pointer.
         unsafe { convert::store(n, written) };
         result.map(progress)
     })
@@ -138,20 +138,20 @@ pub unsafe extern "C" fn bgl_ssl_socket_write(
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_pending(socket: *const bgl_ssl_socket_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(0, || unsafe { handle::with(socket, |socket| Ok(socket.pending())) })
 }
 
 /// Ends the writing half: sends what is left, close_notify (RFC 8446, section 6.1) and FIN. Reading goes on. A second
 /// call does nothing.
 ///
-/// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ; failures as bgl_ssl_socket_write. Any
-/// thread. Blocks no longer than the write timeout (and the handshake timeout before). See shutdown(2).
+/// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ; failures as bgl_ssl_socket_write.
+/// Any thread. Blocks no longer than the write timeout (and the handshake timeout before). See shutdown(2).
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_shutdown(socket: *const bgl_ssl_socket_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { step(socket, Socket::shutdown) }
 }
 
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_shutdown(socket: *const bgl_ssl_socket_t
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_shutdown_read(socket: *const bgl_ssl_socket_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(socket, Socket::shutdown_read) })
 }
 
@@ -182,6 +182,6 @@ pub unsafe extern "C" fn bgl_ssl_socket_shutdown_read(socket: *const bgl_ssl_soc
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_close(socket: *const bgl_ssl_socket_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { step(socket, Socket::close) }
 }

@@ -36,8 +36,9 @@ fn kind_of(kind: i32) -> Result<ChannelBinding> {
 /// length of 0); with TLS 1.3 it is.
 /// out: where to put len bytes, 1 to 16384; all zero on failure.
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_STATE before the end of the handshake; BGL_SSL_E_UNSUPPORTED if OpenSSL refuses (a label
-/// of TLS's own, say); BGL_SSL_E_ARGUMENT. Any thread. Does not wait for the peer. See SSL_export_keying_material(3).
+/// Returns BGL_SSL_OK; BGL_SSL_E_STATE before the end of the handshake; BGL_SSL_E_UNSUPPORTED if OpenSSL refuses (a
+/// label of TLS's own, say); BGL_SSL_E_ARGUMENT. Any thread. Does not wait for the peer. See
+/// SSL_export_keying_material(3).
 ///
 /// Precondition: socket is NULL or live; label is NULL or NUL-terminated; context is NULL or readable for context_len
 /// bytes; out is NULL or writable for len bytes.
@@ -51,7 +52,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_export(
     len: usize,
 ) -> bgl_ssl_status_t {
     guard::done(|| {
-        // SAFETY: the caller vouches for the pointers.
+        // SAFETY: the precondition covers the pointers.
         let (label, context, out) = unsafe {
             let given = !context.is_null();
             let context = convert::bytes(context, context_len, "context")?;
@@ -75,16 +76,16 @@ pub unsafe extern "C" fn bgl_ssl_socket_export(
     })
 }
 
-/// Copies out a channel binding: what an authentication inside of TLS (SCRAM-SHA-256-PLUS, say) mixes in, so that nobody
-/// between the two ends can pass it on.
+/// Copies out a channel binding: what an authentication inside of TLS (SCRAM-SHA-256-PLUS, say) mixes in, so that
+/// nobody between the two ends can pass it on.
 ///
 /// kind: BGL_SSL_BINDING_...
 /// buf: where to put the bytes, as many as fit in size.
 ///
 /// Returns how many bytes there are, at most 64; 0 on failure: BGL_SSL_E_UNSUPPORTED where this kind is not defined or
 /// not unique (tls-unique with TLS 1.3, or without the extended master secret; tls-server-end-point for Ed25519 or
-/// without a certificate), BGL_SSL_E_STATE before the end of the handshake, BGL_SSL_E_ARGUMENT. Any thread. Does not wait
-/// for the peer. See RFC 5929 and RFC 9266.
+/// without a certificate), BGL_SSL_E_STATE before the end of the handshake, BGL_SSL_E_ARGUMENT. Any thread. Does not
+/// wait for the peer. See RFC 5929 and RFC 9266.
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_channel_binding(
 ) -> usize {
     guard::or(0, || {
         let kind = kind_of(kind)?;
-        // SAFETY: the caller vouches for handle and buffer.
+        // SAFETY: the precondition covers handle and buffer.
         unsafe {
             let binding = handle::with(socket, |socket| socket.channel_binding(kind))?;
             convert::copy_bytes(&binding, buf, size)

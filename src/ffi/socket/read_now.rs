@@ -10,16 +10,16 @@ use crate::ffi::{
 };
 
 /// Reads what has arrived, without waiting, even if the socket is blocking: for callers that wait for the descriptor
-/// themselves, such as interpreters whose threads may be interrupted. Other threads may write as usual. The caller should
-/// read until nothing is left; the connection holds a buffer until then.
+/// themselves, such as interpreters whose threads may be interrupted. Other threads may write as usual. The caller
+/// should read until nothing is left; the connection holds a buffer until then.
 ///
 /// buf, len, n: as for bgl_ssl_socket_read.
-/// more: set to whether the next read would return a result at once (bytes, the end of the stream, a failure), in which case
-/// the caller must not wait with poll(2) first. May be NULL.
+/// more: set to whether the next read would return a result at once (bytes, the end of the stream, a failure), in which
+/// case the caller must not wait with poll(2) first. May be NULL.
 ///
-/// Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which tell
-/// what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does not
-/// block. See read(2).
+/// Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which
+/// tell what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does
+/// not block. See read(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n and more are NULL or writable.
 #[unsafe(no_mangle)]
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_read_now(
 ) -> bgl_ssl_status_t {
     guard::status(|| {
         convert::check_out(n, "number of bytes")?;
-        // SAFETY: the caller vouches for handle, buffer and out-pointers.
+        // SAFETY: the precondition covers handle, buffer and out-pointers.
         unsafe {
             convert::store(n, 0);
             convert::store(more, false);

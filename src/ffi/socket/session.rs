@@ -16,7 +16,7 @@ use crate::ffi::{
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_session(socket: *const bgl_ssl_socket_t) -> *mut bgl_ssl_session_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(ptr::null_mut(), || unsafe { handle::with(socket, |socket| socket.session().map(handle::give)) })
 }
 
@@ -27,7 +27,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_session(socket: *const bgl_ssl_socket_t)
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_session_reused(socket: *const bgl_ssl_socket_t) -> bool {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(false, || unsafe { handle::with(socket, |socket| Ok(socket.session_reused())) })
 }
 
@@ -36,6 +36,6 @@ pub unsafe extern "C" fn bgl_ssl_socket_session_reused(socket: *const bgl_ssl_so
 /// Precondition: session is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_session_free(session: *mut bgl_ssl_session_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { handle::free(session) }
 }

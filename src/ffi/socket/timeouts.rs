@@ -4,8 +4,8 @@ use crate::socket::{LimitKind, Socket};
 
 use crate::ffi::{convert, guard, handle, socket::bgl_ssl_socket_t, status::bgl_ssl_status_t};
 
-/// Sets whether calls on the socket return BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE instead of waiting. The descriptor's
-/// own O_NONBLOCK has no influence, and is left alone.
+/// Sets whether calls on the socket return BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE instead of waiting. The
+/// descriptor's own O_NONBLOCK has no influence, and is left alone.
 ///
 /// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread; for calls that begin afterwards.
 ///
@@ -19,7 +19,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_nonblocking(
         socket.set_nonblocking(nonblocking);
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(socket, set) })
 }
 
@@ -29,7 +29,7 @@ unsafe fn set_limit(socket: *const bgl_ssl_socket_t, kind: LimitKind, microsecon
         socket.set_limit(kind, convert::limit(microseconds)?);
         Ok(())
     };
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe { handle::with(socket, set) })
 }
 
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_handshake_timeout(
     socket: *const bgl_ssl_socket_t,
     microseconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { set_limit(socket, LimitKind::Handshake, microseconds) }
 }
 
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_read_timeout(
     socket: *const bgl_ssl_socket_t,
     microseconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { set_limit(socket, LimitKind::Read, microseconds) }
 }
 
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_write_timeout(
     socket: *const bgl_ssl_socket_t,
     microseconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { set_limit(socket, LimitKind::Write, microseconds) }
 }
 
@@ -94,6 +94,6 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_close_timeout(
     socket: *const bgl_ssl_socket_t,
     microseconds: i64,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { set_limit(socket, LimitKind::Close, microseconds) }
 }

@@ -55,7 +55,7 @@ pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ss
     // Asking must not replace what is asked for, so a bad argument does not become the last error.
     let copied = guard::catch(|| {
         convert::check_out(out, "error")?;
-        // SAFETY: the caller vouches for a readable size field.
+        // SAFETY: the precondition covers a readable size field.
         let size = unsafe { (&raw const (*out).size).read_unaligned() };
         let known = size_of::<bgl_ssl_error_t>();
         if size < known {
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ss
         if size > LARGEST {
             return Err(Error::argument("the size field has not been set"));
         }
-        // SAFETY: the caller vouches for `size` writable bytes, which are no less than the known ones.
+        // SAFETY: the precondition covers `size` writable bytes, which are no less than the known ones.
         unsafe {
             out.write_unaligned(details(last_error::get()));
             out.cast::<u8>().add(known).write_bytes(0, size - known);
@@ -127,16 +127,16 @@ thread_local! {
 
 /// Why this thread's latest failure happened, in one line: the message of bgl_ssl_last_error, uncut.
 ///
-/// Returns a text that lives until the thread's next call of a function of this library; empty before any failure. Never
-/// fails, never blocks; any thread.
+/// Returns a text that lives until the thread's next call of a function of this library; empty before any failure.
+/// Never fails, never blocks; any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn bgl_ssl_error_message() -> *const c_char {
     guard::or(c"".as_ptr(), || Ok(lend(&last_message())))
 }
 
-/// The text of the oldest error in OpenSSL's queue of this thread, which it takes out of the queue. The functions of this
-/// library leave that queue empty: then it is why the thread's latest failure happened, as bgl_ssl_error_message has it.
-/// (Bigloo: bgl_ssl_error_string.)
+/// The text of the oldest error in OpenSSL's queue of this thread, which it takes out of the queue. The functions of
+/// this library leave that queue empty: then it is why the thread's latest failure happened, as bgl_ssl_error_message
+/// has it. (Bigloo: bgl_ssl_error_string.)
 ///
 /// Returns a text that lives until the thread's next call of a function of this library; empty if there was no error.
 /// Never fails, never blocks; any thread.

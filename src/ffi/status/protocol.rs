@@ -11,8 +11,8 @@ pub const BGLSSL_SSLV2: i32 = 1;
 pub const BGLSSL_SSLV3: i32 = 2;
 /// The highest version that both sides have, TLS 1.2 at least (RFC 8996). The default.
 pub const BGLSSL_SSLV23: i32 = 3;
-/// The same as BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing else
-/// is BGLSSL_TLSV1_0.
+/// The same as BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing
+/// else is BGLSSL_TLSV1_0.
 pub const BGLSSL_TLSV1: i32 = 4;
 /// DTLS, over UDP.
 pub const BGLSSL_DTLSV1: i32 = 5;
@@ -34,7 +34,7 @@ pub const BGLSSL_TLSV1_0: i32 = 9;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_protocol_number(name: *const c_char) -> i32 {
     guard::or(0, || {
-        // SAFETY: the caller vouches for the text.
+        // SAFETY: the precondition covers the text.
         let name = unsafe { convert::text(name, "protocol name")? };
         Protocol::from_name(name).map(|protocol| protocol as i32)
     })

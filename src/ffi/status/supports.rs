@@ -17,6 +17,6 @@ use crate::ffi::{convert, guard};
 /// Precondition: feature is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_supports(feature: *const c_char) -> bool {
-    // SAFETY: the caller vouches for the text.
+    // SAFETY: the precondition covers the text.
     guard::or(false, || supports::supports(unsafe { convert::text(feature, "feature")? }))
 }

@@ -42,15 +42,15 @@ const _: () = assert!(
 
 /// Checks the group. (Bigloo: dh-check.)
 ///
-/// Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_P_NOT_PRIME to BGL_SSL_DH_INVALID_Q; or a negative status if
-/// it could not be checked: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p or g is not set. Computes for up to a second, or
-/// longer if p has more than 4096 bits; any thread.
+/// Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_P_NOT_PRIME to BGL_SSL_DH_INVALID_Q; or a negative status
+/// if it could not be checked: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p or g is not set. Computes for up to a second,
+/// or longer if p has more than 4096 bits; any thread.
 ///
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_check(dh: *const bgl_ssl_dh_t) -> i32 {
     guard::status(|| {
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         let fault = unsafe { handle::with(dh, Dh::check)? };
         Ok(fault.map_or(BGL_SSL_DH_FINE, |fault| fault as i32))
     })
@@ -58,14 +58,14 @@ pub unsafe extern "C" fn bgl_dh_check(dh: *const bgl_ssl_dh_t) -> i32 {
 
 /// Checks a peer's public key (SP 800-56A, section 5.6.2.3). (Bigloo: dh-check-pub-key.)
 ///
-/// Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_PUBKEY_...; or a negative status if it could not be checked:
-/// BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p is not set. Never blocks; any thread.
+/// Returns BGL_SSL_DH_FINE; what is wrong, one of BGL_SSL_DH_PUBKEY_...; or a negative status if it could not be
+/// checked: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if p is not set. Never blocks; any thread.
 ///
 /// Precondition: Both are NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_check_pub_key(dh: *const bgl_ssl_dh_t, key: *const bgl_ssl_bignum_t) -> i32 {
     guard::status(|| {
-        // SAFETY: the caller vouches for the handles.
+        // SAFETY: the precondition covers the handles.
         let fault = unsafe {
             let key = bignum::copy(key)?;
             handle::with(dh, |dh| dh.check_public_key(&key))?

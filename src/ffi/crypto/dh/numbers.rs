@@ -13,7 +13,7 @@ use crate::ffi::{
 /// Precondition: As for the callers.
 unsafe fn get(dh: *const bgl_ssl_dh_t, which: Number) -> *mut bgl_ssl_bignum_t {
     guard::or(ptr::null_mut(), || {
-        // SAFETY: the caller vouches for the handle.
+        // SAFETY: the precondition covers the handle.
         let number = unsafe { handle::with(dh, |dh| Ok(dh.get(which)))? };
         Ok(number.map_or(ptr::null_mut(), bignum::give))
     })
@@ -21,7 +21,7 @@ unsafe fn get(dh: *const bgl_ssl_dh_t, which: Number) -> *mut bgl_ssl_bignum_t {
 
 /// Precondition: As for the callers.
 unsafe fn set(dh: *const bgl_ssl_dh_t, which: Number, number: *const bgl_ssl_bignum_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     guard::done(|| unsafe {
         let number = bignum::shared_optional(number)?;
         handle::with(dh, |dh| {
@@ -39,7 +39,7 @@ unsafe fn set(dh: *const bgl_ssl_dh_t, which: Number, number: *const bgl_ssl_big
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_p(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignum_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { get(dh, Number::P) }
 }
 
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn bgl_dh_p(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignu
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_q(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignum_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { get(dh, Number::Q) }
 }
 
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn bgl_dh_q(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignu
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_g(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignum_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { get(dh, Number::G) }
 }
 
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn bgl_dh_g(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignu
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_private_key(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignum_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { get(dh, Number::Private) }
 }
 
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn bgl_dh_private_key(dh: *const bgl_ssl_dh_t) -> *mut bgl
 /// Precondition: dh is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_public_key(dh: *const bgl_ssl_dh_t) -> *mut bgl_ssl_bignum_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { get(dh, Number::Public) }
 }
 
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn bgl_dh_public_key(dh: *const bgl_ssl_dh_t) -> *mut bgl_
 /// Precondition: Both are NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_p_set(dh: *mut bgl_ssl_dh_t, p: *const bgl_ssl_bignum_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe { set(dh, Number::P, p) }
 }
 
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn bgl_dh_p_set(dh: *mut bgl_ssl_dh_t, p: *const bgl_ssl_b
 /// Precondition: Both are NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_q_set(dh: *mut bgl_ssl_dh_t, q: *const bgl_ssl_bignum_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe { set(dh, Number::Q, q) }
 }
 
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn bgl_dh_q_set(dh: *mut bgl_ssl_dh_t, q: *const bgl_ssl_b
 /// Precondition: Both are NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_dh_g_set(dh: *mut bgl_ssl_dh_t, g: *const bgl_ssl_bignum_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe { set(dh, Number::G, g) }
 }
 
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn bgl_dh_private_key_set(
     dh: *mut bgl_ssl_dh_t,
     key: *const bgl_ssl_bignum_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe { set(dh, Number::Private, key) }
 }
 
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn bgl_dh_public_key_set(
     dh: *mut bgl_ssl_dh_t,
     key: *const bgl_ssl_bignum_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe { set(dh, Number::Public, key) }
 }
 
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn bgl_dh_pqg_set(
     q: *const bgl_ssl_bignum_t,
     g: *const bgl_ssl_bignum_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     guard::done(|| unsafe {
         let (p, q, g) = (bignum::shared(p)?, bignum::shared_optional(q)?, bignum::shared(g)?);
         handle::with(dh, |dh| {
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn bgl_dh_pub_priv_key_set(
     public_key: *const bgl_ssl_bignum_t,
     private_key: *const bgl_ssl_bignum_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     guard::done(|| unsafe {
         let (public, private) = (bignum::shared(public_key)?, bignum::shared(private_key)?);
         handle::with(dh, |dh| {

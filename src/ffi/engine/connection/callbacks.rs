@@ -24,7 +24,7 @@ pub(super) unsafe fn run_step<T>(
     connection: *const bgl_ssl_connection_t,
     mut body: impl FnMut(&Connection) -> Result<(Outcome, T)>,
 ) -> Result<(Outcome, T)> {
-    // SAFETY: the caller vouches for the handle; a further reference keeps it alive if a callback frees it.
+    // SAFETY: the precondition covers the handle; a further reference keeps it alive if a callback frees it.
     unsafe {
         let reference = handle::hold(connection)?;
         let held = reference.as_ptr();
@@ -50,7 +50,7 @@ pub(super) unsafe fn run_step<T>(
 ///
 /// Precondition: connection is live, and stays so.
 unsafe fn dispatch_events(connection: *mut bgl_ssl_connection_t) {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         while let Ok((callbacks, Some(event))) = handle::with(connection, |handle| {
             let callbacks = *lock(&handle.callbacks);
@@ -63,7 +63,7 @@ unsafe fn dispatch_events(connection: *mut bgl_ssl_connection_t) {
 
 /// Precondition: connection is live, and stays so.
 unsafe fn invoke_callback(connection: *mut bgl_ssl_connection_t, callbacks: &Callbacks, event: &Event) {
-    // SAFETY: the caller vouches for the handle, and the setter of a callback for that; bytes live until it returns.
+    // SAFETY: the precondition covers the handle, and the setter's the callback; bytes live until it returns.
     unsafe {
         match event {
             Event::HandshakeStart | Event::HandshakeDone => {
@@ -93,12 +93,12 @@ unsafe fn invoke_callback(connection: *mut bgl_ssl_connection_t, callbacks: &Cal
     }
 }
 
-/// Gives the callback's answer, unless the callback has refused the client, or closed the connection. An unusable context
-/// refuses it, too.
+/// Gives the callback's answer, unless the callback has refused the client, or closed the connection. An unusable
+/// context refuses it, too.
 ///
 /// Precondition: connection is live; context is NULL or live.
 unsafe fn answer(connection: *mut bgl_ssl_connection_t, context: *const bgl_ssl_ctx_t) {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe {
         let given = handle::borrow_optional(context).and_then(|context| {
             let answer = context.map_or(ServerNameAnswer::NotAcknowledged, ServerNameAnswer::Context);
@@ -121,7 +121,7 @@ unsafe fn set_callback(
     want: impl FnOnce(&mut Wanted),
     set: impl FnOnce(&mut Callbacks),
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::done(|| unsafe {
         handle::with(connection, |handle| {
             handle.connection.want(want)?;
@@ -136,7 +136,8 @@ unsafe fn set_callback(
 /// callback: NULL for none.
 /// user: what it is called with.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+/// thread.
 ///
 /// Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
 #[unsafe(no_mangle)]
@@ -146,7 +147,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_info_callback(
     user: *mut c_void,
 ) -> bgl_ssl_status_t {
     let want = |wanted: &mut Wanted| wanted.info = callback.is_some();
-    // SAFETY: the caller vouches for handle and callback.
+    // SAFETY: the precondition covers handle and callback.
     unsafe { set_callback(connection, want, |callbacks| callbacks.info = Callback { function: callback, user }) }
 }
 
@@ -155,7 +156,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_info_callback(
 /// callback: NULL for none: then every name is acknowledged.
 /// user: what it is called with.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+/// thread.
 ///
 /// Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
 #[unsafe(no_mangle)]
@@ -165,7 +167,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_sni_context_callback(
     user: *mut c_void,
 ) -> bgl_ssl_status_t {
     let want = |wanted: &mut Wanted| wanted.server_name = callback.is_some();
-    // SAFETY: the caller vouches for handle and callback.
+    // SAFETY: the precondition covers handle and callback.
     unsafe {
         set_callback(connection, want, |callbacks| callbacks.sni_context = Callback { function: callback, user })
     }
@@ -176,7 +178,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_sni_context_callback(
 /// callback: NULL for none.
 /// user: what it is called with.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+/// thread.
 ///
 /// Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
 #[unsafe(no_mangle)]
@@ -186,7 +189,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_newsession_callback(
     user: *mut c_void,
 ) -> bgl_ssl_status_t {
     let want = |wanted: &mut Wanted| wanted.new_session = callback.is_some();
-    // SAFETY: the caller vouches for handle and callback.
+    // SAFETY: the precondition covers handle and callback.
     unsafe {
         set_callback(connection, want, |callbacks| callbacks.newsession = Callback { function: callback, user })
     }
@@ -198,7 +201,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_newsession_callback(
 /// callback: NULL for none.
 /// user: what it is called with.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+/// thread.
 ///
 /// Precondition: connection is NULL or live; callback and user stay usable as long as the connection is used.
 #[unsafe(no_mangle)]
@@ -208,7 +212,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_session_lookup_callback(
     user: *mut c_void,
 ) -> bgl_ssl_status_t {
     let want = |wanted: &mut Wanted| wanted.session_lookup = callback.is_some();
-    // SAFETY: the caller vouches for handle and callback.
+    // SAFETY: the precondition covers handle and callback.
     unsafe {
         set_callback(connection, want, |callbacks| callbacks.session_lookup = Callback { function: callback, user })
     }

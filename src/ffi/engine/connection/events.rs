@@ -45,7 +45,8 @@ pub const BGL_SSL_STOP_FOR_EVENTS: c_int = 16;
 ///
 /// kinds: the sum of BGL_SSL_WANT_..._EVENTS, and maybe BGL_SSL_STOP_FOR_EVENTS.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+/// thread.
 ///
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
@@ -53,7 +54,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_want_events(
     connection: *const bgl_ssl_connection_t,
     kinds: c_int,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         status_of(connection, |connection| {
             if !(0..32).contains(&kinds) {
@@ -82,7 +83,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_want_events(
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_next_event(connection: *const bgl_ssl_connection_t) -> c_int {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::status(|| unsafe {
         handle::with(connection, |handle| {
             let event = handle.connection.next_event(|_| true)?;
@@ -109,7 +110,7 @@ unsafe fn event_part(
     size: usize,
     part: impl FnOnce(&Event) -> &[u8],
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
         handle::with(connection, |handle| {
             let event = lock(&handle.event);
@@ -129,7 +130,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_event_id(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe {
         event_part(connection, buf, size, |event| match event {
             Event::NewSession(id, _) | Event::SessionLookup(id) => id,
@@ -149,7 +150,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_event_session(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe {
         event_part(connection, buf, size, |event| match event {
             Event::NewSession(_, session) => session,
@@ -163,8 +164,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_event_session(
 /// ctx: the context to switch to, of which the connection takes a reference; NULL for the connection's own.
 /// acknowledge: if ctx is NULL, whether the client's name is acknowledged.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or connection or context is
-/// closed. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or connection or context
+/// is closed. Never blocks; any thread.
 ///
 /// Precondition: connection and ctx are NULL or live.
 #[unsafe(no_mangle)]
@@ -173,7 +174,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_answer_server_name(
     ctx: *const bgl_ssl_ctx_t,
     acknowledge: bool,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handles.
+    // SAFETY: the precondition covers the handles.
     unsafe {
         status_of(connection, |connection| {
             connection.answer_server_name(match handle::borrow_optional(ctx)? {
@@ -188,15 +189,15 @@ pub unsafe extern "C" fn bgl_ssl_connection_answer_server_name(
 /// Answers an event BGL_SSL_EVENT_SERVER_NAME, or from inside the callback: the handshake fails with the alert
 /// unrecognized_name.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or the connection is closed.
-/// Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if no name waits for an answer, or the connection is
+/// closed. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_refuse_server_name(
     connection: *const bgl_ssl_connection_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { status_of(connection, |connection| connection.answer_server_name(ServerNameAnswer::Refused)) }
 }
 
@@ -211,7 +212,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_server_name(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe {
         with_connection(connection, 0, |connection| {
             convert::copy_text(&connection.server_name()?.unwrap_or_default(), buf, size)

@@ -25,7 +25,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_negotiated_protocol(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe {
         with_connection(connection, 0, |connection| {
             convert::copy_text(&connection.negotiated_protocol()?.unwrap_or_default(), buf, size)
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_negotiated_protocol(
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_status(connection: *const bgl_ssl_connection_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::status(|| unsafe {
         handle::with(connection, |handle| {
             Ok(match handle.connection.last()? {
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_err(
     buf: *mut c_char,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe {
         with_connection(connection, 0, |connection| {
             let text = match connection.last()? {
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_err(
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_received_shutdown(connection: *const bgl_ssl_connection_t) -> bool {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, false, |connection| Ok(connection.close_notifies()?.1)) }
 }
 
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_received_shutdown(connection: *const
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_sent_shutdown(connection: *const bgl_ssl_connection_t) -> bool {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, false, |connection| Ok(connection.close_notifies()?.0)) }
 }
 
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_sent_shutdown(connection: *const bgl
 pub unsafe extern "C" fn bgl_ssl_connection_get_current_cipher(
     connection: *const bgl_ssl_connection_t,
 ) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         with_connection(connection, ptr::null(), |connection| Ok(text(connection.cipher()?.map(|(name, _)| name))))
     }
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_current_cipher(
 pub unsafe extern "C" fn bgl_ssl_connection_get_current_cipher_version(
     connection: *const bgl_ssl_connection_t,
 ) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         with_connection(connection, ptr::null(), |connection| {
             Ok(text(connection.cipher()?.map(|(_, version)| version)))
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_current_cipher_version(
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_protocol(connection: *const bgl_ssl_connection_t) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, ptr::null(), |connection| Ok(text(connection.protocol()?))) }
 }
 
@@ -159,13 +159,14 @@ fn text(text: Option<&'static CStr>) -> *const c_char {
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_verify_error(connection: *const bgl_ssl_connection_t) -> *const c_char {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe {
         with_connection(connection, c"INVALID_CALL".as_ptr(), |connection| Ok(text(connection.verify_error()?)))
     }
 }
 
-/// The peer's certificate: see bgl_ssl_certificate_subject_lines, bgl_ssl_certificate_alt_names and its other functions.
+/// The peer's certificate: see bgl_ssl_certificate_subject_lines, bgl_ssl_certificate_alt_names and its other
+/// functions.
 ///
 /// Returns a certificate, to be freed with bgl_ssl_certificate_free, or NULL if the peer has sent none, and on failure:
 /// BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE. Never blocks; any thread.
@@ -176,7 +177,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_peer_certificate(
     connection: *const bgl_ssl_connection_t,
 ) -> *mut bgl_ssl_certificate_t {
     let share = |certificate: Option<Certificate>| certificate.map_or(ptr::null_mut(), handle::share);
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, ptr::null_mut(), |connection| connection.peer_certificate().map(share)) }
 }
 
@@ -190,6 +191,6 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_peer_certificate(
 pub unsafe extern "C" fn bgl_ssl_connection_peer_chain(
     connection: *const bgl_ssl_connection_t,
 ) -> *mut bgl_ssl_certificate_list_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, ptr::null_mut(), |connection| connection.peer_chain().map(handle::give)) }
 }

@@ -24,7 +24,7 @@ use crate::ffi::{
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_start(connection: *const bgl_ssl_connection_t) -> c_int {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     guard::or(-1, || unsafe {
         Ok(match run_step(connection, Connection::start)? {
             (Outcome::Done, stepped) => c_int::from(stepped),
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_read(
     off: usize,
     len: usize,
 ) -> c_long {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe {
         with_connection(connection, -1, |connection| {
             let buffer = part_mut(buf, off, len)?;
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_write(
     off: usize,
     len: usize,
 ) -> c_long {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     unsafe {
         with_connection(connection, -1, |connection| {
             connection.put_incoming(part(buf, off, len, "buffer")?).map(|n| n as c_long)
@@ -86,12 +86,13 @@ pub unsafe extern "C" fn bgl_ssl_connection_write(
 /// Tells the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
 /// BGL_SSL_E_TRUNCATED instead of BGL_SSL_WANT_READ.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+/// thread.
 ///
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_write_eof(connection: *const bgl_ssl_connection_t) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { status_of(connection, Connection::end_incoming) }
 }
 
@@ -99,8 +100,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_write_eof(connection: *const bgl_ssl
 ///
 /// buf: the bytes buf[off] to buf[off + len - 1]; not kept.
 ///
-/// Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status tells.
-/// Runs callbacks, during which buf is not read. Never blocks; any thread.
+/// Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status
+/// tells. Runs callbacks, during which buf is not read. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
 #[unsafe(no_mangle)]
@@ -110,7 +111,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_clear_in(
     off: usize,
     len: usize,
 ) -> c_long {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     guard::or(-1, || unsafe {
         let step = run_step(connection, |connection| connection.clear_in(part(buf, off, len, "buffer")?))?;
         Ok(count(step))
@@ -132,7 +133,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_clear_out(
     off: usize,
     len: usize,
 ) -> c_long {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     guard::or(-1, || unsafe {
         let step = run_step(connection, |connection| connection.clear_out(part_mut(buf, off, len)?))?;
         Ok(count(step))
@@ -152,7 +153,7 @@ fn count(step: (Outcome, usize)) -> c_long {
 /// Precondition: buf is NULL or writable for off + len bytes, used by nobody else, and outlives 'a.
 unsafe fn part_mut<'a>(buf: *mut c_void, off: usize, len: usize) -> Result<&'a mut [u8]> {
     let end = off.checked_add(len).ok_or_else(|| Error::argument("the buffer has an impossible length"))?;
-    // SAFETY: the caller vouches for the bytes.
+    // SAFETY: the precondition covers the bytes.
     let whole = unsafe { convert::bytes_mut(buf, end, "buffer")? };
     Ok(whole.get_mut(off..).unwrap_or_default())
 }
@@ -164,7 +165,7 @@ unsafe fn part_mut<'a>(buf: *mut c_void, off: usize, len: usize) -> Result<&'a m
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_enc_pending(connection: *const bgl_ssl_connection_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, 0, |connection| Ok(connection.buffered()?.0)) }
 }
 
@@ -175,7 +176,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_enc_pending(connection: *const bgl_s
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_clear_pending(connection: *const bgl_ssl_connection_t) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, 0, |connection| Ok(connection.buffered()?.1)) }
 }
 
@@ -186,7 +187,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_clear_pending(connection: *const bgl
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_init_finishedp(connection: *const bgl_ssl_connection_t) -> bool {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, false, Connection::is_handshaken) }
 }
 
@@ -198,6 +199,6 @@ pub unsafe extern "C" fn bgl_ssl_connection_init_finishedp(connection: *const bg
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_shutdown(connection: *const bgl_ssl_connection_t) -> c_int {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, -1, Connection::shutdown) }
 }

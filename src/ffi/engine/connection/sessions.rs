@@ -14,11 +14,11 @@ use crate::ffi::{
 /// CAs, revocation lists, ciphers or options, the server name or host name is another, or a certificate of the peer's
 /// chain or a revocation list has expired.
 ///
-/// session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the session
-/// are ignored.
+/// session: len bytes from bgl_ssl_connection_get_session or the new-session callback; not kept. Bytes behind the
+/// session are ignored.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the handshake has begun, or
-/// the connection is closed or busy. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the handshake has begun,
+/// or the connection is closed or busy. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live; session is NULL or readable for len bytes.
 #[unsafe(no_mangle)]
@@ -27,7 +27,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_set_session(
     session: *const c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     unsafe { status_of(connection, |connection| connection.set_session(convert::bytes(session, len, "session")?)) }
 }
 
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_session(
     buf: *mut c_void,
     size: usize,
 ) -> usize {
-    // SAFETY: the caller vouches for handle and buffer.
+    // SAFETY: the precondition covers handle and buffer.
     unsafe { with_connection(connection, 0, |connection| convert::copy_bytes(&connection.session()?, buf, size)) }
 }
 
@@ -54,8 +54,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_session(
 /// session: len bytes from the new-session callback; not kept. Bytes behind the session are ignored. No bytes remove
 /// the session provided before.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed or
-/// busy. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, also if that is no session, or BGL_SSL_E_STATE if the connection is closed
+/// or busy. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live; session is NULL or readable for len bytes.
 #[unsafe(no_mangle)]
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_load_session(
     session: *const c_void,
     len: usize,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for handle and bytes.
+    // SAFETY: the precondition covers handle and bytes.
     unsafe { status_of(connection, |connection| connection.load_session(convert::bytes(session, len, "session")?)) }
 }
 
@@ -75,6 +75,6 @@ pub unsafe extern "C" fn bgl_ssl_connection_load_session(
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_connection_reused(connection: *const bgl_ssl_connection_t) -> bool {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the precondition covers the handle.
     unsafe { with_connection(connection, false, Connection::session_reused) }
 }
