@@ -35,6 +35,8 @@
 #define BGLSSL_CONDITION_SIGPIPE 6
 #define BGLSSL_CONDITION_TRUNCATED 7
 #define BGLSSL_CONDITION_IO 8
+#define BGLSSL_CONDITION_READ 9
+#define BGLSSL_CONDITION_WRITE 10
 
 /* How a connection is switched to TLS; the numbers are known to client.scm. */
 #define BGLSSL_ROLE_CLIENT 0

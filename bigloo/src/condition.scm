@@ -11,7 +11,9 @@
       (macro $tls-condition-io::int "BGLSSL_CONDITION_IO")
       (macro $tls-condition-argument::int "BGLSSL_CONDITION_ARGUMENT")
       (macro $tls-condition-sigpipe::int "BGLSSL_CONDITION_SIGPIPE")
-      (macro $tls-condition-truncated::int "BGLSSL_CONDITION_TRUNCATED"))
+      (macro $tls-condition-truncated::int "BGLSSL_CONDITION_TRUNCATED")
+      (macro $tls-condition-read::int "BGLSSL_CONDITION_READ")
+      (macro $tls-condition-write::int "BGLSSL_CONDITION_WRITE"))
    (export
       ;; code: one of the negative BGL_SSL_E_ numbers of bglssl.h
       ;; reason: OpenSSL's words, "" where it had none
@@ -22,8 +24,19 @@
          (reason read-only (default ""))
          (verify-result read-only (default 0))
          (alert read-only (default #f)))
+      ;; The same of a connection that was established, when its ports are read and written.
+      (class &io-ssl-read-error::&io-read-error
+         (code read-only (default 0))
+         (reason read-only (default ""))
+         (verify-result read-only (default 0))
+         (alert read-only (default #f)))
+      (class &io-ssl-write-error::&io-write-error
+         (code read-only (default 0))
+         (reason read-only (default ""))
+         (verify-result read-only (default 0))
+         (alert read-only (default #f)))
       ;; The peer ended the stream without close_notify, where reads raise for that.
-      (class &io-ssl-truncated-error::&io-read-error)
+      (class &io-ssl-truncated-error::&io-ssl-read-error)
       (%ssl-condition::obj ::int ::obj ::obj ::int ::int ::int ::obj ::obj)
       (%ssl-raise::obj ::obj)))
 
@@ -46,7 +59,21 @@
       ((=fx kind $tls-condition-sigpipe)
        (instantiate::&io-sigpipe-error (proc proc) (msg message) (obj where)))
       ((=fx kind $tls-condition-truncated)
-       (instantiate::&io-ssl-truncated-error (proc proc) (msg message) (obj where)))
+       (instantiate::&io-ssl-truncated-error (proc proc) (msg message) (obj where)
+          (code code)
+          (reason reason)))
+      ((=fx kind $tls-condition-read)
+       (instantiate::&io-ssl-read-error (proc proc) (msg message) (obj where)
+          (code code)
+          (reason reason)
+          (verify-result verify-result)
+          (alert (and (>=fx alert 0) alert))))
+      ((=fx kind $tls-condition-write)
+       (instantiate::&io-ssl-write-error (proc proc) (msg message) (obj where)
+          (code code)
+          (reason reason)
+          (verify-result verify-result)
+          (alert (and (>=fx alert 0) alert))))
       ((=fx kind $tls-condition-argument)
        (instantiate::&error (proc proc) (msg message) (obj where)))
       (else

@@ -14,4 +14,6 @@
          (class ssl-cipher)
          (class ssl-ecdh)
          (class &io-ssl-error)
+         (class &io-ssl-read-error)
+         (class &io-ssl-write-error)
          (class &io-ssl-truncated-error)))

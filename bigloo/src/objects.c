@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,7 +201,23 @@ static int condition_of_errno(int number) {
   }
 }
 
+/* Of a connection that was established, as with the runtime's own ports: a reset shows as such where it
+ * is read; whatever else befalls a read or a write is an error of reading or writing. */
+static int condition_of_transfer(const bgl_ssl_error_t *error) {
+  bool reads = error->phase == BGL_SSL_PHASE_READ;
+
+  if (error->code == BGL_SSL_E_IO) {
+    int kind = condition_of_errno(error->sys_errno);
+
+    if (kind == BGLSSL_CONDITION_SIGPIPE || kind == BGLSSL_CONDITION_TIMEOUT) return kind;
+    if (reads && (error->sys_errno == ECONNRESET || error->sys_errno == ECONNREFUSED)) return kind;
+  }
+  return reads ? BGLSSL_CONDITION_READ : BGLSSL_CONDITION_WRITE;
+}
+
 static int condition_of_error(const bgl_ssl_error_t *error) {
+  bool transfers = error->phase == BGL_SSL_PHASE_READ || error->phase == BGL_SSL_PHASE_WRITE;
+
   switch (error->code) {
     case BGL_SSL_E_TIMEOUT:
       return BGLSSL_CONDITION_TIMEOUT;
@@ -209,12 +226,15 @@ static int condition_of_error(const bgl_ssl_error_t *error) {
     case BGL_SSL_E_ARGUMENT:
       return BGLSSL_CONDITION_ARGUMENT;
     case BGL_SSL_E_TRUNCATED:
-      return error->phase == BGL_SSL_PHASE_READ ? BGLSSL_CONDITION_TRUNCATED : BGLSSL_CONDITION_SSL;
+      if (error->phase == BGL_SSL_PHASE_READ) return BGLSSL_CONDITION_TRUNCATED;
+      break;
     case BGL_SSL_E_IO:
-      return condition_of_errno(error->sys_errno);
+      if (!transfers) return condition_of_errno(error->sys_errno);
+      break;
     default:
-      return BGLSSL_CONDITION_SSL;
+      break;
   }
+  return transfers ? condition_of_transfer(error) : BGLSSL_CONDITION_SSL;
 }
 
 static bgl_ssl_error_t last_error(void) {
