@@ -31,7 +31,7 @@
                                 (copy-lines (socket-input socket) (current-output-port))))))))
       (copy-lines (current-input-port) (socket-output socket))
       ;; The other side may have more to say.
-      (close-output-port (socket-output socket))
+      (ssl-socket-end-output! socket)
       (thread-join! reader)
       (socket-close socket)))
 

@@ -16,6 +16,6 @@
       (display "string" out)
       (newline out)
       (display "abc" out)
-      (close-output-port out)
+      (ssl-socket-end-output! socket)
       (display (read-string (socket-input socket)))
       (socket-close socket)))

@@ -92,8 +92,8 @@ obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long
 /* ports.c: the connection behind the ports of a socket */
 struct bglssl_link;
 struct bglssl_link *bglssl_link_of_socket(obj_t socket);
-void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, long handshake_limit,
-                        obj_t close_hook);
+void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, int role, obj_t where,
+                        long handshake_limit, obj_t close_hook);
 void bglssl_link_flush(struct bglssl_link *link, obj_t socket);
 void bglssl_link_closing(struct bglssl_link *link);
 bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
@@ -101,6 +101,7 @@ long bglssl_port_time_limit(obj_t socket);
 void bglssl_socket_configure(obj_t socket, bool_t raises_truncation, long close_limit);
 bool_t bglssl_socket_truncatedp(obj_t socket);
 void bglssl_open_ready_fd(void);
+void bglssl_socket_end_output(obj_t socket);
 void bglssl_socket_begin_body(obj_t socket, BGL_LONGLONG_T length, bool_t chunked, long position);
 
 /* sockets.c: Bigloo sockets made from, or switched to, connections of the library */

@@ -3,6 +3,7 @@
    (extern
       (macro $tls-ssl-socket?::bool (::obj) "bglssl_ssl_socketp")
       (macro $tls-socket-truncated?::bool (::obj) "bglssl_socket_truncatedp")
+      (macro $tls-socket-end-output::void (::obj) "bglssl_socket_end_output")
       (macro $tls-socket-handle::void* (::obj) "bglssl_socket_handle")
       (macro $tls-connection-protocol::void* (::void*) "(void *)bgl_ssl_socket_protocol")
       (macro $tls-connection-cipher::void* (::void*) "(void *)bgl_ssl_socket_cipher")
@@ -24,6 +25,7 @@
    (export
       (ssl-socket?::bool ::obj)
       (ssl-socket-truncated?::bool ::socket)
+      (ssl-socket-end-output! ::socket)
       (ssl-socket-protocol ::socket)
       (ssl-socket-cipher ::socket)
       (ssl-socket-alpn ::socket)
@@ -57,6 +59,12 @@
 (define (ssl-socket-truncated? socket)
    (with-connection 'ssl-socket-truncated? socket handle
       ($tls-socket-truncated? socket)))
+
+;; Closes the output port and tells the peer that nothing more will come; reading goes on.
+(define (ssl-socket-end-output! socket)
+   (with-connection 'ssl-socket-end-output! socket handle
+      ($tls-socket-end-output socket)
+      socket))
 
 (define (ssl-socket-protocol socket)
    (with-connection 'ssl-socket-protocol socket handle

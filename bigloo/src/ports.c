@@ -70,6 +70,8 @@ struct bglssl_link {
   bool shows_more;
   /* Whether something was written since the latest read: then that is waited for first. */
   atomic_bool has_asked;
+  /* Whether closing the output port tells the peer: see close_output. */
+  atomic_bool output_ends_stream;
   /* Whether the peer ended the stream without close_notify, and whether reads raise then. */
   atomic_bool truncated, raises_truncation;
   /* Where the latest read ended in memory: see is_within_an_operation. */
@@ -180,6 +182,10 @@ static int close_input(void *stream) {
   return 0;
 }
 
+/* A client that has closed its output port wants to read the answer still. If it told the server so, by close_notify
+ * and the end of the stream, many servers would take it for a client that has gone; and those that close without reading
+ * what they do not expect would reset the connection, which destroys the answer. Bigloo's own sockets tell nothing. So
+ * clients tell it when the socket is closed, or both ports are, or when they ask for it. */
 static int close_output(void *channel) {
   struct bglssl_link *link = channel;
   int closed = atomic_fetch_or(&link->closed, OUTPUT_CLOSED);
@@ -187,7 +193,7 @@ static int close_output(void *channel) {
   if (closed & OUTPUT_CLOSED) return 0;
   if (closed & INPUT_CLOSED)
     end_connection(link, closed);
-  else if (!(closed & SOCKET_CLOSED))
+  else if (!(closed & SOCKET_CLOSED) && atomic_load(&link->output_ends_stream))
     bgl_ssl_socket_shutdown(link->handle);
   bglssl_keep(link);
   return 0;
@@ -616,8 +622,8 @@ static int close_nothing(void *unused) {
   return 0;
 }
 
-void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, long handshake_limit,
-                        obj_t close_hook) {
+void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, int role, obj_t where,
+                        long handshake_limit, obj_t close_hook) {
   obj_t input = SOCKET(socket).input, output = SOCKET(socket).output;
   struct bglssl_link *link = make_link(handle, PORT_FILE(input), BSTRING_TO_STRING(where));
 
@@ -627,6 +633,8 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, obj_t where, lon
     C_SYSTEM_FAILURE(BGL_IO_ERROR, "ssl", "no memory for the socket's ports", where);
   }
   link->handshake_limit = handshake_limit;
+  atomic_init(&link->output_ends_stream,
+              role == BGLSSL_ROLE_SERVER || link->is_datagram);
   link->close_limit = CLOSE_TIMEOUT_US;
   bgl_ssl_socket_set_close_timeout(handle, CLOSE_TIMEOUT_US);
   attach_input(input, link);
@@ -667,6 +675,22 @@ bool_t bglssl_socket_truncatedp(obj_t socket) {
   struct bglssl_link *link = bglssl_link_of_socket(socket);
 
   return link && atomic_load(&link->truncated);
+}
+
+/* Ends our half of the stream; the port flushes what it has. */
+void bglssl_socket_end_output(obj_t socket) {
+  struct bglssl_link *link = bglssl_link_of_socket(socket);
+
+  if (!link) return;
+  if (PORT(SOCKET(socket).output).kindof == KINDOF_CLOSED) {
+    if (!atomic_exchange(&link->output_ends_stream, true) &&
+        !(atomic_load(&link->closed) & (INPUT_CLOSED | SOCKET_CLOSED)))
+      bgl_ssl_socket_shutdown(link->handle);
+  } else {
+    atomic_store(&link->output_ends_stream, true);
+    bgl_close_output_port(SOCKET(socket).output);
+  }
+  bglssl_keep(link);
 }
 
 /* ---- closing ------------------------------------------------------------------------------ */

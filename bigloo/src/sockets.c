@@ -246,7 +246,7 @@ static obj_t make_client_socket(bgl_ssl_socket_t *handle, int fd, obj_t proc, ob
   }
   set_peer_address(socket);
   set_buffering(SOCKET(socket).output);
-  bglssl_link_attach(socket, handle, where, 0, close_hook);
+  bglssl_link_attach(socket, handle, BGLSSL_ROLE_CLIENT, where, 0, close_hook);
   return socket;
 }
 
@@ -431,7 +431,8 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
     if (handle) {
       set_peer_address(socket);
       set_buffering(SOCKET(socket).output);
-      bglssl_link_attach(socket, handle, where, server->handshake_limit, server->close_hook);
+      bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, where, server->handshake_limit,
+                         server->close_hook);
       bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
       restore_mode(server, SOCKET(server_socket).fd, nonblocking);
       return socket;
@@ -535,7 +536,7 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long 
     return condition;
   }
   set_buffering(SOCKET(socket).output);
-  bglssl_link_attach(socket, handle, where, handshake_limit, close_hook);
+  bglssl_link_attach(socket, handle, role, where, handshake_limit, close_hook);
   return BFALSE;
 }
 

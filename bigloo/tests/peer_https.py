@@ -8,6 +8,7 @@ whose length is not told. A POST gets what it sent. With CLIENTS-CA clients must
 there is no TLS.
 """
 import http.server
+import socket
 import ssl
 import sys
 import time
@@ -46,6 +47,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_(self, _):
         self.head(version="HTTP/1.0")
         self.wfile.write(PAGE)
+
+    def get_abrupt(self, _):
+        """Closes at once: had the client sent anything behind its request, that would be a reset."""
+        self.get_(_)
+        socket.close(self.connection.detach())
 
     def get_length(self, _):
         self.head(Content_Length=len(PAGE))

@@ -143,6 +143,21 @@
          (socket-close c))
       (process-kill p)))
 
+;; As HTTP clients do that want no more than one answer.
+(define-case "a client that closes its output port gets the whole answer, also of a server that just closes"
+   (need "python3")
+   (let* ((p (run-process (string-append (getenv "BGLSSL_TEST_PEERS") "/peer_https.py")
+                (pki "good.pem") (pki "good.key") :wait #f :output pipe:))
+          (port (string->integer (cadr (string-split (read-line (process-output-port p)) " ")))))
+      (define (get path)
+         (let ((c (connect port)))
+            (display (string-append "GET " path " HTTP/1.0\r\n\r\n") (socket-output c))
+            (close-output-port (socket-output c))
+            (check "page" (>fx (string-length (read-string (socket-input c))) 100000))
+            (socket-close c)))
+      (for-each get '("/" "/abrupt" "/" "/abrupt" "/" "/abrupt"))
+      (process-kill p)))
+
 (define (serve-page server)
    (let* ((s (socket-accept server)) (in (socket-input s)))
       (let loop ()

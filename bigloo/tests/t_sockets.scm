@@ -733,7 +733,26 @@
                (check-equal "received" (string-length (check-fine "server" (join t))) size)))
          '(1 1000 99999 300000))))
 
-(define-case "close-output-port ends the stream and reading goes on"
+(define-case "close-output-port of a client tells the server nothing, until the socket is closed"
+   (with-connection '() '()
+      (lambda (s)
+         (check-equal "request" (read-line (socket-input s)) "request")
+         (input-port-timeout-set! (socket-input s) 300000)
+         (check-raises "no end yet" &io-timeout-error (lambda () (read-char (socket-input s))))
+         (input-port-timeout-set! (socket-input s) 0)
+         (display "answer" (socket-output s))
+         (close-output-port (socket-output s))
+         (check "the end" (eof-object? (read-char (socket-input s))))
+         (check "as it should be" (not (ssl-socket-truncated? s)))
+         (socket-close s))
+      (lambda (c)
+         (display "request\n" (socket-output c))
+         (close-output-port (socket-output c))
+         (check-equal "answer" (read-string (socket-input c)) "answer")
+         (check "the server's end is told" (not (ssl-socket-truncated? c)))
+         (socket-close c))))
+
+(define-case "ssl-socket-end-output! of a closed output port tells the peer all the same, also twice"
    (with-connection '() '()
       (lambda (s)
          (let ((text (read-string (socket-input s))))
@@ -742,6 +761,21 @@
       (lambda (c)
          (display "all of it" (socket-output c))
          (close-output-port (socket-output c))
+         (ssl-socket-end-output! c)
+         (ssl-socket-end-output! c)
+         (check-equal "answer" (read-string (socket-input c)) "got all of it")
+         (socket-close c)
+         (ssl-socket-end-output! c))))
+
+(define-case "ssl-socket-end-output! ends the stream and reading goes on"
+   (with-connection '() '()
+      (lambda (s)
+         (let ((text (read-string (socket-input s))))
+            (display (string-append "got " text) (socket-output s))
+            (socket-close s)))
+      (lambda (c)
+         (display "all of it" (socket-output c))
+         (ssl-socket-end-output! c)
          (check-equal "answer" (read-string (socket-input c)) "got all of it"))))
 
 (define-case "the ports are closed in any order, and twice"
@@ -1341,7 +1375,6 @@
             (flush-output-port out)
             (check-equal "echo" (read-line in) "alive")
             (close-output-port out)
-            (check "end" (eof-object? (read-char in)))
             (close-input-port in)))))
 
 (define-case "collections while data flows do no harm"
