@@ -69,6 +69,9 @@ obj_t bglssl_condition(const bgl_ssl_error_t *error, obj_t proc, obj_t where);
 obj_t bglssl_last_condition(obj_t proc, obj_t where);
 obj_t bglssl_raise(obj_t proc, obj_t where);
 
+/* objects.c: an association list of what is known of a connection */
+obj_t bglssl_socket_info(void *handle);
+
 /* objects.c: one half of what a PKCS#12 file holds */
 void *bglssl_pkcs12_certificate(const char *file, const char *passphrase);
 void *bglssl_pkcs12_private_key(const char *file, const char *passphrase);

@@ -15,6 +15,7 @@
              "bgl_ssl_socket_verify_error")
       (macro $tls-connection-peer-certificate::void* (::void*) "bgl_ssl_socket_peer_certificate")
       (macro $tls-connection-peer-chain::void* (::void*) "bgl_ssl_socket_peer_chain")
+      (macro $tls-connection-info::obj (::void*) "bglssl_socket_info")
       (macro $tls-connection-export::int (::void* ::string ::void* ::long ::string ::long)
              "bgl_ssl_socket_export")
       (macro $tls-connection-binding::long (::void* ::int ::string ::long)
@@ -33,6 +34,7 @@
       (ssl-socket-verify-error ::socket)
       (ssl-socket-peer-certificate ::socket)
       (ssl-socket-peer-chain::pair-nil ::socket)
+      (ssl-socket-info::pair-nil ::socket)
       (ssl-socket-export::bstring ::socket ::bstring ::long #!optional (context #f))
       (ssl-socket-channel-binding ::socket ::symbol)))
 
@@ -124,3 +126,8 @@
              (bytes (make-string 64))
              (len ($tls-connection-binding handle number bytes 64)))
          (and (>fx len 0) (substring bytes 0 len)))))
+
+;; What is known of the connection: an association list.
+(define (ssl-socket-info socket)
+   (with-connection 'ssl-socket-info socket handle
+      ($tls-connection-info handle)))

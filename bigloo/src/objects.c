@@ -290,3 +290,30 @@ void *bglssl_pkcs12_private_key(const char *file, const char *passphrase) {
   bgl_ssl_certificate_list_free(chain);
   return private_key;
 }
+
+/* ---- facts of a connection ---- */
+
+static obj_t fact(const char *name, obj_t value, obj_t rest) {
+  return MAKE_PAIR(MAKE_PAIR(string_to_symbol((char *)name), value), rest);
+}
+
+static obj_t text_fact(const char *name, char *text, obj_t rest) {
+  return fact(name, text[0] ? string_to_bstring(text) : BFALSE, rest);
+}
+
+obj_t bglssl_socket_info(void *handle) {
+  bgl_ssl_socket_info_t info = {.size = sizeof info};
+  if (bgl_ssl_socket_info(handle, &info) != BGL_SSL_OK)
+    return BNIL;
+  obj_t facts = BNIL;
+  facts = fact("bytes-written", BINT((long)info.bytes_written), facts);
+  facts = fact("bytes-read", BINT((long)info.bytes_read), facts);
+  facts = fact("handshake-time", info.handshake_time < 0 ? BFALSE : BINT((long)info.handshake_time), facts);
+  facts = fact("resumed?", BBOOL(info.resumed), facts);
+  facts = text_fact("peer-signature", info.peer_signature, facts);
+  facts = text_fact("signature", info.signature, facts);
+  facts = text_fact("group", info.group, facts);
+  facts = fact("bits", BINT(info.cipher_bits), facts);
+  facts = text_fact("cipher", info.cipher, facts);
+  return text_fact("protocol", info.protocol, facts);
+}

@@ -361,6 +361,23 @@
                (lambda () (ssl-socket-channel-binding c 'tls-other))))
          (socket-close c))))
 
+;; ---- facts ----------------------------------------------------------------------------------------
+
+(define-case "what is known of a connection is an association list"
+   (with-connection '(:protocol tlsv1_3) '() echo-lines
+      (lambda (c)
+         (define (fact name) (cdr (assq name (ssl-socket-info c))))
+         (check-equal "echo" (ask c "hello") "hello")
+         (check-equal "protocol" (fact 'protocol) "TLSv1.3")
+         (check-equal "cipher" (fact 'cipher) (ssl-socket-cipher c))
+         (check "bits" (>=fx (fact 'bits) 128))
+         (check-equal "written" (fact 'bytes-written) 6)
+         (check-equal "read" (fact 'bytes-read) 6)
+         (check-equal "resumed?" (fact 'resumed?) #f)
+         (check "peer's signature" (string? (fact 'peer-signature)))
+         (check "time" (>=fx (fact 'handshake-time) 0))
+         (socket-close c))))
+
 ;; ---- further keywords ------------------------------------------------------------------------
 
 (define-case "the server's name is sent, for names"

@@ -50,6 +50,64 @@ typedef struct bgl_ssl_session_t bgl_ssl_session_t;
  */
 typedef struct bgl_ssl_socket_t bgl_ssl_socket_t;
 
+/**
+ * What a connection has come to. The caller sets size beforehand; later versions may add fields at the end.
+ */
+typedef struct {
+    /**
+     * In: sizeof(bgl_ssl_socket_info_t). Out: how much of it the library knows.
+     */
+    size_t size;
+    /**
+     * Application data that reads have returned, in bytes.
+     */
+    uint64_t bytes_read;
+    /**
+     * Application data that writes have taken, in bytes.
+     */
+    uint64_t bytes_written;
+    /**
+     * How long the handshake took, in microseconds, from the making of the socket on; -1 before its end.
+     */
+    int64_t handshake_time;
+    /**
+     * The protocol's number on the wire, such as 0x0304 for TLS 1.3; 0 before the end of the handshake, as are all below.
+     */
+    uint16_t protocol_number;
+    /**
+     * The cipher suite's number on the wire.
+     */
+    uint16_t cipher_number;
+    /**
+     * The length of the cipher's key in bits.
+     */
+    int32_t cipher_bits;
+    /**
+     * Whether a session was resumed.
+     */
+    bool resumed;
+    /**
+     * "TLSv1.3", say.
+     */
+    char protocol[16];
+    /**
+     * OpenSSL's name of the cipher suite.
+     */
+    char cipher[64];
+    /**
+     * OpenSSL's name of the group of the key agreement; empty if there was none, and with OpenSSL 1.1.1.
+     */
+    char group[48];
+    /**
+     * How this end has signed, such as "id-ecPublicKey with SHA256"; empty if it has not.
+     */
+    char signature[48];
+    /**
+     * How the peer has signed; empty if it has not.
+     */
+    char peer_signature[48];
+} bgl_ssl_socket_info_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -144,6 +202,19 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fd(const bgl_ssl_config_t *config,
  * Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
  */
 void bgl_ssl_socket_free(bgl_ssl_socket_t *socket);
+
+/**
+ * Copies the facts of a connection into a structure.
+ *
+ * info: its size field says how large it is; what the library does not know of it is zeroed.
+ *
+ * Returns BGL_SSL_OK, before the handshake, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small or was
+ * not set. Any thread. Does not wait for the peer.
+ *
+ * Precondition: socket is NULL or live; info is NULL or writable for as many bytes as its size field says.
+ */
+bgl_ssl_status_t bgl_ssl_socket_info(const bgl_ssl_socket_t *socket,
+                                     bgl_ssl_socket_info_t *info);
 
 /**
  * Waits for the client's hello, on a server's socket whose config is lazy (bgl_ssl_config_set_lazy_handshake), before

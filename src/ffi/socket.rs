@@ -1,5 +1,6 @@
 //! TLS connections: over TCP, or over another descriptor.
 
+pub mod facts;
 pub mod hello;
 pub mod info;
 pub mod io;

@@ -50,6 +50,10 @@ pub const X509_V_ERR_CERT_NOT_YET_VALID: c_int = 9;
 pub const X509_V_ERR_CERT_HAS_EXPIRED: c_int = 10;
 pub const X509_L_ADD_DIR: c_int = 2;
 pub const X509_FILETYPE_PEM: c_long = 1;
+#[cfg(ossl300)]
+pub const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
+pub const SSL_CTRL_GET_SIGNATURE_NID: c_int = 132;
+pub const SSL_CTRL_GET_PEER_SIGNATURE_NID: c_int = 108;
 pub const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
 pub const BIO_TYPE_DESCRIPTOR_SOURCE_SINK: c_int = 0x0100 | 0x0400;
 pub const BIO_CTRL_WPENDING: c_int = 13;
@@ -308,6 +312,10 @@ unsafe extern "C" {
     pub fn OPENSSL_sk_free(stack: *mut c_void);
     pub fn OPENSSL_sk_new_null() -> *mut c_void;
     pub fn OPENSSL_sk_push(stack: *mut c_void, element: *const c_void) -> c_int;
+    #[cfg(ossl300)]
+    pub fn SSL_group_to_name(ssl: *mut SSL, id: c_int) -> *const c_char;
+    pub fn SSL_get_signature_type_nid(ssl: *const SSL, nid: *mut c_int) -> c_int;
+    pub fn SSL_get_peer_signature_type_nid(ssl: *const SSL, nid: *mut c_int) -> c_int;
     pub fn X509_CRL_up_ref(crl: *mut X509_CRL) -> c_int;
     pub fn d2i_X509_CRL(crl: *mut *mut X509_CRL, der: *mut *const c_uchar, len: c_long) -> *mut X509_CRL;
     pub fn X509_STORE_CTX_set0_crls(ctx: *mut X509_STORE_CTX, crls: *mut c_void);

@@ -13,7 +13,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     thread,
     time::{Duration, Instant},
@@ -75,6 +78,27 @@ pub struct Driver {
     pub timeouts: Timeouts,
     /// The other end, for messages.
     pub peer: Peer,
+    /// What has been counted.
+    pub counts: Counts,
+}
+
+/// What a connection counts.
+pub struct Counts {
+    /// When the connection was made.
+    pub begun: Instant,
+    /// Application data that reads have returned, in bytes.
+    pub read: AtomicU64,
+    /// Application data that writes have taken, in bytes.
+    pub written: AtomicU64,
+}
+
+impl Counts {
+    /// Counts what a read has returned.
+    pub fn note_read(&self, step: &Step<usize>) {
+        if let Step::Done(n) = step {
+            self.read.fetch_add(*n as u64, Relaxed);
+        }
+    }
 }
 
 /// What a step that the driver runs comes to.
@@ -99,6 +123,7 @@ impl Driver {
             is_nonblocking: AtomicBool::new(false),
             timeouts,
             peer,
+            counts: Counts { begun: Instant::now(), read: AtomicU64::new(0), written: AtomicU64::new(0) },
         }
     }
 

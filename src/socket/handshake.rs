@@ -33,10 +33,10 @@ fn run(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
     let blocking = driver.blocking(deadline);
     // Another thread is doing it: waiting for a message of the peer could miss it.
     let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
-    driver.operate(LimitKind::Handshake, blocking, Waiter::Reader, |state, _| {
+    driver.operate(LimitKind::Handshake, blocking, Waiter::Reader, |state, now| {
         let step = state.handshake_step()?;
         if step == Step::Done(()) {
-            driver.set_info(ConnectionInfo::of(&state.tls));
+            driver.set_info(ConnectionInfo::of(&state.tls, now));
         }
         Ok(step)
     })

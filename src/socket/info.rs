@@ -1,7 +1,10 @@
 //! What a handshake establishes: filled in once, and read without the lock.
 
 use crate::{ossl::x509::X509, transport::Tls, types::Role};
-use std::ffi::{CStr, CString};
+use std::{
+    ffi::{CStr, CString},
+    time::Instant,
+};
 
 /// The facts of a connection. They do not change after the handshake: renegotiation is off.
 pub struct ConnectionInfo {
@@ -19,11 +22,13 @@ pub struct ConnectionInfo {
     pub peer_chain: Vec<X509>,
     /// Whether a session was resumed.
     pub is_session_reused: bool,
+    /// When the handshake was complete.
+    pub completed: Instant,
 }
 
 impl ConnectionInfo {
     /// What is known so far.
-    pub fn of(tls: &Tls) -> ConnectionInfo {
+    pub fn of(tls: &Tls, now: Instant) -> ConnectionInfo {
         ConnectionInfo {
             protocol: tls.protocol(),
             cipher: tls.cipher(),
@@ -32,6 +37,7 @@ impl ConnectionInfo {
             peer_certificate: tls.peer_certificate(),
             peer_chain: tls.peer_chain(),
             is_session_reused: tls.session_reused(),
+            completed: now,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     transport::unreported_writes::WriteProgress,
     types::Step,
 };
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::{
     driver::Driver,
@@ -15,7 +16,11 @@ use super::{
 
 /// Reads at least one byte, unless the stream is at its end.
 pub fn read(driver: &Driver, buffer: &mut [u8]) -> Result<Step<usize>> {
-    read_until_done(driver, buffer).map_err(|error| driver.in_phase(Phase::Read, "read from", error))
+    let result = read_until_done(driver, buffer);
+    if let Ok(step) = &result {
+        driver.counts.note_read(step);
+    }
+    result.map_err(|error| driver.in_phase(Phase::Read, "read from", error))
 }
 
 fn read_until_done(driver: &Driver, buffer: &mut [u8]) -> Result<Step<usize>> {
@@ -43,6 +48,7 @@ pub fn write(driver: &Driver, data: &[u8], written: &mut usize) -> Result<Step<(
     let result = write_until_done(driver, data, &mut progress);
     // A blocking write that has run out of time is not repeated, and what it has handed over will be sent.
     *written = progress.written + progress.in_flight;
+    driver.counts.written.fetch_add(*written as u64, Relaxed);
     result.map_err(|error| driver.in_phase(Phase::Write, "write to", error))
 }
 

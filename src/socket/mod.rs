@@ -33,11 +33,13 @@ use std::{
 };
 
 pub use crate::types::Step;
+pub use facts::Facts;
 pub use timeouts::LimitKind;
 
 mod close;
 mod closing;
 mod driver;
+mod facts;
 mod handshake;
 pub mod hello;
 mod info;

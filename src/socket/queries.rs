@@ -11,6 +11,7 @@ use std::{
     ffi::{CStr, CString},
     net::SocketAddr,
     os::fd::AsRawFd,
+    time::Instant,
 };
 
 use super::{Socket, info::ConnectionInfo, state::closed};
@@ -19,7 +20,7 @@ impl Socket {
     fn with_info<T>(&self, ask: impl FnOnce(&ConnectionInfo) -> T) -> T {
         match self.0.driver.info() {
             Some(info) => ask(info),
-            None => ask(&ConnectionInfo::of(&self.0.driver.lock().tls)),
+            None => ask(&ConnectionInfo::of(&self.0.driver.lock().tls, Instant::now())),
         }
     }
 

@@ -39,6 +39,7 @@ fn read_once(driver: &Driver, buffer: &mut [u8]) -> Result<(Step<usize>, bool)> 
         }
         Ok(step)
     })?;
+    driver.counts.note_read(&step);
     Ok((step, more))
 }
 

@@ -1,6 +1,7 @@
 //! SSL: one connection's TLS state over a BIO of our own, in parts. Every call clears the error queue first, and one mapper
 //! reads SSL_get_error. Nothing here waits.
 
+pub mod algorithms;
 pub mod call;
 pub mod connection;
 pub mod context;
