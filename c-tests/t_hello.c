@@ -60,7 +60,7 @@ TEST(hello_tells_what_the_client_wants)
     CHECK(holds(numbers, count, 0x403));
     count = bgl_ssl_hello_extensions(hello, numbers, COUNT(numbers));
     CHECK(holds(numbers, count, 0) && holds(numbers, count, 16) && holds(numbers, count, 43));
-    /* No more than there is room for. */
+    /* No more than there is space for. */
     memset(numbers, 0x55, sizeof numbers);
     CHECK_INT(count, bgl_ssl_hello_extensions(hello, numbers, 1));
     CHECK_INT(0x5555, numbers[1]);

@@ -8,7 +8,7 @@
    (library ssl pthread)
    (main main))
 
-(define *patience* 1000000)
+(define *time-limit* 1000000)
 
 ;; What is flushed at once is one datagram.
 (define (send-line socket line)
@@ -54,7 +54,7 @@
    (let ((socket (make-ssl-client-socket host port
                     :protocol 'dtls :verify #t :CAs CAs :timeout 10000000)))
       (print (ssl-socket-protocol socket) ", " (ssl-socket-cipher socket))
-      (input-port-timeout-set! (socket-input socket) *patience*)
+      (input-port-timeout-set! (socket-input socket) *time-limit*)
       (let loop ((n 1)
                  (lost 0))
          (if (<=fx n count)

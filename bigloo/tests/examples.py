@@ -140,11 +140,11 @@ def mutual(programs):
     server, port = programs.start(program, "listen", "0", pki("good.pem"), pki("good.key"), pki("root.pem"))
     client = [program, "connect", "localhost", port]
     expect(output(*client, pki("client.pem"), pki("client.key"), pki("root.pem")), "client, you said hello\n")
-    stranger = subprocess.run([*client, pki("client-stranger.pem"), pki("client-stranger.key"), pki("root.pem")],
+    untrusted = subprocess.run([*client, pki("client-untrusted.pem"), pki("client-untrusted.key"), pki("root.pem")],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT)
     expect(server.stdout.readline(), "refused: ")
-    if stranger.returncode != 1:
-        sys.exit("the stranger was served")
+    if untrusted.returncode != 1:
+        sys.exit("the untrusted client was served")
     expect(output(*client, pki("client.pem"), pki("client.key"), pki("root.pem")), "client, you said hello\n")
 
 

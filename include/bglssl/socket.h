@@ -317,7 +317,7 @@ size_t bgl_ssl_hello_alpn(const bgl_ssl_hello_t *hello,
 /**
  * Copies out the protocol versions, best first, as they go over the wire (0x0304 is TLS 1.3, 0xfefd is DTLS 1.2).
  *
- * numbers: room for count numbers; may be NULL with 0.
+ * numbers: space for count numbers; may be NULL with 0.
  *
  * Returns how many there are; 0 for a client that has sent no list of them, and for NULL (BGL_SSL_E_ARGUMENT). Never
  * blocks; any thread.

@@ -21,7 +21,7 @@ use std::{
 use super::opening::{Opening, Replay, foreign};
 
 /// As much as one record or datagram has.
-const ROOM: usize = 16 * 1024 + 25;
+const MAX_RECORD: usize = 16 * 1024 + 25;
 
 /// The alerts that a server sends here (RFC 8446, 6.2).
 const DECODE_ERROR: u8 = 50;
@@ -222,7 +222,7 @@ impl Serving {
 /// Reads the hello, as far as it has come.
 fn collect(opening: &mut Opening, tls: &mut Tls) -> Result<Step<()>> {
     tls.transport().reset_read_budget();
-    let mut buffer = [0; ROOM];
+    let mut buffer = [0; MAX_RECORD];
     while opening.found.is_none() {
         match tls.transport().recv(&mut buffer) {
             // OpenSSL finds the words for it.

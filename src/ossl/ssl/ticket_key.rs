@@ -30,7 +30,7 @@ const IV: usize = 16;
 /// Gives OpenSSL the keys for a new ticket, or for one that has come.
 ///
 /// # Safety
-/// OpenSSL calls it with a live SSL and contexts, a name of 16 bytes and room for an IV.
+/// OpenSSL calls it with a live SSL and contexts, a name of 16 bytes and space for an IV.
 pub unsafe extern "C" fn callback(
     ssl: *mut ffi::SSL,
     name: *mut c_uchar,

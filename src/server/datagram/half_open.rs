@@ -69,7 +69,7 @@ impl HalfOpenTable {
     }
 
     /// Whether the table can take one more handshake with a host.
-    pub fn has_room_for(&self, host: IpAddr) -> bool {
+    pub fn has_space_for(&self, host: IpAddr) -> bool {
         self.entries.len() < MAX_HALF_OPEN && self.per_host.get(&host).is_none_or(|n| *n < MAX_PER_HOST)
     }
 
@@ -190,14 +190,14 @@ mod tests {
         let mut table = HalfOpenTable::new(3);
         let other = table.insert(half_open(2, 1, now));
         for port in 0..MAX_PER_HOST {
-            assert!(table.has_room_for(address(1)));
+            assert!(table.has_space_for(address(1)));
             table.insert(half_open(1, port as u16, now));
         }
-        assert!(!table.has_room_for(address(1)) && table.has_room_for(address(2)));
+        assert!(!table.has_space_for(address(1)) && table.has_space_for(address(2)));
         assert_eq!(table.eviction_candidate(address(1), now), None);
         assert_eq!(table.eviction_candidate(address(1), now + MIN_AGE_FOR_EVICTION), Some(other + 1));
         table.remove(other + 1);
-        assert!(table.has_room_for(address(1)));
+        assert!(table.has_space_for(address(1)));
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         for n in 0..MAX_HALF_OPEN {
             table.insert(half_open((n % 5) as u8, n as u16, now));
         }
-        assert!(!table.has_room_for(address(200)));
+        assert!(!table.has_space_for(address(200)));
         assert_eq!(table.eviction_candidate(address(200), now + MIN_AGE_FOR_EVICTION), Some(3));
         assert_eq!(table.oldest(now), None);
         assert_eq!(table.oldest(now + MIN_AGE_FOR_EVICTION), Some(3));

@@ -213,7 +213,7 @@ impl DatagramServer {
             return Ok(None);
         }
         // What a connected peer still has here is the hello that it began with; a new one reaches its own socket.
-        if !self.has_room_for(&ends) {
+        if !self.has_space_for(&ends) {
             return Ok(None);
         }
         self.peers.evict_idle_for(&ends.peer);
@@ -249,9 +249,9 @@ impl DatagramServer {
 
     /// Whether the table can take one more handshake. If it is full, evicts the oldest handshake that has made no
     /// progress.
-    fn has_room_for(&self, ends: &Ends) -> bool {
+    fn has_space_for(&self, ends: &Ends) -> bool {
         let mut table = self.half_open();
-        if table.has_room_for(host(&ends.peer)) {
+        if table.has_space_for(host(&ends.peer)) {
             return true;
         }
         let given_up =
@@ -309,7 +309,7 @@ impl DatagramServer {
         let Some(hello) = Hello::parse(&datagram) else {
             return Ok(None);
         };
-        if !self.has_room_for(&ends) {
+        if !self.has_space_for(&ends) {
             return Ok(None);
         }
         let association = self.peers.readmit(ends, &hello);

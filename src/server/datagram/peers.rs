@@ -142,7 +142,7 @@ impl Peers {
     pub fn evict_idle_for(&self, newcomer: &SocketAddr) {
         let established: Vec<ConnectionMonitor> = {
             let mut state = self.state();
-            if state.has_room_for(newcomer, self.limits)
+            if state.has_space_for(newcomer, self.limits)
                 || state.asked.is_some_and(|asked| asked.elapsed() < RECHECK_INTERVAL)
             {
                 return;
@@ -160,7 +160,7 @@ impl Peers {
     pub fn admit(self: &Arc<Peers>, ends: Ends, hello: &Hello) -> Option<Association> {
         let mut state = self.state();
         let is_admitted = !state.closed
-            && state.has_room_for(&ends.peer, self.limits)
+            && state.has_space_for(&ends.peer, self.limits)
             && !state.connected.contains_key(&ends)
             && !state.used.contains(hello.cookie);
         is_admitted.then(|| self.enter_into(&mut state, ends, hello))
@@ -265,7 +265,7 @@ impl Drop for Association {
 }
 
 impl State {
-    fn has_room_for(&self, newcomer: &SocketAddr, limits: PeerLimits) -> bool {
+    fn has_space_for(&self, newcomer: &SocketAddr, limits: PeerLimits) -> bool {
         let of_host = self.per_host.get(&host(newcomer)).copied().unwrap_or(0);
         self.connected.len() < limits.total && of_host < limits.per_host
     }
