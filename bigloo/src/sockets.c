@@ -267,6 +267,15 @@ static void refuse(bgl_ssl_socket_t *handle) {
   bgl_ssl_socket_free(handle);
 }
 
+/* Whether a host can have the name; if not, the library's last error says so. */
+static bool is_host_name(const char *name) {
+  bgl_ssl_config_t *config = bgl_ssl_config_new();
+  bool is = config && bgl_ssl_config_set_hostname(config, name) == BGL_SSL_OK;
+
+  bgl_ssl_config_free(config);
+  return is;
+}
+
 /* A socket, or the condition that says why there is none. `limit`: for connecting and the handshake
  * together, in microseconds; 0 for none. All waiting happens here, where the thread can be interrupted, but
  * for datagrams to one of several addresses, which the library tries one after another. */
@@ -282,7 +291,7 @@ obj_t bglssl_connect(void *config, obj_t proc, obj_t hostname, int port, int fam
   snprintf(text, sizeof(text), "%s:%d", host, port);
   where = string_to_bstring(text);
   condition = bglssl_dial(host, port, family, datagrams, limit, proc, where, &fd);
-  if (condition != BFALSE) return condition;
+  if (condition != BFALSE) return is_host_name(host) ? condition : bglssl_last_condition(proc, where);
   if (fd == BGLSSL_SEVERAL_ADDRESSES) {
     handle = bgl_ssl_connect(bglssl_unbox(config), host, port, family);
     fd = handle ? fcntl(bgl_ssl_socket_fd(handle), F_DUPFD_CLOEXEC, 0) : -1;

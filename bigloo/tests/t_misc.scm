@@ -184,3 +184,12 @@
    (check-equal "at first" (ssl-default-verify) #f)
    (ssl-default-verify-set! #t)
    (check-equal "then" (ssl-default-verify) #t))
+
+(define-case "names that no host can have are wrong arguments, others are unknown"
+   (for-each
+      (lambda (name)
+         (check-raises name &error
+            (lambda () (make-ssl-client-socket name 443 :timeout 10000000))))
+      '("a..b" "a/b" "a:443" "a@b" "%" "[]"))
+   (check-raises "unknown" &io-unknown-host-error
+      (lambda () (make-ssl-client-socket "no.such.host.invalid" 443 :timeout 10000000))))
