@@ -1,7 +1,7 @@
 #!/bin/sh
 # What is written about the library agrees with it:
 #  - each ```c block of the Markdown files compiles alone, without warnings, against the headers;
-#  - each manual page is free of warnings;
+#  - each manual page is free of warnings, and so is the Texinfo manual that docs/bigloo.md makes;
 #  - each exported function (abi/symbols.txt) has its place in the synopsis of a manual page, and no page describes a
 #    function that is not exported;
 #  - the declarations in the synopses are those of the headers (scripts/synopses.py);
@@ -52,6 +52,18 @@ for page in man/*.3; do
     skip "$name" "neither mandoc nor man with groff is installed"
   fi
 done
+
+# ---- the manual of the Scheme half, as Texinfo
+name="docs/bigloo.md makes a Texinfo manual without warnings"
+if ! command -v makeinfo >/dev/null; then
+  skip "$name" "makeinfo is not installed"
+elif ! command -v python3 >/dev/null; then
+  skip "$name" "python3 is not installed"
+else
+  { scripts/bigloo-texinfo.py docs/bigloo.md 0 >"$work/bigloo-ssl.texi" && makeinfo -o "$work" "$work/bigloo-ssl.texi"; } \
+    >"$work/log" 2>&1 && [ ! -s "$work/log" ]
+  verdict "$name" $? "$work/log"
+fi
 
 # ---- functions: exported = described
 grep -v '^#' abi/symbols.txt | sort >"$work/exported"

@@ -9,7 +9,7 @@
 #
 # Debian's packages for everything:
 packages="gcc libc6-dev g++ make perl pkg-config libssl-dev openssl python3 binutils ca-certificates curl gnutls-bin valgrind mandoc \
-clang cmake meson"
+texinfo clang cmake meson"
 ci_packages="debootstrap dpkg-dev debhelper lintian"
 set -u
 need=${1:-check}
@@ -90,7 +90,7 @@ if [ -n "$missing" ]; then
 fi
 
 if [ "$need" = check ]; then
-    for tool in g++ valgrind gnutls-cli curl mandoc clang cmake meson; do
+    for tool in g++ valgrind gnutls-cli curl mandoc makeinfo clang cmake meson; do
         ! lacks "$tool" || echo "note: without the command $tool some tests are skipped"
     done
 fi
