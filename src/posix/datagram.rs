@@ -215,7 +215,7 @@ unsafe fn put<T>(
     kind: (libc::c_int, libc::c_int),
     value: T,
 ) {
-    // SAFETY: the caller vouches for the space.
+    // SAFETY: the caller guarantees the space.
     unsafe {
         (*header).cmsg_level = kind.0;
         (*header).cmsg_type = kind.1;

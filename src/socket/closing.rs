@@ -109,3 +109,71 @@ impl SocketState {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Config,
+        ossl::ssl::{connection::Ssl, context, hooks::PeerPolicy},
+        transport::{Transport, channel::Channel},
+        types::{ClientAuth, Medium, Role},
+    };
+    use std::{os::unix::net::UnixStream, sync::Arc};
+
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    /// A client that has sent its hello, or not, and the descriptor of its peer.
+    fn client(has_begun: bool, now: Instant) -> (SocketState, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let policy =
+            PeerPolicy { client_auth: ClientAuth::No, chain: false, accepted: None, further: Default::default() };
+        let transport = Transport::new(Medium::Stream, Arc::new(ours.into()));
+        let mut tls = Ssl::new(&context::new(false).unwrap(), transport, Role::Client, policy, Vec::new()).unwrap();
+        if has_begun {
+            assert_eq!(tls.handshake().unwrap(), Step::WantRead);
+        }
+        let channel = Channel::new(Medium::Stream, &mut tls, &Config::default(), now).unwrap();
+        (SocketState::new(tls, channel, None), theirs)
+    }
+
+    #[test]
+    fn a_connection_that_has_not_begun_is_closed_at_once() {
+        let now = Instant::now();
+        let (mut state, _peer) = client(false, now);
+        assert!(matches!(state.close_step(false, LIMIT, now), CloseAction::Close(None)));
+    }
+
+    #[test]
+    fn a_connection_in_its_handshake_lingers_for_the_alert_only() {
+        let now = Instant::now();
+        let (mut state, _peer) = client(true, now);
+        let CloseAction::Linger(end) = state.close_step(false, LIMIT, now) else { panic!("no lingering") };
+        assert_eq!(end.remaining_at(now), Some(ALERT_LIMIT));
+        assert!(matches!(state.lifecycle, Lifecycle::Draining(_)));
+    }
+
+    #[test]
+    fn nothing_lingers_once_the_peer_has_closed() {
+        let now = Instant::now();
+        let (mut state, peer) = client(true, now);
+        drop(peer);
+        assert!(matches!(state.close_step(false, LIMIT, now), CloseAction::Close(None)));
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_take_is_waited_for_and_then_given_up() {
+        let now = Instant::now();
+        let (mut state, _peer) = client(true, now);
+        // As if the hello had been larger than the kernel's buffer.
+        let Transport::Stream(stream) = state.tls.transport() else { panic!("no stream") };
+        while stream.unsent() == 0 {
+            stream.write(&[0; 64 * 1024]).unwrap();
+        }
+        assert!(matches!(state.close_step(false, LIMIT, now), CloseAction::Wait(Readiness::WRITE, _)));
+        let CloseAction::Close(Some(error)) = state.close_step(false, LIMIT, now + ALERT_LIMIT) else {
+            panic!("no failure")
+        };
+        assert_eq!(error.code, crate::error::Code::Timeout);
+    }
+}

@@ -135,7 +135,8 @@ impl StreamTransport {
         self.read_budget = READ_BUDGET;
     }
 
-    fn unsent(&self) -> usize {
+    /// How many bytes wait to be sent.
+    pub fn unsent(&self) -> usize {
         self.outgoing.len().saturating_sub(self.sent)
     }
 

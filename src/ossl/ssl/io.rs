@@ -110,7 +110,7 @@ impl<B: BioBackend> Ssl<B> {
         self.failed || self.deferred_error.is_some() || self.received_close_notify() || self.has_pending()
     }
 
-    /// Whether a read has a failure to tell that nobody was told of.
+    /// Whether the next read will return an error that was found before.
     pub fn has_deferred_error(&self) -> bool {
         self.deferred_error.is_some()
     }

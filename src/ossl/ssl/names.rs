@@ -54,7 +54,7 @@ pub unsafe fn acknowledge_server_names(ctx: *mut ffi::SSL_CTX) {
     unsafe extern "C" fn acknowledge(_: *mut ffi::SSL, _: *mut c_int, _: *mut c_void) -> c_int {
         ffi::SSL_TLSEXT_ERR_OK
     }
-    // SAFETY: the caller vouches for the context.
+    // SAFETY: the caller guarantees the context.
     unsafe { set_server_name_callback(ctx, acknowledge) }
 }
 

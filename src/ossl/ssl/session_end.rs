@@ -19,7 +19,7 @@ use super::hooks::{guarded, hooks};
 /// `ctx` is live, and OpenSSL's for an SSL.
 pub unsafe fn remember(ctx: *mut ffi::X509_STORE_CTX, end: Option<i64>) -> bool {
     let Some(end) = end else { return true };
-    // SAFETY: the caller vouches for the store context, whose ex_data leads to its live SSL, which lends its session.
+    // SAFETY: the caller guarantees the store context, whose ex_data leads to its live SSL, which lends its session.
     unsafe {
         let ssl =
             ffi::X509_STORE_CTX_get_ex_data(ctx, sys::SSL_get_ex_data_X509_STORE_CTX_idx()).cast::<ffi::SSL>();
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn ticket_callback(
 unsafe fn end_of(session: *mut ffi::SSL_SESSION) -> Option<i64> {
     let mut data: *mut c_void = ptr::null_mut();
     let mut len = 0;
-    // SAFETY: the caller vouches for the session, which lends its data.
+    // SAFETY: the caller guarantees the session, which lends its data.
     let data = unsafe {
         if sys::SSL_SESSION_get0_ticket_appdata(session, &mut data, &mut len) != 1 {
             return None;

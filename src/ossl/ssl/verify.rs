@@ -14,7 +14,7 @@ use super::{
 /// # Safety
 /// `store` is live, and OpenSSL's for an SSL.
 unsafe fn hooks_of_store<'a>(store: *mut ffi::X509_STORE_CTX) -> Option<&'a Hooks> {
-    // SAFETY: the caller vouches for the store context, whose ex_data leads to its SSL.
+    // SAFETY: the caller guarantees the store context, whose ex_data leads to its SSL.
     unsafe {
         let ssl = ffi::X509_STORE_CTX_get_ex_data(store, sys::SSL_get_ex_data_X509_STORE_CTX_idx());
         hooks(ssl.cast())
@@ -80,7 +80,7 @@ unsafe fn judge(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
 /// # Safety
 /// `ctx` is live, and holds the peer's chain.
 unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, leaf: Option<&X509>) -> c_int {
-    // SAFETY: the caller vouches for the store context.
+    // SAFETY: the caller guarantees the store context.
     let Some(_lent) = (unsafe { hooks.policy.further.prepare(ctx) }) else { return sys::X509_V_ERR_OUT_OF_MEM };
     // SAFETY: likewise.
     let chain = unsafe { store::verify(ctx) };
@@ -113,7 +113,7 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
 /// `store` is live, and holds the peer's chain.
 unsafe fn refuse(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks, refusal: Refusal) -> c_int {
     hooks.refusal.set(Some(refusal));
-    // SAFETY: the caller vouches for the store context, which lends the certificates.
+    // SAFETY: the caller guarantees the store context, which lends the certificates.
     hooks.refused.replace(unsafe { X509::from_borrowed_stack(sys::X509_STORE_CTX_get0_untrusted(store)) });
     0
 }
