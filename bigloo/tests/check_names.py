@@ -36,7 +36,7 @@ def kind_of(c_type):
         return "pointer"
     return {
         "int": "int", "int32_t": "int", "bgl_ssl_status_t": "int", "long": "long", "size_t": "size",
-        "uintptr_t": "size", "int64_t": "llong", "uint64_t": "ullong", "bool": "bool", "bool_t": "bool",
+        "uintptr_t": "size", "BGL_LONGLONG_T": "llong", "int64_t": "llong", "uint64_t": "ullong", "bool": "bool", "bool_t": "bool",
         "void": "void", "obj_t": "obj",
     }.get(base, base)
 
@@ -103,6 +103,9 @@ def problem(c_text, result, arguments, functions, macros, aliases):
     cast = re.match(r"\((void|char) \*\)", c_text)
     name = c_text[cast.end():] if cast else c_text
     if not name:
+        return None
+    # What Bigloo's own header defines.
+    if name.startswith("BGL_") and not name.startswith("BGL_SSL_"):
         return None
     if arguments is None:
         return None if name in macros or name.startswith("AF_") else "no such macro in the headers"

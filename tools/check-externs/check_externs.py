@@ -32,9 +32,14 @@ UNTYPED = {
     ("OPENSSL_sk_free", 0): "OPENSSL_STACK *",
     ("OPENSSL_sk_pop", 0): "OPENSSL_STACK *",
     ("OPENSSL_sk_push", 0): "OPENSSL_STACK *",
+    ("OPENSSL_sk_new_null", "result"): "OPENSSL_STACK *",
+    ("OSSL_LIB_CTX_get0_global_default", "result"): "OSSL_LIB_CTX *",
+    ("X509_STORE_CTX_set0_crls", 1): "STACK_OF(X509_CRL) *",
+    ("X509_email_free", 0): "STACK_OF(OPENSSL_STRING) *",
     ("SSL_CTX_get_ciphers", "result"): "STACK_OF(SSL_CIPHER) *",
 }
 CONSTANT_NAMES = {
+    "NID_TLSFEATURE": "NID_tlsfeature",
     "NID_RSASSA_PSS": "NID_rsassaPss",
     "NID_CHACHA20_POLY1305": "NID_chacha20_poly1305",
     "TLSEXT_NAMETYPE_HOST_NAME": "TLSEXT_NAMETYPE_host_name",
@@ -43,7 +48,7 @@ CONSTANT_NAMES = {
     "BIO_TYPE_DESCRIPTOR_SOURCE_SINK": "(BIO_TYPE_DESCRIPTOR | BIO_TYPE_SOURCE_SINK)",
 }
 # Constants of OpenSSL 3 that are asked for in all versions, because an older one has nothing of that value.
-SINCE_3 = {"ERR_R_UNSUPPORTED", "SSL_R_UNEXPECTED_EOF_WHILE_READING"}
+SINCE_3 = {"ERR_LIB_OSSL_DECODER", "ERR_R_FETCH_FAILED", "ERR_R_UNSUPPORTED", "SSL_R_UNEXPECTED_EOF_WHILE_READING"}
 STRUCTS = {"ObjName": {"kind": "type"}}
 OPENSSL_PREFIXES = re.compile(
     r"^(ERR|X509|OPENSSL|SSL2?|SSL3|TLS1|TLSEXT|DTLS1?|BIO|EVP|NID|OBJ|XN|ASN1|GEN|PKCS\w+|RSA|DH|EC|RAND|BN|CRYPTO)_"
