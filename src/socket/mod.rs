@@ -33,13 +33,12 @@ use std::{
 };
 
 pub use crate::types::Step;
-pub use facts::Facts;
 pub use timeouts::LimitKind;
 
 mod close;
 mod closing;
 mod driver;
-mod facts;
+pub mod facts;
 mod handshake;
 pub mod hello;
 mod info;

@@ -1,6 +1,6 @@
 //! The facts of a connection in one structure.
 
-use crate::{error::Error, socket::Facts};
+use crate::{error::Error, socket::facts::Facts};
 use std::ffi::c_char;
 
 use super::bgl_ssl_socket_t;
