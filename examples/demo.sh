@@ -13,7 +13,7 @@ command -v openssl >/dev/null || { echo "demo: the openssl command is needed to 
 
 work=$(mktemp -d) || exit 1
 server_pid=
-surprises=0
+surprises=0 told=
 
 finish() {
   [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null
@@ -30,6 +30,8 @@ say() { printf '   %s\n' "$@"; }
 show() { sed 's/^/     | /' "$1"; }
 surprise() {
   printf '   !! NOT AS TOLD: %s\n' "$1"
+  told="$told
+     - $1"
   surprises=$((surprises + 1))
 }
 
@@ -222,6 +224,6 @@ chapter "The end"
 if [ "$surprises" -eq 0 ]; then
   say "Everything went as told."
 else
-  say "$surprises things did not go as told."
+  say "$surprises things did not go as told:$told"
   exit 1
 fi
