@@ -155,3 +155,87 @@ TEST(a_peer_that_asks_without_end_and_reads_nothing_is_not_listened_to_any_more)
     }
     end_flood(&flood, client);
 }
+
+/* ---- session tickets ---- */
+
+struct tickets {
+    long in_step, most_in_step, all;
+};
+
+static void count_session(bgl_ssl_connection_t *connection, const void *id, size_t id_len, const void *session, size_t length,
+                          void *user)
+{
+    struct tickets *tickets = user;
+    (void)connection, (void)id, (void)id_len, (void)session, (void)length;
+    tickets->all++;
+    if (++tickets->in_step > tickets->most_in_step)
+        tickets->most_in_step = tickets->in_step;
+}
+
+static void *accept_openssl(void *data)
+{
+    openssl_accept(data);
+    return NULL;
+}
+
+/* Carries what the engine's client has to say to a descriptor. */
+static void flush_engine(bgl_ssl_connection_t *client, int fd)
+{
+    char buffer[20000];
+    long n;
+    while ((n = bgl_ssl_connection_read(client, buffer, 0, sizeof buffer)) > 0)
+        write_all(fd, buffer, (size_t)n);
+}
+
+TEST(an_engine_keeps_few_of_the_sessions_that_a_server_sends_at_once)
+{
+    enum { TICKETS = 400 };
+    struct openssl_peer peer = {.ctx = NULL};
+    struct tickets tickets = {0, 0, 0};
+    static char bytes[1 << 20];
+    char *sent;
+    int fds[2];
+    load_openssl(&peer.openssl);
+    if (!peer.openssl.SSL_new_session_ticket)
+        skip_test("a libssl of 3.0 or later");
+    local_pair(fds); /* where nothing is delayed */
+    peer.fd = fds[1];
+    bgl_ssl_ctx_t *ctx = MADE(bgl_ssl_ctx_t, bgl_ssl_ctx_init("default"));
+    bgl_ssl_connection_t *client =
+        MADE(bgl_ssl_connection_t, bgl_ssl_connection_init(ctx, false, false, "localhost", false));
+    CHECK_OK(bgl_ssl_connection_set_newsession_callback(client, count_session, &tickets));
+    pthread_t thread = start_thread(accept_openssl, &peer);
+    while (!bgl_ssl_connection_init_finishedp(client)) {
+        bgl_ssl_connection_start(client);
+        flush_engine(client, fds[0]);
+        if (bgl_ssl_connection_init_finishedp(client))
+            break;
+        ssize_t n = read(fds[0], bytes, sizeof bytes);
+        CHECK(n > 0);
+        CHECK_INT(n, bgl_ssl_connection_write(client, bytes, 0, (size_t)n));
+    }
+    join_thread(thread);
+    ssize_t rest;
+    while ((rest = recv(fds[0], bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        CHECK_INT(rest, bgl_ssl_connection_write(client, bytes, 0, (size_t)rest));
+    for (int i = 0; i < TICKETS; i++)
+        CHECK_INT(1, peer.openssl.SSL_new_session_ticket(peer.ssl));
+    CHECK_INT(1, peer.openssl.SSL_do_handshake(peer.ssl));
+    long length = openssl_kept(&peer, &sent);
+    for (long at = 0; at < length;) {
+        long n = bgl_ssl_connection_write(client, sent, (size_t)at, (size_t)(length - at));
+        CHECK(n > 0);
+        at += n;
+        tickets.in_step = 0;
+        CHECK_INT(-1, bgl_ssl_connection_clear_out(client, bytes, 0, sizeof bytes));
+        CHECK_INT(BGL_SSL_WANT_READ, bgl_ssl_connection_status(client));
+    }
+    CHECK(tickets.all > 0);
+    CHECK(tickets.most_in_step <= 16);
+    bgl_ssl_connection_close(client);
+    bgl_ssl_connection_free(client);
+    bgl_ssl_ctx_free(ctx);
+    openssl_free(&peer);
+    close(fds[0]);
+    close(fds[1]);
+}

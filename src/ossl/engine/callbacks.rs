@@ -78,7 +78,7 @@ unsafe extern "C" fn new_session(ssl: *mut ffi::SSL, session: *mut ffi::SSL_SESS
         with_hooks(ssl, (), |hooks| {
             if hooks.wanted.get().new_session {
                 if let Some(session) = Session::from_borrowed(session) {
-                    hooks.note(true, || Event::NewSession(session.id(), session.der()));
+                    hooks.note_session(session.id(), session.der());
                 }
             }
         });

@@ -15,6 +15,9 @@ use std::{
 
 use super::trust::{Expected, Trust};
 
+/// How many new sessions wait to be taken at most.
+const MAX_SESSIONS: usize = 16;
+
 /// What the owner may want to hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -109,6 +112,19 @@ impl Hooks {
         if wanted {
             self.events.borrow_mut().push_back(event());
         }
+    }
+
+    /// Notes a session. Of those that nobody has taken yet only the latest are kept: a server can send thousands within
+    /// what the owner feeds at once, and each holds the server's certificate.
+    pub fn note_session(&self, id: Vec<u8>, session: Vec<u8>) {
+        let is_session = |event: &Event| matches!(event, Event::NewSession(..));
+        let mut events = self.events.borrow_mut();
+        if events.iter().filter(|event| is_session(event)).count() >= MAX_SESSIONS {
+            if let Some(oldest) = events.iter().position(is_session) {
+                events.remove(oldest);
+            }
+        }
+        events.push_back(Event::NewSession(id, session));
     }
 }
 
