@@ -52,8 +52,12 @@ TEST_TABLE(dtls_connects_and_talks_by, hosts)
     CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
     int family = it->listen && strchr(it->listen, ':') ? AF_INET6 : it->listen ? AF_INET : it->family;
     pair.service.server = bgl_ssl_listen(server, it->listen, 0, 5, family);
-    if (!pair.service.server && strchr(it->host, ':'))
+    /* A system that knows IPv6 may have no address of it. */
+    int probe = strchr(it->host, ':') ? plain_listener(AF_INET6, "::1", 0, 1, NULL) : 0;
+    if (probe < 0)
         skip_test("IPv6 on the loopback");
+    if (probe > 0)
+        close(probe);
     int port = bgl_ssl_server_port(MADE(bgl_ssl_server_t, pair.service.server));
     pthread_t thread = start_thread(accept_one, &pair);
     pair.client = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, it->host, port, it->family));

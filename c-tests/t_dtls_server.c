@@ -261,7 +261,7 @@ TEST(a_repeated_hello_starts_no_second_connection_in_another_thread)
         CHECK_INT(1, poll(&wait, 1, 5000 * slowness()));
     }
     usleep(20000);
-    CHECK_INT(before + 2 * ROUNDS, open_descriptors());
+    CHECK(open_descriptors() <= before + 2 * ROUNDS);
     CHECK_OK(bgl_ssl_server_close(world.listener));
     for (size_t i = 0; i < COUNT(threads); i++)
         join_thread(threads[i]);
