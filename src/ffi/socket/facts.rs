@@ -95,10 +95,10 @@ fn info_of(facts: &Facts) -> bgl_ssl_socket_info_t {
     info
 }
 
-/// Puts a text into a field, cut to leave room for the final NUL.
+/// Puts a text into a field, cut to leave space for the final NUL.
 fn put(field: &mut [c_char], text: &[u8]) {
-    let room = field.len().saturating_sub(1);
-    for (to, from) in field.iter_mut().take(room).zip(text) {
+    let length = field.len().saturating_sub(1);
+    for (to, from) in field.iter_mut().take(length).zip(text) {
         *to = *from as c_char;
     }
 }
