@@ -39,22 +39,37 @@ pub enum Method {
 }
 
 impl Ctx {
-    /// A context as OpenSSL makes it.
+    /// A context as OpenSSL makes it. OpenSSL tries its algorithms meanwhile, and does for good without one that there was no
+    /// memory for; so a context that memory ran out for is made again, or not at all.
     pub fn bare(method: Method) -> Result<Ctx> {
         super::init()?;
+        match Ctx::try_bare(method) {
+            Err(error) if error.code == Code::NoMemory => Ctx::try_bare(method),
+            made => made,
+        }
+    }
+
+    fn try_bare(method: Method) -> Result<Ctx> {
         queue::clear();
         // SAFETY: the methods are static.
-        let ctx = unsafe {
+        let ctx = NonNull::new(unsafe {
             ffi::SSL_CTX_new(match method {
                 Method::Tls => ffi::TLS_method(),
                 Method::TlsClient => ffi::TLS_client_method(),
                 Method::TlsServer => ffi::TLS_server_method(),
                 Method::Dtls => ffi::DTLS_method(),
             })
-        };
-        NonNull::new(ctx).map(Ctx).ok_or_else(|| {
-            queue::error(Code::Unsupported, "OpenSSL cannot make an SSL_CTX; are its providers loaded?")
         })
+        .map(Ctx);
+        let entry = queue::take();
+        match (ctx, entry) {
+            (Some(ctx), None) => Ok(ctx),
+            (Some(ctx), Some(entry)) if !entry.is_out_of_memory() => Ok(ctx),
+            (_, entry) => {
+                let what = "OpenSSL cannot make an SSL_CTX; are its providers loaded?";
+                Err(queue::error_from(entry, Code::Unsupported, what))
+            }
+        }
     }
 
     /// For OpenSSL's functions.
