@@ -50,19 +50,19 @@
                ($tls-socket-abandon socket)))))
    #unspecified)
 
-(define (check-close-timeout::long proc close-timeout)
+(define (check-close-timeout::long proc::symbol close-timeout)
    (if (and (fixnum? close-timeout) (>=fx close-timeout 0))
        close-timeout
        (error proc "the close-timeout must be a number of microseconds, 0 or more" close-timeout)))
 
 (define *default-buffer-size* 8192)
 
-(define (input-buffer proc buffer)
+(define (input-buffer::bstring proc::symbol buffer)
    (if (and (string? buffer) (<fx (string-length buffer) 2))
        (make-string 2)
        (get-port-buffer proc buffer *default-buffer-size*)))
 
-(define (address host port)
+(define (address::bstring host::bstring port::long)
    (string-append host ":" (integer->string port)))
 
 (define (make-ssl-client-socket host port
@@ -100,7 +100,7 @@
           (raise result))))
 
 ;; A socket to switch: open, with ports, and not yet switched. Gives its peer's name.
-(define (switchable-socket proc socket)
+(define (switchable-socket proc::symbol socket::socket)
    (if ($tls-plain-client? socket)
        (let ((name ($tls-known-hostname socket)))
           (if (string? name)

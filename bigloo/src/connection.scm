@@ -53,7 +53,7 @@
 (define (static-text text::void*)
    (and (not ($tls-null? text)) ($tls-static-text text)))
 
-(define (text-or-false text)
+(define (text-or-false text::bstring)
    (and (not (string-null? text)) text))
 
 ;; Whether reads have come to an end that the peer did not announce (close_notify): what

@@ -68,5 +68,5 @@
            (error ,proc "not initialised yet" ,object))))
 
 ;; The value, unless it is #f: then the library's error is raised.
-(define (succeed proc where value)
+(define (succeed proc::symbol where value)
    (or value ($tls-raise proc where)))

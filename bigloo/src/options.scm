@@ -68,14 +68,14 @@
    (set! *default-truncation*
       (check-truncation 'ssl-default-truncation-set! truncation)))
 
-(define (check-truncation proc truncation)
+(define (check-truncation::symbol proc::symbol truncation)
    (if (memq truncation '(eof raise))
        truncation
        (error proc "the truncation must be eof or raise" truncation)))
 
 ;; Whether reads raise where the peer ends the stream without close_notify. Programs that verify
 ;; whom they talk to want to know whether they have heard all of it.
-(define (raises-truncation?::bool proc truncation verify hostname)
+(define (raises-truncation?::bool proc::symbol truncation verify hostname)
    (cond
       ((given? truncation) (eq? (check-truncation proc truncation) 'raise))
       ((eq? *default-truncation* 'raise) #t)
@@ -83,10 +83,10 @@
       (hostname #t)
       (else (ssl-default-verify))))
 
-(define (given? option)
+(define (given?::bool option)
    (not (eq? option #unspecified)))
 
-(define (protocol->int::int proc protocol)
+(define (protocol->int::int proc::symbol protocol)
    (unless (symbol? protocol)
       (error proc "a protocol must be a symbol" protocol))
    (case (string->symbol (string-downcase (symbol->string protocol)))
@@ -101,7 +101,7 @@
       ((dtls dtlsv1) $tls-dtlsv1)
       (else (error proc "unknown protocol" protocol))))
 
-(define (domain->int::int proc domain domains)
+(define (domain->int::int proc::symbol domain domains::pair)
    (cond
       ((not (memq domain domains))
        (error proc "unsupported domain" domain))
@@ -110,7 +110,7 @@
       (else $tls-af-unspec)))
 
 ;; An empty name is one that nobody has.
-(define (check-host proc where host::bstring)
+(define (check-host proc::symbol where host::bstring)
    (when (string-null? host)
       (raise (instantiate::&io-unknown-host-error
                 (proc proc)
@@ -119,7 +119,7 @@
 
 ;; Here and not in C, whose int would take a larger number for another one. There is nothing to
 ;; connect to, or to listen on, so this is what the manual says of that.
-(define (check-port::long proc where port::long least::long)
+(define (check-port::long proc::symbol where port::long least::long)
    (if (and (>=fx port least) (<=fx port 65535))
        port
        (raise (instantiate::&io-error
@@ -127,13 +127,13 @@
                  (msg (format "the port ~a is not between ~a and 65535" port least))
                  (obj where)))))
 
-(define (microseconds proc what time)
+(define (microseconds::llong proc::symbol what::bstring time)
    (if (and (fixnum? time) (>=fx time 0))
        (fixnum->llong time)
        (error proc (string-append what " must be a number of microseconds, 0 or more") time)))
 
 ;; A certificate, a file of some, or a list of both -> a list of certificates.
-(define (certificate-list proc what certificates)
+(define (certificate-list::pair-nil proc::symbol what::bstring certificates)
    (cond
       ((isa? certificates certificate)
        (list certificates))
@@ -148,7 +148,7 @@
       (else
        (error proc (string-append "invalid " what) certificates))))
 
-(define (key proc pkey)
+(define (key::private-key proc::symbol pkey)
    (cond
       ((isa? pkey private-key)
        pkey)
@@ -162,7 +162,7 @@
        (error proc "invalid private key" pkey))))
 
 ;; TLS 1.3 has suites of its own, which OpenSSL keeps in a list of their own.
-(define (set-ciphers! proc config ciphers)
+(define (set-ciphers! proc::symbol config::void* ciphers)
    (define (names pred)
       (let loop ((l (filter pred (string-split (c-string proc "the ciphers" ciphers) ":")))
                  (text ""))
@@ -179,11 +179,11 @@
       (when (or (string-null? suites) (not (string-null? others)))
          (check proc ciphers ($tls-set-cipher-list config others)))))
 
-(define (check proc where status::int)
+(define (check proc::symbol where status::int)
    (when (<fx status 0)
       ($tls-raise proc where)))
 
-(define (set-identity! proc where config cert pkey)
+(define (set-identity! proc::symbol where config::void* cert pkey)
    (when (or (and cert (not pkey)) (and pkey (not cert)))
       (error proc "pkey and cert must be both #f or both set" (list pkey cert)))
    (when cert
@@ -195,7 +195,7 @@
 
 ;; CAs turn the verification of the chain on; the name is checked too where the program
 ;; said which, or asked for verification.
-(define (set-client-verification! proc where config CAs verify hostname)
+(define (set-client-verification! proc::symbol where config::void* CAs::pair-nil verify hostname)
    (let ((verify (if (given? verify) verify *default-verify*)))
       (check proc where
          (cond
@@ -209,7 +209,7 @@
              ($tls-verify-chain-only config))))))
 
 ;; A server has no name to check. CAs, or :verify #t, make it demand a certificate.
-(define (set-server-verification! proc where config CAs verify)
+(define (set-server-verification! proc::symbol where config::void* CAs::pair-nil verify)
    (cond
       ((eq? verify #f)
        (check proc where ($tls-verify-none config))
@@ -228,7 +228,7 @@
 ;; A box with the configuration that the keyword arguments ask for, checked as far as it
 ;; can be without a peer. `timeout`: for connecting and the handshake together; #f where
 ;; nothing is connected.
-(define (make-config proc where server? protocol cert pkey CAs accepted-certs
+(define (make-config proc::symbol where server?::bool protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers groups
                      timeout handshake-timeout lazy-handshake)
    (let* ((box ($tls-box-config ($tls-config-new)))

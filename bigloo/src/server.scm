@@ -27,7 +27,7 @@
 
 ;; In microseconds. Of datagrams some may be lost, and what is lost is sent again after a
 ;; second, then two, four ...
-(define (default-handshake-timeout proc protocol)
+(define (default-handshake-timeout::long proc::symbol protocol)
    (if (=fx (protocol->int proc protocol) $tls-dtlsv1) 60000000 10000000))
 
 ;; The kernel takes less than that.

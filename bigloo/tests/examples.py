@@ -141,7 +141,8 @@ def mutual(programs):
     client = [program, "connect", "localhost", port]
     expect(output(*client, pki("client.pem"), pki("client.key"), pki("root.pem")), "client, you said hello\n")
     untrusted = subprocess.run([*client, pki("client-untrusted.pem"), pki("client-untrusted.key"), pki("root.pem")],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT)
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT)
+    expect(untrusted.stdout, "alert")
     expect(server.stdout.readline(), "refused: ")
     if untrusted.returncode != 1:
         sys.exit("the untrusted client was served")
