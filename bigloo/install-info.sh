@@ -1,6 +1,6 @@
 #!/bin/sh
 # install-info.sh install|uninstall FILE DIR: puts the manual into DIR, or takes it out, and tells the directory of
-# manuals, where there is one and install-info. With DESTDIR, which stands before DIR, only the package manager updates the directory.
+# manuals, where there is one and install-info. With DESTDIR, which stands before DIR, the package manager updates it.
 set -eu
 dir=${DESTDIR-}$3
 file=$dir/${2##*/}
