@@ -82,9 +82,9 @@ int64_t bglssl_microseconds(void);
 bool bglssl_wait(int fd, short events, int64_t left);
 /* The same for several; returns what poll(2) does. */
 int bglssl_wait_for_one(struct pollfd *wanted, int n, int64_t left);
-/* Completes the handshake of a socket of a lazy configuration. The collector frees the handle, and
+/* Completes the handshake of a socket of a lazy configuration, which the peer begins on a server. The collector frees the handle, and
  * closes `input` and `output` (NULL, -1: none), if the thread never comes back. */
-bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output);
+bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output, bool peer_begins);
 
 /* connect.c: connects a descriptor to a host, within `limit` microseconds (0: none). BFALSE and the
  * descriptor, or why that failed. */
@@ -92,11 +92,18 @@ bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int out
 obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long limit, obj_t proc,
                   obj_t where, int *connected);
 
+/* A peer's address; its size is 0 if it is not known. */
+struct bglssl_peer {
+  struct sockaddr_storage address;
+  socklen_t size;
+};
+
 /* ports.c: the connection behind the ports of a socket */
 struct bglssl_link;
 struct bglssl_link *bglssl_link_of_socket(obj_t socket);
+/* `where` is what conditions call the peer; if it is BFALSE, they name its address. */
 void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, int role, obj_t where,
-                        long handshake_limit, obj_t close_hook);
+                        const struct bglssl_peer *peer, long handshake_limit, obj_t close_hook);
 void bglssl_link_flush(struct bglssl_link *link, obj_t socket);
 void bglssl_link_closing(struct bglssl_link *link);
 bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
@@ -116,6 +123,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
 obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
                      bool_t lazy_handshake, obj_t proc, obj_t where, obj_t close_hook);
 obj_t bglssl_peer_name(obj_t socket);
+obj_t bglssl_name_of_peer(const struct bglssl_peer *peer);
 obj_t bglssl_known_hostname(obj_t socket);
 bool_t bglssl_ssl_socketp(obj_t object);
 bool_t bglssl_plain_clientp(obj_t object);

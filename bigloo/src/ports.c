@@ -53,13 +53,17 @@ extern bool_t bgl_output_port_timeout_set(obj_t port, long timeout);
 #define OUTPUT_CLOSED 2
 #define SOCKET_CLOSED 4
 
+/* The collector scans it for `weight`: nothing else in it may look like a reference to an object of the
+ * collector, or links would refer to themselves, and never be finalized. */
 struct bglssl_link {
   const void *tag;
   bgl_ssl_socket_t *handle;
   void *weight;
   FILE *input;
   int input_fd;
+  /* What to call the peer; NULL: by its address. */
   char *where;
+  struct bglssl_peer peer;
   atomic_int closed;
   bool is_datagram;
   /* Whether the handshake is known to be complete. */
@@ -74,8 +78,8 @@ struct bglssl_link {
   atomic_bool output_ends_stream;
   /* Whether the peer ended the stream without close_notify, and whether reads raise then. */
   atomic_bool truncated, raises_truncation;
-  /* Where the latest read ended in memory: see is_within_an_operation. */
-  const char *read_end;
+  /* Where the latest read ended in memory, inverted: see is_within_an_operation. */
+  uintptr_t read_end;
   atomic_int readers;
   atomic_long read_limit;
   atomic_long write_limit;
@@ -219,10 +223,12 @@ static void finalize_link(void *object, void *unused) {
 
 /* ---- reading and writing ------------------------------------------------------------------ */
 
-static void raise_from_port(struct bglssl_link *link, const char *proc) {
-  obj_t where = string_to_bstring(link->where);
+static obj_t name_of(const struct bglssl_link *link) {
+  return link->where ? string_to_bstring(link->where) : bglssl_name_of_peer(&link->peer);
+}
 
-  bglssl_raise(string_to_symbol((char *)proc), where);
+static void raise_from_port(struct bglssl_link *link, const char *proc) {
+  bglssl_raise(string_to_symbol((char *)proc), name_of(link));
 }
 
 static long tls_read(void *object, char *buffer, long size);
@@ -383,7 +389,7 @@ static bool is_in_port_buffer(obj_t port, const char *buffer) {
  * read-chars collects them. */
 static bool is_within_an_operation(struct bglssl_link *link, obj_t port, const char *buffer) {
   return INPUT_PORT(port).bufpos > INPUT_PORT(port).matchstart ||
-         (link->read_end == buffer && !is_in_port_buffer(port, buffer));
+         (link->read_end == ~(uintptr_t)buffer && !is_in_port_buffer(port, buffer));
 }
 
 static void raise_truncated(struct bglssl_link *link) {
@@ -396,7 +402,7 @@ static void raise_truncated(struct bglssl_link *link) {
            link->body.state == BGLSSL_BODY_BAD ? "the chunks of the response are damaged"
                                                : "the connection ended before the response was complete");
   bglssl_scheme_raise(
-      bglssl_condition(&error, string_to_symbol("read"), string_to_bstring(link->where)));
+      bglssl_condition(&error, string_to_symbol("read"), name_of(link)));
 }
 
 /* The stream ended without close_notify. By default that is its end, as for Bigloo's own sockets. Where
@@ -408,7 +414,7 @@ static long end_of_truncated(struct bglssl_link *link, obj_t port, const char *b
     return 0;
   }
   if (!is_within_an_operation(link, port, buffer)) raise_truncated(link);
-  link->read_end = NULL;
+  link->read_end = 0;
   /* read-chars asks again until it has all, or has seen the end of file, which would be for good; of
    * datagrams it takes what it gets. In all else the runtime treats both kinds of ports alike. */
   if (!is_in_port_buffer(port, buffer)) PORT(port).kindof = KINDOF_DATAGRAM;
@@ -445,7 +451,7 @@ static long tls_read(void *object, char *buffer, long size) {
   atomic_fetch_sub(&link->readers, 1);
 
   if (status == BGL_SSL_OK) {
-    link->read_end = buffer + got;
+    link->read_end = ~(uintptr_t)(buffer + got);
     bglssl_keep(port);
     return (long)got;
   }
@@ -562,14 +568,14 @@ static long seek_output(void *channel, long offset, int whence) {
 
 /* ---- from a plain socket to a link -------------------------------------------------------- */
 
-static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, const char *where) {
+static struct bglssl_link *make_link(bgl_ssl_socket_t *handle, FILE *input, obj_t where) {
   struct bglssl_link *link = (void *)GC_MALLOC(sizeof(struct bglssl_link));
   pthread_condattr_t attributes;
 
   memset(link, 0, sizeof(*link));
   link->weight = (void *)GC_MALLOC_ATOMIC(LINK_WEIGHT);
-  link->where = strdup(where);
-  if (!link->where || !bglssl_registry_put(input, link)) {
+  link->where = STRINGP(where) ? strdup(BSTRING_TO_STRING(where)) : NULL;
+  if ((STRINGP(where) && !link->where) || !bglssl_registry_put(input, link)) {
     free(link->where);
     return NULL;
   }
@@ -623,14 +629,19 @@ static int close_nothing(void *unused) {
 }
 
 void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, int role, obj_t where,
-                        long handshake_limit, obj_t close_hook) {
+                        const struct bglssl_peer *peer, long handshake_limit, obj_t close_hook) {
   obj_t input = SOCKET(socket).input, output = SOCKET(socket).output;
-  struct bglssl_link *link = make_link(handle, PORT_FILE(input), BSTRING_TO_STRING(where));
+  struct bglssl_link *link = make_link(handle, PORT_FILE(input), where);
 
   if (!link) {
     if (PORT_FD(output) == bgl_ssl_socket_fd(handle)) PORT(output).sysclose = close_nothing;
     bgl_ssl_socket_free(handle);
     C_SYSTEM_FAILURE(BGL_IO_ERROR, "ssl", "no memory for the socket's ports", where);
+  }
+  if (peer) {
+    /* Not what lies behind it, which may look like references. */
+    memcpy(&link->peer.address, &peer->address, peer->size);
+    link->peer.size = peer->size;
   }
   link->handshake_limit = handshake_limit;
   atomic_init(&link->output_ends_stream,

@@ -136,18 +136,29 @@ static bool accepted_address(obj_t socket, struct sockaddr_storage *address, soc
   return true;
 }
 
-obj_t bglssl_peer_name(obj_t socket) {
-  struct sockaddr_storage address;
-  socklen_t size = sizeof(address);
+static void ask_peer(obj_t socket, struct bglssl_peer *peer) {
+  peer->size = sizeof(peer->address);
+  if (getpeername(SOCKET(socket).fd, (struct sockaddr *)&peer->address, &peer->size) != 0 &&
+      !accepted_address(socket, &peer->address, &peer->size))
+    peer->size = 0;
+}
+
+obj_t bglssl_name_of_peer(const struct bglssl_peer *peer) {
   char host[NI_MAXHOST], port[NI_MAXSERV], name[NI_MAXHOST + NI_MAXSERV + 4];
 
-  if ((getpeername(SOCKET(socket).fd, (struct sockaddr *)&address, &size) != 0 &&
-       !accepted_address(socket, &address, &size)) ||
-      getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
+  if (peer->size == 0 ||
+      getnameinfo((const struct sockaddr *)&peer->address, peer->size, host, sizeof(host), port, sizeof(port),
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0)
     return string_to_bstring("a socket");
   snprintf(name, sizeof(name), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
   return string_to_bstring(name);
+}
+
+obj_t bglssl_peer_name(obj_t socket) {
+  struct bglssl_peer peer;
+
+  ask_peer(socket, &peer);
+  return bglssl_name_of_peer(&peer);
 }
 
 /* The name that the program connected to, if it did; asks no name server. */
@@ -246,7 +257,7 @@ static obj_t make_client_socket(bgl_ssl_socket_t *handle, int fd, obj_t proc, ob
   }
   set_peer_address(socket);
   set_buffering(SOCKET(socket).output);
-  bglssl_link_attach(socket, handle, BGLSSL_ROLE_CLIENT, where, 0, close_hook);
+  bglssl_link_attach(socket, handle, BGLSSL_ROLE_CLIENT, where, NULL, 0, close_hook);
   return socket;
 }
 
@@ -258,7 +269,7 @@ static bgl_ssl_status_t shake_hands(bgl_ssl_socket_t *handle, int fd, long hands
     if (left <= 0) left = 1;
     if (handshake_limit == 0 || left < handshake_limit) bgl_ssl_socket_set_handshake_timeout(handle, left);
   }
-  return bglssl_handshake(handle, NULL, fd);
+  return bglssl_handshake(handle, NULL, fd, false);
 }
 
 /* After a handshake that failed: the peer learns why. */
@@ -392,27 +403,27 @@ static void restore_mode(struct server *server, int fd, bool was_nonblocking) {
 
 /* The client behind a plain socket; NULL, and a condition that says why not, or BFALSE where
  * nobody is there at all. */
-static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *where, obj_t *condition) {
+static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, struct bglssl_peer *peer,
+                                 obj_t *condition) {
   obj_t proc = string_to_symbol("socket-accept");
   bgl_ssl_error_t error;
   bgl_ssl_socket_t *handle;
 
   if (!server->owner->acceptor) {
-    *where = bglssl_peer_name(socket);
+    ask_peer(socket, peer);
     send_at_once(SOCKET(socket).fd);
     handle = bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
     if (handle && !server->lazy_handshake &&
-        bglssl_handshake(handle, PORT_FILE(SOCKET(socket).input), PORT_FD(SOCKET(socket).output)) !=
+        bglssl_handshake(handle, PORT_FILE(SOCKET(socket).input), PORT_FD(SOCKET(socket).output), true) !=
             BGL_SSL_OK) {
-      *condition = bglssl_last_condition(proc, *where);
+      *condition = bglssl_last_condition(proc, bglssl_name_of_peer(peer));
       refuse(handle);
       return NULL;
     }
-    if (!handle) *condition = bglssl_last_condition(proc, *where);
+    if (!handle) *condition = bglssl_last_condition(proc, bglssl_name_of_peer(peer));
     return handle;
   }
   *condition = BFALSE;
-  *where = socket;
   if (!bglssl_acceptor_take(server->owner->acceptor, SOCKET(socket).fd, &handle, &error)) return NULL;
   if (!handle) {
     *condition = bglssl_condition(&error, proc, string_to_bstring("a client"));
@@ -424,7 +435,7 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, obj_t *whe
     return NULL;
   }
   set_datagram_peer(socket);
-  *where = bglssl_peer_name(socket);
+  ask_peer(socket, peer);
   return handle;
 }
 
@@ -434,13 +445,14 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
   bool nonblocking = note_mode(server, SOCKET(server_socket).fd);
 
   for (;;) {
-    obj_t where, condition;
-    bgl_ssl_socket_t *handle = upgrade(server, socket, &where, &condition);
+    struct bglssl_peer peer;
+    obj_t condition;
+    bgl_ssl_socket_t *handle = upgrade(server, socket, &peer, &condition);
 
     if (handle) {
-      set_peer_address(socket);
+      if (peer.size > 0) set_address(socket, &peer.address);
       set_buffering(SOCKET(socket).output);
-      bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, where, server->handshake_limit,
+      bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, BFALSE, &peer, server->handshake_limit,
                          server->close_hook);
       bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
       restore_mode(server, SOCKET(server_socket).fd, nonblocking);
@@ -534,7 +546,7 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long 
                ? bgl_ssl_upgrade_server_fd(bglssl_unbox(config), fd, buffered)
                : bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name, buffered);
   bglssl_keep(config);
-  if (!handle || (!lazy_handshake && bglssl_handshake(handle, NULL, -1) != BGL_SSL_OK)) {
+  if (!handle || (!lazy_handshake && bglssl_handshake(handle, NULL, -1, role == BGLSSL_ROLE_SERVER) != BGL_SSL_OK)) {
     /* First of all: close hooks may call the library too. */
     obj_t condition = bglssl_last_condition(proc, where);
 
@@ -545,7 +557,7 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long 
     return condition;
   }
   set_buffering(SOCKET(socket).output);
-  bglssl_link_attach(socket, handle, role, where, handshake_limit, close_hook);
+  bglssl_link_attach(socket, handle, role, where, NULL, handshake_limit, close_hook);
   return BFALSE;
 }
 

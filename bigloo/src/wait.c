@@ -17,6 +17,9 @@
 /* How long a thread waits before it looks whether it still should. */
 #define LONGEST_WAIT_US 1000000
 
+/* How long the peer has to begin before the handshake, and its time limit, begin. */
+#define FIRST_WAIT_US 20000
+
 int64_t bglssl_microseconds(void) {
   struct timespec now;
 
@@ -74,11 +77,12 @@ static void release_guard(struct bglssl_guard *guard) {
 
 /* ---- handshakes --------------------------------------------------------------------------- */
 
-bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output) {
+bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output, bool peer_begins) {
   struct bglssl_guard *guard = guard_socket(handle, input, output);
   bgl_ssl_status_t status;
 
   bgl_ssl_socket_set_nonblocking(handle, true);
+  if (peer_begins) bglssl_wait(bgl_ssl_socket_fd(handle), POLLIN, FIRST_WAIT_US);
   while ((status = bgl_ssl_socket_handshake(handle)) == BGL_SSL_WANT_READ ||
          status == BGL_SSL_WANT_WRITE) {
     int64_t left = bgl_ssl_socket_timeout(handle);

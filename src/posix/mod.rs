@@ -21,7 +21,7 @@ pub use options::{duplicate_socket, set_no_delay, set_nonblocking};
 pub use poll::{Readiness, poll, poll_one};
 pub use process::{at_exit, at_fork, has_raised_privileges, pid};
 pub use stream::{
-    accept, connect_result, connected_peer, listen, peek, peer_has_ended, recv, recv_waiting, send, shutdown,
-    shutdown_read, start_connect, unacknowledged,
+    accept, connect_result, connected_peer, listen, peek, peer_has_ended, recv, recv_waiting, send,
+    send_before_end, shutdown, shutdown_read, start_connect, unacknowledged,
 };
 pub use thread::{Uncancelled, block_all_signals, with_signals_blocked};

@@ -13,7 +13,20 @@ use std::{
 
 /// Sends without waiting and without SIGPIPE.
 pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    send_with(fd, data, 0)
+}
+
+/// The same, but for a stream that is ended at once, by `shutdown`: then the end goes out in one packet with this.
+pub fn send_before_end(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    let flags = libc::MSG_MORE;
+    #[cfg(not(target_os = "linux"))]
+    let flags = 0;
+    send_with(fd, data, flags)
+}
+
+fn send_with(fd: BorrowedFd<'_>, data: &[u8], flags: libc::c_int) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | flags;
     retry(|| {
         // SAFETY: `data` is readable for `data.len()` bytes.
         unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) }

@@ -34,7 +34,7 @@ impl SocketState {
             return CloseAction::Close(None);
         }
         if let Lifecycle::Flushing(deadline) = self.lifecycle {
-            match self.flush() {
+            match self.channel.flush_before_fin(&mut self.tls) {
                 Ok(true) => {
                     self.tls.transport().send_fin();
                     self.lifecycle = Lifecycle::Draining(deadline);
@@ -72,6 +72,7 @@ impl SocketState {
     fn begin_closing(&mut self, is_handshaken: bool, limit: Duration, now: Instant) -> bool {
         if is_handshaken && self.failure.is_none() {
             // Without it the peer sees a truncation, which is then what happened.
+            self.tls.transport().hold_output();
             let _ = self.tls.close_notify();
         }
         if !is_handshaken && !self.tls.transport().has_sent() {

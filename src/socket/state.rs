@@ -128,6 +128,7 @@ impl SocketState {
             Step::Done(()) => {}
             step => return Ok(step),
         }
+        self.tls.transport().hold_output();
         let step = self.tls.handshake()?;
         let flushed = match self.flush() {
             Ok(flushed) => flushed,
@@ -187,9 +188,10 @@ impl SocketState {
 
     /// Sends what is left and close_notify.
     pub fn shutdown_step(&mut self) -> Result<Step<()>> {
+        self.tls.transport().hold_output();
         self.tls.close_notify()?;
         self.is_write_shut = true;
-        Ok(if self.flush()? { Step::Done(()) } else { Step::WantWrite })
+        Ok(if self.channel.flush_before_fin(&mut self.tls)? { Step::Done(()) } else { Step::WantWrite })
     }
 
     /// How many bytes a read would give without the network, looking for them in what has arrived if `may_look`.

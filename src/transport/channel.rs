@@ -123,6 +123,14 @@ impl Channel {
         }
     }
 
+    /// The same, where the end of the stream follows at once, which sends the last bytes.
+    pub fn flush_before_fin(&mut self, tls: &mut Tls) -> Result<bool> {
+        match self {
+            Channel::Stream(stream) => stream.flush_before_fin(tls),
+            Channel::Datagram(_) => self.flush(tls),
+        }
+    }
+
     /// Whether application data is still to be handed to the kernel.
     pub fn has_unsent_data(&self) -> bool {
         match self {

@@ -61,6 +61,21 @@ impl Transport {
         }
     }
 
+    /// The same, where `send_fin` follows at once, which sends the last bytes.
+    pub fn flush_before_fin(&mut self) -> io::Result<bool> {
+        match self {
+            Transport::Stream(stream) => stream.flush_before_fin(),
+            Transport::Datagram(_) => Ok(true),
+        }
+    }
+
+    /// Keeps what is written from now on until the next flush, where several messages can make one packet.
+    pub fn hold_output(&mut self) {
+        if let Transport::Stream(stream) = self {
+            stream.hold_output();
+        }
+    }
+
     /// Whether the peer may have received something.
     pub fn has_sent(&self) -> bool {
         match self {

@@ -30,6 +30,8 @@ pub struct StreamTransport {
     /// None once the socket is closed.
     fd: Option<Arc<OwnedFd>>,
     outgoing: Vec<u8>,
+    /// Whether what OpenSSL writes is kept until the next flush, so that it goes out at once.
+    holds_output: bool,
     /// How much of `outgoing` has been sent.
     sent: usize,
     /// What was received externally, and not yet read.
@@ -61,6 +63,7 @@ impl StreamTransport {
         StreamTransport {
             fd: Some(fd),
             outgoing: Vec::new(),
+            holds_output: false,
             sent: 0,
             incoming: Vec::new(),
             has_sent: false,
@@ -140,13 +143,28 @@ impl StreamTransport {
         self.outgoing.len().saturating_sub(self.sent)
     }
 
+    /// Keeps what OpenSSL writes from now on until the next flush: several messages make one packet.
+    pub fn hold_output(&mut self) {
+        self.holds_output = true;
+    }
+
     /// Hands as much of `outgoing` to the kernel as it takes. Ok(true) if nothing is left.
     pub fn flush(&mut self) -> io::Result<bool> {
+        self.flush_with(false)
+    }
+
+    /// The same, where `send_fin` follows at once, which sends the last bytes.
+    pub fn flush_before_fin(&mut self) -> io::Result<bool> {
+        self.flush_with(!self.reading_shut)
+    }
+
+    fn flush_with(&mut self, before_fin: bool) -> io::Result<bool> {
+        self.holds_output = false;
         if self.send_errno != 0 {
             return Err(io::Error::from_raw_os_error(self.send_errno));
         }
         while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match self.send(rest) {
+            match self.send(rest, before_fin) {
                 Ok(n) => self.sent += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => {
@@ -248,8 +266,8 @@ impl StreamTransport {
         }
         self.has_sent = true;
         let mut taken = 0;
-        if self.outgoing.is_empty() {
-            match self.send(data) {
+        if self.outgoing.is_empty() && !self.holds_output {
+            match self.send(data, false) {
                 Ok(n) => taken = n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return self.send_failed(&error),
@@ -258,8 +276,9 @@ impl StreamTransport {
         self.outgoing.extend_from_slice(data.get(taken..).unwrap_or_default());
     }
 
-    fn send(&self, data: &[u8]) -> io::Result<usize> {
-        posix::send(self.fd()?, data)
+    fn send(&self, data: &[u8], before_fin: bool) -> io::Result<usize> {
+        let fd = self.fd()?;
+        if before_fin { posix::send_before_end(fd, data) } else { posix::send(fd, data) }
     }
 
     /// Forgets the descriptor: it is being closed.

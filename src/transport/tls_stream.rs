@@ -134,6 +134,13 @@ impl TlsStream {
         Ok(flushed)
     }
 
+    /// The same, where the end of the stream follows at once, which sends the last bytes.
+    pub fn flush_before_fin(&mut self, tls: &mut Tls) -> Result<bool> {
+        let flushed = tls.transport().flush_before_fin().map_err(|error| Error::io(&error))?;
+        self.send.has_unsent_data &= !flushed;
+        Ok(flushed)
+    }
+
     /// Whether application data is still to be handed to the kernel.
     pub fn has_unsent_data(&self) -> bool {
         self.send.has_unsent_data
