@@ -410,6 +410,51 @@ TEST_TABLE(tickets_survive_another_config, versions)
     bgl_ssl_config_free(client);
 }
 
+/* A client's connection to a server that leaves accept(2) to its program, over a local pair. */
+static bgl_ssl_session_t *session_by_upgrade(const bgl_ssl_server_t *server, const bgl_ssl_config_t *client,
+                                             const char *shown)
+{
+    struct ends ends = {0};
+    int fds[2];
+    local_pair(fds);
+    ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
+    ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_server_upgrade_fd(server, fds[1]));
+    close(fds[0]);
+    close(fds[1]);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, true));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, true));
+    step_handshakes(&ends);
+    CHECK_OK(ends.client_status);
+    CHECK_OK(ends.server_status);
+    CHECK(exchange_bytes(&ends));
+    check_shown(ends.client, shown);
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(ends.client));
+    free_ends(&ends);
+    return session;
+}
+
+TEST(a_socket_that_the_program_accepted_gets_the_server_s_config_and_tickets)
+{
+    bool reused;
+    bgl_ssl_config_t *server = server_config("good"), *renewed = server_config("dns-only"), *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(server, true));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    struct service service;
+    start_service(&service, server, 1, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_by_upgrade(service.server, client, "good.pem");
+    CHECK_OK(bgl_ssl_server_set_config(service.server, renewed));
+    /* By accept: the ticket is the server's. */
+    bgl_ssl_session_free(session_from(service.port, client, session, &reused, NULL));
+    CHECK(reused);
+    end_service(&service);
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_server_upgrade_fd(NULL, 0));
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(server);
+    bgl_ssl_config_free(renewed);
+    bgl_ssl_config_free(client);
+}
+
 TEST(another_config_that_cannot_be_leaves_the_server_its_own)
 {
     struct service service;

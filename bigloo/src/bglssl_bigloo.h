@@ -131,6 +131,12 @@ void bglssl_socket_flush(obj_t socket);
 void bglssl_socket_closing(obj_t socket);
 void bglssl_socket_abandon(obj_t socket);
 void *bglssl_socket_handle(obj_t object);
+void *bglssl_server_handle(obj_t object);
+
+/* hello.c */
+void *bglssl_box_hello(void *handle);
+void *bglssl_hello(void *socket);
+obj_t bglssl_hello_numbers(void *hello, int which);
 
 /* crypto.c */
 void *bglssl_box_hash(void *handle);

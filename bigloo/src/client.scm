@@ -25,7 +25,7 @@
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout 0) (truncation #unspecified)
-         (close-timeout 2000000))
+         (close-timeout 2000000) (config #f))
       (client-socket-use-ssl! ::socket
          #!key
          (protocol 'sslv23)
@@ -34,7 +34,7 @@
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout #f) (truncation #unspecified)
-         (close-timeout 2000000))))
+         (close-timeout 2000000) (config #f))))
 
 ;; The close hook of all sockets of this library. A flush hook of the program's may raise or
 ;; escape: the socket is closed all the same.
@@ -75,7 +75,7 @@
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout 0) (truncation #unspecified)
-         (close-timeout 2000000))
+         (close-timeout 2000000) (config #f))
    (let* ((proc 'make-ssl-client-socket)
           (raises (raises-truncation? proc truncation verify hostname))
           (where (address (c-string proc "the host name" host) port))
@@ -83,16 +83,22 @@
           (port (begin
                    (check-host proc where host)
                    (check-port proc where port 1)))
+          (given config)
+          (protocol (if (isa? given ssl-config)
+                        (with-access::ssl-config given (protocol) protocol)
+                        protocol))
           (datagrams (=fx (protocol->int proc protocol) $tls-dtlsv1))
           (close-timeout (check-close-timeout proc close-timeout))
           (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))
           (outbuf (get-port-buffer proc (if (given? buffer) buffer outbuf) *default-buffer-size*))
-          (config (make-config proc where #f protocol cert pkey CAs accepted-certs
-                     verify hostname alpn min-protocol max-protocol ciphers groups
-                     (or timeout 0) handshake-timeout (not datagrams)))
+          (config (if given
+                      (given-config proc given 'client protocol)
+                      (make-config proc where #f protocol cert pkey CAs accepted-certs
+                         verify hostname alpn min-protocol max-protocol ciphers groups
+                         (or timeout 0) handshake-timeout (not datagrams))))
           (result ($tls-connect config proc host port family datagrams handshake-timeout
                      (or timeout 0) inbuf outbuf socket-closing)))
-      ($tls-box-release! config)
+      (release-config! given config)
       (if (socket? result)
           (begin
              ($tls-socket-configure result raises close-timeout)
@@ -120,24 +126,27 @@
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout #f) (truncation #unspecified)
-         (close-timeout 2000000))
+         (close-timeout 2000000) (config #f))
    (let* ((proc 'client-socket-use-ssl!)
           (raises (raises-truncation? proc truncation verify hostname))
           (where (switchable-socket proc socket))
           (limit (or handshake-timeout ($tls-port-time-limit socket)))
-          (config (make-config proc where #f protocol cert pkey CAs accepted-certs
-                     verify hostname alpn min-protocol max-protocol ciphers groups
-                     #f limit #t)))
-      (switch-socket! proc socket config $tls-role-client limit #f where raises
+          (given config)
+          (config (if given
+                      (given-config proc given 'client protocol)
+                      (make-config proc where #f protocol cert pkey CAs accepted-certs
+                         verify hostname alpn min-protocol max-protocol ciphers groups
+                         #f limit #t))))
+      (switch-socket! proc socket config given $tls-role-client limit #f where raises
          (check-close-timeout proc close-timeout))))
 
 ;; What the program wrote before the switch goes out before it, in the clear.
-(define (switch-socket! proc socket config role::int limit::long lazy::bool where raises::bool
+(define (switch-socket! proc socket config given role::int limit::long lazy::bool where raises::bool
                         close-timeout::long)
    (flush-output-port (socket-output socket))
    (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) limit lazy proc where
                        socket-closing)))
-      ($tls-box-release! config)
+      (release-config! given config)
       (if condition
           (raise condition)
           (begin

@@ -4,6 +4,8 @@
    (eval (export-all)
          (class certificate)
          (class private-key)
+         (class ssl-config)
+         (class ssl-hello)
          (class secure-context)
          (class ssl-connection)
          (class dh)

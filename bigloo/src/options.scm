@@ -22,6 +22,8 @@
       (macro $tls-set-protocol::int (::void* ::int) "bgl_ssl_config_set_protocol")
       (macro $tls-set-min-protocol::int (::void* ::int) "bgl_ssl_config_set_min_protocol")
       (macro $tls-set-max-protocol::int (::void* ::int) "bgl_ssl_config_set_max_protocol")
+      (macro $tls-set-certificate-file::int (::void* ::string ::string ::void*)
+             "bgl_ssl_config_set_certificate_file")
       (macro $tls-set-chain::int (::void* ::obj ::void*) "bglssl_config_set_chain")
       (macro $tls-set-cas::int (::void* ::obj) "bglssl_config_set_cas")
       (macro $tls-set-accepted::int (::void* ::obj) "bglssl_config_set_accepted")
@@ -183,7 +185,8 @@
    (when (<fx status 0)
       ($tls-raise proc where)))
 
-(define (set-identity! proc::symbol where config::void* cert pkey)
+;; A server's files are noted, to be read again by ssl-server-socket-reload!.
+(define (set-identity! proc::symbol where config::void* server?::bool cert pkey)
    (when (or (and cert (not pkey)) (and pkey (not cert)))
       (error proc "pkey and cert must be both #f or both set" (list pkey cert)))
    (when cert
@@ -191,7 +194,11 @@
              (pkey (key proc pkey)))
          (with-access::private-key pkey ($native)
             (check proc where ($tls-set-chain config chain ($tls-unbox $native)))
-            ($tls-keep-box $native)))))
+            ($tls-keep-box $native)))
+      (when (and server? (string? cert) (string? pkey))
+         (check proc where
+            ($tls-set-certificate-file config (c-string proc "the file name" cert)
+               (c-string proc "the file name" pkey) $tls-null)))))
 
 ;; CAs turn the verification of the chain on; the name is checked too where the program
 ;; said which, or asked for verification.
@@ -230,7 +237,8 @@
 ;; nothing is connected.
 (define (make-config proc::symbol where server?::bool protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers groups
-                     timeout handshake-timeout lazy-handshake)
+                     timeout handshake-timeout lazy-handshake
+                     #!optional (identities '()) (hosts '()) (unknown-host 'default))
    (let* ((box ($tls-box-config ($tls-config-new)))
           (config (if ($tls-null? box) $tls-null ($tls-unbox box))))
       (when ($tls-null? box)
@@ -240,7 +248,8 @@
          (check proc where ($tls-set-min-protocol config (protocol->int proc min-protocol))))
       (when max-protocol
          (check proc where ($tls-set-max-protocol config (protocol->int proc max-protocol))))
-      (set-identity! proc where config cert pkey)
+      (set-identity! proc where config server? cert pkey)
+      (add-identities! proc config identities)
       (let ((CAs (certificate-list proc "CA list" CAs)))
          (when (pair? CAs)
             (check proc where ($tls-set-cas config CAs)))
@@ -268,6 +277,7 @@
             (microseconds proc "the handshake's time-out" handshake-timeout)))
       (check proc where ($tls-set-close-timeout config (fixnum->llong *refusal-time*)))
       (check proc where ($tls-set-lazy-handshake config (if lazy-handshake #t #f)))
+      (add-hosts! proc config hosts unknown-host protocol lazy-handshake)
       (check proc where ($tls-config-freeze config))
       ($tls-keep-box box)
       box))

@@ -17,7 +17,8 @@
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout 10000000) (lazy-handshake #f)
          (truncation #unspecified)
-         (close-timeout 2000000))
+         (close-timeout 2000000)
+         (identities '()) (hosts '()) (unknown-host 'default) (config #f))
       (%accept-failed::obj ::obj ::obj)))
 
 (define (make-ssl-server-socket . arguments)
@@ -42,6 +43,7 @@
            (handshake-timeout #f) (lazy-handshake #f)
            (accept-failure 'raise) (truncation #unspecified)
          (close-timeout 2000000)
+           (identities '()) (hosts '()) (unknown-host 'default) (config #f)
            #!rest unknown)
    (let ((proc 'make-ssl-server-socket))
       (when (pair? unknown)
@@ -55,12 +57,18 @@
       (let* ((host (and name (c-string proc "the name" name)))
              (where (address (or host "*") port))
              (raises (raises-truncation? proc truncation verify #f))
+             (protocol (if (isa? config ssl-config)
+                           (with-access::ssl-config config (protocol) protocol)
+                           protocol))
              (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
-             (config (make-config proc where #t protocol cert pkey CAs accepted-certs
-                        verify #f alpn min-protocol max-protocol ciphers groups
-                        ;; The handshakes of datagrams happen in the acceptor's thread.
-                        #f limit (not (=fx (protocol->int proc protocol) $tls-dtlsv1)))))
+             (config (if config
+                         (given-config proc config 'server protocol)
+                         (make-config proc where #t protocol cert pkey CAs accepted-certs
+                            verify #f alpn min-protocol max-protocol ciphers groups
+                            ;; The handshakes of datagrams happen in the acceptor's thread.
+                            #f limit (not (=fx (protocol->int proc protocol) $tls-dtlsv1))
+                            identities hosts unknown-host))))
          (check-port proc where port 0)
          ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family limit
             (and lazy-handshake #t) raises (check-close-timeout proc close-timeout)
@@ -82,12 +90,16 @@
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout 10000000) (lazy-handshake #f) (truncation #unspecified)
-         (close-timeout 2000000))
+         (close-timeout 2000000)
+           (identities '()) (hosts '()) (unknown-host 'default) (config #f))
    (let* ((proc 'server-socket-use-ssl!)
           (raises (raises-truncation? proc truncation verify #f))
           (where (switchable-socket proc socket))
-          (config (make-config proc where #t protocol cert pkey CAs accepted-certs
-                     verify #f alpn min-protocol max-protocol ciphers groups
-                     #f handshake-timeout #t)))
-      (switch-socket! proc socket config $tls-role-server handshake-timeout (and lazy-handshake #t)
-         where raises (check-close-timeout proc close-timeout))))
+          (given config)
+          (config (if given
+                      (given-config proc given 'server protocol)
+                      (make-config proc where #t protocol cert pkey CAs accepted-certs
+                         verify #f alpn min-protocol max-protocol ciphers groups
+                         #f handshake-timeout #t identities hosts unknown-host))))
+      (switch-socket! proc socket config given $tls-role-server handshake-timeout
+         (and lazy-handshake #t) where raises (check-close-timeout proc close-timeout))))

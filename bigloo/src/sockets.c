@@ -412,7 +412,7 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, struct bgl
   if (!server->owner->acceptor) {
     ask_peer(socket, peer);
     send_at_once(SOCKET(socket).fd);
-    handle = bgl_ssl_upgrade_server_fd(bglssl_unbox(server->config), SOCKET(socket).fd, 0);
+    handle = bgl_ssl_server_upgrade_fd(server->owner->handle, SOCKET(socket).fd);
     if (handle && !server->lazy_handshake &&
         bglssl_handshake(handle, PORT_FILE(SOCKET(socket).input), PORT_FD(SOCKET(socket).output), true) !=
             BGL_SSL_OK) {
@@ -572,6 +572,13 @@ void *bglssl_socket_handle(obj_t object) {
   struct bglssl_link *link = SOCKETP(object) ? bglssl_link_of_socket(object) : NULL;
 
   return link ? bglssl_link_handle(link) : NULL;
+}
+
+/* The library's server; NULL for anything that is not one of ours. */
+void *bglssl_server_handle(obj_t object) {
+  struct server *server = SOCKETP(object) ? server_of_socket(object) : NULL;
+
+  return server ? server->owner->handle : NULL;
 }
 
 /* The close hook of every socket made here: these, one after the other. */

@@ -10,6 +10,7 @@
 ;;   client.scm        sockets that connect, and client-socket-use-ssl!
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
 ;;   connection.scm    what one may ask of an SSL socket
+;;   config.scm        configurations as objects, hosts, the client's hello, changes while serving
 ;;   https.scm         https URLs for open-input-file
 ;;   secure-context.scm, ssl-connection.scm   TLS without a socket
 ;;   digest.scm        digests and HMAC
@@ -29,6 +30,7 @@
             "client.scm"
             "server.scm"
             "connection.scm"
+            "config.scm"
             "https.scm"
             "secure-context.scm"
             "ssl-connection.scm"

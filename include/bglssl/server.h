@@ -77,6 +77,21 @@ bgl_ssl_status_t bgl_ssl_server_accept(const bgl_ssl_server_t *server,
                                        bgl_ssl_socket_t **out);
 
 /**
+ * Begins TLS as the server on a stream socket that the program has accepted itself, such as by accept(2) on
+ * bgl_ssl_server_fd, with the server's config and tickets; as bgl_ssl_upgrade_server_fd does with a config. Does the
+ * handshake unless the config says lazy. That the server is closed does not matter.
+ *
+ * fd: stays the caller's: the library duplicates it.
+ *
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_server_fd. Any thread. Blocks
+ * no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ *
+ * Precondition: server is NULL or live.
+ */
+bgl_ssl_socket_t *bgl_ssl_server_upgrade_fd(const bgl_ssl_server_t *server,
+                                            int fd);
+
+/**
  * Replaces the config of a server: for the clients that it accepts from now on. Connections that it has accepted keep
  * theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: they belong
  * to the server. How many peers a server over datagrams has at most stays as it was.

@@ -109,6 +109,25 @@ fn no_client() -> crate::error::Error {
     Error::timeout().during(Phase::Accept, "accept a connection")
 }
 
+/// Begins TLS as the server on a stream socket that the program has accepted itself, such as by accept(2) on
+/// bgl_ssl_server_fd, with the server's config and tickets; as bgl_ssl_upgrade_server_fd does with a config. Does the
+/// handshake unless the config says lazy. That the server is closed does not matter.
+///
+/// fd: stays the caller's: the library duplicates it.
+///
+/// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_server_fd. Any thread. Blocks
+/// no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+///
+/// Precondition: server is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_server_upgrade_fd(
+    server: *const bgl_ssl_server_t,
+    fd: c_int,
+) -> *mut bgl_ssl_socket_t {
+    // SAFETY: the caller vouches for the handle.
+    guard::or(ptr::null_mut(), || unsafe { handle::with(server, |server| server.upgrade(fd).map(handle::give)) })
+}
+
 /// Replaces the config of a server: for the clients that it accepts from now on. Connections that it has accepted keep
 /// theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: they belong
 /// to the server. How many peers a server over datagrams has at most stays as it was.

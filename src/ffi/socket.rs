@@ -158,7 +158,8 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_server_fd(
         // SAFETY: the precondition covers the handle.
         let config = unsafe { handle::borrow(config)? };
         check_buffered(buffered)?;
-        Socket::upgrade_server(&config.freeze()?, fd).map(handle::give)
+        let frozen = config.freeze()?;
+        Socket::upgrade_server(&frozen, &frozen.ticket_keys()?, fd).map(handle::give)
     })
 }
 

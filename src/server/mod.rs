@@ -105,6 +105,11 @@ impl Server {
         }
     }
 
+    /// Begins TLS on a duplicate of a descriptor that was accepted otherwise.
+    pub fn upgrade(&self, fd: i32) -> Result<Socket> {
+        Socket::upgrade_server(&self.frozen(), &self.ticket_keys, fd)
+    }
+
     /// Stops listening, and wakes the threads that wait.
     pub fn close(&self) {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -131,9 +131,9 @@ impl Socket {
     }
 
     /// Begins TLS as the server on a duplicate of an open descriptor.
-    pub fn upgrade_server(frozen: &Arc<Frozen>, fd: i32) -> Result<Socket> {
+    pub fn upgrade_server(frozen: &Arc<Frozen>, ticket_keys: &Arc<TicketKeys>, fd: i32) -> Result<Socket> {
         let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
-        let parts = open::server(frozen, &frozen.ticket_keys()?, fd, address.into())?;
+        let parts = open::server(frozen, ticket_keys, fd, address.into())?;
         Socket(parts).handshake_unless_lazy(Deadline::NEVER)
     }
 

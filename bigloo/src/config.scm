@@ -1,0 +1,229 @@
+;; config.scm: configurations as objects, hosts with configurations of their own, and changes of
+;; a server's while it serves.
+(directives
+   (extern
+      (type $ssl-config void* "void *")
+      (type $ssl-hello void* "void *")
+      (macro $tls-add-host::int (::void* ::string ::void*) "bgl_ssl_config_add_host")
+      (macro $tls-set-unknown-host::int (::void* ::int) "bgl_ssl_config_set_unknown_host")
+      (macro $tls-unknown-host-default::int "BGL_SSL_UNKNOWN_HOST_DEFAULT")
+      (macro $tls-unknown-host-refuse::int "BGL_SSL_UNKNOWN_HOST_REFUSE")
+      (macro $tls-add-identity::int (::void* ::void*) "bgl_ssl_config_add_identity")
+      (macro $tls-identity-from-files::void* (::string ::string ::void*)
+             "bgl_ssl_identity_from_files")
+      (macro $tls-identity-free::void (::void*) "bgl_ssl_identity_free")
+      (macro $tls-server-handle::void* (::obj) "bglssl_server_handle")
+      (macro $tls-server-set-config::int (::void* ::void*) "bgl_ssl_server_set_config")
+      (macro $tls-server-reload::int (::void*) "bgl_ssl_server_reload")
+      (macro $tls-connection-serves-host?::bool (::void* ::string) "bgl_ssl_socket_serves_host")
+      (macro $tls-connection-hello::void* (::void*) "bglssl_hello")
+      (macro $tls-box-hello::void* (::void*) "bglssl_box_hello")
+      (macro $tls-connection-set-config::int (::void* ::void*) "bgl_ssl_socket_set_config")
+      (macro $tls-connection-refuse::int (::void* ::int) "bgl_ssl_socket_refuse")
+      (macro $tls-hello-server-name::long (::void* ::string ::long) "bgl_ssl_hello_server_name")
+      (macro $tls-hello-alpn-count::long (::void*) "bgl_ssl_hello_alpn_count")
+      (macro $tls-hello-alpn::long (::void* ::long ::string ::long) "bgl_ssl_hello_alpn")
+      (macro $tls-hello-fingerprint::long (::void* ::string ::string ::long)
+             "bgl_ssl_hello_fingerprint")
+      (macro $tls-hello-numbers::obj (::void* ::int) "bglssl_hello_numbers"))
+   (export
+      (class ssl-config
+         ($native::$ssl-config read-only)
+         (protocol::symbol read-only)
+         (role::symbol read-only))
+      (class ssl-hello
+         ($native::$ssl-hello read-only))
+      (make-ssl-config::ssl-config
+         #!key
+         (role 'server) (protocol 'sslv23)
+         (cert #f) (pkey #f) (identities '())
+         (CAs '()) (accepted-certs #f)
+         (verify #unspecified) (hostname #f) (alpn #f)
+         (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
+         (handshake-timeout #f)
+         (hosts '()) (unknown-host 'default))
+      (ssl-server-socket-config-set! ::socket ::ssl-config)
+      (ssl-server-socket-reload! ::socket)
+      (ssl-socket-serves-host?::bool ::socket ::bstring)
+      (ssl-socket-hello::ssl-hello ::socket)
+      (ssl-socket-config-set! ::socket ::ssl-config)
+      (ssl-socket-refuse! ::socket #!optional (alert 112))
+      (ssl-hello-server-name ::ssl-hello)
+      (ssl-hello-alpn::pair-nil ::ssl-hello)
+      (ssl-hello-versions::pair-nil ::ssl-hello)
+      (ssl-hello-ciphers::pair-nil ::ssl-hello)
+      (ssl-hello-groups::pair-nil ::ssl-hello)
+      (ssl-hello-signature-algorithms::pair-nil ::ssl-hello)
+      (ssl-hello-ja4::bstring ::ssl-hello)))
+
+(define (make-ssl-config
+           #!key
+           (role 'server) (protocol 'sslv23)
+           (cert #f) (pkey #f) (identities '())
+           (CAs '()) (accepted-certs #f)
+           (verify #unspecified) (hostname #f) (alpn #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
+           (handshake-timeout #f)
+           (hosts '()) (unknown-host 'default))
+   (let ((proc 'make-ssl-config))
+      (unless (memq role '(server client))
+         (error proc "the role must be server or client" role))
+      (let* ((limit (or handshake-timeout (default-handshake-timeout proc protocol)))
+             (lazy (not (=fx (protocol->int proc protocol) $tls-dtlsv1)))
+             (box (make-config proc protocol (eq? role 'server) protocol cert pkey CAs
+                     accepted-certs verify hostname alpn min-protocol max-protocol ciphers
+                     groups #f limit lazy identities hosts unknown-host)))
+         (instantiate::ssl-config
+            ($native box)
+            (protocol protocol)
+            (role role)))))
+
+;; The configuration that a maker was given, if it fits.
+(define (given-config proc config role protocol)
+   (unless (isa? config ssl-config)
+      (error proc "the configuration must be an ssl-config" config))
+   (with-access::ssl-config config ($native (its-role role) (its-protocol protocol))
+      (unless (eq? its-role role)
+         (error proc (format "the configuration is not a ~a's" role) config))
+      $native))
+
+;; Of a maker's configuration, which nothing else has: the collector need not find it.
+(define (release-config! given box::void*)
+   (unless given ($tls-box-release! box)))
+
+;; Further certificates: each a list of a file with a chain and a file with a key.
+(define (add-identities! proc config::void* identities)
+   (for-each (lambda (files)
+                (unless (and (list? files) (=fx (length files) 2))
+                   (error proc "an identity must be a list of a certificate's and a key's file" files))
+                (let ((identity ($tls-identity-from-files
+                                   (c-string proc "the file name" (car files))
+                                   (c-string proc "the file name" (cadr files))
+                                   $tls-null)))
+                   (when ($tls-null? identity)
+                      ($tls-raise proc files))
+                   (let ((status ($tls-add-identity config identity)))
+                      ($tls-identity-free identity)
+                      (check proc files status))))
+      identities))
+
+;; Hosts: (name :keyword value ...) or (name ssl-config).
+(define (add-hosts! proc config::void* hosts unknown-host protocol lazy)
+   (unless (list? hosts)
+      (error proc "the hosts must be a list" hosts))
+   (for-each (lambda (host)
+                (unless (and (pair? host) (string? (car host)) (pair? (cdr host)))
+                   (error proc "a host must be a list of its name and its configuration" host))
+                (let* ((given (isa? (cadr host) ssl-config))
+                       (box (if given
+                                (given-config proc (cadr host) 'server protocol)
+                                (apply host-config proc protocol lazy (cdr host)))))
+                   (check proc (car host)
+                      ($tls-add-host config (c-string proc "the host's name" (car host))
+                         ($tls-unbox box)))
+                   ($tls-keep-box box)
+                   (release-config! given box)))
+      hosts)
+   (check proc unknown-host
+      ($tls-set-unknown-host config
+         (case unknown-host
+            ((default) $tls-unknown-host-default)
+            ((refuse) $tls-unknown-host-refuse)
+            (else (error proc "unknown-host must be default or refuse" unknown-host))))))
+
+(define (host-config proc protocol lazy
+           #!key
+           (cert #f) (pkey #f) (identities '())
+           (CAs '()) (accepted-certs #f)
+           (verify #unspecified) (alpn #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f))
+   (make-config proc protocol #t protocol cert pkey CAs accepted-certs verify #f alpn
+      min-protocol max-protocol ciphers groups #f (default-handshake-timeout proc protocol) lazy
+      identities))
+
+;; ---- servers at work ----
+
+(define-macro (with-server proc socket handle . body)
+   `(let ((,(symbol-append handle (quote ::void*)) ($tls-server-handle ,socket)))
+       (when ($tls-null? ,handle)
+          (error ,proc "not an SSL server socket" ,socket))
+       (let ((result (begin ,@body)))
+          ($tls-keep ,socket)
+          result)))
+
+;; For the clients that are accepted from now on.
+(define (ssl-server-socket-config-set! socket config)
+   (let* ((proc 'ssl-server-socket-config-set!)
+          (box::void* (given-config proc config 'server #f)))
+      (with-server proc socket handle
+         (check proc socket ($tls-server-set-config handle ($tls-unbox box))))
+      ($tls-keep-box box)
+      socket))
+
+;; Reads the files of all certificates and keys again; raises, and changes nothing, if one cannot
+;; be used.
+(define (ssl-server-socket-reload! socket)
+   (with-server 'ssl-server-socket-reload! socket handle
+      (check 'ssl-server-socket-reload! socket ($tls-server-reload handle)))
+   socket)
+
+;; Where it says no, a server of HTTP answers 421 (Misdirected Request).
+(define (ssl-socket-serves-host? socket host)
+   (with-connection 'ssl-socket-serves-host? socket handle
+      ($tls-connection-serves-host? handle (c-string 'ssl-socket-serves-host? "the host" host))))
+
+;; ---- before the handshake, on sockets of a server with :lazy-handshake #t ----
+
+(define (ssl-socket-hello socket)
+   (with-connection 'ssl-socket-hello socket handle
+      (let ((hello ($tls-connection-hello handle)))
+         (when ($tls-null? hello)
+            ($tls-raise 'ssl-socket-hello socket))
+         (instantiate::ssl-hello ($native ($tls-box-hello hello))))))
+
+(define (ssl-socket-config-set! socket config)
+   (let* ((proc 'ssl-socket-config-set!)
+          (box::void* (given-config proc config 'server #f)))
+      (with-connection proc socket handle
+         (check proc socket ($tls-connection-set-config handle ($tls-unbox box))))
+      ($tls-keep-box box)
+      socket))
+
+;; With the alert unrecognized_name (112), say, or access_denied (49). Then the socket is to be closed.
+(define (ssl-socket-refuse! socket #!optional (alert 112))
+   (with-connection 'ssl-socket-refuse! socket handle
+      (check 'ssl-socket-refuse! socket
+         ($tls-connection-refuse handle (c-int 'ssl-socket-refuse! "the alert" alert))))
+   socket)
+
+(define-macro (with-hello hello handle . body)
+   `(with-access::ssl-hello ,hello ($native)
+       (let* ((,(symbol-append handle '::void*) ($tls-unbox $native))
+              (result (begin ,@body)))
+          ($tls-keep-box $native)
+          result)))
+
+(define (ssl-hello-server-name hello)
+   (with-hello hello handle
+      (text-or-false (c-text $tls-hello-server-name handle))))
+
+(define (ssl-hello-alpn hello)
+   (with-hello hello handle
+      (let loop ((i (-fx ($tls-hello-alpn-count handle) 1)) (names '()))
+         (if (<fx i 0)
+             names
+             (loop (-fx i 1) (cons (c-text $tls-hello-alpn handle i) names))))))
+
+(define (hello-numbers hello which::int)
+   (with-hello hello handle
+      ($tls-hello-numbers handle which)))
+
+(define (ssl-hello-versions hello) (hello-numbers hello 0))
+(define (ssl-hello-ciphers hello) (hello-numbers hello 1))
+(define (ssl-hello-groups hello) (hello-numbers hello 2))
+(define (ssl-hello-signature-algorithms hello)
+   (hello-numbers hello 3))
+
+(define (ssl-hello-ja4 hello)
+   (with-hello hello handle
+      (c-text $tls-hello-fingerprint handle "ja4")))

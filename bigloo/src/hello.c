@@ -1,0 +1,39 @@
+/* hello.c: the client's hello, and the handle of a server socket. */
+#include <bigloo.h>
+
+#include <stdlib.h>
+
+#include "bglssl_bigloo.h"
+
+#define LONGEST_WAIT_US 1000000
+
+static void release_hello(void *handle) { bgl_ssl_hello_free(handle); }
+
+void *bglssl_box_hello(void *handle) { return bglssl_make_box(handle, release_hello); }
+
+/* Waits in the program's own thread, like bglssl_handshake. */
+void *bglssl_hello(void *socket) {
+  bgl_ssl_hello_t *hello = NULL;
+  bgl_ssl_status_t status;
+
+  bgl_ssl_socket_set_nonblocking(socket, true);
+  while ((status = bgl_ssl_socket_hello(socket, &hello)) == BGL_SSL_WANT_READ || status == BGL_SSL_WANT_WRITE) {
+    int64_t left = bgl_ssl_socket_timeout(socket);
+
+    bglssl_wait(bgl_ssl_socket_fd(socket), POLLIN, left < 0 ? LONGEST_WAIT_US : left);
+  }
+  bgl_ssl_socket_set_nonblocking(socket, false);
+  return hello;
+}
+
+obj_t bglssl_hello_numbers(void *hello, int which) {
+  size_t (*const lists[])(const bgl_ssl_hello_t *, uint16_t *, size_t) = {
+      bgl_ssl_hello_versions, bgl_ssl_hello_ciphers, bgl_ssl_hello_groups, bgl_ssl_hello_signature_algorithms};
+  size_t n = lists[which](hello, NULL, 0);
+  uint16_t *numbers = (void *)GC_MALLOC_ATOMIC((n + 1) * sizeof(*numbers));
+  obj_t list = BNIL;
+
+  lists[which](hello, numbers, n);
+  while (n > 0) list = MAKE_PAIR(BINT(numbers[--n]), list);
+  return list;
+}
