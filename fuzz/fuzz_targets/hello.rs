@@ -2,20 +2,16 @@
 #![no_main]
 #![allow(dead_code)]
 
-mod hello {
-    #[path = "../../../src/hello/collector.rs"]
-    pub mod collector;
-    #[path = "../../../src/hello/fingerprint.rs"]
-    pub mod fingerprint;
-    #[path = "../../../src/hello/message.rs"]
-    pub mod message;
-}
+#[path = "../../src/hello/collector.rs"]
+mod collector;
+#[path = "../../src/hello/fingerprint.rs"]
+mod fingerprint;
+#[path = "../../src/hello/message.rs"]
+mod message;
 
-use hello::{
-    collector::{Fragments, Progress, Records},
-    fingerprint::ja4,
-    message::Hello,
-};
+use collector::{Fragments, Progress, Records};
+use fingerprint::ja4;
+use message::Hello;
 
 fn take_apart(message: Vec<u8>, datagrams: bool) {
     if let Ok(hello) = Hello::parse(message.clone(), datagrams) {
