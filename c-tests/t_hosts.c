@@ -590,8 +590,8 @@ struct peer {
 };
 
 static const struct peer peers[] = {
-    {"openssl", "openssl", "echo x | timeout 20 openssl s_client -connect 127.0.0.1:%d -servername A.test", "CN = host-a"},
-    {"openssl_without_a_name", "openssl", "echo x | timeout 20 openssl s_client -connect 127.0.0.1:%d -noservername", "CN = good"},
+    {"openssl", "openssl", "echo x | timeout 20 openssl s_client -connect 127.0.0.1:%d -servername A.test", "CN=host-a"},
+    {"openssl_without_a_name", "openssl", "echo x | timeout 20 openssl s_client -connect 127.0.0.1:%d -noservername", "CN=good"},
     {"gnutls", "gnutls-cli", "echo x | timeout 20 gnutls-cli --insecure --sni-hostname b.test -p %d 127.0.0.1", "CN=host-b"},
     {"curl", "curl", "timeout 20 curl -svk --resolve x.wild.test:%1$d:127.0.0.1 https://x.wild.test:%1$d/ 2>&1", "CN=host-wild"},
 };
@@ -604,6 +604,16 @@ static void serve_page(bgl_ssl_socket_t *socket, void *data __attribute__((unuse
     CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND));
     if (bgl_ssl_socket_read(socket, request, sizeof request, &n) == BGL_SSL_OK)
         bgl_ssl_socket_write(socket, answer, sizeof answer - 1, &n);
+}
+
+/* Versions of openssl differ in the blanks of names. */
+static void remove_blanks(char *line)
+{
+    char *to = line;
+    for (const char *from = line; *from; from++)
+        if (*from != ' ')
+            *to++ = *from;
+    *to = '\0';
 }
 
 TEST_TABLE(peer_gets_its_host_from, peers)
@@ -624,8 +634,10 @@ TEST_TABLE(peer_gets_its_host_from, peers)
     strcat(command, " 2>&1");
     FILE *pipe = popen(command, "r");
     CHECK(pipe);
-    while (fgets(line, sizeof line, pipe))
+    while (fgets(line, sizeof line, pipe)) {
+        remove_blanks(line);
         seen |= strstr(line, peer->expected) != NULL;
+    }
     pclose(pipe);
     end_service(&service);
     CHECK(seen);
