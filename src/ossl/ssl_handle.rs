@@ -43,6 +43,7 @@ impl<H> SslHandle<H> {
         let hooks = NonNull::from(Box::leak(Box::new(hooks)));
         // From here on Drop frees both.
         let this = SslHandle { ssl, hooks, role };
+        queue::clear();
         // SAFETY: the SSL is live; the hooks outlive it.
         let stored = unsafe {
             match role {
@@ -51,7 +52,13 @@ impl<H> SslHandle<H> {
             }
             ffi::SSL_set_ex_data(this.ptr(), index, hooks.as_ptr().cast())
         };
-        if stored == 1 { Ok(this) } else { Err(no_memory()) }
+        // OpenSSL 3.2 and newer make the record layer here, and tell a failure by the queue alone. Without it, whatever
+        // comes next would crash.
+        let failure = queue::take();
+        match failure {
+            None if stored == 1 => Ok(this),
+            entry => Err(queue::error_from(entry, Code::NoMemory, "cannot make a connection")),
+        }
     }
 
     /// For OpenSSL's functions.
