@@ -79,7 +79,10 @@ TEST(there_is_nothing_to_read_before_the_handshake)
     struct ends ends;
     char byte;
     size_t n;
-    make_ends(&ends, client_config(), server_config("good"), "localhost");
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    make_ends(&ends, client, server, "localhost");
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read_now(ends.client, &byte, 1, &n, NULL));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_read_now(ends.client, &byte, 1, NULL, NULL));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_read_now(NULL, &byte, 1, &n, NULL));
