@@ -8,7 +8,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::{crl::Crl, pkey::Pkey, queue, store::Store, sys, x509::X509};
+use super::{crl::Crl, pkey::Pkey, queue, store::Store, sys, versions, x509::X509};
 
 /// A context. Its setters are called while it is being built; afterwards it is only read.
 pub struct Ctx(NonNull<ffi::SSL_CTX>);
@@ -80,7 +80,7 @@ impl Ctx {
     /// The lowest protocol version that the system's configuration allows (openssl.cnf), or 0 if it does not say.
     pub fn min_version(&self) -> c_int {
         // SAFETY: the context is live.
-        unsafe { sys::get_min_proto_version(self.as_ptr()) as c_int }
+        unsafe { versions::get_min_proto_version(self.as_ptr()) as c_int }
     }
 
     /// Limits the protocol versions, given as OpenSSL's numbers; 0 leaves what the system's configuration says. False if
@@ -88,8 +88,8 @@ impl Ctx {
     pub fn set_versions(&mut self, min: c_int, max: c_int) -> bool {
         // SAFETY: the context is live.
         let done = unsafe {
-            (min == 0 || sys::set_min_proto_version(self.as_ptr(), min) == 1)
-                && (max == 0 || sys::set_max_proto_version(self.as_ptr(), max) == 1)
+            (min == 0 || versions::set_min_proto_version(self.as_ptr(), min) == 1)
+                && (max == 0 || versions::set_max_proto_version(self.as_ptr(), max) == 1)
         };
         queue::clear();
         done
@@ -149,7 +149,7 @@ impl Ctx {
     pub fn set_groups(&mut self, groups: &CStr) -> Result<()> {
         queue::clear();
         // SAFETY: the context is live, the text NUL-terminated and only read.
-        let done = unsafe { sys::set1_groups_list(self.as_ptr(), groups.as_ptr()) };
+        let done = unsafe { versions::set1_groups_list(self.as_ptr(), groups.as_ptr()) };
         queue::check(done as c_int, Code::Config, &format!("groups \"{}\"", groups.to_string_lossy()))
     }
 
@@ -175,7 +175,7 @@ impl Ctx {
         queue::check(done, Code::Config, "the certificate cannot be used")?;
         for certificate in intermediates {
             // SAFETY: likewise; add1 takes a reference.
-            let done = unsafe { sys::add1_chain_cert(self.as_ptr(), certificate.as_ptr()) };
+            let done = unsafe { versions::add1_chain_cert(self.as_ptr(), certificate.as_ptr()) };
             queue::check(done as c_int, Code::Config, "a certificate of the chain cannot be used")?;
         }
         Ok(())
@@ -298,7 +298,7 @@ impl Ctx {
     /// Sets option bits (`SSL_OP_*`) and says which are set now.
     pub fn set_options(&mut self, options: u64) -> u64 {
         // SAFETY: the context is live.
-        unsafe { sys::ctx_set_options(self.as_ptr(), options) }
+        unsafe { versions::ctx_set_options(self.as_ptr(), options) }
     }
 
     /// Sessions of one id context are not resumed in another. At most 32 bytes.

@@ -35,6 +35,7 @@ pub mod ssl;
 pub mod ssl_handle;
 pub mod store;
 pub mod sys;
+pub mod versions;
 pub mod x509;
 pub mod x509_details;
 pub mod x509_key;

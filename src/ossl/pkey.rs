@@ -7,7 +7,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::{bio::MemReader, cipher, queue, sys};
+use super::{bio::MemReader, cipher, queue, sys, versions};
 
 /// One private key. Cloning takes a further reference.
 pub struct Pkey(NonNull<ffi::EVP_PKEY>);
@@ -35,7 +35,7 @@ impl Drop for Pkey {
 impl PartialEq for Pkey {
     fn eq(&self, other: &Pkey) -> bool {
         // SAFETY: both are live.
-        let equal = self.0 == other.0 || unsafe { sys::pkey_eq(self.0.as_ptr(), other.0.as_ptr()) } == 1;
+        let equal = self.0 == other.0 || unsafe { versions::pkey_eq(self.0.as_ptr(), other.0.as_ptr()) } == 1;
         queue::clear();
         equal
     }
@@ -59,7 +59,7 @@ impl Pkey {
     /// The name of its type, such as "RSA" or "EC".
     pub fn type_name(&self) -> String {
         // SAFETY: the key is live and lends the name, or NULL.
-        unsafe { super::static_text(sys::pkey_type_name(self.0.as_ptr())) }
+        unsafe { super::static_text(versions::pkey_type_name(self.0.as_ptr())) }
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default()
     }

@@ -11,7 +11,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::{bytes, ctx::Ctx, init, queue, session::Session, static_text, sys, x509::X509};
+use super::{bytes, ctx::Ctx, init, queue, session::Session, static_text, sys, versions, x509::X509};
 
 /// An SSL, and its hooks: what its callbacks reach through the SSL's ex_data.
 pub struct SslHandle<H> {
@@ -181,7 +181,7 @@ impl<H> SslHandle<H> {
     /// The peer's certificate.
     pub fn peer_certificate(&self) -> Option<X509> {
         // SAFETY: the SSL is live; the reference is ours.
-        unsafe { X509::from_owned(sys::get1_peer_certificate(self.ptr())) }
+        unsafe { X509::from_owned(versions::get1_peer_certificate(self.ptr())) }
     }
 
     /// The certificates that the peer sent, its own first.
@@ -204,6 +204,6 @@ impl<H> SslHandle<H> {
     /// Whether this connection resumed a session.
     pub fn session_reused(&self) -> bool {
         // SAFETY: the SSL is live.
-        unsafe { sys::session_reused(self.ptr()) == 1 }
+        unsafe { versions::session_reused(self.ptr()) == 1 }
     }
 }

@@ -47,7 +47,6 @@ mod keying_material;
 pub mod monitor;
 mod op_lock;
 mod open;
-mod opening;
 mod queries;
 mod read_now;
 mod serving;

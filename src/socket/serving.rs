@@ -8,7 +8,11 @@ use crate::{
     hello::Hello,
     ossl::{bio_backend::BioBackend, ssl::connection::Ssl},
     session::{Scope, TicketKeys},
-    transport::{Tls, Transport, channel::Channel},
+    transport::{
+        Tls, Transport,
+        channel::Channel,
+        opening::{Opening, Replay, foreign},
+    },
     types::{ClientAuth, Role, Step},
     verify::peer_policy,
 };
@@ -17,8 +21,6 @@ use std::{
     os::fd::OwnedFd,
     sync::{Arc, Weak},
 };
-
-use super::opening::{Opening, Replay, foreign};
 
 /// As much as one record or datagram has.
 const MAX_RECORD: usize = 16 * 1024 + 25;
@@ -84,7 +86,7 @@ impl Serving {
             ticket_keys,
             choice,
             hello: None,
-            opening: opens.then(|| Opening::new(frozen.medium() == crate::types::Medium::Datagrams)),
+            opening: opens.then(|| Opening::new(frozen.medium())),
             fd: Arc::downgrade(fd),
         }
     }

@@ -19,6 +19,7 @@ pub mod dial;
 pub mod dtls;
 pub mod first_bytes;
 pub mod idle_timer;
+pub mod opening;
 pub mod read_strategy;
 pub mod registration;
 pub mod stream;

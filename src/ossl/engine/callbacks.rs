@@ -1,6 +1,6 @@
 //! What OpenSSL calls while a connection over memory works: see `hooks`.
 
-use crate::ossl::{bytes, ctx::Ctx, session::Session, ssl::names::set_server_name_callback, sys};
+use crate::ossl::{bytes, ctx::Ctx, session::Session, ssl::names::set_server_name_callback, sys, versions};
 use openssl_sys as ffi;
 use std::{
     ffi::{c_int, c_long, c_uchar, c_void},
@@ -27,7 +27,7 @@ pub fn attach(ctx: &mut Ctx) {
         );
         // Reading returns after a session, before the text behind it.
         ffi::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_CLEAR_MODE, ffi::SSL_MODE_AUTO_RETRY, ptr::null_mut());
-        sys::ctx_set_options(ctx, sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
+        versions::ctx_set_options(ctx, sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
         ffi::SSL_CTX_set_session_cache_mode(ctx, cache);
         ffi::SSL_CTX_sess_set_new_cb(ctx, Some(new_session));
         ffi::SSL_CTX_sess_set_get_cb(ctx, Some(get_session));
@@ -170,7 +170,7 @@ unsafe fn switch_context(ssl: *mut ffi::SSL, hooks: &Hooks) -> bool {
         let options = ffi::SSL_CTX_get_options(ctx) as sys::Options;
         sys::SSL_clear_options(ssl, !options);
         sys::SSL_set_options(ssl, options);
-        sys::copy_version_bounds(ctx, ssl)
+        versions::copy_version_bounds(ctx, ssl)
     }
 }
 

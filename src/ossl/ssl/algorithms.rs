@@ -2,10 +2,7 @@
 
 use crate::ossl::{bio_backend::BioBackend, sys};
 use openssl_sys as ffi;
-use std::{
-    ffi::{CStr, c_int},
-    ptr,
-};
+use std::{ffi::c_int, ptr};
 
 use super::connection::Ssl;
 
@@ -49,7 +46,7 @@ impl<B: BioBackend> Ssl<B> {
             if id == 0 || name.is_null() {
                 String::new()
             } else {
-                CStr::from_ptr(name).to_string_lossy().into_owned()
+                std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
             }
         }
         #[cfg(not(ossl300))]

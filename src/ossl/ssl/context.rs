@@ -4,7 +4,7 @@ use crate::{
     error::{Code, Result},
     ossl::{
         ctx::{Ctx, Method},
-        queue, sys,
+        queue, sys, versions,
     },
 };
 use openssl_sys as ffi;
@@ -20,14 +20,14 @@ pub fn new(datagram: bool) -> Result<Ctx> {
     // SAFETY: the context is live; the callbacks have the types that OpenSSL asks for.
     unsafe {
         ffi::SSL_CTX_set_mode(ctx.as_ptr(), mode as c_long | sys::SSL_MODE_RELEASE_BUFFERS);
-        sys::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
+        versions::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
         ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
         // Tickets carry sessions. OpenSSL's own cache would keep 20480 of them, with the certificates of clients.
         ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), ffi::SSL_SESS_CACHE_OFF);
         sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(verify::verify_callback), ptr::null_mut());
         sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(names::alpn_callback), ptr::null_mut());
         names::acknowledge_server_names(ctx.as_ptr());
-        let done = sys::set_ticket_key_callback(ctx.as_ptr(), ticket_key::callback);
+        let done = versions::set_ticket_key_callback(ctx.as_ptr(), ticket_key::callback);
         queue::check(done, Code::Internal, "cannot set the keys of tickets")?;
         let decide = Some(session_end::ticket_callback as sys::TicketCallback);
         let done = sys::SSL_CTX_set_session_ticket_cb(ctx.as_ptr(), None, decide, ptr::null_mut());

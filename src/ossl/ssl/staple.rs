@@ -19,7 +19,7 @@ use crate::{
         ocsp::{self, Status},
         queue,
         requirements::{BadStaple, StaplePolicy},
-        sys,
+        versions,
         x509::X509,
     },
 };
@@ -132,7 +132,7 @@ unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_in
     }
     // With TLS 1.3 OpenSSL asks in resumed handshakes, too, in which there are neither certificates nor staples.
     // SAFETY: likewise.
-    if unsafe { sys::session_reused(ssl) } == 1 {
+    if unsafe { versions::session_reused(ssl) } == 1 {
         return 1;
     }
     // SAFETY: likewise.
@@ -175,7 +175,7 @@ unsafe fn present(ssl: *mut ffi::SSL) -> c_int {
 /// `ssl` is live, and a client's whose chain was verified.
 unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), BadStaple> {
     // SAFETY: the caller vouches for the SSL; the certificate is a reference of ours.
-    if unsafe { X509::from_owned(crate::ossl::sys::get1_peer_certificate(ssl)) }.is_none() {
+    if unsafe { X509::from_owned(crate::ossl::versions::get1_peer_certificate(ssl)) }.is_none() {
         return Ok(()); // A server without a certificate is refused for that, after the handshake.
     }
     // SAFETY: the caller vouches for the SSL, which lends the response and the chain.

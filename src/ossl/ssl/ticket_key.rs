@@ -11,7 +11,7 @@ use super::{
     connection::Ssl,
     hooks::{TicketKeys, guarded, hooks},
 };
-use crate::ossl::{bio_backend::BioBackend, rand, sys};
+use crate::ossl::{bio_backend::BioBackend, rand, sys, versions};
 
 impl<B: BioBackend> Ssl<B> {
     /// Sets the keys of the tickets that the connection gives and takes. Without any it does neither.
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn callback(
         let done = unsafe {
             let aes = ffi::EVP_aes_256_cbc();
             ffi::EVP_CipherInit_ex(cipher, aes, ptr::null_mut(), key.cipher.as_ptr(), iv.as_ptr(), encrypts) == 1
-                && sys::ticket_mac_init(mac, &key.mac)
+                && versions::ticket_mac_init(mac, &key.mac)
         };
         if done { result } else { FAILED }
     })

@@ -3,6 +3,7 @@
 use crate::{
     error::{Code, Error, Result},
     hello::{Fragments, Hello, Progress, Records},
+    types::Medium,
 };
 use std::sync::Arc;
 
@@ -33,10 +34,10 @@ pub enum Replay {
 
 impl Opening {
     /// Nothing yet.
-    pub fn new(datagrams: bool) -> Opening {
-        let bytes = match datagrams {
-            false => Bytes::Stream(Records::default()),
-            true => {
+    pub fn new(medium: Medium) -> Opening {
+        let bytes = match medium {
+            Medium::Stream => Bytes::Stream(Records::default()),
+            Medium::Datagrams => {
                 Bytes::Datagrams { fragments: Fragments::default(), all: Vec::new(), is_cookie_verified: false }
             }
         };
