@@ -50,7 +50,7 @@ override INCLUDEDIR := $(call absolute,$(INCLUDEDIR))
 # For debug information in a file of its own, where debuggers look by build id, such as /usr/lib/debug.
 DEBUGDIR   ?=
 
-.PHONY: all lib built header test check check-ci check-c check-faults fuzz check-openssl check-debian13 check-debian12 check-32 \
+.PHONY: all lib built header test check check-ci check-release check-c check-faults fuzz check-openssl check-debian13 check-debian12 check-32 \
         check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
@@ -116,7 +116,10 @@ check: ## build and run all tests
 	@scripts/check.sh $(SUITES)
 
 check-ci: SUITES = scripts/suites/* scripts/ci-suites/*
-check-ci: check ## all that CI runs: the tests, other compilers and systems, packages, fuzzers
+check-ci: check ## all that CI runs: the tests, the build with an OpenSSL of its own, the fuzzers
+
+check-release: SUITES = scripts/release-suites/*
+check-release: check ## before a release: other compilers and systems, packages, reproducible builds (an hour; as root)
 
 check-c: lib ## build and run the C tests once, plain
 	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib

@@ -5,12 +5,12 @@
 #   needs.sh demo       likewise for `make demo`
 #   needs.sh check      likewise for `make check`; tools whose tests are skipped without them are named, too
 #   needs.sh install    installs everything with apt-get (as root)
-#   needs.sh install-ci likewise, with what the suites of scripts/ci-suites need besides
+#   needs.sh install-release  likewise, with what the suites of scripts/release-suites need besides
 #
 # Debian's packages for everything:
 packages="gcc libc6-dev g++ make perl pkg-config libssl-dev openssl python3 binutils ca-certificates curl gnutls-bin valgrind mandoc \
 texinfo clang cmake meson"
-ci_packages="debootstrap dpkg-dev debhelper lintian"
+release_packages="debootstrap dpkg-dev debhelper lintian"
 set -u
 need=${1:-check}
 missing= wanted=
@@ -39,8 +39,8 @@ wants() {
 }
 require() { ! lacks "$1" || wants "$2" "$1 ($3)"; }
 
-if [ "$need" = install-ci ]; then
-    packages="$packages $ci_packages"
+if [ "$need" = install-release ]; then
+    packages="$packages $release_packages"
     need=install
 fi
 if [ "$need" = install ]; then
