@@ -31,6 +31,15 @@ static void staple(bgl_ssl_config_t *server, const struct answer *answer)
 
 /* ---- the table ---- */
 
+/* From 3.6 on, OpenSSL's servers do not send what is no answer about their certificate. */
+static bool servers_send_anything(void)
+{
+    int major = 0, minor = 0;
+    const char *version = strstr(bgl_ssl_version(), "OpenSSL ");
+    CHECK(version && sscanf(version, "OpenSSL %d.%d", &major, &minor) == 2);
+    return major < 3 || (major == 3 && minor < 6);
+}
+
 struct row {
     const char *name;
     const char *server;
@@ -85,7 +94,8 @@ TEST_TABLE(a_server_staples, rows)
     const struct row *it = row;
     for (size_t i = 0; i < COUNT(protocols); i++) {
         check_row(it, protocols[i], BGL_SSL_STAPLE_IGNORE, it->ignored);
-        check_row(it, protocols[i], BGL_SSL_STAPLE_HONOUR, it->honoured);
+        if (!it->about || strcmp(it->about, it->server) == 0 || servers_send_anything())
+            check_row(it, protocols[i], BGL_SSL_STAPLE_HONOUR, it->honoured);
         check_row(it, protocols[i], BGL_SSL_STAPLE_REQUIRE, it->required);
     }
 }
@@ -105,6 +115,8 @@ TEST(by_default_a_revocation_is_honoured)
 TEST(rubbish_is_no_staple)
 {
     struct ends ends;
+    if (!servers_send_anything())
+        skip_test("an OpenSSL whose servers send any staple");
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_staple(server, "rubbish", 7));
     try_to_meet(&ends, client_config(), server);
