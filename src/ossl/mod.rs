@@ -7,6 +7,7 @@ pub mod bn;
 pub mod cipher;
 pub mod crl;
 pub mod ctx;
+mod ctx_value;
 pub mod dh;
 #[cfg(not(ossl300))]
 mod dh_before_3;

@@ -4,7 +4,7 @@ use openssl_sys as ffi;
 use std::{
     ffi::{c_int, c_uchar, c_void},
     ptr,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
@@ -16,6 +16,7 @@ use crate::{
     ossl::{
         bio_backend::BioBackend,
         ctx::Ctx,
+        ctx_value::CtxValue,
         ocsp::{self, Status},
         queue,
         requirements::{BadStaple, StaplePolicy},
@@ -40,19 +41,12 @@ impl Staple {
     }
 }
 
+static STAPLE: CtxValue<Staple> = CtxValue::new();
+
 impl Ctx {
-    /// Makes the connections of this context staple what is in `staple`, and check what they are sent.
+    /// Makes the servers' connections of this context staple what is in `staple`.
     pub fn set_staple(&mut self, staple: Arc<Staple>) -> Result<()> {
-        queue::clear();
-        let staple = Arc::into_raw(staple).cast_mut();
-        // SAFETY: the context is live, and owns the reference from here on: `free_staple` gives it back with the context.
-        unsafe {
-            if ffi::SSL_CTX_set_ex_data(self.as_ptr(), index(), staple.cast()) != 1 {
-                drop(Arc::from_raw(staple));
-                return Err(queue::error(Code::NoMemory, "cannot attach a staple"));
-            }
-        }
-        Ok(())
+        STAPLE.attach(self, staple)
     }
 }
 
@@ -95,32 +89,6 @@ unsafe fn stapled<'a>(ssl: *mut ffi::SSL) -> &'a [u8] {
     }
 }
 
-fn index() -> c_int {
-    static INDEX: OnceLock<c_int> = OnceLock::new();
-    *INDEX.get_or_init(|| {
-        // SAFETY: the callback has the type that OpenSSL asks for.
-        unsafe {
-            let kind = ffi::CRYPTO_EX_INDEX_SSL_CTX;
-            ffi::CRYPTO_get_ex_new_index(kind, 0, ptr::null_mut(), None, None, Some(free_staple))
-        }
-    })
-}
-
-/// OpenSSL calls this for each context that is freed.
-unsafe extern "C" fn free_staple(
-    _: *mut c_void,
-    staple: *mut c_void,
-    _: *mut ffi::CRYPTO_EX_DATA,
-    _: c_int,
-    _: std::ffi::c_long,
-    _: *mut c_void,
-) {
-    if !staple.is_null() {
-        // SAFETY: only `set_staple` stores something in this index: a reference.
-        unsafe { drop(Arc::from_raw(staple.cast::<Staple>())) }
-    }
-}
-
 /// OpenSSL calls this on servers that are asked for a staple, and on clients that have asked for one, in full handshakes.
 unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_int {
     // SAFETY: OpenSSL passes a live SSL.
@@ -151,11 +119,9 @@ unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_in
 /// # Safety
 /// `ssl` is live.
 unsafe fn present(ssl: *mut ffi::SSL) -> c_int {
-    // SAFETY: the caller vouches for the SSL; what the index holds is NULL or a Staple that lives as long as the context;
-    // OpenSSL takes the copy over.
+    // SAFETY: the caller vouches for the SSL; OpenSSL takes the copy over.
     unsafe {
-        let staple = ffi::SSL_CTX_get_ex_data(ffi::SSL_get_SSL_CTX(ssl), index()).cast::<Staple>();
-        let Some(response) = staple.as_ref().and_then(Staple::get) else { return ffi::SSL_TLSEXT_ERR_NOACK };
+        let Some(response) = STAPLE.of(ssl).and_then(Staple::get) else { return ffi::SSL_TLSEXT_ERR_NOACK };
         let copy = ffi::CRYPTO_malloc(response.len(), c"bglssl".as_ptr(), 0).cast::<u8>();
         if copy.is_null() {
             return ffi::SSL_TLSEXT_ERR_NOACK;
