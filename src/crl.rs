@@ -3,11 +3,7 @@
 use crate::{
     error::Result,
     file,
-    ossl::{
-        bio::MemReader,
-        crl::Crl,
-        md::{Md, MdCtx},
-    },
+    ossl::{bio::MemReader, crl::Crl, md},
     pem::{self, Format},
 };
 use std::{fmt, path::Path, sync::Arc};
@@ -29,12 +25,7 @@ impl Crls {
         if lists.is_empty() {
             return Err(pem::lacks("CRL", data));
         }
-        let md = Md::by_name(c"SHA256")?;
-        let mut ctx = MdCtx::new(&md)?;
-        let mut digest = [0; 32];
-        ctx.update(data)?;
-        ctx.finish(&md, &mut digest)?;
-        Ok(Crls { lists: lists.into(), digest })
+        Ok(Crls { lists: lists.into(), digest: md::sha256(data)? })
     }
 
     /// All lists of a file.

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::md::{Md, MdCtx},
+    ossl::md,
 };
 
 pub use collector::{Fragments, Progress, Records};
@@ -31,12 +31,7 @@ impl Hello {
 
 /// The first 12 digits of SHA-256.
 fn digest(text: &str) -> Result<String> {
-    let md = Md::by_name(c"SHA256")?;
-    let mut ctx = MdCtx::new(&md)?;
-    ctx.update(text.as_bytes())?;
-    let mut digest = [0; 32];
-    ctx.finish(&md, &mut digest)?;
-    Ok(digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    Ok(md::sha256(text.as_bytes())?.iter().take(6).map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -176,3 +176,13 @@ impl MdCtx {
         queue::check(done, Code::Internal, "cannot digest")
     }
 }
+
+/// The SHA-256 digest of some bytes.
+pub fn sha256(data: &[u8]) -> Result<[u8; 32]> {
+    let md = Md::by_name(c"SHA256")?;
+    let mut ctx = MdCtx::new(&md)?;
+    ctx.update(data)?;
+    let mut digest = [0; 32];
+    ctx.finish(&md, &mut digest)?;
+    Ok(digest)
+}

@@ -4,11 +4,7 @@ use crate::error::{Code, Result};
 use openssl_sys as ffi;
 use std::{ffi::c_int, ptr};
 
-use super::{
-    md::{Md, MdCtx},
-    queue, sys,
-    x509::X509,
-};
+use super::{md, queue, sys, x509::X509};
 
 /// The length of a digest.
 pub const LEN: usize = 32;
@@ -25,12 +21,7 @@ impl X509 {
         queue::check(len, Code::Config, "the certificate's public key cannot be read")?;
         // SAFETY: `der` holds `len` bytes that are ours.
         let der = unsafe { super::take_bytes(der, len) };
-        let md = Md::by_name(c"SHA256")?;
-        let mut ctx = MdCtx::new(&md)?;
-        ctx.update(&der)?;
-        let mut digest = [0; LEN];
-        ctx.finish(&md, &mut digest)?;
-        Ok(digest)
+        md::sha256(&der)
     }
 }
 
