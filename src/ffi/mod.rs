@@ -8,6 +8,7 @@
 mod convert;
 mod guard;
 mod handle;
+mod sized;
 
 pub mod certificate;
 pub mod config;

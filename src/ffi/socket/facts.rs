@@ -1,10 +1,10 @@
 //! The facts of a connection in one structure.
 
-use crate::{error::Error, socket::facts::Facts};
+use crate::socket::facts::Facts;
 use std::ffi::c_char;
 
 use super::bgl_ssl_socket_t;
-use crate::ffi::{convert, guard, handle, status::bgl_ssl_status_t};
+use crate::ffi::{guard, handle, sized, status::bgl_ssl_status_t};
 
 /// What a connection has come to. The caller sets size beforehand; later versions may add fields at the end.
 #[repr(C)]
@@ -37,9 +37,6 @@ pub struct bgl_ssl_socket_info_t {
     pub peer_signature: [c_char; 48],
 }
 
-/// The largest structure that a later version may have.
-const LARGEST: usize = 64 * 1024;
-
 /// Copies the facts of a connection into a structure.
 ///
 /// info: its size field says how large it is; what the library does not know of it is zeroed.
@@ -53,21 +50,9 @@ pub unsafe extern "C" fn bgl_ssl_socket_info(
     socket: *const bgl_ssl_socket_t,
     info: *mut bgl_ssl_socket_info_t,
 ) -> bgl_ssl_status_t {
-    guard::done(|| {
-        convert::check_out(info, "info")?;
-        // SAFETY: the caller vouches for a readable size field.
-        let size = unsafe { (&raw const (*info).size).read_unaligned() };
-        let known = size_of::<bgl_ssl_socket_info_t>();
-        if size < known || size > LARGEST {
-            return Err(Error::argument("the size field is too small, or has not been set"));
-        }
-        // SAFETY: the caller vouches for the handle, and for `size` writable bytes, no less than the known ones.
-        unsafe {
-            let facts = handle::with(socket, |socket| Ok(socket.facts()))?;
-            info.write_unaligned(info_of(&facts));
-            info.cast::<u8>().add(known).write_bytes(0, size - known);
-        }
-        Ok(())
+    // SAFETY: the caller vouches for the handle, and for the structure, which begins with its size.
+    guard::done(|| unsafe {
+        sized::store(info, "info", || handle::with(socket, |socket| Ok(info_of(&socket.facts()))))
     })
 }
 
@@ -87,18 +72,10 @@ fn info_of(facts: &Facts) -> bgl_ssl_socket_info_t {
         signature: [0; 48],
         peer_signature: [0; 48],
     };
-    put(&mut info.protocol, facts.protocol.as_bytes());
-    put(&mut info.cipher, facts.cipher_name.as_bytes());
-    put(&mut info.group, facts.group.as_bytes());
-    put(&mut info.signature, facts.signature.as_bytes());
-    put(&mut info.peer_signature, facts.peer_signature.as_bytes());
+    sized::fill(&mut info.protocol, &facts.protocol);
+    sized::fill(&mut info.cipher, &facts.cipher_name);
+    sized::fill(&mut info.group, &facts.group);
+    sized::fill(&mut info.signature, &facts.signature);
+    sized::fill(&mut info.peer_signature, &facts.peer_signature);
     info
-}
-
-/// Puts a text into a field, cut to leave space for the final NUL.
-fn put(field: &mut [c_char], text: &[u8]) {
-    let length = field.len().saturating_sub(1);
-    for (to, from) in field.iter_mut().take(length).zip(text) {
-        *to = *from as c_char;
-    }
 }

@@ -10,7 +10,7 @@ use std::{
     ffi::{CString, c_char},
 };
 
-use crate::ffi::{convert, guard, status::bgl_ssl_status_t};
+use crate::ffi::{guard, sized, status::bgl_ssl_status_t};
 
 /// All details of a failure.
 #[repr(C)]
@@ -35,9 +35,6 @@ pub struct bgl_ssl_error_t {
     pub reason: [c_char; 256],
 }
 
-/// The size of a struct above which a size field is taken for one that was never set.
-const LARGEST: usize = 65536;
-
 /// Copies out why this thread's latest failure happened.
 ///
 /// out: its size field must be set, to the size of the struct. A program compiled with a later header has a larger one:
@@ -53,24 +50,8 @@ const LARGEST: usize = 65536;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_last_error(out: *mut bgl_ssl_error_t) -> bgl_ssl_status_t {
     // Asking must not replace what is asked for, so a bad argument does not become the last error.
-    let copied = guard::catch(|| {
-        convert::check_out(out, "error")?;
-        // SAFETY: the precondition covers a readable size field.
-        let size = unsafe { (&raw const (*out).size).read_unaligned() };
-        let known = size_of::<bgl_ssl_error_t>();
-        if size < known {
-            return Err(Error::argument("the size field is too small"));
-        }
-        if size > LARGEST {
-            return Err(Error::argument("the size field has not been set"));
-        }
-        // SAFETY: the precondition covers `size` writable bytes, which are no less than the known ones.
-        unsafe {
-            out.write_unaligned(details(last_error::get()));
-            out.cast::<u8>().add(known).write_bytes(0, size - known);
-        }
-        Ok(())
-    });
+    // SAFETY: the precondition covers the struct, which begins with its size.
+    let copied = guard::catch(|| unsafe { sized::store(out, "error", || Ok(details(last_error::get()))) });
     match copied {
         Ok(()) => crate::ffi::status::BGL_SSL_OK,
         Err(error) => error.code as bgl_ssl_status_t,
@@ -96,28 +77,10 @@ fn details(error: Option<Error>) -> bgl_ssl_error_t {
         details.verify_result = error.verify_result;
         details.alert = error.alert;
         details.openssl_code = error.openssl_code;
-        fill(&mut details.message, &error.message);
-        fill(&mut details.reason, &error.reason);
+        sized::fill(&mut details.message, &error.message);
+        sized::fill(&mut details.reason, &error.reason);
     }
     details
-}
-
-/// Copies as much of a text as fits, in whole characters and without line ends, and a NUL.
-fn fill(field: &mut [c_char], text: &str) {
-    let mut space = field.len().saturating_sub(1);
-    let mut to = field.iter_mut();
-    for c in text.chars() {
-        let c = if c.is_control() { ' ' } else { c };
-        let Some(left) = space.checked_sub(c.len_utf8()) else {
-            return;
-        };
-        space = left;
-        for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-            if let Some(to) = to.next() {
-                *to = byte as c_char;
-            }
-        }
-    }
 }
 
 thread_local! {
