@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     identity::Material,
     types::{ClientAuth, Role},
-    verify::peer_policy,
+    verify::client_auth,
 };
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
@@ -35,7 +35,7 @@ pub fn context_for(config: &Config, identities: &[Arc<Material>]) -> Result<Arc<
     let context = Arc::new(Context::new(key)?);
     // A context with a certificate is most likely a server's, which verifies nobody unless it asks its clients for
     // certificates: reading the system's CAs takes longer than anything else here.
-    if !context.has_identity() || peer_policy(config, Role::Server).client_auth != ClientAuth::No {
+    if !context.has_identity() || client_auth(config, Role::Server) != ClientAuth::No {
         context.system_store()?;
     }
     Ok(remember(context))

@@ -22,8 +22,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::requirements::Requirements;
-use super::settings::{ClientCertificate, Config, Verify};
+use super::{
+    requirements::Requirements,
+    settings::{ClientCertificate, Config, Verify},
+};
 
 /// The settings that matter to an SSL_CTX, and to whom its sessions may be resumed by.
 #[derive(Clone, PartialEq)]
@@ -74,10 +76,10 @@ pub struct Context {
     key: Key,
     /// Where a session of this context may be resumed by the peer.
     scope: Scope,
-    /// The revocation lists, if the settings name any.
-    revocation: Option<Revocation>,
     /// The same for clients, whom servers know by their certificates; for each host of its own.
     client_scope: Scope,
+    /// The revocation lists, if the settings name any.
+    revocation: Option<Revocation>,
     /// The keys of the tickets that servers give, once one has needed them.
     ticket_keys: OnceLock<Arc<TicketKeys>>,
     /// The system's CAs, once a connection has needed them.

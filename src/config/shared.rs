@@ -6,7 +6,7 @@ use crate::{
     identity,
     session::{Scope, TicketKeys},
     types::{ClientAuth, Medium, Role},
-    verify::peer_policy,
+    verify::client_auth,
 };
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -137,7 +137,7 @@ impl Frozen {
             return false;
         }
         let its = found.unwrap_or(self);
-        let asks = |frozen: &Frozen| peer_policy(&frozen.config, Role::Server).client_auth != ClientAuth::No;
+        let asks = |frozen: &Frozen| client_auth(&frozen.config, Role::Server) != ClientAuth::No;
         std::ptr::eq(its, &*choice.frozen) || (!asks(its) && !asks(&choice.frozen) && choice.group.covers(&name))
     }
 

@@ -50,16 +50,14 @@ pub struct Serving {
 pub fn new_tls(choice: &Choice, fd: &Arc<OwnedFd>, ticket_keys: Option<&Arc<TicketKeys>>) -> Result<(Tls, Scope)> {
     let role = if ticket_keys.is_some() { Role::Server } else { Role::Client };
     let (config, context) = (&choice.frozen.config, &choice.context);
-    let mut policy = peer_policy(config, role);
-    policy.further.crls = context.crls()?;
-    let scope = match role {
+    let policy = peer_policy(config, role, context.crls()?);
+    let mut scope = match role {
         Role::Server => choice.scope()?,
         Role::Client => *context.client_scope(),
     };
-    let scope = match &policy.further.crls {
-        Some(crls) => scope.with("CRLs", &crls.digest)?,
-        None => scope,
-    };
+    if let Some(crls) = &policy.further.crls {
+        scope = scope.with("CRLs", &crls.digest)?;
+    }
     let verifies = policy.chain && (role == Role::Client || policy.client_auth != ClientAuth::No);
     let store = if verifies { context.system_store()? } else { None };
     let transport = Transport::new(choice.frozen.medium(), fd.clone());
@@ -67,11 +65,12 @@ pub fn new_tls(choice: &Choice, fd: &Arc<OwnedFd>, ticket_keys: Option<&Arc<Tick
     if let Some(store) = store {
         tls.verify_with(store)?;
     }
+    // A client's scope becomes narrower yet, by the host.
     if let Some(keys) = ticket_keys {
         tls.set_ticket_keys(keys.clone());
-    }
-    if scope != *context.scope() {
-        tls.set_session_id_context(scope.as_bytes())?;
+        if scope != *context.scope() {
+            tls.set_session_id_context(scope.as_bytes())?;
+        }
     }
     Ok((tls, scope))
 }

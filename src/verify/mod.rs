@@ -1,6 +1,6 @@
 //! Whom a connection accepts: what the settings demand of a peer, and the system's CA certificates.
 
-pub use policy::peer_policy;
+pub use policy::{client_auth, peer_policy};
 pub use revocation::Revocation;
 pub use system_cas::SystemCas;
 

@@ -5,29 +5,37 @@ use crate::{
         requirements::Requirements,
         settings::{ClientCertificate, Config, Verify},
     },
-    ossl::{requirements, ssl::hooks::PeerPolicy},
+    ossl::{
+        requirements::{self, CrlCheck},
+        ssl::hooks::PeerPolicy,
+    },
     types::{ClientAuth, Role},
 };
 
-/// What the peer's certificate must be for an end of this role.
-pub fn peer_policy(config: &Config, role: Role) -> PeerPolicy {
+/// Whether an end of this role asks its peer for a certificate.
+pub fn client_auth(config: &Config, role: Role) -> ClientAuth {
     let listed = config.cas.is_some() || config.demands_one_of_a_list();
-    let client_auth = match (role, config.client_certificate) {
+    match (role, config.client_certificate) {
         (Role::Client, _) | (Role::Server, ClientCertificate::None) => ClientAuth::No,
         (Role::Server, ClientCertificate::Auto) if !listed => ClientAuth::No,
         (Role::Server, ClientCertificate::Optional) => ClientAuth::Optional,
         (Role::Server, _) => ClientAuth::Required,
-    };
+    }
+}
+
+/// What the peer's certificate must be for an end of this role, by these revocation lists.
+pub fn peer_policy(config: &Config, role: Role, crls: Option<CrlCheck>) -> PeerPolicy {
     let accepted = config.accepted.as_ref();
     PeerPolicy {
-        client_auth,
+        client_auth: client_auth(config, role),
         chain: config.verify != Verify::None,
-        further: further(&config.requirements),
+        further: further(&config.requirements, crls),
         accepted: accepted.map(|list| list.iter().map(|certificate| certificate.x509().clone()).collect()),
     }
 }
 
-fn further(settings: &Requirements) -> requirements::Requirements {
+fn further(settings: &Requirements, lists: Option<CrlCheck>) -> requirements::Requirements {
+    // `crls` says where the lists come from.
     let Requirements { pins, depth, time, strict, no_common_name, staples, crls: _ } = settings;
     requirements::Requirements {
         pins: pins.iter().map(|pin| pin.digest()).collect(),
@@ -36,7 +44,6 @@ fn further(settings: &Requirements) -> requirements::Requirements {
         strict: *strict,
         no_common_name: *no_common_name,
         staples: *staples,
-        // They are of the moment: see Context::peer_policy.
-        crls: None,
+        crls: lists,
     }
 }

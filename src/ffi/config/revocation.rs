@@ -1,16 +1,11 @@
 //! Certificate revocation lists of a config.
 
-use crate::{
-    config::{Config, requirements::CrlSource},
-    crl::Crls,
-    error::Error,
-    pem::Format,
-};
+use crate::{config::requirements::CrlSource, crl::Crls, error::Error, pem::Format};
 use std::ffi::{c_char, c_void};
 
 use crate::ffi::{
-    config::{bgl_ssl_config_t, change},
-    convert, guard, handle,
+    config::{apply, bgl_ssl_config_t, change},
+    convert, guard,
     status::bgl_ssl_status_t,
 };
 
@@ -44,7 +39,7 @@ pub unsafe extern "C" fn bgl_ssl_config_add_crls(
     // SAFETY: the precondition covers handle and bytes.
     guard::done(|| unsafe {
         let crls = Crls::from_bytes(convert::bytes(data, len, "CRL")?, Format::from_number(format)?)?;
-        handle::with(config, |config| config.change(|config| add(config, CrlSource::Given(crls))))
+        apply(config, |config| config.requirements.crls.sources.push(CrlSource::Given(crls)))
     })
 }
 
@@ -64,12 +59,10 @@ pub unsafe extern "C" fn bgl_ssl_config_add_crl_file(
     path: *const c_char,
 ) -> bgl_ssl_status_t {
     // SAFETY: the precondition covers handle and text.
-    unsafe { change(config, |config| add(config, CrlSource::Place(convert::path(path)?.to_owned()))) }
-}
-
-fn add(config: &mut Config, source: CrlSource) -> crate::error::Result<()> {
-    config.requirements.crls.sources.push(source);
-    Ok(())
+    guard::done(|| unsafe {
+        let place = CrlSource::Place(convert::path(path)?.to_owned());
+        apply(config, |config| config.requirements.crls.sources.push(place))
+    })
 }
 
 /// Sets how revocation lists are used.
