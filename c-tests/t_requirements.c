@@ -187,6 +187,19 @@ TEST(a_common_name_counts_unless_it_must_not)
     }
 }
 
+/* This certificate does not name its issuer's key, which RFC 5280 demands and OpenSSL 3 looks for. */
+TEST(strictness_refuses_what_rfc_5280_forbids)
+{
+    enum { MISSING_AUTHORITY_KEY_IDENTIFIER = 85 };
+    if (strstr(bgl_ssl_version(), "OpenSSL 1."))
+        skip_test("an OpenSSL that looks for authority key identifiers");
+    CHECK_INT(BGL_SSL_OK, met(client_config(), "cn-localhost"));
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_verify_flags(client, BGL_SSL_VERIFY_STRICT));
+    CHECK_INT(BGL_SSL_E_VERIFY, met(client, "cn-localhost"));
+    CHECK_INT(MISSING_AUTHORITY_KEY_IDENTIFIER, refusal.verify_result);
+}
+
 TEST(unknown_flags_are_refused)
 {
     bgl_ssl_config_t *config = client_config();

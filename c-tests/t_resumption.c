@@ -6,7 +6,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "harness.h"
+#include "versions.h"
 
 /* ---- the wall clock, ours and the libraries' ---- */
 
@@ -48,32 +48,11 @@ static void set_clock_to_end_plus(int64_t seconds)
 
 /* ---- two ends, and what becomes of a connection between them ---- */
 
-struct version {
-    const char *name;
-    int protocol, number;
-};
-
-static const struct version versions[] = {
-    {"tls_1_2", BGLSSL_SSLV23, BGLSSL_TLSV1_2},
-    {"tls_1_3", BGLSSL_SSLV23, BGLSSL_TLSV1_3},
-    {"dtls_1_2", BGLSSL_DTLSV1, 0},
-};
-
 /* What the configs of both ends are like before the session is made, and after. */
 struct stage {
     bool after;
     bgl_ssl_config_t *client, *server;
 };
-
-static bgl_ssl_config_t *of_version(const struct version *version, bgl_ssl_config_t *config)
-{
-    CHECK_OK(bgl_ssl_config_set_protocol(config, version->protocol));
-    if (version->number) {
-        CHECK_OK(bgl_ssl_config_set_min_protocol(config, version->number));
-        CHECK_OK(bgl_ssl_config_set_max_protocol(config, version->number));
-    }
-    return config;
-}
 
 static void trust_system(bgl_ssl_config_t *config)
 {
@@ -167,6 +146,59 @@ static void own_certificate_gone(struct stage *stage)
         set_certificate(stage->client, "client");
 }
 
+static void add_pin_of(bgl_ssl_config_t *config, const char *file)
+{
+    char pin[64];
+    bgl_ssl_certificate_t *it = certificate(file);
+    CHECK_INT(52, bgl_ssl_certificate_pin(it, pin, sizeof pin));
+    CHECK_OK(bgl_ssl_config_add_pins(config, pin));
+    bgl_ssl_certificate_free(it);
+}
+
+static void add_crls(bgl_ssl_config_t *config)
+{
+    CHECK_OK(bgl_ssl_config_add_crl_file(config, pki("root.crl")));
+}
+
+static void other_pin(struct stage *stage)
+{
+    add_pin_of(stage->client, stage->after ? "good-rsa.pem" : "good.pem");
+}
+
+static void depth_limited(struct stage *stage)
+{
+    set_certificate(stage->server, "chained");
+    if (stage->after)
+        CHECK_OK(bgl_ssl_config_set_verify_depth(stage->client, 0));
+}
+
+static void time_moved(struct stage *stage)
+{
+    if (stage->after)
+        CHECK_OK(bgl_ssl_config_set_verify_time(stage->client, 1));
+}
+
+static void common_name_forbidden(struct stage *stage)
+{
+    set_certificate(stage->server, "server-purpose");
+    CHECK_OK(bgl_ssl_config_set_hostname(stage->client, "server-purpose"));
+    if (stage->after)
+        CHECK_OK(bgl_ssl_config_set_verify_flags(stage->client, BGL_SSL_VERIFY_NO_COMMON_NAME));
+}
+
+static void staple_required(struct stage *stage)
+{
+    if (stage->after)
+        CHECK_OK(bgl_ssl_config_set_staple_policy(stage->client, BGL_SSL_STAPLE_REQUIRE));
+}
+
+static void revoked(struct stage *stage)
+{
+    set_certificate(stage->server, "revoked");
+    if (stage->after)
+        add_crls(stage->client);
+}
+
 static const struct change client_changes[] = {
     {"other_name", other_name, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL},
     {"other_ca", other_ca, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
@@ -179,6 +211,12 @@ static const struct change client_changes[] = {
     {"chain_expired", chain_expired, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
     {"system_ca_renewed", system_ca_renewed, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
     {"own_certificate_gone", own_certificate_gone, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
+    {"other_pin", other_pin, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
+    {"depth_limited", depth_limited, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
+    {"time_moved", time_moved, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
+    {"common_name_forbidden", common_name_forbidden, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL},
+    {"staple_required", staple_required, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
+    {"revoked", revoked, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
 };
 
 static void other_client_ca(struct stage *stage)
@@ -240,6 +278,21 @@ static void client_certificate_required(struct stage *stage)
         require_certificate(stage->server);
 }
 
+static void other_pinned_client(struct stage *stage)
+{
+    set_certificate(stage->client, "client");
+    set_ca(stage->server, "root.pem");
+    add_pin_of(stage->server, stage->after ? "client2.pem" : "client.pem");
+}
+
+static void client_revoked(struct stage *stage)
+{
+    set_certificate(stage->client, "revoked");
+    set_ca(stage->server, "root.pem");
+    if (stage->after)
+        add_crls(stage->server);
+}
+
 static const struct change server_changes[] = {
     {"other_ca", other_client_ca, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
     {"no_ca", no_client_ca, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
@@ -249,6 +302,8 @@ static const struct change server_changes[] = {
     {"chain_expired", clients_chain_expired, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
     {"system_ca_renewed", system_client_ca_renewed, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
     {"client_certificate_required", client_certificate_required, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
+    {"other_pin", other_pinned_client, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
+    {"revoked", client_revoked, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
 };
 
 static void set_stage(struct stage *stage, const struct version *version, const struct change *change, bool after)
