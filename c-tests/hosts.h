@@ -43,6 +43,22 @@ static inline void ask_for(struct ends *ends, const bgl_ssl_config_t *server, co
     step_handshakes(ends);
 }
 
+/* The certificate that a client is to be shown who asks for a name. */
+struct choice {
+    const char *name, *asked, *shown;
+};
+
+/* A client that asks this server for the name is shown that certificate. */
+static inline void check_presents(const bgl_ssl_config_t *server, const char *asked, const char *shown)
+{
+    struct ends ends;
+    ask_for(&ends, server, asked);
+    CHECK_OK(ends.client_status);
+    CHECK_OK(ends.server_status);
+    check_shown(ends.client, shown);
+    free_ends(&ends);
+}
+
 static inline bgl_ssl_identity_t *identity_of(const char *name)
 {
     char chain[64], key[64];

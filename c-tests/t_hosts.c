@@ -15,10 +15,6 @@ static bgl_ssl_config_t *three_hosts(void)
     return server;
 }
 
-struct choice {
-    const char *name, *asked, *shown;
-};
-
 static const struct choice choices[] = {
     {"exact_name", "a.test", "host-a.pem"},
     {"another_exact_name", "b.test", "host-b.pem"},
@@ -33,13 +29,8 @@ static const struct choice choices[] = {
 TEST_TABLE(host_is_found_by, choices)
 {
     const struct choice *choice = row;
-    struct ends ends;
     bgl_ssl_config_t *server = three_hosts();
-    ask_for(&ends, server, choice->asked);
-    CHECK_OK(ends.client_status);
-    CHECK_OK(ends.server_status);
-    check_shown(ends.client, choice->shown);
-    free_ends(&ends);
+    check_presents(server, choice->asked, choice->shown);
     bgl_ssl_config_free(server);
 }
 
@@ -62,10 +53,7 @@ TEST_TABLE(refusing_unknown_hosts_refuses, refused_names)
     CHECK_OK(ends.client_status);
     free_ends(&ends);
     /* The server's own certificate is for this. */
-    ask_for(&ends, server, "localhost");
-    CHECK_OK(ends.client_status);
-    check_shown(ends.client, "good.pem");
-    free_ends(&ends);
+    check_presents(server, "localhost", "good.pem");
     bgl_ssl_config_free(server);
 }
 

@@ -11,10 +11,6 @@ static bgl_ssl_config_t *config_with(const char *const *names)
 
 static const char *const a_and_b[] = {"host-a", "host-b", "host-wild", NULL};
 
-struct choice {
-    const char *name, *asked, *shown;
-};
-
 static const struct choice choices[] = {
     {"the_first_name", "a.test", "host-a.pem"},
     {"a_further_name_of_the_first", "www.a.test", "host-a.pem"},
@@ -30,13 +26,8 @@ static const struct choice choices[] = {
 TEST_TABLE(identity_is_chosen_by, choices)
 {
     const struct choice *choice = row;
-    struct ends ends;
     bgl_ssl_config_t *server = config_with(a_and_b);
-    ask_for(&ends, server, choice->asked);
-    CHECK_OK(ends.client_status);
-    CHECK_OK(ends.server_status);
-    check_shown(ends.client, choice->shown);
-    free_ends(&ends);
+    check_presents(server, choice->asked, choice->shown);
     bgl_ssl_config_free(server);
 }
 
@@ -90,27 +81,18 @@ TEST(a_certificate_for_another_name_is_not_shown_for_its_type_of_key)
 TEST(of_one_type_and_name_the_first_is_taken)
 {
     static const char *const names[] = {"good", "dns-only", NULL};
-    struct ends ends;
     bgl_ssl_config_t *server = config_with(names);
-    ask_for(&ends, server, "localhost");
-    CHECK_OK(ends.client_status);
-    check_shown(ends.client, "good.pem");
-    free_ends(&ends);
+    check_presents(server, "localhost", "good.pem");
     bgl_ssl_config_free(server);
 }
 
 TEST(setting_a_certificate_drops_all_identities)
 {
-    struct ends ends;
     bgl_ssl_config_t *server = config_with(a_and_b);
     set_certificate(server, "good");
     add_identity(server, "host-b");
-    ask_for(&ends, server, "a.test");
-    check_shown(ends.client, "good.pem");
-    free_ends(&ends);
-    ask_for(&ends, server, "b.test");
-    check_shown(ends.client, "host-b.pem");
-    free_ends(&ends);
+    check_presents(server, "a.test", "good.pem");
+    check_presents(server, "b.test", "host-b.pem");
     bgl_ssl_config_free(server);
 }
 
@@ -147,16 +129,12 @@ static const struct file_case file_cases[] = {
 TEST_TABLE(identity_is_read_from, file_cases)
 {
     const struct file_case *it = row;
-    struct ends ends;
     bgl_ssl_config_t *server = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     bgl_ssl_identity_t *identity =
         MADE(bgl_ssl_identity_t, bgl_ssl_identity_from_files(pki(it->chain), it->key ? pki(it->key) : NULL, it->passphrase));
     CHECK_OK(bgl_ssl_config_add_identity(server, identity));
     bgl_ssl_identity_free(identity);
-    ask_for(&ends, server, "localhost");
-    CHECK_OK(ends.client_status);
-    check_shown(ends.client, it->shown);
-    free_ends(&ends);
+    check_presents(server, "localhost", it->shown);
     bgl_ssl_config_free(server);
 }
 
@@ -200,15 +178,6 @@ static void put_identity(const char *name)
     copy_file(pki(file), "live.pem");
     snprintf(file, sizeof file, "%s.key", name);
     copy_file(pki(file), "live.key");
-}
-
-static void check_presents(const bgl_ssl_config_t *server, const char *name, const char *shown)
-{
-    struct ends ends;
-    ask_for(&ends, server, name);
-    CHECK_OK(ends.client_status);
-    check_shown(ends.client, shown);
-    free_ends(&ends);
 }
 
 TEST(reloaded_files_serve_later_handshakes_of_a_frozen_config)

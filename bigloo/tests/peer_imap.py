@@ -7,9 +7,8 @@ Prints ACCEPT and its port. The password is "secret". Message 1 is short, messag
 close_notify. With `inject` an answer follows that to STARTTLS in the clear.
 """
 import re
-import socketserver
-import ssl
-import sys
+
+from tls_peer import MailSession, is_secure, serve
 
 MESSAGES = {
     1: ("Subject: one\r\n\r\n", "short\r\n"),
@@ -17,13 +16,7 @@ MESSAGES = {
 }
 
 
-class Session(socketserver.StreamRequestHandler):
-    def setup(self):
-        self.request.settimeout(60)
-        if self.server.mode == "tls":
-            self.request = self.server.context.wrap_socket(self.request, server_side=True)
-        super().setup()
-
+class Session(MailSession):
     def handle(self):
         self.say("* OK ready")
         while line := self.rfile.readline().decode().strip():
@@ -44,8 +37,7 @@ class Session(socketserver.StreamRequestHandler):
     def start_tls(self):
         if self.server.mode == "inject":
             self.say("* OK injected")
-        self.request = self.connection = self.server.context.wrap_socket(self.request, server_side=True)
-        super().setup()
+        self.begin_tls()
 
     def do_noop(self, _):
         pass
@@ -54,10 +46,10 @@ class Session(socketserver.StreamRequestHandler):
         return "OK go ahead"
 
     def do_capability(self, _):
-        self.say("* CAPABILITY IMAP4rev1" + (" STARTTLS" if not isinstance(self.request, ssl.SSLSocket) else ""))
+        self.say("* CAPABILITY IMAP4rev1" + (" STARTTLS" if not is_secure(self) else ""))
 
     def do_login(self, arguments):
-        if not isinstance(self.request, ssl.SSLSocket):
+        if not is_secure(self):
             return "NO not in the clear"
         return "OK welcome" if arguments.endswith('"secret"') else "NO who are you?"
 
@@ -87,16 +79,4 @@ class Session(socketserver.StreamRequestHandler):
         self.say("* BYE")
 
 
-class Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass
-
-
-server = Server(("127.0.0.1", 0), Session)
-server.mode = sys.argv[3]
-server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-server.context.load_cert_chain(sys.argv[1], sys.argv[2])
-print("ACCEPT", server.server_address[1], flush=True)
-server.serve_forever()
+serve(Session)

@@ -8,8 +8,8 @@ with close_notify, after one whose body is "cut" without. With `inject` somethin
 """
 import re
 import socketserver
-import ssl
-import sys
+
+from tls_peer import is_secure, serve
 
 HEADER = "<?xml version='1.0'?><stream:stream from='localhost' id='1' version='1.0' xmlns='jabber:client' " \
          "xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -49,17 +49,14 @@ class Session(socketserver.BaseRequestHandler):
         self.text = self.text[found.end():]
         return found.group()
 
-    def is_secure(self):
-        return isinstance(self.request, ssl.SSLSocket)
-
     def greet(self):
-        feature = "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>" if self.is_secure() else \
+        feature = "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>" if is_secure(self) else \
             "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
         self.send(HEADER + f"<stream:features>{feature}</stream:features>")
 
     def start_tls(self):
         self.send("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-                  + ("<message from='nobody'><body>injected</body></message>" if self.server.inject else ""))
+                  + ("<message from='nobody'><body>injected</body></message>" if self.server.mode == "inject" else ""))
         self.request = self.server.context.wrap_socket(self.request, server_side=True)
 
     def answer(self, stanza):
@@ -85,16 +82,4 @@ class Session(socketserver.BaseRequestHandler):
         return True
 
 
-class Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass
-
-
-server = Server(("127.0.0.1", 0), Session)
-server.inject = sys.argv[3:] == ["inject"]
-server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-server.context.load_cert_chain(sys.argv[1], sys.argv[2])
-print("ACCEPT", server.server_address[1], flush=True)
-server.serve_forever()
+serve(Session)
