@@ -11,19 +11,22 @@ static void release_hello(void *handle) { bgl_ssl_hello_free(handle); }
 
 void *bglssl_box_hello(void *handle) { return bglssl_make_box(handle, release_hello); }
 
-/* Waits in the program's own thread, like bglssl_handshake. */
+/* Waits in the program's own thread, which may be terminated meanwhile, or escape: the socket is
+ * non-blocking only for each call. */
 void *bglssl_hello(void *socket) {
   bgl_ssl_hello_t *hello = NULL;
-  bgl_ssl_status_t status;
 
-  bgl_ssl_socket_set_nonblocking(socket, true);
-  while ((status = bgl_ssl_socket_hello(socket, &hello)) == BGL_SSL_WANT_READ || status == BGL_SSL_WANT_WRITE) {
-    int64_t left = bgl_ssl_socket_timeout(socket);
+  for (;;) {
+    bgl_ssl_status_t status;
+    int64_t left;
 
+    bgl_ssl_socket_set_nonblocking(socket, true);
+    status = bgl_ssl_socket_hello(socket, &hello);
+    left = bgl_ssl_socket_timeout(socket);
+    bgl_ssl_socket_set_nonblocking(socket, false);
+    if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE) return hello;
     bglssl_wait(bgl_ssl_socket_fd(socket), POLLIN, left < 0 ? LONGEST_WAIT_US : left);
   }
-  bgl_ssl_socket_set_nonblocking(socket, false);
-  return hello;
 }
 
 obj_t bglssl_hello_numbers(void *hello, int which) {

@@ -172,6 +172,26 @@
       (check-equal "the server" (join t) #t)
       (socket-close s)))
 
+(define-case "a thread that is terminated while it waits for the hello leaves the connection intact"
+   (let* ((s (server :lazy-handshake #t))
+          (plain (make-client-socket "127.0.0.1" (socket-port-number s)))
+          (accepted (socket-accept s))
+          (waiting (spawn (guarded (lambda () (ssl-socket-hello accepted))))))
+      (sleep 300000)
+      (thread-terminate! waiting)
+      (with-handler (lambda (e) #f) (thread-join! waiting (seconds 5)))
+      (let ((t (spawn (guarded (lambda ()
+                                  (client-socket-use-ssl! plain :CAs (list (pki "root.pem")) :hostname "localhost")
+                                  (sleep 300000)
+                                  (ask plain "x"))))))
+         (check-equal "line" (read-line (socket-input accepted)) "x")
+         (display "x\n" (socket-output accepted))
+         (flush-output-port (socket-output accepted))
+         (check-equal "answer" (join t) "x"))
+      (socket-close plain)
+      (socket-close accepted)
+      (socket-close s)))
+
 (define-case "after the handshake there is no hello"
    (with-connection '() '() echo-lines
       (lambda (c)
