@@ -1,4 +1,4 @@
-/* A test program is a file of TEST(name) { ... } blocks; main() is in harness.c.
+/* A test program is a file of TEST(name) { ... } blocks; harness/ runs them.
  *
  * Each case runs in a process of its own, under a watchdog, and prints one line: `ok NAME`, `not ok NAME: why` or
  * `skip NAME: what is missing`. A case also fails when it ends with another number of open descriptors than it began
