@@ -1,0 +1,64 @@
+/* What the scenarios are made of. Every call's failure must be told truthfully: a status, the same in the error slot, and a
+ * message. Nothing may insist that a call succeeds while failures are on. */
+#ifndef FAULTS_STEPS_H
+#define FAULTS_STEPS_H
+
+#include "faults.h"
+
+enum { BYTES = 40000 };
+
+#define LIMIT (2 * SECOND * slowness())
+
+/* ---- truth.c ---- */
+
+/* True when the status is no failure. */
+bool is_good(bgl_ssl_status_t status, const char *call);
+void *good_handle(void *handle, const char *call);
+
+#define IS_GOOD(call) is_good((call), #call)
+#define TRY(type, call) ((type *)good_handle((call), #call))
+
+/* Without a failure, only the right failure is allowed. */
+void must_be_planned(const char *what);
+void refused_rightly(const struct scenario *scenario, enum outcome by);
+void accepted_by(const struct scenario *scenario, enum outcome by);
+void fill(char *data, size_t from, size_t length);
+void check_bytes(const char *data, size_t from, size_t length);
+
+/* ---- configs.c ---- */
+
+struct text {
+    char *data;
+    size_t length;
+};
+
+struct text read_text(const char *name, const char *ending);
+bool limit(bgl_ssl_config_t *config, int protocol);
+bool make_configs(const struct scenario *scenario, bgl_ssl_config_t *configs[2]);
+void free_configs(bgl_ssl_config_t *configs[2]);
+/* The connection whose session this one offers. */
+struct scenario fine_one_before(const struct scenario *scenario);
+
+/* ---- lock_step.c ---- */
+
+bool meet(const struct scenario *scenario, bgl_ssl_config_t *configs[2]);
+void in_lock_step(const struct scenario *scenario);
+
+/* ---- blocking.c ---- */
+
+void blocking(const struct scenario *scenario);
+
+/* ---- engine.c ---- */
+
+void engine(const struct scenario *scenario);
+
+/* ---- loading.c ---- */
+
+void load_certificates(const struct scenario *scenario);
+void load_keys(const struct scenario *scenario);
+void load_key(const struct scenario *scenario);
+void load_pkcs12(const struct scenario *scenario);
+void load_crls(const struct scenario *scenario);
+void kept_handles(const struct scenario *scenario);
+
+#endif
