@@ -5,6 +5,7 @@ use crate::{
     linger,
     net::deadline::Deadline,
     posix::{self, Readiness},
+    transport::endpoint::Endpoint,
     types::Step,
 };
 use std::{os::fd::AsFd, time::Instant};
@@ -75,7 +76,7 @@ fn finish(driver: &Driver, lingers: Option<Instant>) {
         state.tls.transport().detach();
         state.channel.end_registration()
     };
-    let Some(fd) = driver.take_fd().filter(|_| !is_descriptor_shared) else {
+    let Some(Endpoint::Descriptor(fd)) = driver.take_endpoint().filter(|_| !is_descriptor_shared) else {
         return;
     };
     match lingers {

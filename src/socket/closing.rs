@@ -120,7 +120,7 @@ mod tests {
         transport::{Transport, channel::Channel},
         types::{ClientAuth, Medium, Role},
     };
-    use std::{os::unix::net::UnixStream, sync::Arc};
+    use std::os::{fd::OwnedFd, unix::net::UnixStream};
 
     const LIMIT: Duration = Duration::from_secs(2);
 
@@ -129,7 +129,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let policy =
             PeerPolicy { client_auth: ClientAuth::No, chain: false, accepted: None, further: Default::default() };
-        let transport = Transport::new(Medium::Stream, Arc::new(ours.into()));
+        let transport = Transport::new(Medium::Stream, &OwnedFd::from(ours).into());
         let mut tls = Ssl::new(&context::new(false).unwrap(), transport, Role::Client, policy, Vec::new()).unwrap();
         if has_begun {
             assert_eq!(tls.handshake().unwrap(), Step::WantRead);

@@ -4,7 +4,7 @@ use crate::{
     error::{Code, Error, Phase, Result},
     net::deadline::Deadline,
     posix::{self, Readiness},
-    transport::read_strategy::SMALL_READ,
+    transport::{endpoint::Endpoint, read_strategy::SMALL_READ},
     types::Step,
 };
 use std::{
@@ -59,11 +59,11 @@ impl From<Option<SocketAddr>> for Peer {
     }
 }
 
-/// A connection: its state, its descriptor, and the threads that work on it.
+/// A connection: its state, what it is over, and the threads that work on it.
 pub struct Driver {
     state: Mutex<SocketState>,
-    /// None once closed. Waiters hold a reference, so the descriptor number cannot be reused while they wait.
-    fd: Mutex<Option<Arc<OwnedFd>>>,
+    /// None once closed. Waiters hold a reference, so a descriptor's number cannot be reused while they wait.
+    endpoint: Mutex<Option<Endpoint>>,
     /// Held during a handshake.
     pub handshake_lock: OpLock,
     /// Held during a read.
@@ -111,10 +111,10 @@ pub enum Progress<T> {
 
 impl Driver {
     /// Drives a new connection.
-    pub fn new(state: SocketState, fd: Arc<OwnedFd>, timeouts: Timeouts, peer: Peer) -> Driver {
+    pub fn new(state: SocketState, endpoint: Endpoint, timeouts: Timeouts, peer: Peer) -> Driver {
         Driver {
             state: Mutex::new(state),
-            fd: Mutex::new(Some(fd)),
+            endpoint: Mutex::new(Some(endpoint)),
             handshake_lock: OpLock::default(),
             read_lock: OpLock::default(),
             write_lock: OpLock::default(),
@@ -132,17 +132,22 @@ impl Driver {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The descriptor. None once closed.
+    /// What it is over. None once closed.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes that away: the socket is being closed.
+    pub fn take_endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The descriptor under it. None once closed, and where there is none.
     pub fn fd(&self) -> Option<Arc<OwnedFd>> {
-        self.fd.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.endpoint()?.fd()
     }
 
-    /// Takes the descriptor away: the socket is being closed.
-    pub fn take_fd(&self) -> Option<Arc<OwnedFd>> {
-        self.fd.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Runs `body` on the descriptor; None once closed.
+    /// Runs `body` on the descriptor; None where there is none.
     pub fn with_fd<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
         self.fd().map(|fd| body(fd.as_fd()))
     }
@@ -282,13 +287,14 @@ impl Driver {
 
     /// Waits for the descriptor to be ready, or until the deadline.
     fn wait_for(&self, mut interest: Readiness, deadline: Deadline) -> Result<()> {
-        let fd = self.fd().ok_or_else(closed)?;
+        let endpoint = self.endpoint().ok_or_else(closed)?;
         let mut until = deadline;
         // The kernel always calls such a socket readable.
         if interest.readable && self.is_read_shut() {
             interest.readable = false;
             until = recheck_soon(deadline, Instant::now());
         }
+        let Endpoint::Descriptor(fd) = endpoint;
         let ready = posix::poll_one(fd.as_fd(), interest, until.0).map_err(|error| Error::io(&error))?;
         if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }
     }

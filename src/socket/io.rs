@@ -91,7 +91,7 @@ fn shutdown_until_done(driver: &Driver) -> Result<Step<()>> {
 
 /// Ends the reading half, on this side only: reads return the end of the stream, also those in progress. Writing goes on.
 pub fn shutdown_read(driver: &Driver) -> Result<()> {
-    driver.fd().ok_or_else(closed)?;
+    driver.endpoint().ok_or_else(closed)?;
     driver.shut_reading();
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Making the parts of a socket from a config and a connected descriptor.
+//! Making the parts of a socket from a config and what the socket is over.
 
 use crate::{
     config::{Choice, Config, Frozen, ServerName, Verify},
@@ -6,11 +6,10 @@ use crate::{
     hostname::Hostname,
     posix,
     session::{Scope, TicketKeys},
-    transport::{Tls, channel::Channel},
+    transport::{Tls, channel::Channel, endpoint::Endpoint},
 };
 use std::{
     ffi::{CStr, CString},
-    os::fd::OwnedFd,
     sync::Arc,
     time::Instant,
 };
@@ -37,26 +36,36 @@ pub struct Parts {
 }
 
 /// The parts of a client's socket.
-pub fn client(frozen: &Arc<Frozen>, fd: OwnedFd, hostname: Option<Hostname>, peer: Peer) -> Result<Parts> {
-    let fd = Arc::new(fd);
+pub fn client(
+    frozen: &Arc<Frozen>,
+    endpoint: impl Into<Endpoint>,
+    hostname: Option<Hostname>,
+    peer: Peer,
+) -> Result<Parts> {
+    let endpoint = endpoint.into();
     let choice = frozen.default_choice()?;
-    let (mut tls, scope) = new_tls(&choice, &fd, None)?;
+    let (mut tls, scope) = new_tls(&choice, &endpoint, None)?;
     let sent_name = server_name(&frozen.config.server_name, hostname.as_ref());
     // The names count also where they are not verified: they name the server that the session is of.
     let scope = scope.with("host", format!("{:?}", (hostname.as_ref(), sent_name.as_deref())).as_bytes())?;
     tls.set_session_id_context(scope.as_bytes())?;
     set_up_client(&mut tls, &frozen.config, hostname.as_ref(), sent_name.as_deref())?;
-    let parts = assemble(frozen, choice, (tls, scope), None, fd, peer)?;
+    let parts = assemble(frozen, choice, (tls, scope), None, endpoint, peer)?;
     Ok(Parts { sent_name, ..parts })
 }
 
 /// The parts of a server's socket, which gives tickets with these keys.
-pub fn server(frozen: &Arc<Frozen>, ticket_keys: &Arc<TicketKeys>, fd: OwnedFd, peer: Peer) -> Result<Parts> {
-    let fd = Arc::new(fd);
+pub fn server(
+    frozen: &Arc<Frozen>,
+    ticket_keys: &Arc<TicketKeys>,
+    endpoint: impl Into<Endpoint>,
+    peer: Peer,
+) -> Result<Parts> {
+    let endpoint = endpoint.into();
     let choice = frozen.default_choice()?;
-    let made = new_tls(&choice, &fd, Some(ticket_keys))?;
-    let serving = Serving::new(frozen, choice.clone(), ticket_keys.clone(), &fd);
-    assemble(frozen, choice, made, Some(Box::new(serving)), fd, peer)
+    let made = new_tls(&choice, &endpoint, Some(ticket_keys))?;
+    let serving = Serving::new(frozen, choice.clone(), ticket_keys.clone(), &endpoint);
+    assemble(frozen, choice, made, Some(Box::new(serving)), endpoint, peer)
 }
 
 fn assemble(
@@ -64,11 +73,12 @@ fn assemble(
     choice: Choice,
     (mut tls, scope): (Tls, Scope),
     serving: Option<Box<Serving>>,
-    fd: Arc<OwnedFd>,
+    endpoint: Endpoint,
     peer: Peer,
 ) -> Result<Parts> {
     let channel = Channel::new(frozen.medium(), &mut tls, &frozen.config, Instant::now())?;
-    let driver = Driver::new(SocketState::new(tls, channel, serving), fd, Timeouts::new(&frozen.config), peer);
+    let driver =
+        Driver::new(SocketState::new(tls, channel, serving), endpoint, Timeouts::new(&frozen.config), peer);
     Ok(Parts {
         driver: Arc::new(driver),
         sent_name: None,

@@ -11,16 +11,13 @@ use crate::{
     transport::{
         Tls, Transport,
         channel::Channel,
+        endpoint::{Endpoint, WeakEndpoint},
         opening::{Opening, Replay, foreign},
     },
     types::{ClientAuth, Role, Step},
     verify::peer_policy,
 };
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::{Arc, Weak},
-};
+use std::{io, sync::Arc};
 
 /// As much as one record or datagram has.
 const MAX_RECORD: usize = 16 * 1024 + 25;
@@ -42,12 +39,16 @@ pub struct Serving {
     /// Until the handshake begins, where the hello may be asked for.
     opening: Option<Opening>,
     /// The socket's, which may be closed meanwhile.
-    fd: Weak<OwnedFd>,
+    endpoint: WeakEndpoint,
 }
 
 /// A new TLS state, and where its sessions may be resumed: the server's where there are keys for tickets, otherwise the
 /// client's.
-pub fn new_tls(choice: &Choice, fd: &Arc<OwnedFd>, ticket_keys: Option<&Arc<TicketKeys>>) -> Result<(Tls, Scope)> {
+pub fn new_tls(
+    choice: &Choice,
+    endpoint: &Endpoint,
+    ticket_keys: Option<&Arc<TicketKeys>>,
+) -> Result<(Tls, Scope)> {
     let role = if ticket_keys.is_some() { Role::Server } else { Role::Client };
     let (config, context) = (&choice.frozen.config, &choice.context);
     let policy = peer_policy(config, role, context.crls()?);
@@ -60,7 +61,7 @@ pub fn new_tls(choice: &Choice, fd: &Arc<OwnedFd>, ticket_keys: Option<&Arc<Tick
     }
     let verifies = policy.chain && (role == Role::Client || policy.client_auth != ClientAuth::No);
     let store = if verifies { context.system_store()? } else { None };
-    let transport = Transport::new(choice.frozen.medium(), fd.clone());
+    let transport = Transport::new(choice.frozen.medium(), endpoint);
     let mut tls = Ssl::new(context.ctx(), transport, role, policy, config.alpn.clone())?;
     if let Some(store) = store {
         tls.verify_with(store)?;
@@ -77,7 +78,7 @@ pub fn new_tls(choice: &Choice, fd: &Arc<OwnedFd>, ticket_keys: Option<&Arc<Tick
 
 impl Serving {
     /// The side of a server whose config is `frozen`, for a connection that is served like `choice` so far.
-    pub fn new(frozen: &Arc<Frozen>, choice: Choice, ticket_keys: Arc<TicketKeys>, fd: &Arc<OwnedFd>) -> Serving {
+    pub fn new(frozen: &Arc<Frozen>, choice: Choice, ticket_keys: Arc<TicketKeys>, endpoint: &Endpoint) -> Serving {
         let opens = frozen.config.lazy_handshake || frozen.chooses();
         Serving {
             config: frozen.clone(),
@@ -86,7 +87,7 @@ impl Serving {
             choice,
             hello: None,
             opening: opens.then(|| Opening::new(frozen.medium())),
-            fd: Arc::downgrade(fd),
+            endpoint: endpoint.downgrade(),
         }
     }
 
@@ -165,9 +166,9 @@ impl Serving {
             tls.set_session_id_context(choice.scope()?.as_bytes())?;
         } else {
             let closed = || Error::new(Code::State, "the socket is closed");
-            let fd = self.fd.upgrade().ok_or_else(closed)?;
+            let endpoint = self.endpoint.upgrade().ok_or_else(closed)?;
             let mtu = channel.dtls().and_then(|dtls| dtls.fixed_mtu(tls));
-            (*tls, _) = new_tls(&choice, &fd, Some(&self.ticket_keys))?;
+            (*tls, _) = new_tls(&choice, &endpoint, Some(&self.ticket_keys))?;
             if let Some(dtls) = channel.dtls() {
                 dtls.set_up_again(tls, &self.listener.config, mtu)?;
             }

@@ -10,13 +10,16 @@ use crate::{
     types::Medium,
 };
 use datagram::DatagramTransport;
-use std::{ffi::CStr, io, os::fd::OwnedFd, sync::Arc, sync::OnceLock};
+use endpoint::Endpoint;
+use std::{ffi::CStr, io, sync::OnceLock};
 use stream::StreamTransport;
 
+pub mod carrier;
 pub mod channel;
 pub mod datagram;
 pub mod dial;
 pub mod dtls;
+pub mod endpoint;
 pub mod first_bytes;
 pub mod idle_timer;
 pub mod opening;
@@ -38,11 +41,13 @@ pub enum Transport {
 pub type Tls = Ssl<Transport>;
 
 impl Transport {
-    /// Over a connected descriptor.
-    pub fn new(medium: Medium, fd: Arc<OwnedFd>) -> Transport {
-        match medium {
-            Medium::Stream => Transport::Stream(StreamTransport::new(fd)),
-            Medium::Datagrams => Transport::Datagram(DatagramTransport::new(fd)),
+    /// Over what a socket was made over.
+    pub fn new(medium: Medium, endpoint: &Endpoint) -> Transport {
+        match (medium, endpoint) {
+            (Medium::Stream, endpoint) => Transport::Stream(StreamTransport::new(endpoint.carrier())),
+            (Medium::Datagrams, Endpoint::Descriptor(fd)) => {
+                Transport::Datagram(DatagramTransport::new(fd.clone()))
+            }
         }
     }
 

@@ -5,17 +5,10 @@
 //! leaves the TLS stream intact. The socket flushes `outgoing` before it gives OpenSSL more data, and nothing is read
 //! while more than `MAX_UNSENT` is left, which bounds it to that, or to one flight of a handshake.
 
-use crate::{
-    ossl::bio_backend::{BioStatus, Question},
-    posix,
-};
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
-};
+use crate::ossl::bio_backend::{BioStatus, Question};
+use std::io;
 
-use super::first_bytes::FirstBytes;
+use super::{carrier::Carrier, first_bytes::FirstBytes};
 
 /// Upper bound of the bytes that one OpenSSL call may read, so that a flood of records without application data cannot keep
 /// the lock. A call that reads application data, or a whole handshake message, ends before.
@@ -25,10 +18,9 @@ const READ_BUDGET: usize = 128 * 1024;
 /// more is received from it.
 const MAX_UNSENT: usize = 64 * 1024;
 
-/// The descriptor, bytes not yet sent or not yet read, and how the last system calls went.
+/// The carrier, bytes not yet sent or not yet read, and how the last system calls went.
 pub struct StreamTransport {
-    /// None once the socket is closed.
-    fd: Option<Arc<OwnedFd>>,
+    carrier: Carrier,
     outgoing: Vec<u8>,
     /// Whether what OpenSSL writes is kept until the next flush, so that it goes out at once.
     holds_output: bool,
@@ -58,10 +50,10 @@ pub struct StreamTransport {
 }
 
 impl StreamTransport {
-    /// Over a connected descriptor.
-    pub fn new(fd: Arc<OwnedFd>) -> StreamTransport {
+    /// Through `carrier`.
+    pub fn new(carrier: Carrier) -> StreamTransport {
         StreamTransport {
-            fd: Some(fd),
+            carrier,
             outgoing: Vec::new(),
             holds_output: false,
             sent: 0,
@@ -76,10 +68,6 @@ impl StreamTransport {
             first_bytes: FirstBytes::default(),
             read_budget: READ_BUDGET,
         }
-    }
-
-    fn fd(&self) -> io::Result<BorrowedFd<'_>> {
-        self.fd.as_ref().map(|fd| fd.as_fd()).ok_or_else(posix::bad_descriptor)
     }
 
     /// What is known of the connection.
@@ -164,7 +152,7 @@ impl StreamTransport {
             return Err(io::Error::from_raw_os_error(self.send_errno));
         }
         while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match self.send(rest, before_fin) {
+            match self.carrier.send(rest, before_fin) {
                 Ok(n) => self.sent += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => {
@@ -199,7 +187,7 @@ impl StreamTransport {
         if self.recv_errno != 0 {
             return Err(io::Error::from_raw_os_error(self.recv_errno));
         }
-        let received = self.fd().and_then(|fd| posix::recv(fd, buffer));
+        let received = self.carrier.recv(buffer);
         self.record_receive(received, buffer)
     }
 
@@ -219,9 +207,7 @@ impl StreamTransport {
     /// Records how a receive into `buffer` went.
     fn record_receive(&mut self, received: io::Result<usize>, buffer: &[u8]) -> io::Result<usize> {
         match received {
-            Ok(0) if self.reading_shut && self.fd().is_ok_and(|fd| !posix::peer_has_ended(fd)) => {
-                Err(io::ErrorKind::WouldBlock.into())
-            }
+            Ok(0) if self.reading_shut && !self.carrier.peer_has_ended() => Err(io::ErrorKind::WouldBlock.into()),
             Ok(0) if !buffer.is_empty() => {
                 self.eof = true;
                 Ok(0)
@@ -241,16 +227,14 @@ impl StreamTransport {
     /// Ends the reading half, on this side only, which wakes the threads that wait for bytes.
     pub fn shut_reading(&mut self) {
         self.reading_shut = true;
-        // Fails only if the connection is gone already, which wakes them too.
-        let _ = self.fd().and_then(posix::shutdown_read);
+        self.carrier.shut_reading();
     }
 
     /// Ends our half of the stream. Once our reading half is shut down, a FIN would turn the peer's next bytes into a reset,
     /// which destroys what is still on its way to the peer: then close_notify must do until the descriptor is closed.
     pub fn send_fin(&self) {
         if !self.reading_shut {
-            // Fails only if the connection is gone already.
-            let _ = self.fd().and_then(|fd| posix::shutdown(fd, false));
+            self.carrier.send_fin();
         }
     }
 
@@ -267,7 +251,7 @@ impl StreamTransport {
         self.has_sent = true;
         let mut taken = 0;
         if self.outgoing.is_empty() && !self.holds_output {
-            match self.send(data, false) {
+            match self.carrier.send(data, false) {
                 Ok(n) => taken = n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return self.send_failed(&error),
@@ -276,14 +260,9 @@ impl StreamTransport {
         self.outgoing.extend_from_slice(data.get(taken..).unwrap_or_default());
     }
 
-    fn send(&self, data: &[u8], before_fin: bool) -> io::Result<usize> {
-        let fd = self.fd()?;
-        if before_fin { posix::send_before_end(fd, data) } else { posix::send(fd, data) }
-    }
-
     /// Forgets the descriptor: it is being closed.
     pub fn detach(&mut self) {
-        self.fd = None;
+        self.carrier = Carrier::Closed;
         self.drop_outgoing();
     }
 

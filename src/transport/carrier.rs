@@ -1,0 +1,53 @@
+//! What the bytes of a stream go through. Nothing here waits.
+
+use crate::posix;
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+};
+
+/// What a stream's buffers are emptied into, and filled from.
+pub enum Carrier {
+    /// A connected descriptor, which is read and written in place.
+    Descriptor(Arc<OwnedFd>),
+    /// None: the socket is closed.
+    Closed,
+}
+
+impl Carrier {
+    fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        match self {
+            Carrier::Descriptor(fd) => Ok(fd.as_fd()),
+            Carrier::Closed => Err(posix::bad_descriptor()),
+        }
+    }
+
+    /// Sends as much of `data` as is taken at once; `before_fin` where `send_fin` follows.
+    pub fn send(&self, data: &[u8], before_fin: bool) -> io::Result<usize> {
+        let fd = self.fd()?;
+        if before_fin { posix::send_before_end(fd, data) } else { posix::send(fd, data) }
+    }
+
+    /// Receives what is there. 0 is the end of the stream.
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.fd().and_then(|fd| posix::recv(fd, buffer))
+    }
+
+    /// Whether the peer has ended its half, where our reading half is shut down and receiving does not tell.
+    pub fn peer_has_ended(&self) -> bool {
+        self.fd().map_or(true, posix::peer_has_ended)
+    }
+
+    /// Ends the reading half, which wakes the threads that wait for bytes.
+    pub fn shut_reading(&self) {
+        // Fails only if the connection is gone already, which wakes them too.
+        let _ = self.fd().and_then(posix::shutdown_read);
+    }
+
+    /// Ends our half of the stream.
+    pub fn send_fin(&self) {
+        // Fails only if the connection is gone already.
+        let _ = self.fd().and_then(|fd| posix::shutdown(fd, false));
+    }
+}

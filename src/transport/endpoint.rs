@@ -1,0 +1,59 @@
+//! What a socket was made over, and gives up when it is closed.
+
+use std::{
+    os::fd::OwnedFd,
+    sync::{Arc, Weak},
+};
+
+use super::carrier::Carrier;
+
+/// What is under a socket. Threads that wait on it hold a reference each.
+#[derive(Clone)]
+pub enum Endpoint {
+    /// A connected descriptor. While there is a reference its number is not reused.
+    Descriptor(Arc<OwnedFd>),
+}
+
+impl From<OwnedFd> for Endpoint {
+    fn from(fd: OwnedFd) -> Endpoint {
+        Endpoint::Descriptor(Arc::new(fd))
+    }
+}
+
+/// An endpoint that a closed socket may have given up.
+pub enum WeakEndpoint {
+    /// A descriptor.
+    Descriptor(Weak<OwnedFd>),
+}
+
+impl Endpoint {
+    /// The descriptor whose readiness tells about this, if there is one.
+    pub fn fd(self) -> Option<Arc<OwnedFd>> {
+        match self {
+            Endpoint::Descriptor(fd) => Some(fd),
+        }
+    }
+
+    /// What a stream over this goes through.
+    pub fn carrier(&self) -> Carrier {
+        match self {
+            Endpoint::Descriptor(fd) => Carrier::Descriptor(fd.clone()),
+        }
+    }
+
+    /// A reference that does not keep it.
+    pub fn downgrade(&self) -> WeakEndpoint {
+        match self {
+            Endpoint::Descriptor(fd) => WeakEndpoint::Descriptor(Arc::downgrade(fd)),
+        }
+    }
+}
+
+impl WeakEndpoint {
+    /// The endpoint, unless it was given up.
+    pub fn upgrade(&self) -> Option<Endpoint> {
+        match self {
+            WeakEndpoint::Descriptor(fd) => fd.upgrade().map(Endpoint::Descriptor),
+        }
+    }
+}
