@@ -1,93 +1,25 @@
 /* bench: bglssl beside raw OpenSSL, both ends in C, in the same run.
  *
- *   bench [-r ROUNDS] [-s SCALE] [WORD ...]       only the scenarios whose names contain one of the words
- *   bench -o bglssl|openssl [-s SCALE] WORD ...   only that side, once: for profilers
+ *   bench [-r ROUNDS] [-s SCALE] [-n NETWORK] [WORD ...]       only the scenarios whose names contain one of the words,
+ *                                                              over the networks whose names contain NETWORK
+ *   bench -o bglssl|openssl [-s SCALE] [-n NETWORK] WORD ...   only that side, once: for profilers
  *
- * Each measurement has two fresh processes, a server and a client, on 127.0.0.1. The two libraries take turns; what
- * counts is the median, over all rounds, of the ratio of two measurements made one after the other. */
+ * Each measurement has two fresh processes, a server and a client. The two libraries take turns; what counts is the
+ * median, over all rounds, of the ratio of two measurements made one after the other. */
 
-#define _GNU_SOURCE
-#include "scenario.h"
+#include "measure.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_ROUNDS = 99, DEADLINE_SECONDS = 120 };
+enum { MAX_ROUNDS = 99 };
 
 _Noreturn void die(const char *what, const char *why) {
   fprintf(stderr, "bench: %s: %s\n", what, why ? why : "unknown reason");
   exit(1);
-}
-
-/* ----------------------------------------------------------------------------------------------------- measurements */
-
-typedef struct {
-  double result;
-  double cpu; /* seconds of processor time, of both processes */
-} measure_t;
-
-static double processor_seconds(pid_t pid) {
-  struct rusage usage;
-  int status;
-  if (wait4(pid, &status, 0, &usage) != pid || status != 0) die("measurement", "a process has failed");
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-/* Gives this process one half of the processors, so that the two ends share none, as in a network. Left alone, the
- * scheduler puts them together or apart as it happens, which makes a round trip slower or faster by a factor, and lets
- * the threads of one process contend for cache lines or not. */
-static void take_half(int which) {
-  cpu_set_t all, half;
-  if (sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) < 2) return;
-  CPU_ZERO(&half);
-  int seen = 0;
-  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-    if (CPU_ISSET(cpu, &all) && seen++ * 2 / CPU_COUNT(&all) == which) CPU_SET(cpu, &half);
-  sched_setaffinity(0, sizeof half, &half);
-}
-
-static measure_t measure(const scenario_t *scenario, const side_t *side, const pki_t *pki) {
-  int port_pipe[2], result_pipe[2];
-  if (pipe(port_pipe) != 0 || pipe(result_pipe) != 0) die("pipe", strerror(errno));
-
-  pid_t server_pid = fork();
-  if (server_pid == 0) {
-    alarm(DEADLINE_SECONDS);
-    take_half(0);
-    void *server = side->listen(pki, &scenario->link);
-    int port = side->port(server);
-    if (write(port_pipe[1], &port, sizeof port) != sizeof port) die("port", strerror(errno));
-    scenario->server(scenario, side, server, result_pipe[1]);
-    _exit(0);
-  }
-  pid_t client_pid = fork();
-  if (client_pid == 0) {
-    alarm(DEADLINE_SECONDS);
-    take_half(1);
-    close(port_pipe[1]);
-    int port;
-    if (read(port_pipe[0], &port, sizeof port) != sizeof port) die("client", "the server did not start");
-    void *client = side->client(pki, &scenario->link);
-    scenario->client(scenario, side, client, port, result_pipe[1]);
-    _exit(0);
-  }
-  if (server_pid < 0 || client_pid < 0) die("fork", strerror(errno));
-  close(port_pipe[0]);
-  close(port_pipe[1]);
-  close(result_pipe[1]);
-
-  measure_t m;
-  m.cpu = processor_seconds(client_pid) + processor_seconds(server_pid);
-  if (read(result_pipe[0], &m.result, sizeof m.result) != sizeof m.result) die("measurement", "there is no result");
-  close(result_pipe[0]);
-  return m;
 }
 
 static int compare(const void *a, const void *b) {
@@ -100,36 +32,92 @@ static double median(double *values, int n) {
   return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-static void compare_sides(const scenario_t *scenario, const pki_t *pki, int rounds) {
-  double ours[MAX_ROUNDS], raw[MAX_ROUNDS], ratio[MAX_ROUNDS], cpu[MAX_ROUNDS];
+/* ------------------------------------------------------------------------------------------------------- the table */
 
-  for (int i = 0; i < rounds; i++) {
-    /* The side that goes first may find the machine in another state, so the sides take turns in going first. */
-    measure_t a, b;
-    if (i % 2 == 0) {
-      a = measure(scenario, &side_bglssl, pki);
-      b = measure(scenario, &side_openssl, pki);
-    } else {
-      b = measure(scenario, &side_openssl, pki);
-      a = measure(scenario, &side_bglssl, pki);
-    }
-    ours[i] = a.result;
-    raw[i] = b.result;
-    ratio[i] = a.result / b.result;
-    cpu[i] = a.cpu / b.cpu;
-  }
-  printf("%-48s %10.1f %10.1f %-5s %7.2f", scenario->name, median(ours, rounds), median(raw, rounds), scenario->unit,
-         median(ratio, rounds));
-  if (scenario->less_is_better)
-    printf(" %7s\n", "-");
-  else
-    printf(" %7.2f\n", median(cpu, rounds));
+static void print_heading(const network_t *network) {
+  char over[64];
+  snprintf(over, sizeof over, "over %s", network->name);
+  printf("\n%-46s %9s %9s %-5s %5s %5s %6s %6s  %15s %15s %15s\n", over, "bglssl", "openssl", "", "ratio", "cpu", "server",
+         "client", "switches", "packets", "calls");
 }
 
-static void one_side(const scenario_t *scenario, const pki_t *pki, const char *name) {
+/* Two counts per unit of the scenario, bglssl's first. */
+static void print_counts(long ours, long raw, size_t units) {
+  char text[64] = "-";
+  if (ours >= 0 && raw >= 0)
+    snprintf(text, sizeof text, "%.1f : %.1f", (double)ours / (double)units, (double)raw / (double)units);
+  printf(" %15s", text);
+}
+
+/* The figures of all rounds, and what is made of those of one round, by a function each. */
+typedef struct {
+  measure_t ours[MAX_ROUNDS], raw[MAX_ROUNDS];
+  int n;
+} rounds_t;
+
+static double median_of(const measure_t *of, int n, double (*figure)(const measure_t *)) {
+  double values[MAX_ROUNDS];
+  for (int i = 0; i < n; i++) values[i] = figure(&of[i]);
+  return median(values, n);
+}
+
+static double median_ratio(const rounds_t *rounds, double (*figure)(const measure_t *)) {
+  double values[MAX_ROUNDS];
+  for (int i = 0; i < rounds->n; i++) values[i] = figure(&rounds->ours[i]) / figure(&rounds->raw[i]);
+  return median(values, rounds->n);
+}
+
+static double result(const measure_t *m) {
+  return m->result;
+}
+
+static double server_cpu(const measure_t *m) {
+  return m->server_cpu;
+}
+
+static double client_cpu(const measure_t *m) {
+  return m->client_cpu;
+}
+
+static double cpu(const measure_t *m) {
+  return m->server_cpu + m->client_cpu;
+}
+
+static double switches(const measure_t *m) {
+  return (double)m->switches;
+}
+
+static double packets(const measure_t *m) {
+  return (double)m->packets;
+}
+
+static void compare_sides(const scenario_t *scenario, const pki_t *pki, const network_t *network, int n) {
+  rounds_t rounds = {.n = n};
+  for (int i = 0; i < n; i++) {
+    /* The side that goes first may find the machine in another state, so the sides take turns in going first. */
+    if (i % 2 == 0) rounds.ours[i] = measure(scenario, &side_bglssl, pki, network, false);
+    rounds.raw[i] = measure(scenario, &side_openssl, pki, network, false);
+    if (i % 2 != 0) rounds.ours[i] = measure(scenario, &side_bglssl, pki, network, false);
+  }
+  printf("%-46s %9.1f %9.1f %-5s %5.2f", scenario->name, median_of(rounds.ours, n, result),
+         median_of(rounds.raw, n, result), scenario->unit, median_ratio(&rounds, result));
+  if (!scenario->less_is_better) {
+    printf(" %5.2f %6.2f %6.2f ", median_ratio(&rounds, cpu), median_ratio(&rounds, server_cpu),
+           median_ratio(&rounds, client_cpu));
+    print_counts((long)median_of(rounds.ours, n, switches), (long)median_of(rounds.raw, n, switches), scenario->count);
+    print_counts((long)median_of(rounds.ours, n, packets), (long)median_of(rounds.raw, n, packets), scenario->count);
+    measure_t ours = measure(scenario, &side_bglssl, pki, network, true);
+    measure_t raw = measure(scenario, &side_openssl, pki, network, true);
+    print_counts(ours.calls, raw.calls, scenario->count);
+  }
+  putchar('\n');
+}
+
+static void one_side(const scenario_t *scenario, const pki_t *pki, const network_t *network, const char *name) {
   const side_t *side = strcmp(name, side_openssl.name) == 0 ? &side_openssl : &side_bglssl;
-  measure_t m = measure(scenario, side, pki);
-  printf("%-48s %-10s %10.1f %-5s %7.2f s cpu\n", scenario->name, side->name, m.result, scenario->unit, m.cpu);
+  measure_t m = measure(scenario, side, pki, network, false);
+  printf("%-46s %-10s %9.1f %-5s  cpu of the server %.2f s, of the client %.2f s\n", scenario->name, side->name, m.result,
+         scenario->unit, m.server_cpu, m.client_cpu);
 }
 
 static bool wanted(const scenario_t *scenario, char **words, int n) {
@@ -138,16 +126,32 @@ static bool wanted(const scenario_t *scenario, char **words, int n) {
   return n == 0;
 }
 
+static void run_over(const network_t *network, const char *only, int rounds, double scale, char **words, int n) {
+  pki_t pki = make_pki();
+  if (!only) print_heading(network);
+  for (int i = 0; i < scenarios_count; i++) {
+    scenario_t scenario = scenarios[i];
+    if (!wanted(&scenario, words, n) || (scenario.only_once && network != networks)) continue;
+    scenario.count = (size_t)((double)scenario.count * scale * network->scale) + 1;
+    if (only)
+      one_side(&scenario, &pki, network, only);
+    else
+      compare_sides(&scenario, &pki, network, scenario.only_once ? 1 : rounds);
+  }
+  free_pki(&pki);
+}
+
 int main(int argc, char **argv) {
-  const char *only = NULL;
+  const char *only = NULL, *over = "";
   int rounds = 7, option;
   double scale = 1;
-  while ((option = getopt(argc, argv, "o:r:s:")) != -1) {
+  while ((option = getopt(argc, argv, "n:o:r:s:")) != -1) {
+    if (option == 'n') over = optarg;
     if (option == 'o') only = optarg;
     if (option == 'r') rounds = atoi(optarg);
     if (option == 's') scale = atof(optarg);
     if (option == '?' || rounds < 1 || rounds > MAX_ROUNDS || scale <= 0) {
-      fputs("usage: bench [-o bglssl|openssl] [-r ROUNDS (1 to 99)] [-s SCALE] [WORD ...]\n", stderr);
+      fputs("usage: bench [-o bglssl|openssl] [-n NETWORK] [-r ROUNDS (1 to 99)] [-s SCALE] [WORD ...]\n", stderr);
       return 2;
     }
   }
@@ -156,22 +160,14 @@ int main(int argc, char **argv) {
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
 
-  pki_t pki = make_pki();
   setvbuf(stdout, NULL, _IOLBF, 0);
-  if (!only) printf("%-48s %10s %10s %-5s %7s %7s\n", "", "bglssl", "openssl", "", "ratio", "cpu");
-  for (int i = 0; i < scenarios_count; i++) {
-    scenario_t scenario = scenarios[i];
-    if (!scenario.server_measures) scenario.count = (size_t)((double)scenario.count * scale) + 1;
-    if (!wanted(&scenario, argv + optind, argc - optind)) continue;
-    if (only)
-      one_side(&scenario, &pki, only);
+  for (int i = 0; i < networks_count; i++) {
+    network_t *network = &networks[i];
+    if (!strstr(network->name, over)) continue;
+    if (make_network(network) || !network->is_veth)
+      run_over(network, only, rounds, scale, argv + optind, argc - optind);
     else
-      compare_sides(&scenario, &pki, rounds);
+      printf("\nnot measured over %s: that needs root, ip(8) and tc(8)\n", network->name);
   }
-  free(pki.ca);
-  free(pki.server);
-  free(pki.server_key);
-  free(pki.client);
-  free(pki.client_key);
   return 0;
 }

@@ -76,3 +76,11 @@ pki_t make_pki(void) {
   EVP_PKEY_free(client_key);
   return pki;
 }
+
+void free_pki(pki_t *pki) {
+  free(pki->ca);
+  free(pki->server);
+  free(pki->server_key);
+  free(pki->client);
+  free(pki->client_key);
+}

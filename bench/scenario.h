@@ -13,8 +13,8 @@ struct scenario {
   const char *name, *unit;
   void (*server)(const scenario_t *, const side_t *, void *server, int result_fd);
   void (*client)(const scenario_t *, const side_t *, void *client, int port, int result_fd);
-  bool server_measures; /* which of the two writes the result */
   bool less_is_better;
+  bool only_once; /* over one network, and in one round: other networks and rounds would give the same */
   int threads;
   size_t count; /* connections, messages */
   size_t size;  /* bytes of a message */

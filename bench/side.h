@@ -12,9 +12,11 @@ typedef struct {
 } pki_t;
 
 pki_t make_pki(void);
+void free_pki(pki_t *pki);
 
 /* What both ends of a connection agree about. */
 typedef struct {
+  const char *address;      /* the server's, of IPv4 */
   bool datagrams;           /* DTLS 1.2 over UDP, not TLS 1.3 over TCP: each write is a datagram, and so is each read */
   bool client_certificates; /* clients must show one */
 } link_t;
@@ -25,7 +27,7 @@ enum { DATAGRAM_SECONDS = 20 };
 typedef struct {
   const char *name;
 
-  /* A listening socket on a free port of 127.0.0.1. */
+  /* A listening socket on a free port. */
   void *(*listen)(const pki_t *pki, const link_t *link);
   int (*port)(void *server);
   /* The next client, its handshake done; blocks. Any number of threads at a time, but one over datagrams. */
@@ -33,7 +35,7 @@ typedef struct {
 
   /* Clients verify the server's chain and name, against the CA. */
   void *(*client)(const pki_t *pki, const link_t *link);
-  /* A connection to localhost, its handshake done; resumes the session saved last, if one was. */
+  /* A connection to the server, its handshake done; resumes the session saved last, if one was. */
   void *(*connect)(void *client, int port);
   void (*save_session)(void *client, void *connection);
   bool (*resumed)(void *connection);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 typedef struct {
+  const char *address;
   bgl_ssl_config_t *config;
   bgl_ssl_session_t *session;
 } client_t;
@@ -52,7 +53,7 @@ static void *server_listen(const pki_t *pki, const link_t *link) {
   bgl_ssl_config_t *config = new_config(link);
   use_certificate(config, pki->server, pki->server_key);
   if (link->client_certificates) trust(config, pki->ca);
-  bgl_ssl_server_t *server = bgl_ssl_listen(config, "127.0.0.1", 0, 1024, AF_INET);
+  bgl_ssl_server_t *server = bgl_ssl_listen(config, link->address, 0, 1024, AF_INET);
   if (!server) die_ssl("bgl_ssl_listen");
   bgl_ssl_config_free(config);
   return server;
@@ -70,6 +71,7 @@ static void *server_accept(void *server) {
 
 static void *new_client(const pki_t *pki, const link_t *link) {
   client_t *client = calloc(1, sizeof *client);
+  client->address = link->address;
   client->config = new_config(link);
   trust(client->config, pki->ca);
   bgl_ssl_config_set_hostname(client->config, "localhost");
@@ -80,8 +82,8 @@ static void *new_client(const pki_t *pki, const link_t *link) {
 static void *client_connect(void *handle, int port) {
   client_t *client = handle;
   bgl_ssl_socket_t *socket = client->session
-                               ? bgl_ssl_connect_resume(client->config, "127.0.0.1", port, AF_INET, client->session)
-                               : bgl_ssl_connect(client->config, "127.0.0.1", port, AF_INET);
+                               ? bgl_ssl_connect_resume(client->config, client->address, port, AF_INET, client->session)
+                               : bgl_ssl_connect(client->config, client->address, port, AF_INET);
   if (!socket) die_ssl("bgl_ssl_connect");
   return socket;
 }

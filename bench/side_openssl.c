@@ -24,6 +24,7 @@ typedef struct {
 } server_t;
 
 typedef struct {
+  const char *address;
   SSL_CTX *context;
   SSL_SESSION *session;
   bool datagrams;
@@ -58,8 +59,14 @@ static void trust(SSL_CTX *context, const char *pem) {
   X509_free(ca);
 }
 
-static int listen_stream(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+struct sockaddr_in address_of(const char *text, int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  inet_pton(AF_INET, text, &address.sin_addr);
+  return address;
+}
+
+static int listen_stream(const char *text) {
+  struct sockaddr_in address = address_of(text, 0);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1024) != 0)
     die("listen", strerror(errno));
@@ -83,7 +90,7 @@ static void *server_listen(const pki_t *pki, const link_t *link) {
     /* Without it, a server that verifies its clients refuses to resume their sessions. */
     SSL_CTX_set_session_id_context(server->context, (const unsigned char *)"bench", 5);
   }
-  server->fd = link->datagrams ? listen_datagrams() : listen_stream();
+  server->fd = link->datagrams ? listen_datagrams(link->address) : listen_stream(link->address);
   return server;
 }
 
@@ -121,6 +128,7 @@ static void *new_client(const pki_t *pki, const link_t *link) {
   client_t *client = calloc(1, sizeof *client);
   signal(SIGPIPE, SIG_IGN);
 
+  client->address = link->address;
   client->datagrams = link->datagrams;
   client->context = SSL_CTX_new(link->datagrams ? DTLS_client_method() : TLS_client_method());
   trust(client->context, pki->ca);
@@ -129,9 +137,7 @@ static void *new_client(const pki_t *pki, const link_t *link) {
   return client;
 }
 
-static SSL *connect_stream(SSL_CTX *context, int port) {
-  struct sockaddr_in address = {
-    .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static SSL *connect_stream(SSL_CTX *context, struct sockaddr_in address) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) die("connect", strerror(errno));
   no_delay(fd);
@@ -142,7 +148,8 @@ static SSL *connect_stream(SSL_CTX *context, int port) {
 
 static void *client_connect(void *handle, int port) {
   client_t *client = handle;
-  SSL *ssl = client->datagrams ? connect_datagrams(client->context, port) : connect_stream(client->context, port);
+  struct sockaddr_in server = address_of(client->address, port);
+  SSL *ssl = client->datagrams ? connect_datagrams(client->context, server) : connect_stream(client->context, server);
   SSL_set_tlsext_host_name(ssl, "localhost");
   SSL_set1_host(ssl, "localhost");
   if (client->session) SSL_set_session(ssl, client->session);

@@ -40,10 +40,6 @@ void use_cookies(SSL_CTX *context) {
   SSL_CTX_set_cookie_verify_cb(context, verify_cookie);
 }
 
-static struct sockaddr_in loopback(unsigned short port) {
-  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
 static int new_socket(void) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) die("socket", strerror(errno));
@@ -51,8 +47,7 @@ static int new_socket(void) {
 }
 
 /* The server's sockets share a port. A client's must not, or the system connects one in some thousands to itself. */
-static void bind_socket(int fd, unsigned short port) {
-  struct sockaddr_in address = loopback(port);
+static void bind_socket(int fd, struct sockaddr_in address) {
   int on = 1;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
@@ -75,9 +70,9 @@ static void set_peer(BIO *bio, const struct sockaddr_in *peer) {
   BIO_ADDR_free(address);
 }
 
-int listen_datagrams(void) {
+int listen_datagrams(const char *address) {
   int fd = new_socket();
-  bind_socket(fd, 0);
+  bind_socket(fd, address_of(address, 0));
   return fd;
 }
 
@@ -89,13 +84,15 @@ SSL *accept_datagrams(SSL_CTX *context, int listener) {
 
   BIO_ADDR *from = BIO_ADDR_new();
   if (DTLSv1_listen(ssl, from) != 1) die("DTLSv1_listen", "no client has come in time");
-  struct sockaddr_in peer = loopback(BIO_ADDR_rawport(from)), local;
+  struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = BIO_ADDR_rawport(from)}, local;
+  size_t size = sizeof peer.sin_addr;
+  BIO_ADDR_rawaddress(from, &peer.sin_addr, &size);
   BIO_ADDR_free(from);
 
   socklen_t length = sizeof local;
   getsockname(listener, (struct sockaddr *)&local, &length);
   int fd = new_socket();
-  bind_socket(fd, local.sin_port);
+  bind_socket(fd, local);
   connect_socket(fd, &peer);
   BIO_set_fd(bio, fd, BIO_NOCLOSE);
   limit_waits(bio);
@@ -103,14 +100,13 @@ SSL *accept_datagrams(SSL_CTX *context, int listener) {
   return ssl;
 }
 
-SSL *connect_datagrams(SSL_CTX *context, int port) {
+SSL *connect_datagrams(SSL_CTX *context, struct sockaddr_in server) {
   SSL *ssl = SSL_new(context);
-  struct sockaddr_in peer = loopback(htons((unsigned short)port));
   int fd = new_socket();
-  connect_socket(fd, &peer);
+  connect_socket(fd, &server);
   BIO *bio = BIO_new_dgram(fd, BIO_NOCLOSE);
   limit_waits(bio);
-  set_peer(bio, &peer);
+  set_peer(bio, &server);
   SSL_set_bio(ssl, bio, bio);
   return ssl;
 }
