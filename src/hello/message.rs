@@ -41,31 +41,45 @@ const SUPPORTED_VERSIONS: u16 = 43;
 
 /// Takes values off the front.
 #[derive(Clone, Copy)]
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+    /// From the beginning of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader(bytes)
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// So many bytes.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn number(&mut self, bytes: usize) -> Result<usize, Malformed> {
+    /// A number of so many bytes.
+    pub fn number(&mut self, bytes: usize) -> Result<usize, Malformed> {
         Ok(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
     }
 
-    fn u16(&mut self) -> Result<u16, Malformed> {
+    /// A number of two bytes.
+    pub fn u16(&mut self) -> Result<u16, Malformed> {
         let bytes = self.take(2)?;
         bytes.try_into().map(u16::from_be_bytes).map_err(|_| Malformed)
     }
 
     /// What comes behind its length, which takes so many bytes.
-    fn vector(&mut self, bytes: usize) -> Result<Reader<'a>, Malformed> {
+    pub fn vector(&mut self, bytes: usize) -> Result<Reader<'a>, Malformed> {
         let len = self.number(bytes)?;
         self.take(len).map(Reader)
     }
 
-    fn end(self) -> Result<(), Malformed> {
+    /// Nothing may be left.
+    pub fn end(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 
@@ -82,7 +96,7 @@ impl Hello {
     /// Takes a message apart.
     pub fn parse(raw: Vec<u8>, datagrams: bool) -> Result<Hello, Malformed> {
         let mut hello = Hello { datagrams, ..Hello::default() };
-        hello.read(Reader(&raw))?;
+        hello.read(Reader::new(&raw))?;
         hello.raw = raw;
         Ok(hello)
     }
@@ -101,12 +115,12 @@ impl Hello {
         }
         self.ciphers = body.vector(2)?.numbers()?;
         body.vector(1)?;
-        if body.0.is_empty() {
+        if body.is_empty() {
             return Ok(());
         }
         let mut extensions = body.vector(2)?;
         body.end()?;
-        while !extensions.0.is_empty() {
+        while !extensions.is_empty() {
             let kind = extensions.u16()?;
             let content = extensions.vector(2)?;
             // OpenSSL refuses it, too: each end could go by another one.
@@ -127,7 +141,7 @@ impl Hello {
             SUPPORTED_VERSIONS => self.versions = only(&mut content, 1)?.numbers()?,
             ALPN => {
                 let mut names = only(&mut content, 2)?;
-                while !names.0.is_empty() {
+                while !names.is_empty() {
                     match names.vector(1)?.0 {
                         [] => return Err(Malformed),
                         name => self.alpn.push(name.to_vec()),

@@ -7,10 +7,14 @@ use crate::{
 
 pub use collector::{Fragments, Progress, Records};
 pub use message::Hello;
+pub use server::ServerHello;
 
 mod collector;
+pub mod disagreement;
 mod fingerprint;
 mod message;
+pub mod names;
+mod server;
 
 impl Hello {
     /// The hello that a collected message is.

@@ -133,6 +133,12 @@ fn alert_of(code: c_ulong) -> Option<i32> {
     (ffi::ERR_GET_LIB(code) == sys::ERR_LIB_SSL && (0..=255).contains(&alert)).then_some(alert)
 }
 
+/// The reason of the SSL library that a code, in the width of the C API, stands for.
+pub fn ssl_reason(packed: u64) -> Option<c_int> {
+    let code = c_ulong::try_from(packed).ok()?;
+    (code != 0 && ffi::ERR_GET_LIB(code) == sys::ERR_LIB_SSL).then(|| ffi::ERR_GET_REASON(code))
+}
+
 /// The words for an alert for which this OpenSSL has none: those of IANA's registry, where it is registered. OpenSSL adds
 /// the number.
 fn alert_text(alert: i32) -> String {

@@ -28,6 +28,15 @@ pub const SSL_R_READ_TIMEOUT_EXPIRED: c_int = 312;
 pub const SSL_R_LIBRARY_HAS_NO_CIPHERS: c_int = 161;
 pub const SSL_R_NO_CIPHERS_AVAILABLE: c_int = 181;
 pub const SSL_R_NO_PROTOCOLS_AVAILABLE: c_int = 191;
+pub const SSL_R_UNSUPPORTED_PROTOCOL: c_int = 258;
+pub const SSL_R_WRONG_SSL_VERSION: c_int = 266;
+pub const SSL_R_VERSION_TOO_LOW: c_int = 396;
+pub const SSL_R_VERSION_TOO_HIGH: c_int = 166;
+pub const SSL_R_NO_SUITABLE_KEY_SHARE: c_int = 101;
+pub const SSL_R_NO_SHARED_GROUPS: c_int = 410;
+pub const SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS: c_int = 376;
+pub const SSL_R_WRONG_SIGNATURE_TYPE: c_int = 370;
+pub const SSL_R_NO_APPLICATION_PROTOCOL: c_int = 235;
 pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
 pub const SSL_MODE_RELEASE_BUFFERS: c_long = 0x10;
@@ -62,6 +71,8 @@ pub const BIO_CTRL_DGRAM_GET_FALLBACK_MTU: c_int = 47;
 pub const BIO_CTRL_DGRAM_GET_MTU_OVERHEAD: c_int = 49;
 pub const SSL_OP_NO_QUERY_MTU: Options = 1 << 12;
 pub const SSL_OP_NO_ENCRYPT_THEN_MAC: Options = 1 << 19;
+pub const SSL_CTRL_SET_MSG_CALLBACK_ARG: c_int = 16;
+pub const SSL3_RT_HANDSHAKE: c_int = 22;
 pub const SSL_CTRL_SET_MAX_CERT_LIST: c_int = 51;
 pub const SSL_CTRL_SET_MTU: c_int = 17;
 pub const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
@@ -116,6 +127,8 @@ pub type CookieCallback = unsafe extern "C" fn(*mut SSL, *const c_uchar, c_uint)
 pub type TimerCallback = unsafe extern "C" fn(*mut SSL, c_uint) -> c_uint;
 pub type TicketCallback =
     unsafe extern "C" fn(*mut SSL, *mut SSL_SESSION, *const c_uchar, usize, c_int, *mut c_void) -> c_int;
+/// What OpenSSL tells of its messages: whether it has written it, version, kind, the bytes and their number.
+pub type MessageCallback = unsafe extern "C" fn(c_int, c_int, c_int, *const c_void, usize, *mut SSL, *mut c_void);
 pub type AlpnCallback =
     unsafe extern "C" fn(*mut SSL, *mut *const c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;
 
@@ -249,6 +262,9 @@ unsafe extern "C" {
     pub fn SSL_CTX_set_cert_verify_callback(ctx: *mut SSL_CTX, cb: Option<CertVerifyCallback>, arg: *mut c_void);
     pub fn SSL_set_session_id_context(ssl: *mut SSL, id: *const c_uchar, len: c_uint) -> c_int;
     pub fn SSL_set_info_callback(ssl: *mut SSL, cb: Option<unsafe extern "C" fn(*const SSL, c_int, c_int)>);
+    pub fn SSL_set_msg_callback(ssl: *mut SSL, cb: Option<MessageCallback>);
+    pub fn SSL_is_dtls(ssl: *const SSL) -> c_int;
+    pub fn SSL_CIPHER_find(ssl: *mut SSL, number: *const c_uchar) -> *const openssl_sys::SSL_CIPHER;
     pub fn SSL_in_before(ssl: *const SSL) -> c_int;
     pub fn BIO_ctrl_pending(bio: *mut BIO) -> usize;
     pub fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;

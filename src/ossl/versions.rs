@@ -134,6 +134,17 @@ pub unsafe fn set_max_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long
     unsafe { openssl_sys::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_SET_MAX_PROTO_VERSION, c_long::from(version), null) }
 }
 
+/// The lowest and the highest version that a connection may have; 0 for no limit.
+///
+/// # Safety
+/// `ssl` is live.
+pub unsafe fn version_bounds(ssl: *mut SSL) -> (c_int, c_int) {
+    let null = std::ptr::null_mut();
+    // SAFETY: the caller vouches for it.
+    let bound = |command| unsafe { openssl_sys::SSL_ctrl(ssl, command, 0, null) as c_int };
+    (bound(sys::SSL_CTRL_GET_MIN_PROTO_VERSION), bound(sys::SSL_CTRL_GET_MAX_PROTO_VERSION))
+}
+
 /// Gives a connection the lowest and the highest version of a context. False on failure.
 ///
 /// # Safety

@@ -5,7 +5,7 @@ use crate::{
     error::{Code, Error, Result},
     net::deadline::Deadline,
     posix::Readiness,
-    transport::{Tls, channel::Channel, unreported_writes::WriteProgress},
+    transport::{Tls, channel::Channel, disagreement::explained, unreported_writes::WriteProgress},
     types::Step,
 };
 use std::time::{Duration, Instant};
@@ -129,7 +129,8 @@ impl SocketState {
             step => return Ok(step),
         }
         self.tls.transport().hold_output();
-        let step = self.tls.handshake()?;
+        let medium = self.channel.medium();
+        let step = self.tls.handshake().map_err(|error| explained(&self.tls, medium, error))?;
         let flushed = match self.flush() {
             Ok(flushed) => flushed,
             // The peer has closed: the reason is still to be read, and ends the handshake.

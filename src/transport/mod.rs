@@ -18,6 +18,7 @@ pub mod carrier;
 pub mod channel;
 pub mod datagram;
 pub mod dial;
+pub mod disagreement;
 pub mod dtls;
 pub mod endpoint;
 pub mod first_bytes;

@@ -79,7 +79,9 @@ impl<B: BioBackend> Ssl<B> {
         let (bio, transport) = bio.into_raw();
         // SAFETY: the SSL is live, and takes the BIO over.
         unsafe { sys::SSL_set_bio(handle.ptr(), bio, bio) };
-        Ok(Ssl { handle, transport, failed: false, keeps_buffers: false, deferred_error: None })
+        let mut ssl = Ssl { handle, transport, failed: false, keeps_buffers: false, deferred_error: None };
+        ssl.watch_messages();
+        Ok(ssl)
     }
 
     /// What moves the bytes under TLS.

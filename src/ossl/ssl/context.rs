@@ -10,11 +10,11 @@ use crate::{
 use openssl_sys as ffi;
 use std::{ffi::c_long, ptr};
 
-use super::{dtls, names, session_end, staple, ticket_key, verify};
+use super::{dtls, messages, names, session_end, staple, ticket_key, verify};
 
 /// A context for sockets: streams (TLS) or datagrams (DTLS), either end.
 pub fn new(datagram: bool) -> Result<Ctx> {
-    let ctx = Ctx::bare(if datagram { Method::Dtls } else { Method::Tls })?;
+    let mut ctx = Ctx::bare(if datagram { Method::Dtls } else { Method::Tls })?;
     // A write takes one record at a time, from wherever the caller has the rest; idle connections keep no buffers.
     let mode = ffi::SSL_MODE_ENABLE_PARTIAL_WRITE | ffi::SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
     // SAFETY: the context is live; the callbacks have the types that OpenSSL asks for.
@@ -37,5 +37,6 @@ pub fn new(datagram: bool) -> Result<Ctx> {
             sys::SSL_CTX_set_cookie_verify_cb(ctx.as_ptr(), Some(dtls::cookie_callback));
         }
     }
+    messages::keep_offer(&mut ctx)?;
     Ok(ctx)
 }

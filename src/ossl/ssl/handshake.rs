@@ -22,6 +22,9 @@ impl<B: BioBackend> Ssl<B> {
         if step == Step::Done(()) && self.session_reused() {
             self.check_resumed()?;
         }
+        if step == Step::Done(()) {
+            self.forget_messages();
+        }
         Ok(step)
     }
 

@@ -18,6 +18,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use super::messages::Messages;
+
 /// The keys of one ticket.
 #[derive(Clone, Copy)]
 pub struct TicketKey {
@@ -115,6 +117,7 @@ pub struct Hooks {
     /// Of the tickets that a server gives and takes.
     pub ticket_keys: RefCell<Option<Arc<dyn TicketKeys>>>,
     pub dtls: DtlsHooks,
+    pub messages: Messages,
 }
 
 /// What OpenSSL's callbacks need of a connection over datagrams.
@@ -150,6 +153,7 @@ impl Hooks {
             panicked: Cell::new(false),
             ticket_keys: RefCell::default(),
             dtls: DtlsHooks::default(),
+            messages: Messages::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod hooks;
 pub mod info;
 pub mod io;
 pub mod keying_material;
+pub mod messages;
 pub mod names;
 pub mod session_end;
 pub mod staple;

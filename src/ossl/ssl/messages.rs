@@ -1,0 +1,202 @@
+//! The messages of a handshake, as OpenSSL tells of them: the hellos are kept until it is complete, because they say why
+//! two ends have nothing in common.
+
+use crate::{
+    ossl::{bio_backend::BioBackend, bytes, ctx_value::CtxValue, queue, static_text, sys, versions, x509::X509},
+    types::Role,
+};
+use openssl_sys as ffi;
+use std::{
+    cell::RefCell,
+    ffi::{c_int, c_uchar, c_void},
+    ptr,
+    sync::OnceLock,
+};
+
+use super::{
+    connection::Ssl,
+    hooks::{guarded, hooks},
+};
+
+/// What is kept of the messages.
+#[derive(Default)]
+pub struct Messages {
+    /// The latest hello of the client, without the further header that DTLS has; empty if there was none.
+    client_hello: RefCell<Vec<u8>>,
+    /// That of the server.
+    server_hello: RefCell<Vec<u8>>,
+}
+
+const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+
+/// The room for the messages of an offer over datagrams, which is never sent.
+const OFFER_MTU: std::ffi::c_long = 16 * 1024;
+
+/// The hello that a client of the context sends: what any end of it has to offer. Empty if there can be none.
+static OFFER: CtxValue<OnceLock<Vec<u8>>> = CtxValue::new();
+
+impl Messages {
+    fn note(&self, message: &[u8]) {
+        let kept = match message.first() {
+            Some(&CLIENT_HELLO) => &self.client_hello,
+            Some(&SERVER_HELLO) => &self.server_hello,
+            _ => return,
+        };
+        kept.replace(message.to_vec());
+    }
+}
+
+impl<B: BioBackend> Ssl<B> {
+    /// Keeps the hellos from now on.
+    pub(super) fn watch_messages(&mut self) {
+        // SAFETY: the SSL is live; the callback has the type that OpenSSL asks for.
+        unsafe { sys::SSL_set_msg_callback(self.ptr(), Some(message_callback)) }
+    }
+
+    /// The handshake is complete: nothing more is kept.
+    pub(super) fn forget_messages(&mut self) {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_set_msg_callback(self.ptr(), None) }
+        let messages = &self.hooks().messages;
+        messages.client_hello.take();
+        messages.server_hello.take();
+    }
+
+    /// The latest hello of the client; empty if there was none.
+    pub fn client_hello(&self) -> Vec<u8> {
+        self.hooks().messages.client_hello.borrow().clone()
+    }
+
+    /// The latest hello of the server; empty if there was none.
+    pub fn server_hello(&self) -> Vec<u8> {
+        self.hooks().messages.server_hello.borrow().clone()
+    }
+
+    /// The hello that says what this end has to offer: what a client of its context would send. Empty if there can be none.
+    pub fn own_offer(&self) -> Vec<u8> {
+        // SAFETY: the SSL is live, and with it its context.
+        unsafe {
+            let make = || make_offer(ffi::SSL_get_SSL_CTX(self.ptr()));
+            OFFER.of(self.ptr()).map_or_else(make, |offer| offer.get_or_init(make).clone())
+        }
+    }
+
+    /// OpenSSL's name of a cipher suite.
+    pub fn cipher_name(&self, number: u16) -> Option<String> {
+        // SAFETY: the SSL is live; ciphers and their names are static.
+        unsafe {
+            let cipher = sys::SSL_CIPHER_find(self.ptr(), number.to_be_bytes().as_ptr());
+            if cipher.is_null() {
+                return None;
+            }
+            static_text(ffi::SSL_CIPHER_get_name(cipher)).map(|name| name.to_string_lossy().into_owned())
+        }
+    }
+
+    /// The lowest and the highest version that the settings allow, in OpenSSL's numbers; 0 for no limit.
+    pub fn version_bounds(&self) -> (c_int, c_int) {
+        // SAFETY: the SSL is live.
+        unsafe { versions::version_bounds(self.ptr()) }
+    }
+
+    /// The type of a server's key, such as "EC"; None if it has none.
+    pub fn own_key_type(&self) -> Option<String> {
+        // SAFETY: the SSL is live and lends the certificate, whose key has a static name.
+        unsafe {
+            let certificate = ffi::SSL_get_certificate(self.ptr());
+            if self.role() == Role::Client || certificate.is_null() {
+                return None;
+            }
+            X509::from_borrowed(certificate)?.key_type().ok()
+        }
+    }
+}
+
+/// Gives a context the place for its offer, which is made when a failure first needs it.
+pub fn keep_offer(ctx: &mut crate::ossl::ctx::Ctx) -> crate::error::Result<()> {
+    OFFER.attach(ctx, std::sync::Arc::new(OnceLock::new()))
+}
+
+/// The hello that a client of a context would send.
+///
+/// # Safety
+/// `ctx` is live.
+unsafe fn make_offer(ctx: *mut ffi::SSL_CTX) -> Vec<u8> {
+    let mut hello: Vec<u8> = Vec::new();
+    queue::clear();
+    // SAFETY: the caller vouches for the context. The SSL owns both BIOs and is freed here, before `hello` goes.
+    unsafe {
+        let ssl = ffi::SSL_new(ctx);
+        if ssl.is_null() {
+            queue::clear();
+            return hello;
+        }
+        sys::SSL_set_bio(ssl, ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem()));
+        sys::SSL_set_options(ssl, sys::SSL_OP_NO_QUERY_MTU);
+        ffi::SSL_ctrl(ssl, sys::SSL_CTRL_SET_MTU, OFFER_MTU, ptr::null_mut());
+        ffi::SSL_set_connect_state(ssl);
+        sys::SSL_set_msg_callback(ssl, Some(offer_callback));
+        ffi::SSL_ctrl(ssl, sys::SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, (&raw mut hello).cast());
+        ffi::SSL_do_handshake(ssl);
+        ffi::SSL_free(ssl);
+    }
+    queue::clear();
+    hello
+}
+
+unsafe extern "C" fn offer_callback(
+    written: c_int,
+    _: c_int,
+    kind: c_int,
+    data: *const c_void,
+    len: usize,
+    ssl: *mut ffi::SSL,
+    hello: *mut c_void,
+) {
+    // SAFETY: OpenSSL passes a live SSL and `len` readable bytes, and the argument that was set.
+    let (message, hello) = unsafe { (message(ssl, kind, data, len), hello.cast::<Vec<u8>>().as_mut()) };
+    if let (1, Some(message), Some(hello)) = (written, message, hello) {
+        *hello = message;
+    }
+}
+
+unsafe extern "C" fn message_callback(
+    _: c_int,
+    _: c_int,
+    kind: c_int,
+    data: *const c_void,
+    len: usize,
+    ssl: *mut ffi::SSL,
+    _: *mut c_void,
+) {
+    // SAFETY: OpenSSL passes a live SSL and `len` readable bytes.
+    let Some(hooks) = (unsafe { hooks(ssl) }) else { return };
+    guarded(hooks, 0, || {
+        // SAFETY: likewise.
+        if let Some(message) = unsafe { message(ssl, kind, data, len) } {
+            hooks.messages.note(&message);
+        }
+        1
+    });
+}
+
+/// A message of a handshake: type, length in three bytes, body. None for all else, and for a part of one.
+///
+/// # Safety
+/// `ssl` is live; `data` is readable for `len` bytes.
+unsafe fn message(ssl: *const ffi::SSL, kind: c_int, data: *const c_void, len: usize) -> Option<Vec<u8>> {
+    if kind != sys::SSL3_RT_HANDSHAKE {
+        return None;
+    }
+    // SAFETY: the caller vouches for both.
+    let (bytes, is_datagram) =
+        unsafe { (bytes(data.cast::<c_uchar>(), c_int::try_from(len).ok()?), sys::SSL_is_dtls(ssl) == 1) };
+    let (head, rest) = bytes.split_at_checked(4)?;
+    let declared = head.iter().skip(1).fold(0, |len, byte| len << 8 | usize::from(*byte));
+    let body = if is_datagram { rest.get(DTLS_HEADER_REST..)? } else { rest };
+    (body.len() == declared).then(|| [head, body].concat())
+}
+
+/// What the header of a message has in DTLS beyond that in TLS: its number, and which part of the message follows.
+const DTLS_HEADER_REST: usize = 8;

@@ -1,0 +1,34 @@
+//! The failure of a handshake of two ends that have nothing in common, with what each of them offers.
+
+use crate::{
+    error::{Code, Error},
+    hello::{
+        Hello, ServerHello,
+        disagreement::{Ends, Topics},
+    },
+    ossl::{queue, ssl::names::alpn_names},
+    types::{Medium, Role},
+};
+
+use super::Tls;
+
+/// The failure, with the offers of both ends where they tell why.
+pub fn explained(tls: &Tls, medium: Medium, error: Error) -> Error {
+    let topics = Topics::of(queue::ssl_reason(error.openssl_code), error.alert);
+    let Some(topics) = topics.filter(|_| error.code == Code::Protocol) else { return error };
+    let datagrams = medium == Medium::Datagrams;
+    let ends = Ends {
+        role: tls.role(),
+        client: Hello::parse(tls.client_hello(), datagrams).ok(),
+        chosen: ServerHello::parse(&tls.server_hello()).ok(),
+        own: (tls.role() == Role::Server).then(|| Hello::parse(tls.own_offer(), datagrams).ok()).flatten(),
+        own_versions: tls.version_bounds(),
+        own_alpn: alpn_names(&tls.hooks().alpn).map(<[u8]>::to_vec).collect(),
+        own_key: tls.own_key_type(),
+        cipher_name: &|number| tls.cipher_name(number),
+    };
+    match topics.explain(&ends) {
+        Some(why) => Error { message: format!("{}; {why}", error.message), ..error },
+        None => error,
+    }
+}
