@@ -116,10 +116,10 @@ check: ## build and run all tests
 	@scripts/check.sh $(SUITES)
 
 check-ci: SUITES = scripts/suites/* scripts/ci-suites/*
-check-ci: check ## all that CI runs: the tests, the build with an OpenSSL of its own, the fuzzers
+check-ci: check ## all that CI runs: the tests, an OpenSSL of its own, fuzzers, Debian packages, minimal Debians (as root)
 
-check-release: SUITES = scripts/release-suites/*
-check-release: check ## before a release: other compilers and systems, packages, reproducible builds (an hour; as root)
+check-release: SUITES = scripts/ci-suites/* scripts/release-suites/*
+check-release: check ## before a release, besides make check: what CI adds, reproducible builds, clang (an hour; as root)
 
 check-c: lib ## build and run the C tests once, plain
 	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib

@@ -10,16 +10,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM HUP
-passed=0 failed=0 skipped=0
-
-ok() { echo "ok - $1"; passed=$((passed + 1)); }
-not_ok() { echo "not ok - $1"; sed 's/^/#   /' "$2"; failed=$((failed + 1)); }
-skip() { echo "skip - $1: $2"; skipped=$((skipped + 1)); }
-# verdict NAME STATUS LOG
-verdict() { if [ "$2" -eq 0 ]; then ok "$1"; else not_ok "$1" "$3"; fi; }
+. scripts/cases.sh
 
 # ---- C in Markdown
 for page in README.md CONTRIBUTING.md docs/*.md examples/*.md bench/*.md; do
@@ -33,7 +24,7 @@ for page in README.md CONTRIBUTING.md docs/*.md examples/*.md bench/*.md; do
     [ -f "$block" ] || continue
     line=$(sed -n '1s/^#line \([0-9]*\).*/\1/p' "$block")
     ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -Iinclude -fsyntax-only "$block" >"$work/log" 2>&1
-    verdict "the C code at $page:$line compiles" $? "$work/log"
+    verdict "the C code at $page:$line compiles" $?
   done
 done
 
@@ -42,12 +33,12 @@ for page in man/*.3; do
   name="$page has no warnings"
   if command -v mandoc >/dev/null; then
     mandoc -Tlint -Wwarning "$page" >"$work/log" 2>&1
-    verdict "$name (mandoc)" $? "$work/log"
+    verdict "$name (mandoc)" $?
   elif command -v man >/dev/null && command -v groff >/dev/null; then
     # The longest names do not fit into 80 columns, and groff cannot break them.
     MANWIDTH=100 LC_ALL=C.UTF-8 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>"$work/log" >/dev/null
     [ ! -s "$work/log" ]
-    verdict "$name (groff)" $? "$work/log"
+    verdict "$name (groff)" $?
   else
     skip "$name" "neither mandoc nor man with groff is installed"
   fi
@@ -62,7 +53,7 @@ elif ! command -v python3 >/dev/null; then
 else
   { scripts/bigloo-texinfo.py docs/bigloo.md 0 >"$work/bigloo-ssl.texi" && makeinfo -o "$work" "$work/bigloo-ssl.texi"; } \
     >"$work/log" 2>&1 && [ ! -s "$work/log" ]
-  verdict "$name" $? "$work/log"
+  verdict "$name" $?
 fi
 
 # ---- functions: exported = described
@@ -70,17 +61,17 @@ grep -v '^#' abi/symbols.txt | sort >"$work/exported"
 sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/s/^\.F[no] \([a-z0-9_]*\).*/\1/p' man/*.3 | sort >"$work/described"
 comm -23 "$work/exported" "$work/described" >"$work/log"
 [ -s "$work/exported" ] && [ ! -s "$work/log" ]
-verdict "every exported function is in the synopsis of a manual page" $? "$work/log"
+verdict "every exported function is in the synopsis of a manual page" $?
 comm -13 "$work/exported" "$work/described" >"$work/log"
 [ ! -s "$work/log" ]
-verdict "every function in a synopsis is exported" $? "$work/log"
+verdict "every function in a synopsis is exported" $?
 uniq -d "$work/described" >"$work/log"
 [ ! -s "$work/log" ]
-verdict "no function is described in two manual pages" $? "$work/log"
+verdict "no function is described in two manual pages" $?
 if command -v python3 >/dev/null; then
   scripts/synopses.py check | grep '^not ok' >"$work/log"
   [ ! -s "$work/log" ]
-  verdict "the synopses are as in the headers" $? "$work/log"
+  verdict "the synopses are as in the headers" $?
 else
   skip "the synopses are as in the headers" "python3 is not installed"
 fi
@@ -91,14 +82,13 @@ for page in man/*.3 docs/*.md; do
     echo "$page"
 done >"$work/log"
 [ ! -s "$work/log" ]
-verdict "docs/README.md lists every document and manual page" $? "$work/log"
+verdict "docs/README.md lists every document and manual page" $?
 
 # ---- constants
 cat man/*.3 docs/*.md | grep -v "^\.Dt" | grep -oE "\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b" | sort -u >"$work/named"
 grep -ohE '\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b' include/bglssl/*.h | sort -u >"$work/defined"
 comm -23 "$work/named" "$work/defined" | grep -vxE 'BGL_SSL_E|BGL_SSL_PHASE' >"$work/log"
 [ ! -s "$work/log" ]
-verdict "every constant named in the documents is in the headers" $? "$work/log"
+verdict "every constant named in the documents is in the headers" $?
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+finish

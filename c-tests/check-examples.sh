@@ -8,35 +8,9 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-work=$(mktemp -d) || exit 1
+. scripts/cases.sh
 server_pid=
-finish() {
-  [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null
-  rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 1' INT TERM HUP
-passed=0 failed=0 skipped=0
-
-ok() { echo "ok - $1"; passed=$((passed + 1)); }
-not_ok() { echo "not ok - $1"; tail -n 60 "$2" | sed 's/^/#   /'; failed=$((failed + 1)); }
-skip() { echo "skip - $1: $2"; skipped=$((skipped + 1)); }
-# try NAME COMMAND...: status 0 is ok, 77 is skip with the last line as the reason, anything else is not ok.
-try() {
-  name=$1
-  shift
-  "$@" >"$work/log" 2>&1 </dev/null
-  case $? in
-  0) ok "$name" ;;
-  77) skip "$name" "$(tail -n 1 "$work/log")" ;;
-  *) not_ok "$name" "$work/log"; return 1 ;;
-  esac
-}
-finish_with_summary() {
-  echo "$passed passed, $failed failed, $skipped skipped"
-  [ "$failed" -eq 0 ]
-  exit
-}
+trap '[ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null; rm -rf "$work"' EXIT
 
 make=${MAKE:-make}
 # A make above us has its own ideas about flags and jobs: the one below starts afresh.
@@ -44,7 +18,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 
 # ---- installed, and found by pkg-config alone
 prefix=$work/prefix
-try "make install puts the library into a prefix" timeout 580 "$make" install PREFIX="$prefix" || finish_with_summary
+try "make install puts the library into a prefix" timeout 580 "$make" install PREFIX="$prefix" || finish
 try "make install honours DESTDIR" timeout 580 "$make" install PREFIX=/usr DESTDIR="$work/stage" &&
   try "what is installed under DESTDIR does not name it" \
     sh -c '! grep -rIl -- "$1" "$1"' sh "$work/stage"
@@ -319,4 +293,4 @@ else
   skip "tls-poll-server holds 1000 connections in one thread" "the openssl command is not installed"
 fi
 
-finish_with_summary
+finish

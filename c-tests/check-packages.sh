@@ -8,31 +8,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM HUP
-passed=0 failed=0 skipped=0
-
-skip() { echo "skip - $1: $2"; skipped=$((skipped + 1)); }
-# try NAME COMMAND...
-try() {
-  name=$1
-  shift
-  if "$@" >"$work/log" 2>&1 </dev/null; then
-    echo "ok - $name"
-    passed=$((passed + 1))
-  else
-    echo "not ok - $name"
-    tail -n 40 "$work/log" | sed 's/^/#   /'
-    failed=$((failed + 1))
-    return 1
-  fi
-}
-finish() {
-  echo "$passed passed, $failed failed, $skipped skipped"
-  [ "$failed" -eq 0 ]
-  exit
-}
+. scripts/cases.sh
 
 make=${MAKE:-make}
 unset MAKEFLAGS MFLAGS MAKELEVEL

@@ -13,44 +13,17 @@ cd "$(dirname "$0")/.." || exit 1
 suite=$1 architecture=$2
 profile=${PROFILE:-release}
 root=${BUILD:-$PWD/build}/debian/$suite-$architecture
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM HUP
-label="Debian $suite ($architecture)"
-passed=0 failed=0 skipped=0
+. scripts/cases.sh
+case_prefix="Debian $suite ($architecture): "
+cannot() { skip_all "demo and C tests" "$1"; }
 
-skip() {
-    echo "skip $label: $1"
-    echo "0 passed, 0 failed, 1 skipped"
-    exit 0
-}
-finish() {
-    echo "$passed passed, $failed failed, $skipped skipped"
-    [ "$failed" = 0 ]
-    exit
-}
-# try NAME COMMAND...
-try() {
-    name=$1
-    shift
-    if "$@" >"$work/log" 2>&1 </dev/null; then
-        echo "ok $label: $name"
-        passed=$((passed + 1))
-    else
-        echo "not ok $label: $name"
-        tail -n 40 "$work/log" | sed 's/^/  | /'
-        failed=$((failed + 1))
-        return 1
-    fi
-}
-
-[ "$(id -u)" = 0 ] || skip "root's rights"
+[ "$(id -u)" = 0 ] || cannot "root's rights"
 for tool in debootstrap unshare apt-get; do
-    command -v $tool >/dev/null || skip "the command $tool"
+    command -v $tool >/dev/null || cannot "the command $tool"
 done
-unshare --mount --pid --fork true 2>/dev/null || skip "namespaces of its own"
+unshare --mount --pid --fork true 2>/dev/null || cannot "namespaces of its own"
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)}
-[ -n "$mirror" ] || skip "a mirror: apt knows none, and DEBIAN_MIRROR is not set"
+[ -n "$mirror" ] || cannot "a mirror: apt knows none, and DEBIAN_MIRROR is not set"
 
 personality=
 [ "$architecture" != i386 ] || personality=linux32
@@ -58,7 +31,7 @@ personality=
 inside() {
     seconds=$1
     shift
-    timeout "$seconds" unshare --mount --pid --fork --kill-child sh -c '
+    within "$seconds" unshare --mount --pid --fork --kill-child sh -c '
         root=$1
         shift
         mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount -t sysfs sysfs "$root/sys" || exit 1
@@ -72,21 +45,20 @@ inside() {
 if [ ! -e "$root/.minimal" ]; then
     rm -rf "$root"
     mkdir -p "$root"
-    timeout 900 debootstrap --variant=minbase --arch="$architecture" "$suite" "$root" "$mirror" >"$work/log" 2>&1 ||
-        skip "debootstrap fails: $(tail -n 1 "$work/log")"
+    within 900 debootstrap --variant=minbase --arch="$architecture" "$suite" "$root" "$mirror" >"$work/log" 2>&1 ||
+        cannot "debootstrap fails: $(tail -n 1 "$work/log")"
     # Installers write this file, debootstrap does not.
     echo "127.0.0.1 localhost" >"$root/etc/hosts"
     touch "$root/.minimal"
 fi
-inside 60 true 2>"$work/log" || skip "nothing runs in it: $(tail -n 1 "$work/log")"
+inside 60 true >"$work/log" 2>&1 || cannot "nothing runs in it: $(tail -n 1 "$work/log")"
 
 # ---- the sources and the crates
 rm -rf "$root/src"
-mkdir -p "$root/src/bglssl" "$root/root/.cargo"
-if [ -d .git ] || [ -f .git ]; then git ls-files -co --exclude-standard -z; else find . -path ./build -prune -o -path \
-    ./target -prune -o -type f -print0; fi | tar -c --null -T - | tar -x -C "$root/src/bglssl" || exit 1
+mkdir -p "$root/root/.cargo"
+copy_sources "$root/src/bglssl" || exit 1
 "${CARGO:-cargo}" vendor --locked --versioned-dirs "$root/src/crates" >"$work/source" 2>"$work/log" ||
-    skip "the crates: $(tail -n 1 "$work/log")"
+    cannot "the crates: $(tail -n 1 "$work/log")"
 sed "s|^directory = .*|directory = \"/src/crates\"|" "$work/source" >"$root/root/.cargo/config.toml"
 
 # ---- what is missing, and the line that brings it
@@ -95,9 +67,10 @@ if [ ! -e "$root/.complete" ]; then
     inside 60 sh -c 'cd /src/bglssl && scripts/needs.sh check' >"$work/told" 2>&1 && touch "$root/.complete"
 fi
 if [ ! -e "$root/.complete" ]; then
+    ! grep '^no time left' "$work/told" >"$work/log" || cannot "$(cat "$work/log")"
     line=$(sed -n 's/^  \(apt-get install .*\)/\1/p' "$work/told")
     try "says in one message what is missing, and the line that installs it" test -n "$line" || finish
-    inside 1200 sh -c "apt-get update -q && $line -y -q" >"$work/log" 2>&1 || skip "packages: $(tail -n 1 "$work/log")"
+    inside 1200 sh -c "apt-get update -q && $line -y -q" >"$work/log" 2>&1 || cannot "packages: $(tail -n 1 "$work/log")"
     touch "$root/.complete"
 fi
 try "that line was all" inside 60 sh -c 'cd /src/bglssl && scripts/needs.sh check' || finish
@@ -109,14 +82,12 @@ try "make demo" inside 600 make -C /src/bglssl demo "PROFILE=$profile"
 inside 2400 make -C /src/bglssl check-c "PROFILE=$profile" >"$work/log" 2>&1 </dev/null
 status=$?
 grep -E '^(  )?(not ok|skip |\|)|^  \||^[a-z_]*: [0-9]+ passed' "$work/log" |
-    sed "s/^  \(not ok\|skip\) /  \1 $label: /"
+    sed "s/^  \(not ok\|skip\) /  \1 $case_prefix/"
 counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$work/log" | tail -n 1)
 if [ -n "$counts" ]; then
     set -- $(echo "$counts" | tr -dc '0-9 ')
     passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
 else
-    echo "not ok $label: make check-c has no count (exit status $status)"
-    tail -n 40 "$work/log" | sed 's/^/  | /'
-    failed=$((failed + 1))
+    verdict "make check-c has a count" "$status"
 fi
 finish

@@ -3,6 +3,8 @@
 # Each suite ends with a line "N passed, M failed, K skipped"; one that does not, or that exits with an error and says
 # that nothing failed, counts as a failure. What was skipped and what failed is told once more at the end, so that the
 # last lines of a log say what is wrong.
+# A suite with a line `# Takes: N s` is skipped unless so much time is left until CHECK_UNTIL (in seconds since 1970), if
+# that is set.
 set -u
 cd "$(dirname "$0")/.."
 passed=0 failed=0 skipped=0
@@ -27,10 +29,20 @@ digest() {
         { reasons = 0 }'
 }
 
+no_time_left() {
+    echo "skip $name: no time left: it takes $takes s, and there are $((left > 0 ? left : 0)) s"
+    echo "0 passed, 0 failed, 1 skipped"
+}
+
 suite() {
     name=$1
     shift
     echo "=== $name"
+    takes=$(sed -n 's/^# Takes: \([0-9]*\) s.*/\1/p' "$1")
+    if [ -n "$takes" ] && [ -n "${CHECK_UNTIL:-}" ]; then
+        left=$((CHECK_UNTIL - $(date +%s)))
+        [ "$left" -ge "$takes" ] || set -- no_time_left
+    fi
     { "$@"; echo "$?" >"$work/status"; } 2>&1 | tee "$log"
     status=$(cat "$work/status")
     told=$(grep -c . "$work/failures")

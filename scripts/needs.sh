@@ -5,12 +5,12 @@
 #   needs.sh demo       likewise for `make demo`
 #   needs.sh check      likewise for `make check`; tools whose tests are skipped without them are named, too
 #   needs.sh install    installs everything with apt-get (as root)
-#   needs.sh install-release  likewise, with what the suites of scripts/release-suites need besides
+#   needs.sh install-ci likewise, with what the suites of scripts/ci-suites need besides, if it can be had
 #
 # Debian's packages for everything:
 packages="gcc libc6-dev g++ make perl pkg-config libssl-dev openssl python3 binutils ca-certificates curl gnutls-bin valgrind mandoc \
 texinfo clang cmake meson"
-release_packages="debootstrap dpkg-dev debhelper lintian"
+ci_packages="debootstrap dpkg-dev debhelper lintian"
 set -u
 need=${1:-check}
 missing= wanted=
@@ -39,20 +39,25 @@ wants() {
 }
 require() { ! lacks "$1" || wants "$2" "$1 ($3)"; }
 
-if [ "$need" = install-release ]; then
-    packages="$packages $release_packages"
-    need=install
-fi
-if [ "$need" = install ]; then
+case $need in
+install | install-ci)
     if [ "$(id -u)" != 0 ] || lacks apt-get; then
         echo "needs.sh: only root can install, with apt-get: $packages" >&2
         exit 1
     fi
     export DEBIAN_FRONTEND=noninteractive
     # shellcheck disable=SC2086 # a list of words
-    apt-get update -q && apt-get install -y -q --no-install-recommends $packages
-    exit
-fi
+    apt-get update -q && apt-get install -y -q --no-install-recommends $packages || exit
+    [ "$need" = install-ci ] || exit 0
+    # Without these, suites are skipped.
+    # shellcheck disable=SC2086 # a list of words
+    apt-get install -y -q --no-install-recommends $ci_packages || echo "note: these cannot be installed: $ci_packages"
+    if ! lacks rustup; then
+        timeout 300 rustup component add rust-src || echo "note: without rust-src there are no tests under ThreadSanitizer"
+    fi
+    exit 0
+    ;;
+esac
 
 rust_is_new_enough ||
     wants "$rust_packages ca-certificates" \

@@ -3,28 +3,8 @@
 set -u
 build=${BUILD:-$PWD/build}/vendored
 library=$build/lib/$(cat abi/soname)
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-passed=0 failed=0
+. scripts/cases.sh
 
-try() { # NAME COMMAND...
-    name=$1
-    shift
-    if "$@" >"$log" 2>&1 </dev/null; then
-        echo "ok $name"
-        passed=$((passed + 1))
-    else
-        echo "not ok $name"
-        tail -n 40 "$log" | sed 's/^/  | /'
-        failed=$((failed + 1))
-        return 1
-    fi
-}
-finish() {
-    echo "$passed passed, $failed failed, 0 skipped"
-    [ "$failed" = 0 ]
-    exit
-}
 program_runs() {
     ${CC:-cc} -Iinclude -o "$build/version" examples/projects/version.c -L"$build/lib" -lbglssl &&
         LD_LIBRARY_PATH=$build/lib "$build/version" | grep '^bglssl with OpenSSL '
@@ -42,15 +22,12 @@ exports_are_right() {
 }
 # The places of configuration, providers and engines are the system's.
 places_are_the_systems() {
-    strings "$library" | grep -E '^(OPENSSLDIR|MODULESDIR|ENGINESDIR): ' | tee "$log.places"
+    strings "$library" | grep -E '^(OPENSSLDIR|MODULESDIR|ENGINESDIR): ' | tee "$work/places"
     system=$(openssl version -d | sed 's/^OPENSSLDIR: //')
-    grep -qxF "OPENSSLDIR: $system" "$log.places" || { echo "the system's is $system"; false; }
-    status=$?
-    rm -f "$log.places"
-    return $status
+    grep -qxF "OPENSSLDIR: $system" "$work/places" || { echo "the system's is $system"; return 1; }
 }
 
-try it_builds timeout 1800 make lib VENDORED=yes BUILD="$build" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/vendored" ||
+try it_builds within 1800 make lib VENDORED=yes BUILD="$build" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/vendored" ||
     finish
 try it_needs_no_openssl_of_the_system needs_no_openssl
 try a_program_runs_with_it program_runs

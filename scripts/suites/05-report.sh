@@ -1,9 +1,7 @@
 #!/bin/sh
 # What scripts/check.sh and c-tests/run_tests.py tell of planted failures.
 set -u
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0 skipped=0
+. scripts/cases.sh
 
 planted() { # NAME, the script on standard input
     { echo '#!/bin/sh'; cat; } >"$work/$1"
@@ -61,35 +59,22 @@ c: not ok seven: 1 is not 2
 END
 suites="$work/10-fine.sh $work/20-broken.sh $work/30-examples.sh $work/40-dies.sh $work/50-nameless.sh"
 
-case_is() { # NAME STATUS
-    if [ "$2" = 0 ]; then
-        echo "ok $1"
-        passed=$((passed + 1))
-    else
-        echo "not ok $1"
-        sed 's/^/  | /' "$work/told"
-        failed=$((failed + 1))
-    fi
-}
-
 if command -v python3 >/dev/null; then
     planted 60-c.sh <<END
 python3 c-tests/run_tests.py --results $work/results $work/t_planted
 python3 c-tests/run_tests.py --total $work/results
 END
     # shellcheck disable=SC2086 # a list of words
-    scripts/check.sh $suites "$work/60-c.sh" >"$work/log" 2>&1
+    scripts/check.sh $suites "$work/60-c.sh" >"$work/whole" 2>&1
     status=$?
-    sed -n '/^=== skipped$/,$p' "$work/log" | diff "$work/expected" - >"$work/told"
-    case_is what_failed_is_told_with_its_reasons_just_before_the_count $?
+    sed -n '/^=== skipped$/,$p' "$work/whole" | diff "$work/expected" - >"$work/log"
+    verdict what_failed_is_told_with_its_reasons_just_before_the_count $?
     [ "$status" = 1 ]
-    case_is a_failure_is_the_status_of_the_whole $?
+    verdict a_failure_is_the_status_of_the_whole $?
 else
-    echo "skip what_failed_is_told_with_its_reasons_just_before_the_count: the command python3"
-    skipped=$((skipped + 1))
+    skip what_failed_is_told_with_its_reasons_just_before_the_count "the command python3"
 fi
-scripts/check.sh "$work/10-fine.sh" >"$work/told" 2>&1
-case_is a_skip_fails_nothing $?
+scripts/check.sh "$work/10-fine.sh" >"$work/log" 2>&1
+verdict a_skip_fails_nothing $?
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+finish

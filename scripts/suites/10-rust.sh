@@ -1,28 +1,15 @@
 #!/bin/sh
 # The unit tests of the crate, its formatting, clippy's lints, and the freshness of the committed headers.
 set -u
-passed=0 failed=0 skipped=0
-log=$(mktemp)
-try() {
-    name=$1
-    shift
-    if "$@" >"$log" 2>&1; then
-        echo "ok $name"
-        passed=$((passed + 1))
-    else
-        echo "not ok $name"
-        tail -n 40 "$log" | sed 's/^/  | /'
-        failed=$((failed + 1))
-    fi
-}
+. scripts/cases.sh
+
 # try_with COMPONENT NAME COMMAND...: skipped where cargo lacks the component.
 try_with() {
     if $cargo "$1" --version >/dev/null 2>&1; then
         shift
         try "$@"
     else
-        echo "skip $2: cargo $1 is not installed"
-        skipped=$((skipped + 1))
+        skip "$2" "cargo $1 is not installed"
     fi
 }
 cargo=${CARGO:-cargo}
@@ -34,6 +21,4 @@ unsafe_stays_below() {
     ! grep -rnE '\bunsafe\b' src | grep -vE '^src/(ffi|ossl|posix)[/.]|^[^:]*:[0-9]+: *//'
 }
 try unsafe_is_only_in_the_outer_layers unsafe_stays_below
-rm -f "$log"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+finish

@@ -1,3 +1,4 @@
 #!/bin/sh
 # Debian's packages.
+# Takes: 240 s
 exec scripts/check-deb.sh
