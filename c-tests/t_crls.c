@@ -201,6 +201,27 @@ TEST(a_session_is_not_resumed_under_other_lists)
     bgl_ssl_config_free(server);
 }
 
+TEST(a_list_in_der_may_have_white_space_behind_it_and_nothing_else)
+{
+    static const struct { const char *behind; bgl_ssl_status_t expected; } ends[] = {
+        {"", BGL_SSL_OK}, {"\n", BGL_SSL_OK}, {" \r\n", BGL_SSL_OK}, {"\nx", BGL_SSL_E_CONFIG}, {"0", BGL_SSL_E_CONFIG},
+    };
+    size_t length;
+    char *list = read_whole_file(pki("root.der.crl"), &length);
+    bgl_ssl_config_t *config = client_config();
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        size_t more = strlen(ends[i].behind);
+        char *text = malloc(length + more);
+        memcpy(text, list, length);
+        memcpy(text + length, ends[i].behind, more);
+        CHECK_STATUS(ends[i].expected, bgl_ssl_config_add_crls(config, text, length + more, BGL_SSL_FORMAT_DER));
+        CHECK_STATUS(ends[i].expected, bgl_ssl_config_add_crls(config, text, length + more, BGL_SSL_FORMAT_AUTO));
+        free(text);
+    }
+    free(list);
+    bgl_ssl_config_free(config);
+}
+
 TEST(what_is_no_list_is_refused)
 {
     size_t length;

@@ -153,6 +153,7 @@ done
 
 # A list of root's that ends in 30 days, and a CA that ends in a year, before the certificate that it issued.
 quietly openssl ca -config openssl.cnf -keyfile root.key -cert root.pem -gencrl -crldays 30 -out brief.crl
+quietly openssl crl -in root.crl -outform DER -out root.der.crl
 key brief-ca
 issue brief-ca root "$CA" "$YESTERDAY" "$(date -u -d '1 year' +%Y%m%d%H%M%SZ)"
 leaf of-brief-ca-alone brief-ca "$LOCAL"

@@ -1,10 +1,10 @@
 //! X.509 certificate revocation lists.
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use openssl_sys as ffi;
 use std::ptr::{self, NonNull};
 
-use super::{bio::MemReader, pkey, queue, sys, x509};
+use super::{bio::MemReader, der, pkey, queue, sys, x509};
 
 /// One revocation list.
 pub struct Crl(NonNull<ffi::X509_CRL>);
@@ -42,18 +42,12 @@ impl Crl {
         if time.is_null() { None } else { x509::seconds(time).ok() }
     }
 
-    /// The list in a DER text, behind which nothing may follow.
+    /// Reads DER.
     pub fn from_der(der: &[u8]) -> Result<Crl> {
-        queue::clear();
-        let mut cursor = der.as_ptr();
-        let len = std::ffi::c_long::try_from(der.len()).unwrap_or(-1);
-        // SAFETY: `cursor` is readable for `len` bytes; a negative length is refused.
-        let crl = unsafe { sys::d2i_X509_CRL(ptr::null_mut(), &mut cursor, len) };
-        let crl = NonNull::new(crl).map(Crl).ok_or_else(|| queue::error(Code::Config, "a CRL is damaged"))?;
-        if cursor as usize != der.as_ptr() as usize + der.len() {
-            return Err(Error::new(Code::Config, "no DER CRL: further bytes follow it"));
-        }
-        Ok(crl)
+        der::read(der, "CRL", |cursor, len| {
+            // SAFETY: `cursor` points to `len` readable bytes; a new list, or NULL.
+            NonNull::new(unsafe { sys::d2i_X509_CRL(ptr::null_mut(), cursor, len) }).map(Crl)
+        })
     }
 
     /// All lists of a PEM text. Fails if any of them is damaged.

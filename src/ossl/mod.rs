@@ -8,6 +8,7 @@ pub mod cipher;
 pub mod crl;
 pub mod ctx;
 mod ctx_value;
+mod der;
 pub mod dh;
 #[cfg(not(ossl300))]
 mod dh_before_3;

@@ -7,7 +7,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::{queue, store::Store, sys, x509::X509};
+use super::{der, queue, store::Store, sys, x509::X509};
 
 /// What a response says of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,9 @@ macro_rules! owned {
         struct $name(NonNull<$object>);
 
         impl $name {
-            fn new(object: *mut $object, what: &str) -> Result<$name> {
-                NonNull::new(object).map($name).ok_or_else(|| queue::error(Code::Config, what))
+            /// Takes over a new object; None for NULL.
+            fn from_owned(object: *mut $object) -> Option<$name> {
+                NonNull::new(object).map($name)
             }
 
             fn as_ptr(&self) -> *mut $object {
@@ -54,11 +55,16 @@ owned!(Basic, ffi::OCSP_BASICRESP, ffi::OCSP_BASICRESP_free);
 owned!(Request, ffi::OCSP_REQUEST, ffi::OCSP_REQUEST_free);
 owned!(CertId, ffi::OCSP_CERTID, ffi::OCSP_CERTID_free);
 
+/// The object, or what OpenSSL says of why there is none.
+fn made<T>(object: Option<T>, what: &str) -> Result<T> {
+    object.ok_or_else(|| queue::error(Code::Config, what))
+}
+
 impl CertId {
     fn of(leaf: &X509, issuer: &X509, digest: *const ffi::EVP_MD) -> Result<CertId> {
         // SAFETY: the certificates are live; the digest is static, or NULL for SHA-1.
         let id = unsafe { ffi::OCSP_cert_to_id(digest, leaf.as_ptr(), issuer.as_ptr()) };
-        CertId::new(id, "the certificate cannot be named in OCSP")
+        made(CertId::from_owned(id), "the certificate cannot be named in OCSP")
     }
 }
 
@@ -66,7 +72,7 @@ impl CertId {
 pub fn request(leaf: &X509, issuer: &X509) -> Result<Vec<u8>> {
     queue::clear();
     // SAFETY: no preconditions.
-    let request = Request::new(unsafe { ffi::OCSP_REQUEST_new() }, "cannot make an OCSP request")?;
+    let request = made(Request::from_owned(unsafe { ffi::OCSP_REQUEST_new() }), "cannot make an OCSP request")?;
     let id = CertId::of(leaf, issuer, ptr::null())?;
     // SAFETY: both are live; the request takes the name over if it succeeds.
     let added = unsafe { ffi::OCSP_request_add0_id(request.as_ptr(), id.as_ptr()) };
@@ -93,22 +99,20 @@ pub fn status_of(response: &[u8], leaf: &X509, issuer: &X509) -> Result<Status> 
 }
 
 fn parse(response: &[u8]) -> Result<Basic> {
-    let len =
-        c_long::try_from(response.len()).map_err(|_| Error::new(Code::Config, "the OCSP response is too long"))?;
-    let mut cursor = response.as_ptr();
-    // SAFETY: `cursor` is readable for `len` bytes.
-    let parsed = unsafe { ffi::d2i_OCSP_RESPONSE(ptr::null_mut(), &mut cursor, len) };
-    let parsed = Response::new(parsed, "the OCSP response is damaged")?;
-    if cursor as usize != response.as_ptr() as usize + response.len() {
-        return Err(Error::new(Code::Config, "the OCSP response is followed by other bytes"));
-    }
+    let parsed = der::read(response, "OCSP response", |cursor, len| {
+        // SAFETY: `cursor` points to `len` readable bytes; a new response, or NULL.
+        Response::from_owned(unsafe { ffi::d2i_OCSP_RESPONSE(ptr::null_mut(), cursor, len) })
+    })?;
     // SAFETY: the response is live.
     let status = unsafe { ffi::OCSP_response_status(parsed.as_ptr()) };
     if status != ffi::OCSP_RESPONSE_STATUS_SUCCESSFUL {
         return Err(Error::new(Code::Config, format!("the OCSP responder reports an error (status {status})")));
     }
     // SAFETY: likewise; the result is a new reference.
-    Basic::new(unsafe { ffi::OCSP_response_get1_basic(parsed.as_ptr()) }, "the OCSP response is not a basic one")
+    made(
+        Basic::from_owned(unsafe { ffi::OCSP_response_get1_basic(parsed.as_ptr()) }),
+        "the OCSP response is not a basic one",
+    )
 }
 
 /// With no flags OpenSSL looks whether the signer may sign; the only certificate that it trusts here is the issuer's.

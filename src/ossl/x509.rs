@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     bio::{MemReader, MemWriter},
+    der,
     pkey::Pkey,
     queue, sys,
 };
@@ -84,25 +85,13 @@ impl X509 {
         self.0.as_ptr()
     }
 
-    /// Reads DER, all of it but white space behind it, which editors and scripts add.
+    /// Reads DER.
     pub fn from_der(der: &[u8]) -> Result<X509> {
-        super::init()?;
-        queue::clear();
-        let len = c_long::try_from(der.len()).map_err(|_| Error::argument("too much data"))?;
-        let mut cursor = der.as_ptr();
-        // SAFETY: `cursor` points to `len` readable bytes.
-        let x509 = unsafe { ffi::d2i_X509(ptr::null_mut(), &mut cursor, len) };
-        // SAFETY: a new certificate, or NULL.
-        match unsafe { X509::from_owned(x509) } {
-            None => Err(queue::error(Code::Config, "no DER certificate")),
-            Some(x509) => {
-                let read = cursor as usize - der.as_ptr() as usize;
-                match der.get(read..).unwrap_or_default().trim_ascii() {
-                    [] => x509.decoded(),
-                    _ => Err(Error::new(Code::Config, "no DER certificate: further bytes follow it")),
-                }
-            }
-        }
+        let x509 = der::read(der, "certificate", |cursor, len| {
+            // SAFETY: `cursor` points to `len` readable bytes; a new certificate, or NULL.
+            unsafe { X509::from_owned(ffi::d2i_X509(ptr::null_mut(), cursor, len)) }
+        });
+        x509?.decoded()
     }
 
     /// The certificate that OpenSSL has just read, with its extensions decoded. OpenSSL decodes the key when it reads a
