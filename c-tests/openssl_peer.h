@@ -17,6 +17,7 @@ struct openssl {
     void *(*SSL_new)(void *);
     void (*SSL_free)(void *);
     int (*SSL_set_fd)(void *, int);
+    int (*SSL_get_fd)(const void *);
     int (*SSL_accept)(void *);
     int (*SSL_read)(void *, void *, int);
     int (*SSL_write)(void *, const void *, int);
@@ -52,6 +53,7 @@ static inline void load_openssl(struct openssl *it)
     LOAD(SSL_new);
     LOAD(SSL_free);
     LOAD(SSL_set_fd);
+    LOAD(SSL_get_fd);
     LOAD(SSL_accept);
     LOAD(SSL_read);
     LOAD(SSL_write);

@@ -18,6 +18,7 @@ mod dh_group;
 pub mod ecdh;
 pub mod engine;
 mod evp_sys;
+mod extensions;
 pub mod hmac;
 pub mod kdf;
 pub mod key_log;

@@ -7,7 +7,7 @@ use crate::{
 };
 use openssl_sys as ffi;
 use std::{
-    ffi::{CStr, CString, c_int, c_uchar, c_uint},
+    ffi::{CStr, c_int, c_uchar, c_uint},
     ptr::{self, NonNull},
 };
 
@@ -166,15 +166,6 @@ impl<H> SslHandle<H> {
         unsafe {
             ffi::SSL_get0_alpn_selected(self.ptr(), &mut data, &mut len);
             bytes(data, c_int::try_from(len).unwrap_or(0)).to_vec()
-        }
-    }
-
-    /// The name in the client's hello (SNI).
-    pub fn server_name(&self) -> Option<CString> {
-        // SAFETY: the SSL is live and lends a NUL-terminated text.
-        unsafe {
-            let name = ffi::SSL_get_servername(self.ptr(), sys::TLSEXT_NAMETYPE_HOST_NAME);
-            if name.is_null() { None } else { Some(CStr::from_ptr(name).to_owned()) }
         }
     }
 

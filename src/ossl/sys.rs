@@ -99,6 +99,7 @@ pub const SSL_TICKET_RETURN_USE_RENEW: c_int = 4;
 pub const TLSEXT_NAMETYPE_HOST_NAME: c_int = 0;
 pub const TLSEXT_TYPE_SERVER_NAME: c_uint = 0;
 pub const TLSEXT_TYPE_PSK: c_uint = 41;
+pub const SSL_AD_ILLEGAL_PARAMETER: c_int = 47;
 pub const SSL_AD_UNRECOGNIZED_NAME: c_int = 112;
 pub const SSL_CB_HANDSHAKE_START: c_int = 0x10;
 pub const SSL_CB_HANDSHAKE_DONE: c_int = 0x20;

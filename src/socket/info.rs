@@ -1,6 +1,6 @@
 //! What a handshake establishes: filled in once, and read without the lock.
 
-use crate::{ossl::x509::X509, transport::Tls, types::Role};
+use crate::{ossl::x509::X509, transport::Tls};
 use std::{
     ffi::{CStr, CString},
     time::Instant,
@@ -33,7 +33,7 @@ impl ConnectionInfo {
             protocol: tls.protocol(),
             cipher: tls.cipher(),
             alpn: tls.alpn(),
-            server_name: tls.server_name().filter(|_| tls.role() == Role::Server),
+            server_name: tls.asked_host(),
             peer_certificate: tls.peer_certificate(),
             peer_chain: tls.peer_chain(),
             is_session_reused: tls.session_reused(),

@@ -1,6 +1,13 @@
 //! What OpenSSL calls while a connection over memory works: see `hooks`.
 
-use crate::ossl::{bytes, ctx::Ctx, session::Session, ssl::names::set_server_name_callback, sys, versions};
+use crate::ossl::{
+    bytes,
+    ctx::Ctx,
+    extensions::{extension, first_host_name, first_session_id},
+    session::Session,
+    ssl::names::set_server_name_callback,
+    sys, versions,
+};
 use openssl_sys as ffi;
 use std::{
     ffi::{c_int, c_long, c_uchar, c_void},
@@ -8,7 +15,6 @@ use std::{
 };
 
 use super::{
-    extensions::{extension, first_host_name, first_session_id},
     hooks::{Answer, Event, Hooks, with_hooks},
     protocols,
 };

@@ -2,7 +2,6 @@
 
 pub mod callbacks;
 pub mod connection;
-mod extensions;
 pub mod hooks;
 mod info;
 mod io;

@@ -41,6 +41,9 @@ impl<B: BioBackend> Ssl<B> {
         if self.hooks().panicked.get() {
             return Error::new(Code::Internal, "a callback panicked");
         }
+        if self.hooks().has_changed_host.get() {
+            return Error::new(Code::Protocol, "the client's second hello asks for another host than its first");
+        }
         if let Some(refusal) = self.hooks().refusal.get() {
             return self.refused(refusal, entry);
         }

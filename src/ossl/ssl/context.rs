@@ -26,6 +26,7 @@ pub fn new(datagram: bool) -> Result<Ctx> {
         ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), ffi::SSL_SESS_CACHE_OFF);
         sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(verify::verify_callback), ptr::null_mut());
         sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(names::alpn_callback), ptr::null_mut());
+        ffi::SSL_CTX_set_client_hello_cb(ctx.as_ptr(), Some(names::client_hello_callback), ptr::null_mut());
         names::acknowledge_server_names(ctx.as_ptr());
         let done = versions::set_ticket_key_callback(ctx.as_ptr(), ticket_key::callback);
         queue::check(done, Code::Internal, "cannot set the keys of tickets")?;

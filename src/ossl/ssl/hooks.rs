@@ -114,6 +114,10 @@ pub struct Hooks {
     /// When the first certificate of the verified chain expires, in seconds since 1970.
     pub chain_expires: Cell<Option<i64>>,
     pub panicked: Cell<bool>,
+    /// On a server, once the client's hello has been read: the host that it asks for, if any.
+    pub asked_host: RefCell<Option<Option<CString>>>,
+    /// Whether a second hello has asked for another.
+    pub has_changed_host: Cell<bool>,
     /// Of the tickets that a server gives and takes.
     pub ticket_keys: RefCell<Option<Arc<dyn TicketKeys>>>,
     pub dtls: DtlsHooks,
@@ -151,6 +155,8 @@ impl Hooks {
             expected: RefCell::new(None),
             chain_expires: Cell::new(None),
             panicked: Cell::new(false),
+            asked_host: RefCell::default(),
+            has_changed_host: Cell::new(false),
             ticket_keys: RefCell::default(),
             dtls: DtlsHooks::default(),
             messages: Messages::default(),

@@ -10,7 +10,7 @@ use crate::{
     types::Role,
 };
 use openssl_sys as ffi;
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 
 use super::connection::Ssl;
 
@@ -30,6 +30,11 @@ impl<B: BioBackend> Ssl<B> {
             let level = sys::SSL_get_security_level(self.ptr());
             store::verify_chain(store, &leaf, untrusted, self.role() == Role::Client, partial_chain, level)
         }
+    }
+
+    /// On a server: the host that the client asks for (SNI), once its hello has been read.
+    pub fn asked_host(&self) -> Option<CString> {
+        self.hooks().asked_host.borrow().clone().flatten()
     }
 
     /// The peer's certificate, be it accepted or refused.

@@ -1,8 +1,12 @@
 //! The names in hellos: application protocols (ALPN) and servers (SNI).
 
-use crate::ossl::{bytes, sys};
+use crate::ossl::{
+    bytes,
+    extensions::{extension, first_host_name},
+    sys,
+};
 use openssl_sys as ffi;
-use std::ffi::{c_int, c_uchar, c_uint, c_void};
+use std::ffi::{CString, c_int, c_uchar, c_uint, c_void};
 
 use super::hooks::{guarded, hooks};
 
@@ -43,6 +47,25 @@ pub fn alpn_names(mut wire: &[u8]) -> impl Iterator<Item = &[u8]> {
         let (name, rest) = rest.split_at_checked(usize::from(len))?;
         wire = rest;
         Some(name)
+    })
+}
+
+/// Notes, on a server, the host that the client asks for, and refuses a second hello (after a HelloRetryRequest) that asks
+/// for another: OpenSSL would take it, after the settings of the first have been chosen.
+pub unsafe extern "C" fn client_hello_callback(ssl: *mut ffi::SSL, alert: *mut c_int, _: *mut c_void) -> c_int {
+    // SAFETY: OpenSSL passes a live SSL, in the state in which its hello may be read.
+    let (hooks, extension) = unsafe { (hooks(ssl), extension(ssl, sys::TLSEXT_TYPE_SERVER_NAME)) };
+    let Some(hooks) = hooks else { return ffi::SSL_CLIENT_HELLO_SUCCESS };
+    guarded(hooks, ffi::SSL_CLIENT_HELLO_ERROR, || {
+        let name = extension.and_then(first_host_name).and_then(|name| CString::new(name).ok());
+        let mut asked = hooks.asked_host.borrow_mut();
+        if *asked.get_or_insert_with(|| name.clone()) == name {
+            return ffi::SSL_CLIENT_HELLO_SUCCESS;
+        }
+        hooks.has_changed_host.set(true);
+        // SAFETY: OpenSSL passes a live alert.
+        unsafe { *alert = sys::SSL_AD_ILLEGAL_PARAMETER };
+        ffi::SSL_CLIENT_HELLO_ERROR
     })
 }
 
