@@ -136,6 +136,9 @@ impl Serving {
             return Err(unknown_host(name));
         };
         self.apply(tls, channel, choice)?;
+        if chooses || hello.is_some() {
+            tls.expect_asked_host(name);
+        }
         self.hello = hello;
         match opening.into_replay() {
             Replay::Stream(bytes) => {

@@ -42,7 +42,7 @@ impl<B: BioBackend> Ssl<B> {
             return Error::new(Code::Internal, "a callback panicked");
         }
         if self.hooks().has_changed_host.get() {
-            return Error::new(Code::Protocol, "the client's second hello asks for another host than its first");
+            return Error::new(Code::Protocol, "the client asks for another host than it did at first");
         }
         if let Some(refusal) = self.hooks().refusal.get() {
             return self.refused(refusal, entry);

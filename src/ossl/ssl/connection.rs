@@ -106,6 +106,11 @@ impl<B: BioBackend> Ssl<B> {
         self.hooks().expected.replace(Some(Expected::Ip(ip)));
     }
 
+    /// Demands, on a server, that the client asks for this host: the settings were chosen by it.
+    pub fn expect_asked_host(&mut self, name: Option<&str>) {
+        self.hooks().chosen_for.replace(Some(name.map(str::to_owned)));
+    }
+
     /// Verifies the peer against this store, instead of the context's.
     pub fn verify_with(&mut self, store: &Store) -> Result<()> {
         queue::clear();

@@ -114,9 +114,11 @@ pub struct Hooks {
     /// When the first certificate of the verified chain expires, in seconds since 1970.
     pub chain_expires: Cell<Option<i64>>,
     pub panicked: Cell<bool>,
-    /// On a server, once the client's hello has been read: the host that it asks for, if any.
-    pub asked_host: RefCell<Option<Option<CString>>>,
-    /// Whether a second hello has asked for another.
+    /// On a server: the host that the client asks for.
+    pub asked_host: RefCell<Option<CString>>,
+    /// That for which the settings were chosen, if they were chosen by it, or the first that the client has asked for.
+    pub chosen_for: RefCell<Option<Option<String>>>,
+    /// Whether the client has asked for another.
     pub has_changed_host: Cell<bool>,
     /// Of the tickets that a server gives and takes.
     pub ticket_keys: RefCell<Option<Arc<dyn TicketKeys>>>,
@@ -156,6 +158,7 @@ impl Hooks {
             chain_expires: Cell::new(None),
             panicked: Cell::new(false),
             asked_host: RefCell::default(),
+            chosen_for: RefCell::default(),
             has_changed_host: Cell::new(false),
             ticket_keys: RefCell::default(),
             dtls: DtlsHooks::default(),

@@ -34,7 +34,7 @@ impl<B: BioBackend> Ssl<B> {
 
     /// On a server: the host that the client asks for (SNI), once its hello has been read.
     pub fn asked_host(&self) -> Option<CString> {
-        self.hooks().asked_host.borrow().clone().flatten()
+        self.hooks().asked_host.borrow().clone()
     }
 
     /// The peer's certificate, be it accepted or refused.

@@ -50,16 +50,17 @@ pub fn alpn_names(mut wire: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Notes, on a server, the host that the client asks for, and refuses a second hello (after a HelloRetryRequest) that asks
-/// for another: OpenSSL would take it, after the settings of the first have been chosen.
+/// Notes, on a server, the host that the client asks for. Refuses the client if the settings were chosen for another: by a
+/// hello that is read here in another way, or by a first hello, before a HelloRetryRequest, that asked for another.
 pub unsafe extern "C" fn client_hello_callback(ssl: *mut ffi::SSL, alert: *mut c_int, _: *mut c_void) -> c_int {
     // SAFETY: OpenSSL passes a live SSL, in the state in which its hello may be read.
     let (hooks, extension) = unsafe { (hooks(ssl), extension(ssl, sys::TLSEXT_TYPE_SERVER_NAME)) };
     let Some(hooks) = hooks else { return ffi::SSL_CLIENT_HELLO_SUCCESS };
     guarded(hooks, ffi::SSL_CLIENT_HELLO_ERROR, || {
-        let name = extension.and_then(first_host_name).and_then(|name| CString::new(name).ok());
-        let mut asked = hooks.asked_host.borrow_mut();
-        if *asked.get_or_insert_with(|| name.clone()) == name {
+        let name = extension.and_then(first_host_name);
+        let text = name.map(|name| String::from_utf8_lossy(name).into_owned());
+        if *hooks.chosen_for.borrow_mut().get_or_insert_with(|| text.clone()) == text {
+            hooks.asked_host.replace(name.and_then(|name| CString::new(name).ok()));
             return ffi::SSL_CLIENT_HELLO_SUCCESS;
         }
         hooks.has_changed_host.set(true);

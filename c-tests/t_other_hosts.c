@@ -1,4 +1,5 @@
-/* Clients that ask for one host in their first hello, and for another in their second, after a HelloRetryRequest. */
+/* Clients that want the settings of one host, and another's name to be told to the program: by a second hello, after a
+ * HelloRetryRequest, or by a hello in so many records that the server does not look for a name in it. */
 #include <fcntl.h>
 
 #include "hosts.h"
@@ -10,6 +11,7 @@ struct client {
     struct openssl openssl;
     void *(*TLS_client_method)(void);
     int (*SSL_connect)(void *);
+    int (*SSL_set_alpn_protos)(void *, const unsigned char *, unsigned);
     void *ctx;
     void *ssl;
 };
@@ -26,6 +28,7 @@ static void open_client(struct client *it)
 #define LOAD(name) *(void **)&it->name = dlsym(it->openssl.library, #name)
     LOAD(TLS_client_method);
     LOAD(SSL_connect);
+    LOAD(SSL_set_alpn_protos);
 #undef LOAD
     it->ctx = it->openssl.SSL_CTX_new(it->TLS_client_method());
     CHECK(it->ctx);
@@ -97,7 +100,7 @@ TEST(a_second_hello_that_asks_for_another_host_is_refused)
     bgl_ssl_socket_t *socket = meet(&client, server);
     int fd = client.openssl.SSL_get_fd(client.ssl);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, handshake(&client, socket, "a.test", "b.test"));
-    CHECK_MESSAGE("asks for another host than its first");
+    CHECK_MESSAGE("asks for another host than it did at first");
     CHECK(bgl_ssl_socket_server_name(socket, name, sizeof name) == 6);
     CHECK_STRING("a.test", name);
     CHECK(!bgl_ssl_socket_serves_host(socket, "b.test"));
@@ -117,5 +120,53 @@ TEST(a_second_hello_that_asks_for_the_same_host_is_served)
     bgl_ssl_socket_server_name(socket, name, sizeof name);
     CHECK_STRING("a.test", name);
     leave(&client, socket, fd);
+    bgl_ssl_config_free(server);
+}
+
+/* Sends what is kept of the client's, in records of one byte. */
+static void send_in_single_bytes(struct client *client, void *kept, int fd, bgl_ssl_socket_t *socket)
+{
+    char *bytes;
+    long left = client->openssl.BIO_ctrl(kept, CTRL_INFO, 0, &bytes);
+    while (left > 5) {
+        size_t length = (size_t)(unsigned char)bytes[3] << 8 | (unsigned char)bytes[4];
+        for (size_t i = 0; i < length; i++) {
+            const char record[] = {bytes[0], bytes[1], bytes[2], 0, 1, bytes[5 + i]};
+            while (send(fd, record, sizeof record, MSG_NOSIGNAL) < 0) {
+                CHECK(errno == EAGAIN);
+                if (bgl_ssl_socket_handshake(socket) < 0)
+                    return;
+            }
+        }
+        bytes += 5 + length;
+        left -= 5 + (long)length;
+    }
+}
+
+TEST(a_client_that_asks_in_too_many_records_to_be_looked_at_is_refused)
+{
+    enum { PROTOCOLS = 24000 };
+    char name[64];
+    struct client client;
+    bgl_ssl_config_t *server = two_hosts();
+    unsigned char *offered = malloc(2 * PROTOCOLS);
+    for (size_t i = 0; i < PROTOCOLS; i++) {
+        offered[2 * i] = 1;
+        offered[2 * i + 1] = 'x';
+    }
+    open_client(&client);
+    CHECK_INT(0, client.SSL_set_alpn_protos(client.ssl, offered, 2 * PROTOCOLS));
+    ask(&client, "b.test");
+    bgl_ssl_socket_t *socket = meet(&client, server);
+    int fd = client.openssl.SSL_get_fd(client.ssl);
+    void *kept = client.openssl.BIO_new(client.openssl.BIO_s_mem());
+    client.openssl.SSL_set0_wbio(client.ssl, kept);
+    CHECK(client.SSL_connect(client.ssl) < 0);
+    send_in_single_bytes(&client, kept, fd, socket);
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_handshake(socket));
+    bgl_ssl_socket_server_name(socket, name, sizeof name);
+    CHECK_STRING("", name);
+    leave(&client, socket, fd);
+    free(offered);
     bgl_ssl_config_free(server);
 }
