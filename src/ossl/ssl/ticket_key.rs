@@ -55,7 +55,12 @@ pub unsafe extern "C" fn callback(
         } else {
             match keys.find(name) {
                 None => return NONE,
-                Some((key, renews)) => (key, if renews { GOOD_RENEW } else { GOOD }),
+                // A client of TLS 1.3 uses each ticket once (RFC 8446, C.4), and so gets another one for it.
+                // SAFETY: the SSL is live.
+                Some((key, renews)) if renews || unsafe { ffi::SSL_version(ssl) } == ffi::TLS1_3_VERSION => {
+                    (key, GOOD_RENEW)
+                }
+                Some((key, _)) => (key, GOOD),
             }
         };
         // SAFETY: OpenSSL vouches for its contexts; key and IV have the lengths of the cipher.
