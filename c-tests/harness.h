@@ -212,6 +212,8 @@ struct service {
  * socket to `serve`, then closes and frees it. */
 void start_service(struct service *service, const bgl_ssl_config_t *config, int connections, serve_function *serve,
                    void *data);
+void start_service_at(const char *address, int port, struct service *service, const bgl_ssl_config_t *config,
+                      int connections, serve_function *serve, void *data);
 void end_service(struct service *service);
 
 /* A service and the configs of both sides, which are taken over: end_visit frees them. */

@@ -23,8 +23,14 @@ static void *run_service(void *data)
 void start_service(struct service *service, const bgl_ssl_config_t *config, int connections, serve_function *serve,
                    void *data)
 {
+    start_service_at("127.0.0.1", 0, service, config, connections, serve, data);
+}
+
+void start_service_at(const char *address, int port, struct service *service, const bgl_ssl_config_t *config,
+                      int connections, serve_function *serve, void *data)
+{
     memset(service, 0, sizeof *service);
-    service->server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 16, AF_INET));
+    service->server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, address, port, 16, AF_INET));
     service->port = bgl_ssl_server_port(service->server);
     CHECK(service->port > 0 && service->port < 65536);
     service->connections = connections;

@@ -546,6 +546,26 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_flags(bgl_ssl_config_t *config,
                                                  uint32_t flags);
 
 /**
+ * Sets whether a client keeps the sessions that it gets, and resumes them with later connections by itself. A resumed
+ * handshake saves both ends most of their work, and proves that the server is the one that was verified before.
+ *
+ * Sessions are kept in the memory of the process, for all its configs: of 256 hosts at most, those of TLS 1.3 (4 of a
+ * host) for one connection each, and none for longer than a week. They are resumed with the same host and port only,
+ * and where everything that decides about the server is the same: the name, CAs, pins, accepted certificates, CRLs,
+ * versions, ciphers, ALPN names, the client's own certificate. Names, expiry and the like are checked again. A child
+ * process does not use those of its parent. A session given to bgl_ssl_connect_resume goes first.
+ *
+ * resume: default: true where chain and name of the server are verified, false elsewhere. Where a stapled OCSP response
+ * is required nothing is resumed, and neither over descriptors that have no peer with an internet address.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_resume(bgl_ssl_config_t *config,
+                                           bool resume);
+
+/**
  * Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them:
  * one that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
  * bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones.

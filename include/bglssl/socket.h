@@ -690,6 +690,14 @@ bgl_ssl_session_t *bgl_ssl_socket_session(const bgl_ssl_socket_t *socket);
 bool bgl_ssl_socket_session_reused(const bgl_ssl_socket_t *socket);
 
 /**
+ * Forgets the sessions that the clients of this process resume by themselves (bgl_ssl_config_set_resume), also those
+ * that existing connections will still get: the next connection to each host does a full handshake.
+ *
+ * Returns nothing, never fails. Never blocks; any thread.
+ */
+void bgl_ssl_forget_sessions(void);
+
+/**
  * Frees a session. Takes NULL; returns nothing, never fails, never blocks.
  *
  * Precondition: session is NULL or live, and the caller's.

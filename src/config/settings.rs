@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{ffi::CString, path::PathBuf, sync::Arc, time::Duration};
 
-use super::requirements::Requirements;
+use super::requirements::{Requirements, StaplePolicy};
 
 /// Which certificate of the peer's is good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,8 @@ pub struct Config {
     pub staple: Option<Arc<Staple>>,
     /// Where the secrets of connections are written, for tools that decrypt captures.
     pub key_log: Option<PathBuf>,
+    /// Whether clients resume by themselves; None if the user has not set it.
+    pub resume: Option<bool>,
     /// Time limits.
     pub limits: Limits,
     /// Whether the handshake is left to the first read or write.
@@ -157,6 +159,7 @@ impl Default for Config {
             security_level: None,
             staple: None,
             key_log: None,
+            resume: None,
             limits: Limits {
                 connect: Some(Duration::from_secs(30)),
                 handshake: None,
@@ -190,6 +193,13 @@ impl Config {
     /// Whether the peer must present one of certain certificates or keys.
     pub fn demands_one_of_a_list(&self) -> bool {
         self.accepted.is_some() || !self.requirements.pins.is_empty()
+    }
+
+    /// Whether clients resume by themselves: where they know whom they talk to, if the user has not set it. A staple that
+    /// is required is to be shown anew each time, which resumed handshakes do not.
+    pub fn resumes(&self) -> bool {
+        self.resume.unwrap_or(self.verify == Verify::ChainAndName)
+            && self.requirements.staples != StaplePolicy::Require
     }
 
     /// Fails for settings that contradict one another.

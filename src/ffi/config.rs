@@ -7,6 +7,7 @@ pub mod identity;
 pub mod names;
 pub mod protocols;
 pub mod requirements;
+pub mod resumption;
 pub mod revocation;
 pub mod staples;
 pub mod timeouts;

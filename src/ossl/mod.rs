@@ -32,6 +32,7 @@ pub mod public_key;
 pub mod queue;
 pub mod rand;
 pub mod requirements;
+pub mod resumable;
 pub mod session;
 pub mod spki;
 pub mod ssl;

@@ -7,7 +7,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::queue;
+use super::{queue, sys};
 
 /// A session. OpenSSL never changes one that a connection has handed out.
 pub struct Session(NonNull<ffi::SSL_SESSION>);
@@ -62,7 +62,7 @@ impl Session {
         let mut len: c_uint = 0;
         // SAFETY: the session is live and lends `len` bytes.
         unsafe {
-            let id = super::sys::SSL_SESSION_get0_id_context(self.0.as_ptr(), &mut len);
+            let id = sys::SSL_SESSION_get0_id_context(self.0.as_ptr(), &mut len);
             super::bytes(id, c_int::try_from(len).unwrap_or(0)).to_vec()
         }
     }
@@ -70,7 +70,43 @@ impl Session {
     /// Whether its peer has presented a certificate.
     pub fn has_peer(&self) -> bool {
         // SAFETY: the session is live.
-        unsafe { !super::sys::SSL_SESSION_get0_peer(self.0.as_ptr()).is_null() }
+        unsafe { !sys::SSL_SESSION_get0_peer(self.0.as_ptr()).is_null() }
+    }
+
+    /// How many bytes it takes, about: those that `der` gives.
+    pub fn size(&self) -> usize {
+        // SAFETY: the session is live; without a place to write to OpenSSL only counts.
+        let len = unsafe { ffi::i2d_SSL_SESSION(self.0.as_ptr(), ptr::null_mut()) };
+        queue::clear();
+        usize::try_from(len).unwrap_or(0)
+    }
+
+    /// When it was made, in seconds since 1970.
+    pub fn made(&self) -> i64 {
+        // SAFETY: the session is live.
+        unsafe { ffi::SSL_SESSION_get_time(self.0.as_ptr()) as i64 }
+    }
+
+    /// How long the server will know it, in seconds, if it has said so.
+    pub fn lifetime_hint(&self) -> Option<i64> {
+        // SAFETY: the session is live.
+        let hint = unsafe { sys::SSL_SESSION_get_ticket_lifetime_hint(self.0.as_ptr()) };
+        i64::try_from(hint).ok().filter(|hint| *hint != 0)
+    }
+
+    /// Whether it is one of TLS 1.3, where each ticket is to be used once (RFC 8446, C.4).
+    pub fn is_for_one_use(&self) -> bool {
+        // SAFETY: the session is live.
+        unsafe { sys::SSL_SESSION_get_protocol_version(self.0.as_ptr()) == ffi::TLS1_3_VERSION }
+    }
+
+    /// A copy, which what happens to connections of this one does not reach. None if there is no memory for it.
+    pub fn copy(&self) -> Option<Session> {
+        queue::clear();
+        // SAFETY: the session is live; the copy is ours.
+        let copy = unsafe { Session::from_owned(sys::SSL_SESSION_dup(self.0.as_ptr())) };
+        queue::clear();
+        copy
     }
 
     /// Takes a further reference.
@@ -99,7 +135,15 @@ impl Session {
     /// Whether a connection can be resumed from it.
     pub fn is_resumable(&self) -> bool {
         // SAFETY: the session is live.
-        unsafe { super::sys::SSL_SESSION_is_resumable(self.0.as_ptr()) == 1 }
+        unsafe { sys::SSL_SESSION_is_resumable(self.0.as_ptr()) == 1 }
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Session {
+        // SAFETY: the session is live.
+        unsafe { ffi::SSL_SESSION_up_ref(self.0.as_ptr()) };
+        Session(self.0)
     }
 }
 

@@ -277,6 +277,9 @@ unsafe extern "C" {
     pub fn SSL_read_ex(ssl: *mut SSL, buf: *mut c_void, num: usize, read: *mut usize) -> c_int;
     pub fn SSL_write_ex(ssl: *mut SSL, buf: *const c_void, num: usize, written: *mut usize) -> c_int;
     pub fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
+    pub fn SSL_SESSION_dup(session: *const SSL_SESSION) -> *mut SSL_SESSION;
+    pub fn SSL_SESSION_get_protocol_version(session: *const SSL_SESSION) -> c_int;
+    pub fn SSL_SESSION_get_ticket_lifetime_hint(session: *const SSL_SESSION) -> c_ulong;
     pub fn SSL_set_bio(ssl: *mut SSL, rbio: *mut BIO, wbio: *mut BIO);
     pub fn SSL_is_init_finished(ssl: *const SSL) -> c_int;
     pub fn PEM_read_bio_X509_AUX(

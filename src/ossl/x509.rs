@@ -134,6 +134,14 @@ impl X509 {
         Ok(unsafe { super::take_bytes(der, len) })
     }
 
+    /// How many bytes its DER has.
+    pub fn der_len(&self) -> usize {
+        // SAFETY: the certificate is live; without a place to write to OpenSSL only counts.
+        let len = unsafe { ffi::i2d_X509(self.0.as_ptr(), ptr::null_mut()) };
+        queue::clear();
+        usize::try_from(len).unwrap_or(0)
+    }
+
     /// Whether it is valid at a time, in seconds since 1970: an `X509_V_*` code, 0 if it is.
     pub fn validity_at(&self, now: i64) -> c_int {
         match (self.not_before(), self.not_after()) {

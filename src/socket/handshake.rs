@@ -1,7 +1,7 @@
 //! Completing the handshake.
 
 use crate::{
-    error::{Error, Phase, Result},
+    error::{Code, Error, Phase, Result},
     net::deadline::Deadline,
     types::Step,
 };
@@ -21,7 +21,12 @@ pub fn complete_until(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
     if driver.is_handshaken() {
         return Ok(Step::Done(()));
     }
-    run(driver, deadline).map_err(|error| failed(driver, error))
+    run(driver, deadline).map_err(|error| {
+        if error.code != Code::State {
+            driver.lock().forget_sessions();
+        }
+        failed(driver, error)
+    })
 }
 
 /// The failure of a handshake.
@@ -36,6 +41,9 @@ fn run(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
     driver.operate(LimitKind::Handshake, blocking, Waiter::Reader, |state, now| {
         let step = state.handshake_step()?;
         if step == Step::Done(()) {
+            if let Some(resumption) = &state.resumption {
+                resumption.complete(&state.tls);
+            }
             driver.set_info(ConnectionInfo::of(&state.tls, now));
         }
         Ok(step)

@@ -15,7 +15,7 @@ use crate::{
         resolve::Family,
     },
     ossl, posix,
-    session::{Session, TicketKeys},
+    session::{Resumption, Session, TicketKeys},
     transport::{
         dial::{self, Attempt, Dialer},
         registration::PeerRegistration,
@@ -88,7 +88,8 @@ impl Socket {
             let peer = Peer::Named(peer.clone());
             let result = fd
                 .and_then(|fd| open::client(frozen, fd, Some(hostname.clone()), peer))
-                .and_then(|parts| Socket(parts).try_address(session, others, deadline));
+                .and_then(|parts| Socket(parts).resuming(host, port, session))
+                .and_then(|socket| socket.try_address(others, deadline));
             match result {
                 Err(error) if matches!(error.code, Code::Io | Code::Timeout) => {
                     first_failure.get_or_insert(error);
@@ -101,10 +102,7 @@ impl Socket {
 
     /// The handshake with one of the addresses of a host. All but the last one get a share of the time, and no second
     /// attempt where the network refuses them.
-    fn try_address(self, session: Option<&Session>, others: usize, deadline: Deadline) -> Result<Socket> {
-        if let Some(session) = session {
-            self.offer(session)?;
-        }
+    fn try_address(self, others: usize, deadline: Deadline) -> Result<Socket> {
         if others == 0 {
             return self.handshake_unless_lazy(deadline);
         }
@@ -125,8 +123,12 @@ impl Socket {
         };
         let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
         let peer = host.map_or(address.into(), |host| Peer::Named(host.to_string()));
-        let parts = open::client(frozen, fd, hostname, peer)?;
-        Socket(parts).handshake_unless_lazy(Deadline::NEVER)
+        let socket = Socket(open::client(frozen, fd, hostname, peer)?);
+        let socket = match address {
+            Some(at) => socket.resuming(host.unwrap_or(&at.ip().to_string()), at.port(), None)?,
+            None => socket,
+        };
+        socket.handshake_unless_lazy(Deadline::NEVER)
     }
 
     /// Begins TLS as the server on a duplicate of an open descriptor.
@@ -185,13 +187,28 @@ impl Socket {
         Ok(has_begun.then_some(socket))
     }
 
+    /// Resumes by itself, if the config says so: with the sessions of this host and port, unless the program has one.
+    fn resuming(self, host: &str, port: u16, session: Option<&Session>) -> Result<Socket> {
+        let Parts { driver, scope, frozen, .. } = &self.0;
+        if frozen.config.resumes() {
+            let state = &mut *driver.lock();
+            let alpn = &frozen.config.alpn;
+            let resumption = Resumption::begin(&mut state.tls, scope, (host, port), alpn, session.is_none())?;
+            state.resumption = Some(resumption);
+        }
+        if let Some(session) = session {
+            self.offer(session)?;
+        }
+        Ok(self)
+    }
+
     /// Offers a session to the server, if a full handshake would accept the same peer: it was made in the same scope, and
     /// no certificate of its chain has expired since. Otherwise the handshake will be a full one.
     fn offer(&self, session: &Session) -> Result<()> {
         let parts = &self.0;
         let expired = session.chain_expires.is_some_and(|end| ossl::now() > end);
         if !expired && session.session.id_context() == parts.scope.as_bytes() {
-            parts.driver.lock().tls.resume(&session.session, session.chain_expires)?;
+            parts.driver.lock().tls.resume(session)?;
         }
         Ok(())
     }

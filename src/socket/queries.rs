@@ -92,12 +92,9 @@ impl Socket {
 
     /// The session, if it can be resumed. With TLS 1.3 it comes with the first bytes that are read.
     pub fn session(&self) -> Result<Session> {
-        let state = self.0.driver.lock();
-        let session = state.tls.session().filter(|session| session.is_resumable());
-        let session = session.ok_or_else(|| {
+        self.0.driver.lock().tls.resumable().ok_or_else(|| {
             Error::new(Code::State, "the server has sent no session to resume yet (TLS 1.3: read something first)")
-        })?;
-        Ok(Session { session, chain_expires: state.tls.chain_expires() })
+        })
     }
 
     /// Whether this connection resumed a session.

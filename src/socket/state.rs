@@ -5,6 +5,7 @@ use crate::{
     error::{Code, Error, Result},
     net::deadline::Deadline,
     posix::Readiness,
+    session::Resumption,
     transport::{Tls, channel::Channel, disagreement::explained, unreported_writes::WriteProgress},
     types::Step,
 };
@@ -49,6 +50,8 @@ pub struct SocketState {
     pub waiting: WaitingSince,
     /// On a server: how the client is served.
     pub serving: Option<Box<Serving>>,
+    /// On a client that resumes by itself: how.
+    pub resumption: Option<Resumption>,
     is_write_shut: bool,
 }
 
@@ -85,6 +88,7 @@ impl SocketState {
             failure: None,
             waiting: WaitingSince::default(),
             serving,
+            resumption: None,
             is_write_shut: false,
         }
     }
@@ -215,6 +219,10 @@ impl SocketState {
     /// Keeps the first failure that ended the connection for later calls.
     pub fn fail(&mut self, error: Error) -> Error {
         let has_ended = self.tls.has_failed() || self.tls.status().recv_errno != 0;
+        // A session must not outlive a fatal alert (RFC 8446, 6.2).
+        if error.code == Code::Protocol {
+            self.forget_sessions();
+        }
         // What a failed write has found out about the other direction is for the next read.
         if self.channel.is_over() || (has_ended && !self.tls.has_deferred_error()) {
             // The alert, if there is one, is the last thing that can be sent.
@@ -222,6 +230,13 @@ impl SocketState {
             self.failure.get_or_insert_with(|| error.clone());
         }
         error
+    }
+
+    /// A client that resumes by itself forgets the sessions of its host.
+    pub fn forget_sessions(&self) {
+        if let Some(resumption) = &self.resumption {
+            resumption.fail();
+        }
     }
 
     /// What a step waits for that cannot go on.

@@ -1,5 +1,6 @@
 //! Sessions that a later connection may resume.
 
+use crate::session::cache;
 use std::ptr;
 
 use crate::ffi::{
@@ -29,6 +30,18 @@ pub unsafe extern "C" fn bgl_ssl_socket_session(socket: *const bgl_ssl_socket_t)
 pub unsafe extern "C" fn bgl_ssl_socket_session_reused(socket: *const bgl_ssl_socket_t) -> bool {
     // SAFETY: the precondition covers the handle.
     guard::or(false, || unsafe { handle::with(socket, |socket| Ok(socket.session_reused())) })
+}
+
+/// Forgets the sessions that the clients of this process resume by themselves (bgl_ssl_config_set_resume), also those
+/// that existing connections will still get: the next connection to each host does a full handshake.
+///
+/// Returns nothing, never fails. Never blocks; any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn bgl_ssl_forget_sessions() {
+    guard::or((), || {
+        cache::forget_all();
+        Ok(())
+    });
 }
 
 /// Frees a session. Takes NULL; returns nothing, never fails, never blocks.

@@ -6,7 +6,6 @@ use crate::{
         bio_backend::{BioBackend, BioStatus, CustomBio},
         ctx::Ctx,
         queue,
-        session::Session,
         ssl_handle::SslHandle,
         store::Store,
         sys,
@@ -126,11 +125,5 @@ impl<B: BioBackend> Ssl<B> {
         // SAFETY: the SSL is live; `scope` is readable for its length.
         let done = unsafe { sys::SSL_set_session_id_context(self.ptr(), scope.as_ptr(), scope.len() as c_uint) };
         queue::check(done, Code::Internal, "cannot set the session id context")
-    }
-
-    /// Offers to resume `session`, whose chain was verified and expires at the given time, if there was one.
-    pub fn resume(&mut self, session: &Session, chain_expires: Option<i64>) -> Result<()> {
-        self.hooks().chain_expires.set(chain_expires);
-        self.offer_session(session)
     }
 }

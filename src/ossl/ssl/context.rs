@@ -10,7 +10,7 @@ use crate::{
 use openssl_sys as ffi;
 use std::{ffi::c_long, ptr};
 
-use super::{dtls, messages, names, session_end, staple, ticket_key, verify};
+use super::{dtls, messages, names, resumption, session_end, staple, ticket_key, verify};
 
 /// A context for sockets: streams (TLS) or datagrams (DTLS), either end.
 pub fn new(datagram: bool) -> Result<Ctx> {
@@ -23,7 +23,11 @@ pub fn new(datagram: bool) -> Result<Ctx> {
         versions::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
         ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
         // Tickets carry sessions. OpenSSL's own cache would keep 20480 of them, with the certificates of clients.
-        ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), ffi::SSL_SESS_CACHE_OFF);
+        // Clients' new sessions are told to us.
+        let cache =
+            ffi::SSL_SESS_CACHE_CLIENT | ffi::SSL_SESS_CACHE_NO_INTERNAL | sys::SSL_SESS_CACHE_NO_AUTO_CLEAR;
+        ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), cache);
+        ffi::SSL_CTX_sess_set_new_cb(ctx.as_ptr(), Some(resumption::callback));
         sys::SSL_CTX_set_cert_verify_callback(ctx.as_ptr(), Some(verify::verify_callback), ptr::null_mut());
         sys::SSL_CTX_set_alpn_select_cb(ctx.as_ptr(), Some(names::alpn_callback), ptr::null_mut());
         ffi::SSL_CTX_set_client_hello_cb(ctx.as_ptr(), Some(names::client_hello_callback), ptr::null_mut());

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    ossl::{bio_backend::BioBackend, sys, x509::X509},
+    ossl::{bio_backend::BioBackend, now, sys, x509::X509},
     types::{ClientAuth, Role, Step},
 };
 use openssl_sys as ffi;
@@ -19,8 +19,12 @@ impl<B: BioBackend> Ssl<B> {
             self.failed = true;
             return Err(no_certificate());
         }
-        if step == Step::Done(()) && self.session_reused() {
-            self.check_resumed()?;
+        if step == Step::Done(()) {
+            if self.session_reused() {
+                self.check_resumed()?;
+            } else {
+                self.hooks().proved.set(Some(now()));
+            }
         }
         if step == Step::Done(()) {
             self.forget_messages();
@@ -63,12 +67,6 @@ impl<B: BioBackend> Ssl<B> {
         }
         let accepted = hooks.policy.accepted.as_ref();
         accepted.is_some_and(|accepted| !accepted.contains(certificate)).then_some(Refusal::NotAccepted)
-    }
-
-    /// When the first certificate of the peer's verified chain expires, in seconds since 1970; None if no chain was
-    /// verified.
-    pub fn chain_expires(&self) -> Option<i64> {
-        self.hooks().chain_expires.get()
     }
 
     fn raw_handshake(&mut self) -> c_int {

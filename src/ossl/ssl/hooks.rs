@@ -3,6 +3,7 @@
 use crate::{
     ossl::{
         requirements::{BadStaple, Requirements},
+        resumable::NewSessions,
         x509::X509,
     },
     types::ClientAuth,
@@ -113,6 +114,10 @@ pub struct Hooks {
     pub expected: RefCell<Option<Expected>>,
     /// When the first certificate of the verified chain expires, in seconds since 1970.
     pub chain_expires: Cell<Option<i64>>,
+    /// When the peer of the session that is offered has proved who it is, in seconds since 1970; None without one.
+    pub proved: Cell<Option<i64>>,
+    /// Who gets new sessions.
+    pub new_sessions: RefCell<Option<Box<dyn NewSessions>>>,
     pub panicked: Cell<bool>,
     /// On a server: the host that the client asks for.
     pub asked_host: RefCell<Option<CString>>,
@@ -156,6 +161,8 @@ impl Hooks {
             refused: RefCell::default(),
             expected: RefCell::new(None),
             chain_expires: Cell::new(None),
+            proved: Cell::new(None),
+            new_sessions: RefCell::default(),
             panicked: Cell::new(false),
             asked_host: RefCell::default(),
             chosen_for: RefCell::default(),

@@ -13,6 +13,7 @@ pub mod io;
 pub mod keying_material;
 pub mod messages;
 pub mod names;
+pub mod resumption;
 pub mod session_end;
 pub mod staple;
 pub mod ticket_key;

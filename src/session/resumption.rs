@@ -1,0 +1,84 @@
+//! A client's connection that resumes by itself: where it has its session from, and what becomes of those that it gets.
+
+use crate::{
+    error::Result,
+    ossl::{
+        bio_backend::BioBackend,
+        resumable::{NewSessions, Session},
+        session,
+        ssl::connection::Ssl,
+    },
+};
+
+use super::{
+    cache::{self, Key},
+    scope::Scope,
+};
+
+/// The part of a connection that deals with it.
+pub struct Resumption {
+    shelf: Shelf,
+    /// What was offered to the server.
+    offered: Option<session::Session>,
+}
+
+/// Where the sessions of a connection are kept.
+#[derive(Clone, Copy)]
+struct Shelf {
+    key: Key,
+    /// What the cache said when the connection was made.
+    forgotten: u64,
+}
+
+impl NewSessions for Shelf {
+    fn add(&self, session: Session) {
+        cache::add(&self.key, session, self.forgotten);
+    }
+}
+
+impl Resumption {
+    /// For a connection to a port of a host, which offers these protocols (ALPN) and whose sessions are of this scope.
+    /// Where `may_offer`, a session that is there is offered.
+    pub fn begin<B: BioBackend>(
+        tls: &mut Ssl<B>,
+        scope: &Scope,
+        (host, port): (&str, u16),
+        alpn: &[u8],
+        may_offer: bool,
+    ) -> Result<Resumption> {
+        let place = format!("{port} {}", host.to_ascii_lowercase());
+        let key = scope.with("place", place.as_bytes())?.with("ALPN", alpn)?;
+        let (found, forgotten) = cache::take(&key, may_offer);
+        let shelf = Shelf { key, forgotten };
+        tls.set_new_sessions(Box::new(shelf));
+        // The scope is in the session, too: what another scope has made is never offered.
+        let found = found.filter(|found| found.session.id_context() == scope.as_bytes());
+        if let Some(found) = &found {
+            tls.resume(found)?;
+        }
+        Ok(Resumption { shelf, offered: found.map(|found| found.session) })
+    }
+
+    /// The handshake is complete.
+    pub fn complete<B: BioBackend>(&self, tls: &Ssl<B>) {
+        // The server has forgotten what it gave, or its keys.
+        if self.offered.is_some() && !tls.session_reused() {
+            cache::forget(&self.shelf.key);
+        }
+        // Those of TLS 1.3 come later.
+        let lasting = tls.resumable().filter(|session| !session.session.is_for_one_use());
+        let is_new = |session: &Session| {
+            self.offered.as_ref().is_none_or(|offered| offered.as_ptr() != session.session.as_ptr())
+        };
+        if let Some(session) = lasting.filter(is_new) {
+            if let Some(copy) = session.session.copy() {
+                self.shelf.add(Session { session: copy, ..session });
+            }
+        }
+    }
+
+    /// The connection has failed for a reason that may be in its session, or in who the peer is.
+    pub fn fail(&self) {
+        cache::forget(&self.shelf.key);
+    }
+}
