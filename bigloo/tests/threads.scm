@@ -69,3 +69,6 @@
           (client (make-client-socket "localhost" (socket-port-number server)))
           (accepted (socket-accept server :inbuf inbuf)))
       (values client accepted)))
+
+;; A server that never answers.
+(define (silent-server) (make-server-socket 0))

@@ -1,0 +1,70 @@
+;; t_waiting.scm: threads that are terminated while they wait, and signals.
+(module t_waiting
+   (library ssl pthread)
+   (include "harness.scm" "threads.scm")
+   (main run-cases))
+
+;; A thread that runs `thunk`, terminated after a while.
+(define (terminated thunk)
+   (let ((t (spawn thunk)))
+      (sleep 200000)
+      (thread-terminate! t)
+      (check "terminated" (isa? (raised (lambda () (join t))) terminated-thread-exception))))
+
+(define-case "a thread that reads may be terminated, and another one reads on"
+   (let ((go (make-mutex)))
+      (mutex-lock! go)
+      (with-connection '() '()
+         (lambda (s)
+            (mutex-lock! go)
+            (display "on" (socket-output s))
+            (socket-close s))
+         (lambda (c)
+            (let ((took (duration (lambda () (terminated (lambda () (read-char (socket-input c))))))))
+               (check "soon" (< took (seconds 2))))
+            (mutex-unlock! go)
+            (check-equal "read" (read-string (socket-input c)) "on")))))
+
+(define-case "threads that connect, accept and write may be terminated"
+   (let ((server (silent-server)))
+      (terminated (lambda ()
+                     (make-ssl-client-socket "localhost" (socket-port-number server) :timeout 1000000))))
+   (let* ((server (test-server :handshake-timeout 1000000))
+          (silent (make-client-socket "localhost" (socket-port-number server))))
+      (terminated (lambda () (socket-accept server)))
+      (let* ((t (accept-one server echo-lines)) (c (connect-to server)))
+         (check-equal "the server goes on" (ask c "x") "x")
+         (socket-close c)
+         (join t)))
+   (let ((done (make-mutex)))
+      (mutex-lock! done)
+      (with-connection '() '()
+         (lambda (s) (mutex-lock! done) (socket-close s))
+         (lambda (c)
+            (output-port-timeout-set! (socket-output c) 1000000)
+            (terminated (lambda ()
+                           (let loop ()
+                              (display (make-string 100000 #\w) (socket-output c))
+                              (loop))))
+            (mutex-unlock! done)))))
+
+(define (signal-soon number)
+   (system (string-append "(sleep 0.3; kill -" (integer->string number) " "
+              (integer->string (getpid)) ") >/dev/null 2>&1 &")))
+
+(define-case "a signal's handler may raise while the socket is read, and reading goes on"
+   (let ((go (make-mutex)))
+      (mutex-lock! go)
+      (with-connection '() '()
+         (lambda (s)
+            (mutex-lock! go)
+            (display "on" (socket-output s))
+            (socket-close s))
+         (lambda (c)
+            (signal sigalrm (lambda (number) (error "alarm" "rings" number)))
+            (signal-soon sigalrm)
+            (check-equal "raised" (condition-message
+                                     (check-raises "read" &error (lambda () (read-char (socket-input c)))))
+               "rings")
+            (mutex-unlock! go)
+            (check-equal "read" (read-string (socket-input c)) "on")))))
