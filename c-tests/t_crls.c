@@ -63,6 +63,20 @@ TEST_TABLE(a_server_shows, rows)
     }
 }
 
+TEST(lists_without_a_verified_chain_are_refused)
+{
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
+    add_lists(client, "root.crl", NULL);
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(client));
+    bgl_ssl_config_free(client);
+    client = client_config();
+    CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
+    CHECK_OK(bgl_ssl_config_set_staple_policy(client, BGL_SSL_STAPLE_REQUIRE));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(client));
+    bgl_ssl_config_free(client);
+}
+
 TEST(a_server_looks_for_its_clients)
 {
     static const char *const clients[] = {"client", "revoked"};

@@ -25,7 +25,8 @@
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout 0) (truncation #unspecified)
-         (close-timeout 2000000) (config #f))
+         (close-timeout 2000000) (config #f)
+         #!rest further)
       (client-socket-use-ssl! ::socket
          #!key
          (protocol 'sslv23)
@@ -34,7 +35,8 @@
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout #f) (truncation #unspecified)
-         (close-timeout 2000000) (config #f))))
+         (close-timeout 2000000) (config #f)
+         #!rest further)))
 
 ;; The close hook of all sockets of this library. A flush hook of the program's may raise or
 ;; escape: the socket is closed all the same.
@@ -75,9 +77,10 @@
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout 0) (truncation #unspecified)
-         (close-timeout 2000000) (config #f))
+         (close-timeout 2000000) (config #f)
+         #!rest further)
    (let* ((proc 'make-ssl-client-socket)
-          (raises (raises-truncation? proc truncation verify hostname))
+          (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
           (where (address (c-string proc "the host name" host) port))
           (family (domain->int proc domain '(inet inet6 unspec)))
           (port (begin
@@ -92,10 +95,10 @@
           (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))
           (outbuf (get-port-buffer proc (if (given? buffer) buffer outbuf) *default-buffer-size*))
           (config (if given
-                      (given-config proc given 'client protocol)
+                      (given-config proc given 'client protocol further)
                       (make-config proc where #f protocol cert pkey CAs accepted-certs
                          verify hostname alpn min-protocol max-protocol ciphers groups
-                         (or timeout 0) handshake-timeout (not datagrams))))
+                         (or timeout 0) handshake-timeout (not datagrams) further)))
           (result ($tls-connect config proc host port family datagrams handshake-timeout
                      (or timeout 0) inbuf outbuf socket-closing)))
       (release-config! given config)
@@ -126,17 +129,18 @@
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout #f) (truncation #unspecified)
-         (close-timeout 2000000) (config #f))
+         (close-timeout 2000000) (config #f)
+         #!rest further)
    (let* ((proc 'client-socket-use-ssl!)
-          (raises (raises-truncation? proc truncation verify hostname))
+          (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
           (where (switchable-socket proc socket))
           (limit (or handshake-timeout ($tls-port-time-limit socket)))
           (given config)
           (config (if given
-                      (given-config proc given 'client protocol)
+                      (given-config proc given 'client protocol further)
                       (make-config proc where #f protocol cert pkey CAs accepted-certs
                          verify hostname alpn min-protocol max-protocol ciphers groups
-                         #f limit #t))))
+                         #f limit #t further))))
       (switch-socket! proc socket config given $tls-role-client limit #f where raises
          (check-close-timeout proc close-timeout))))
 

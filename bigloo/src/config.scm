@@ -41,7 +41,8 @@
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout #f)
-         (hosts '()) (unknown-host 'default))
+         (hosts '()) (unknown-host 'default)
+         #!rest further)
       (ssl-server-socket-config-set! ::socket ::ssl-config)
       (ssl-server-socket-reload! ::socket)
       (ssl-socket-serves-host?::bool ::socket ::bstring)
@@ -64,7 +65,8 @@
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout #f)
-           (hosts '()) (unknown-host 'default))
+           (hosts '()) (unknown-host 'default)
+           #!rest further)
    (let ((proc 'make-ssl-config))
       (unless (memq role '(server client))
          (error proc "the role must be server or client" role))
@@ -72,14 +74,17 @@
              (lazy (not (=fx (protocol->int proc protocol) $tls-dtlsv1)))
              (box (make-config proc protocol (eq? role 'server) protocol cert pkey CAs
                      accepted-certs verify hostname alpn min-protocol max-protocol ciphers
-                     groups #f limit lazy identities hosts unknown-host)))
+                     groups #f limit lazy further identities hosts unknown-host)))
          (instantiate::ssl-config
             ($native box)
             (protocol protocol)
             (role role)))))
 
-;; The configuration that a maker was given, if it fits.
-(define (given-config proc config role protocol)
+;; The configuration that a maker was given, if it fits, and if nothing else belongs in one.
+(define (given-config proc config role protocol #!optional (further '()))
+   (when (pair? further)
+      (error proc "beside :config this keyword has no effect: it belongs in the configuration"
+         (car further)))
    (unless (isa? config ssl-config)
       (error proc "the configuration must be an ssl-config" config))
    (with-access::ssl-config config ($native (its-role role) (its-protocol protocol))
@@ -136,10 +141,11 @@
            (cert #f) (pkey #f) (identities '())
            (CAs '()) (accepted-certs #f)
            (verify #unspecified) (alpn #f)
-           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f))
+           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
+           #!rest further)
    (make-config proc protocol #t protocol cert pkey CAs accepted-certs verify #f alpn
       min-protocol max-protocol ciphers groups #f (default-handshake-timeout proc protocol) lazy
-      identities))
+      further identities))
 
 ;; ---- servers at work ----
 

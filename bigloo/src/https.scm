@@ -13,7 +13,8 @@
          (verify #t) (CAs '()) (accepted-certs #f)
          (cert #f) (pkey #f)
          (protocol 'sslv23) (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
-         (domain 'unspec) (truncation 'raise))))
+         (domain 'unspec) (truncation 'raise)
+         #!rest further)))
 
 ;; Makes open-input-file, and what is built on it, take URLs that begin with https://.
 (define (ssl-https-protocol-enable!
@@ -21,14 +22,15 @@
            (verify #t) (CAs '()) (accepted-certs #f)
            (cert #f) (pkey #f)
            (protocol 'sslv23) (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
-           (domain 'unspec) (truncation 'raise))
+           (domain 'unspec) (truncation 'raise)
+           #!rest further)
    (define (connect host::bstring port::long buffer::bstring timeout::long)
-      (make-ssl-client-socket host port
+      (apply make-ssl-client-socket host port
          :inbuf buffer :timeout timeout
          :verify verify :CAs CAs :accepted-certs accepted-certs
          :cert cert :pkey pkey
          :protocol protocol :min-protocol min-protocol :max-protocol max-protocol
-         :ciphers ciphers :groups groups :domain domain :truncation truncation))
+         :ciphers ciphers :groups groups :domain domain :truncation truncation further))
    (input-port-protocol-set! "https://"
       (lambda (name buffer timeout)
          (open-https connect name buffer timeout)))

@@ -31,8 +31,6 @@
       (macro $tls-verify-chain-and-name::int (::void*) "bgl_ssl_config_verify_chain_and_name")
       (macro $tls-verify-chain-only::int (::void*) "bgl_ssl_config_insecure_verify_chain_only")
       (macro $tls-verify-none::int (::void*) "bgl_ssl_config_insecure_verify_none")
-      (macro $tls-set-staple-policy::int (::void* ::int) "bgl_ssl_config_set_staple_policy")
-      (macro $tls-staple-ignore::int "BGL_SSL_STAPLE_IGNORE")
       (macro $tls-set-client-certificate::int (::void* ::int)
              "bgl_ssl_config_set_client_certificate")
       (macro $tls-set-hostname::int (::void* ::string) "bgl_ssl_config_set_hostname")
@@ -234,12 +232,13 @@
 
 ;; A box with the configuration that the keyword arguments ask for, checked as far as it
 ;; can be without a peer. `timeout`: for connecting and the handshake together; #f where
-;; nothing is connected.
+;; nothing is connected. `further`: those of requirements.scm.
 (define (make-config proc::symbol where server?::bool protocol cert pkey CAs accepted-certs
                      verify hostname alpn min-protocol max-protocol ciphers groups
-                     timeout handshake-timeout lazy-handshake
+                     timeout handshake-timeout lazy-handshake further::pair-nil
                      #!optional (identities '()) (hosts '()) (unknown-host 'default))
    (let* ((box ($tls-box-config ($tls-config-new)))
+          (verify (verify-for further verify))
           (config (if ($tls-null? box) $tls-null ($tls-unbox box))))
       (when ($tls-null? box)
          ($tls-raise proc where))
@@ -277,6 +276,7 @@
             (microseconds proc "the handshake's time-out" handshake-timeout)))
       (check proc where ($tls-set-close-timeout config (fixnum->llong *refusal-time*)))
       (check proc where ($tls-set-lazy-handshake config (if lazy-handshake #t #f)))
+      (set-requirements! proc config further)
       (add-hosts! proc config hosts unknown-host protocol lazy-handshake)
       (check proc where ($tls-config-freeze config))
       ($tls-keep-box box)

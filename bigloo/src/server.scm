@@ -18,7 +18,8 @@
          (handshake-timeout 10000000) (lazy-handshake #f)
          (truncation #unspecified)
          (close-timeout 2000000)
-         (identities '()) (hosts '()) (unknown-host 'default) (config #f))
+         (identities '()) (hosts '()) (unknown-host 'default) (config #f)
+         #!rest further)
       (%accept-failed::obj ::obj ::obj)))
 
 (define (make-ssl-server-socket . arguments)
@@ -44,10 +45,8 @@
            (accept-failure 'raise) (truncation #unspecified)
          (close-timeout 2000000)
            (identities '()) (hosts '()) (unknown-host 'default) (config #f)
-           #!rest unknown)
+           #!rest further)
    (let ((proc 'make-ssl-server-socket))
-      (when (pair? unknown)
-         (error proc "illegal keyword argument" (car unknown)))
       (unless (and (fixnum? port) (fixnum? backlog))
          (error proc "the port and the backlog must be integers" (list port backlog)))
       (unless (or (memq accept-failure '(raise skip))
@@ -56,18 +55,18 @@
             accept-failure))
       (let* ((host (and name (c-string proc "the name" name)))
              (where (address (or host "*") port))
-             (raises (raises-truncation? proc truncation verify #f))
+             (raises (raises-truncation? proc truncation (verify-for further verify) #f))
              (protocol (if (isa? config ssl-config)
                            (with-access::ssl-config config (protocol) protocol)
                            protocol))
              (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
              (config (if config
-                         (given-config proc config 'server protocol)
+                         (given-config proc config 'server protocol further)
                          (make-config proc where #t protocol cert pkey CAs accepted-certs
                             verify #f alpn min-protocol max-protocol ciphers groups
                             ;; The handshakes of datagrams happen in the acceptor's thread.
-                            #f limit (not (=fx (protocol->int proc protocol) $tls-dtlsv1))
+                            #f limit (not (=fx (protocol->int proc protocol) $tls-dtlsv1)) further
                             identities hosts unknown-host))))
          (check-port proc where port 0)
          ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family limit
@@ -91,15 +90,16 @@
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout 10000000) (lazy-handshake #f) (truncation #unspecified)
          (close-timeout 2000000)
-           (identities '()) (hosts '()) (unknown-host 'default) (config #f))
+           (identities '()) (hosts '()) (unknown-host 'default) (config #f)
+           #!rest further)
    (let* ((proc 'server-socket-use-ssl!)
-          (raises (raises-truncation? proc truncation verify #f))
+          (raises (raises-truncation? proc truncation (verify-for further verify) #f))
           (where (switchable-socket proc socket))
           (given config)
           (config (if given
-                      (given-config proc given 'server protocol)
+                      (given-config proc given 'server protocol further)
                       (make-config proc where #t protocol cert pkey CAs accepted-certs
                          verify #f alpn min-protocol max-protocol ciphers groups
-                         #f handshake-timeout #t identities hosts unknown-host))))
+                         #f handshake-timeout #t further identities hosts unknown-host))))
       (switch-socket! proc socket config given $tls-role-server handshake-timeout
          (and lazy-handshake #t) where raises (check-close-timeout proc close-timeout))))

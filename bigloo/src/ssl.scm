@@ -11,6 +11,7 @@
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
 ;;   connection.scm    what one may ask of an SSL socket
 ;;   config.scm        configurations as objects, hosts, the client's hello, changes while serving
+;;   requirements.scm  further keyword arguments: demands on the peer, CRLs, staples, algorithms
 ;;   https.scm         https URLs for open-input-file
 ;;   secure-context.scm, ssl-connection.scm   TLS without a socket
 ;;   digest.scm        digests and HMAC
@@ -31,6 +32,7 @@
             "server.scm"
             "connection.scm"
             "config.scm"
+            "requirements.scm"
             "https.scm"
             "secure-context.scm"
             "ssl-connection.scm"

@@ -12,7 +12,7 @@ import sys
 
 # What a Scheme type may stand for in C. A `void *` in C takes any pointer.
 KINDS = {
-    "int": {"int"},
+    "int": {"int", "uint"},
     "long": {"int", "long", "size"},
     "llong": {"int", "long", "llong", "size", "ullong"},
     "bool": {"bool"},
@@ -35,7 +35,7 @@ def kind_of(c_type):
     if stars:
         return "pointer"
     return {
-        "int": "int", "int32_t": "int", "bgl_ssl_status_t": "int", "long": "long", "size_t": "size",
+        "int": "int", "int32_t": "int", "uint32_t": "uint", "bgl_ssl_status_t": "int", "long": "long", "size_t": "size",
         "uintptr_t": "size", "BGL_LONGLONG_T": "llong", "int64_t": "llong", "uint64_t": "ullong", "bool": "bool", "bool_t": "bool",
         "void": "void", "obj_t": "obj",
     }.get(base, base)

@@ -568,7 +568,8 @@ bgl_ssl_status_t bgl_ssl_config_set_resume(bgl_ssl_config_t *config,
 /**
  * Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them:
  * one that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
- * bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones.
+ * bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones. A config that has lists and verifies no chain is
+ * BGL_SSL_E_CONFIG when it is frozen.
  *
  * data: len bytes, with one list or, in PEM, several; copied.
  * format: BGL_SSL_FORMAT_...
@@ -614,7 +615,8 @@ bgl_ssl_status_t bgl_ssl_config_set_crl_policy(bgl_ssl_config_t *config,
 /**
  * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
  * the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
- * it is for this certificate, and if it is of this time. Only where the chain is verified.
+ * it is for this certificate, and if it is of this time. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
+ * BGL_SSL_E_CONFIG elsewhere, when the config is frozen.
  *
  * policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
  *

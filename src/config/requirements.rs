@@ -46,6 +46,13 @@ pub enum CrlSource {
     Place(PathBuf),
 }
 
+impl Requirements {
+    /// Whether there is something that can only be looked at in a verified chain, and must not be passed over.
+    pub fn need_a_chain(&self) -> bool {
+        !self.crls.sources.is_empty() || self.staples == StaplePolicy::Require
+    }
+}
+
 impl Default for Requirements {
     fn default() -> Requirements {
         Requirements {

@@ -211,6 +211,13 @@ impl Config {
                  everybody",
             ));
         }
+        if self.verify == Verify::None && self.requirements.need_a_chain() {
+            return Err(Error::new(
+                Code::Config,
+                "revocation lists or stapled OCSP responses are demanded, and no chain is verified: nothing would be looked \
+                 for in them",
+            ));
+        }
         Ok(())
     }
 

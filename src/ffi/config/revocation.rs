@@ -20,7 +20,8 @@ pub const BGL_SSL_CRL_TOLERATE_EXPIRED: i32 = 32;
 
 /// Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them:
 /// one that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
-/// bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones.
+/// bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones. A config that has lists and verifies no chain is
+/// BGL_SSL_E_CONFIG when it is frozen.
 ///
 /// data: len bytes, with one list or, in PEM, several; copied.
 /// format: BGL_SSL_FORMAT_...

@@ -36,7 +36,8 @@ const MAX_RESPONSE: usize = 64 * 1024;
 
 /// Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
 /// the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
-/// it is for this certificate, and if it is of this time. Only where the chain is verified.
+/// it is for this certificate, and if it is of this time. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
+/// BGL_SSL_E_CONFIG elsewhere, when the config is frozen.
 ///
 /// policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
 ///
