@@ -44,7 +44,7 @@ enum Topic {
 use Topic::*;
 
 /// How long the lists become together, in bytes, and each of them.
-const LONGEST_LISTS: usize = 640;
+const LONGEST_LISTS: usize = 600;
 const LONGEST_LIST: usize = 200;
 
 /// Values of the signalling kind among cipher suites: of renegotiation (RFC 5746) and of fallback (RFC 7507).

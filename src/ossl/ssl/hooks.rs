@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::messages::Messages;
+use super::message_log::MessageLog;
 
 /// The keys of one ticket.
 #[derive(Clone, Copy)]
@@ -128,7 +128,7 @@ pub struct Hooks {
     /// Of the tickets that a server gives and takes.
     pub ticket_keys: RefCell<Option<Arc<dyn TicketKeys>>>,
     pub dtls: DtlsHooks,
-    pub messages: Messages,
+    pub messages: MessageLog,
 }
 
 /// What OpenSSL's callbacks need of a connection over datagrams.
@@ -169,7 +169,7 @@ impl Hooks {
             has_changed_host: Cell::new(false),
             ticket_keys: RefCell::default(),
             dtls: DtlsHooks::default(),
-            messages: Messages::default(),
+            messages: MessageLog::default(),
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::{
 };
 use openssl_sys as ffi;
 use std::{
-    cell::RefCell,
     ffi::{c_int, c_uchar, c_void},
     ptr,
     sync::OnceLock,
@@ -18,34 +17,11 @@ use super::{
     hooks::{guarded, hooks},
 };
 
-/// What is kept of the messages.
-#[derive(Default)]
-pub struct Messages {
-    /// The latest hello of the client, without the further header that DTLS has; empty if there was none.
-    client_hello: RefCell<Vec<u8>>,
-    /// That of the server.
-    server_hello: RefCell<Vec<u8>>,
-}
-
-const CLIENT_HELLO: u8 = 1;
-const SERVER_HELLO: u8 = 2;
-
 /// The room for the messages of an offer over datagrams, which is never sent.
 const OFFER_MTU: std::ffi::c_long = 16 * 1024;
 
 /// The hello that a client of the context sends: what any end of it has to offer. Empty if there can be none.
 static OFFER: CtxValue<OnceLock<Vec<u8>>> = CtxValue::new();
-
-impl Messages {
-    fn note(&self, message: &[u8]) {
-        let kept = match message.first() {
-            Some(&CLIENT_HELLO) => &self.client_hello,
-            Some(&SERVER_HELLO) => &self.server_hello,
-            _ => return,
-        };
-        kept.replace(message.to_vec());
-    }
-}
 
 impl<B: BioBackend> Ssl<B> {
     /// Keeps the hellos from now on.
@@ -58,19 +34,17 @@ impl<B: BioBackend> Ssl<B> {
     pub(super) fn forget_messages(&mut self) {
         // SAFETY: the SSL is live.
         unsafe { sys::SSL_set_msg_callback(self.ptr(), None) }
-        let messages = &self.hooks().messages;
-        messages.client_hello.take();
-        messages.server_hello.take();
+        self.hooks().messages.forget();
     }
 
     /// The latest hello of the client; empty if there was none.
     pub fn client_hello(&self) -> Vec<u8> {
-        self.hooks().messages.client_hello.borrow().clone()
+        self.hooks().messages.client_hello()
     }
 
     /// The latest hello of the server; empty if there was none.
     pub fn server_hello(&self) -> Vec<u8> {
-        self.hooks().messages.server_hello.borrow().clone()
+        self.hooks().messages.server_hello()
     }
 
     /// The hello that says what this end has to offer: what a client of its context would send. Empty if there can be none.

@@ -11,6 +11,7 @@ pub mod hooks;
 pub mod info;
 pub mod io;
 pub mod keying_material;
+pub mod message_log;
 pub mod messages;
 pub mod names;
 pub mod resumption;
