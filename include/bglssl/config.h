@@ -469,7 +469,9 @@ bgl_ssl_status_t bgl_ssl_config_set_cipher_suites(bgl_ssl_config_t *config,
  * Sets the groups for key agreement, best first, such as "X25519:P-256". A bad list is found when the config is frozen
  * (BGL_SSL_E_CONFIG).
  *
- * list: NULL for OpenSSL's default.
+ * list: OpenSSL's names separated by colons. A name with "?" before it is passed over by an OpenSSL that does not know it,
+ * and "DEFAULT" stands for OpenSSL's own list, whatever its version: "?X25519MLKEM768:DEFAULT". The further signs of
+ * SSL_CTX_set1_groups_list(3) are for OpenSSL 3.5 and newer. NULL for OpenSSL's default.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -477,6 +479,73 @@ bgl_ssl_status_t bgl_ssl_config_set_cipher_suites(bgl_ssl_config_t *config,
  */
 bgl_ssl_status_t bgl_ssl_config_set_groups(bgl_ssl_config_t *config,
                                            const char *list);
+
+/**
+ * Sets whether a server takes the first of its own cipher suites that the client has, and not the first of the client's that
+ * it has itself. Clients know whether they have hardware for AES, so the default is theirs, as it is OpenSSL's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_OP_CIPHER_SERVER_PREFERENCE in SSL_CTX_set_options(3).
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_server_preference(bgl_ssl_config_t *config,
+                                                      bool preference);
+
+/**
+ * Sets how many bytes of data a record carries at most that this end sends. Smaller ones are read sooner by a peer that can
+ * use nothing before the record is complete, and cost more. Datagrams are no matter of this: see bgl_ssl_config_set_mtu.
+ *
+ * size: 512 to 16384; 0 for 16384 (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_max_send_fragment(3).
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_record_size(bgl_ssl_config_t *config,
+                                                size_t size);
+
+/**
+ * Sets whether the records of a stream begin small and grow: each of the first fits into one packet, so the peer can use it
+ * when it comes, and those after 64 kB are full. After a second in which nothing was written they are small again.
+ *
+ * dynamic: the default is false.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_dynamic_records(bgl_ssl_config_t *config,
+                                                    bool dynamic);
+
+/**
+ * Makes clients ask the server for records of no more than so many bytes of data (max_fragment_length, RFC 6066), for
+ * machines with little memory. Both ends keep to it once the server agrees; OpenSSL's servers do.
+ *
+ * length: 512, 1024, 2048 or 4096; 0 to ask for nothing (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_tlsext_max_fragment_length(3).
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_max_fragment_length(bgl_ssl_config_t *config,
+                                                        int32_t length);
+
+/**
+ * Pads the records that this end sends with TLS 1.3, so that their lengths tell less about what is in them. TLS 1.2 and DTLS
+ * have no padding.
+ *
+ * block: each record is padded to a multiple of this, 2 to 16384; 0 or 1 for none (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_block_padding(3).
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_padding(bgl_ssl_config_t *config,
+                                            size_t block);
 
 /**
  * Adds pins: public keys one of which the peer's verified chain must hold, beside everything else that is verified.

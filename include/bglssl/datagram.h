@@ -28,7 +28,7 @@ extern "C" {
  * (28 bytes, with IPv6 48) included. It bounds the records, and so what one write can carry.
  *
  * bytes: 256 to 65535; 0 to use what the system knows about each path (the default), or 1280 if it knows
- * nothing.
+ * nothing; the packets of the handshake have 1400 bytes at most then, which more peers and paths take.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
  * RFC 6347, section 4.1.1.1.

@@ -23,6 +23,7 @@ use std::{
 };
 
 use super::{
+    records::Records,
     requirements::Requirements,
     settings::{ClientCertificate, Config, Verify},
 };
@@ -42,6 +43,8 @@ pub struct Key {
     signature_algorithms: Option<CString>,
     security_level: Option<i32>,
     key_log: Option<PathBuf>,
+    server_preference: bool,
+    records: Records,
     staple: Option<OwnStaple>,
     requirements: Requirements,
     /// The system's CAs, where the peer is verified against them.
@@ -187,6 +190,8 @@ impl Key {
             signature_algorithms: config.signature_algorithms.clone(),
             security_level: config.security_level,
             key_log: config.key_log.clone(),
+            server_preference: config.server_preference,
+            records: config.records,
             staple: config.staple.clone().filter(|_| is_the_first).map(OwnStaple),
             requirements: config.requirements.clone(),
             system_cas: by_system.then(SystemCas::now),
@@ -215,6 +220,10 @@ impl Key {
         scope.add("groups", self.groups.as_ref().map_or(&b""[..], |groups| groups.as_bytes()))?;
         let further = format!("{:?}", (&self.requirements, &self.signature_algorithms, self.security_level));
         scope.add("further requirements", further.as_bytes())?;
+        // A session keeps the length that its first handshake agreed on (RFC 6066, section 4).
+        if let Some(length) = self.records.max_fragment_length {
+            scope.add("max fragment length", &length.to_be_bytes())?;
+        }
         if let Some(cas) = &self.cas {
             scope.add("own CAs", b"")?;
             for ca in cas {
@@ -266,6 +275,10 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     if let Some(list) = &key.signature_algorithms {
         ctx.set_signature_algorithms(list)?;
     }
+    if key.server_preference {
+        ctx.prefer_own_ciphers();
+    }
+    set_records(&mut ctx, key.records)?;
     if let Some(path) = &key.key_log {
         ctx.log_keys(KeyLog::open(path)?)?;
     }
@@ -284,6 +297,19 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     }
     ctx.set_session_id_context(scope.as_bytes())?;
     Ok(ctx)
+}
+
+fn set_records(ctx: &mut Ctx, records: Records) -> Result<()> {
+    if let Some(size) = records.size {
+        ctx.set_record_size(size)?;
+    }
+    if let Some(length) = records.max_fragment_length {
+        ctx.set_max_fragment_length(length)?;
+    }
+    if records.padding > 0 {
+        ctx.set_padding(records.padding)?;
+    }
+    Ok(())
 }
 
 fn x509s(certificates: &[Certificate]) -> Vec<X509> {

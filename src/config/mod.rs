@@ -7,6 +7,7 @@ pub use shared::{Choice, ConfigHandle, Frozen};
 pub mod cache;
 pub mod context;
 pub mod identities;
+pub mod records;
 pub mod requirements;
 pub mod settings;
 pub mod shared;

@@ -12,7 +12,10 @@ use crate::{
 };
 use std::{ffi::CString, path::PathBuf, sync::Arc, time::Duration};
 
-use super::requirements::{Requirements, StaplePolicy};
+use super::{
+    records::Records,
+    requirements::{Requirements, StaplePolicy},
+};
 
 /// Which certificate of the peer's is good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +133,10 @@ pub struct Config {
     pub key_log: Option<PathBuf>,
     /// Whether clients resume by themselves; None if the user has not set it.
     pub resume: Option<bool>,
+    /// Whether a server goes by its own order of cipher suites, and not by the client's.
+    pub server_preference: bool,
+    /// The sizes of records.
+    pub records: Records,
     /// Time limits.
     pub limits: Limits,
     /// Whether the handshake is left to the first read or write.
@@ -160,6 +167,8 @@ impl Default for Config {
             staple: None,
             key_log: None,
             resume: None,
+            server_preference: false,
+            records: Records::default(),
             limits: Limits {
                 connect: Some(Duration::from_secs(30)),
                 handshake: None,

@@ -145,14 +145,6 @@ impl Ctx {
         queue::check(done, Code::Config, &format!("TLS 1.3 cipher suites \"{}\"", suites.to_string_lossy()))
     }
 
-    /// Sets the groups (curves) for key agreement.
-    pub fn set_groups(&mut self, groups: &CStr) -> Result<()> {
-        queue::clear();
-        // SAFETY: the context is live, the text NUL-terminated and only read.
-        let done = unsafe { versions::set1_groups_list(self.as_ptr(), groups.as_ptr()) };
-        queue::check(done as c_int, Code::Config, &format!("groups \"{}\"", groups.to_string_lossy()))
-    }
-
     /// Sets the signature algorithms that are offered, accepted and used, as SSL_CTX_set1_sigalgs_list(3) has them.
     pub fn set_signature_algorithms(&mut self, list: &CStr) -> Result<()> {
         queue::clear();
@@ -299,6 +291,11 @@ impl Ctx {
     pub fn set_options(&mut self, options: u64) -> u64 {
         // SAFETY: the context is live.
         unsafe { versions::ctx_set_options(self.as_ptr(), options) }
+    }
+
+    /// Servers go by their own order of cipher suites.
+    pub fn prefer_own_ciphers(&mut self) {
+        self.set_options(sys::SSL_OP_CIPHER_SERVER_PREFERENCE);
     }
 
     /// Sessions of one id context are not resumed in another. At most 32 bytes.

@@ -71,6 +71,7 @@ pub const BIO_CTRL_DGRAM_GET_FALLBACK_MTU: c_int = 47;
 pub const BIO_CTRL_DGRAM_GET_MTU_OVERHEAD: c_int = 49;
 pub const SSL_OP_NO_QUERY_MTU: Options = 1 << 12;
 pub const SSL_OP_NO_ENCRYPT_THEN_MAC: Options = 1 << 19;
+pub const SSL_CTRL_SET_MAX_SEND_FRAGMENT: c_int = 52;
 pub const SSL_CTRL_SET_MSG_CALLBACK_ARG: c_int = 16;
 pub const SSL3_RT_HANDSHAKE: c_int = 22;
 pub const SSL_CTRL_SET_MAX_CERT_LIST: c_int = 51;
@@ -263,6 +264,8 @@ unsafe extern "C" {
     pub fn SSL_CTX_set_cert_verify_callback(ctx: *mut SSL_CTX, cb: Option<CertVerifyCallback>, arg: *mut c_void);
     pub fn SSL_set_session_id_context(ssl: *mut SSL, id: *const c_uchar, len: c_uint) -> c_int;
     pub fn SSL_set_info_callback(ssl: *mut SSL, cb: Option<unsafe extern "C" fn(*const SSL, c_int, c_int)>);
+    pub fn SSL_CTX_set_tlsext_max_fragment_length(ctx: *mut SSL_CTX, mode: u8) -> c_int;
+    pub fn SSL_CTX_set_block_padding(ctx: *mut SSL_CTX, block: usize) -> c_int;
     pub fn SSL_set_msg_callback(ssl: *mut SSL, cb: Option<MessageCallback>);
     pub fn SSL_is_dtls(ssl: *const SSL) -> c_int;
     pub fn SSL_CIPHER_find(ssl: *mut SSL, number: *const c_uchar) -> *const openssl_sys::SSL_CIPHER;

@@ -38,7 +38,7 @@ impl Channel {
     /// For a new connection.
     pub fn new(medium: Medium, tls: &mut Tls, config: &Config, now: Instant) -> Result<Channel> {
         Ok(match medium {
-            Medium::Stream => Channel::Stream(TlsStream::default()),
+            Medium::Stream => Channel::Stream(TlsStream::new(config.records.is_dynamic)),
             Medium::Datagrams => Channel::Datagram(Box::new(Dtls::new(tls, config, now)?)),
         })
     }

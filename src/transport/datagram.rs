@@ -19,6 +19,13 @@ use std::{
 /// What a path takes whose MTU is not known: all that carries IPv6 takes packets of this size (RFC 8200, section 5).
 const SAFE_MTU: usize = 1280;
 
+/// The size of the packets of handshakes: tunnels take some of the usual 1500 bytes, and there are peers (wolfSSL) that read no
+/// more, even where the path, such as the loopback, takes it.
+const HANDSHAKE_MTU: usize = 1400;
+
+/// What OpenSSL collects before it sends: it would cut a longer datagram of a handshake in two, which nobody can read.
+const HANDSHAKE_BUFFER: usize = 4096;
+
 /// How many receives, and how many bytes, one call of OpenSSL may use. OpenSSL discards a forged record and asks for the
 /// next datagram, so without these limits a flood would hold the call, and the socket's lock, for as long as it lasts.
 /// The bytes matter because to refuse a record of 16 kB can take as long as to refuse a hundred small ones.
@@ -39,6 +46,8 @@ pub struct DatagramTransport {
     overhead: usize,
     /// The MTU, if the user has set it.
     fixed_mtu: Option<usize>,
+    /// Whether the handshake is complete.
+    is_handshaken: bool,
     /// Whether a datagram was larger than the path takes.
     too_large: bool,
     /// The errno of the latest send or receive that failed, until it has been reported; or 0.
@@ -75,6 +84,7 @@ impl DatagramTransport {
                 None => 0,
             },
             fixed_mtu: None,
+            is_handshaken: false,
             too_large: false,
             network_error: 0,
             failures: 0,
@@ -185,9 +195,19 @@ impl DatagramTransport {
         self.fixed_mtu.unwrap_or_else(|| known().unwrap_or(SAFE_MTU))
     }
 
-    /// How many bytes one datagram can carry on this path.
+    /// How many bytes one datagram can carry on this path, or in a handshake may.
     pub fn path_payload(&self) -> usize {
-        self.payload(self.mtu())
+        let payload = self.payload(self.mtu());
+        match self.fixed_mtu {
+            _ if self.is_handshaken => payload,
+            Some(_) => payload.min(HANDSHAKE_BUFFER),
+            None => payload.min(self.payload(HANDSHAKE_MTU)),
+        }
+    }
+
+    /// The handshake is complete: datagrams may have all that the path takes.
+    pub fn end_handshake(&mut self) {
+        self.is_handshaken = true;
     }
 
     /// Ends the reading half, on this side only, which wakes the threads that wait for datagrams.
@@ -304,7 +324,7 @@ impl DatagramTransport {
     pub fn answer(&self, question: Question) -> usize {
         match question {
             Question::Eof | Question::Unsent => 0,
-            Question::PathPayload => self.payload(self.mtu()),
+            Question::PathPayload => self.path_payload(),
             Question::FallbackPayload => self.payload(SAFE_MTU.min(self.mtu())),
             Question::PacketOverhead => self.overhead,
         }

@@ -233,10 +233,14 @@ impl Dtls {
     }
 
     /// The end of the handshake is verified, too.
-    fn record_handshake(&mut self, tls: &Tls, now: Instant) {
+    fn record_handshake(&mut self, tls: &mut Tls, now: Instant) {
         if !self.is_established && tls.is_handshaken() {
             self.is_established = true;
             self.idle.restart(now);
+            if let Some(datagrams) = tls.transport().datagrams() {
+                datagrams.end_handshake();
+            }
+            self.limit_datagrams(tls);
         }
     }
 

@@ -25,6 +25,7 @@ pub mod first_bytes;
 pub mod idle_timer;
 pub mod opening;
 pub mod read_strategy;
+pub mod record_ramp;
 pub mod registration;
 pub mod stream;
 pub mod tls_stream;

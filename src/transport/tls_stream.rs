@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::{
     Tls,
     read_strategy::ReadStrategy,
+    record_ramp::RecordRamp,
     unreported_writes::{UnreportedWrites, WriteProgress},
 };
 
@@ -21,6 +22,7 @@ const ERROR_GRACE_PERIOD: Duration = Duration::from_millis(50);
 pub struct TlsStream {
     reads: ReadStrategy,
     send: SendState,
+    ramp: RecordRamp,
 }
 
 /// What was handed over for sending.
@@ -35,6 +37,11 @@ struct SendState {
 }
 
 impl TlsStream {
+    /// For a new connection, whose records may begin small.
+    pub fn new(has_dynamic_records: bool) -> TlsStream {
+        TlsStream { ramp: RecordRamp::new(has_dynamic_records), ..TlsStream::default() }
+    }
+
     /// The policy for reads.
     pub fn reads(&self) -> &ReadStrategy {
         &self.reads
@@ -74,6 +81,9 @@ impl TlsStream {
         now: Instant,
     ) -> Result<Step<()>> {
         self.reads.on_write();
+        if progress.in_flight == 0 && progress.written == 0 {
+            self.ramp.begin(now);
+        }
         tls.keep_buffers(false);
         let step = self.write_records(tls, data, progress, all, deadline, now)?;
         if !all && step != Step::Done(()) && progress.in_flight > 0 {
@@ -115,13 +125,20 @@ impl TlsStream {
             if rest.is_empty() || (progress.written > 0 && !all) {
                 return Ok(Step::Done(()));
             }
-            match tls.write(rest)? {
+            match tls.write(self.ramp.next(rest))? {
                 Step::Done(n) => {
+                    self.ramp.sent(n);
                     progress.in_flight = n;
                     self.send.has_unsent_data = true;
                 }
-                Step::WantRead => return Ok(Step::WantRead),
-                Step::WantWrite => return Ok(Step::WantWrite),
+                Step::WantRead => {
+                    self.ramp.refused();
+                    return Ok(Step::WantRead);
+                }
+                Step::WantWrite => {
+                    self.ramp.refused();
+                    return Ok(Step::WantWrite);
+                }
                 Step::Eof => return Err(Error::new(Code::State, "the connection has been closed")),
             }
         }

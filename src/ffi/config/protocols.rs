@@ -147,7 +147,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_cipher_suites(
 /// Sets the groups for key agreement, best first, such as "X25519:P-256". A bad list is found when the config is frozen
 /// (BGL_SSL_E_CONFIG).
 ///
-/// list: NULL for OpenSSL's default.
+/// list: OpenSSL's names separated by colons. A name with "?" before it is passed over by an OpenSSL that does not know it,
+/// and "DEFAULT" stands for OpenSSL's own list, whatever its version: "?X25519MLKEM768:DEFAULT". The further signs of
+/// SSL_CTX_set1_groups_list(3) are for OpenSSL 3.5 and newer. NULL for OpenSSL's default.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
