@@ -119,7 +119,7 @@ obj_t bglssl_connect(void *config, obj_t proc, obj_t hostname, int port, int fam
                      long handshake_limit, long limit, obj_t inbuf, obj_t outbuf, obj_t close_hook);
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
                                 long handshake_limit, bool_t lazy_handshake, bool_t raises_truncation,
-                                long close_limit, obj_t accept_failure, obj_t close_hook);
+                                long close_limit, obj_t accept_failure, obj_t choose, obj_t close_hook);
 obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
                      bool_t lazy_handshake, obj_t proc, obj_t where, obj_t close_hook);
 obj_t bglssl_peer_name(obj_t socket);
@@ -136,6 +136,7 @@ void *bglssl_server_handle(obj_t object);
 /* hello.c */
 void *bglssl_box_hello(void *handle);
 void *bglssl_hello(void *socket);
+int bglssl_complete_handshake(void *socket);
 obj_t bglssl_hello_numbers(void *hello, int which);
 
 /* crypto.c */

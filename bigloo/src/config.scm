@@ -3,7 +3,6 @@
 (directives
    (extern
       (type $ssl-config void* "void *")
-      (type $ssl-hello void* "void *")
       (macro $tls-add-host::int (::void* ::string ::void*) "bgl_ssl_config_add_host")
       (macro $tls-set-unknown-host::int (::void* ::int) "bgl_ssl_config_set_unknown_host")
       (macro $tls-unknown-host-default::int "BGL_SSL_UNKNOWN_HOST_DEFAULT")
@@ -15,24 +14,12 @@
       (macro $tls-server-handle::void* (::obj) "bglssl_server_handle")
       (macro $tls-server-set-config::int (::void* ::void*) "bgl_ssl_server_set_config")
       (macro $tls-server-reload::int (::void*) "bgl_ssl_server_reload")
-      (macro $tls-connection-serves-host?::bool (::void* ::string) "bgl_ssl_socket_serves_host")
-      (macro $tls-connection-hello::void* (::void*) "bglssl_hello")
-      (macro $tls-box-hello::void* (::void*) "bglssl_box_hello")
-      (macro $tls-connection-set-config::int (::void* ::void*) "bgl_ssl_socket_set_config")
-      (macro $tls-connection-refuse::int (::void* ::int) "bgl_ssl_socket_refuse")
-      (macro $tls-hello-server-name::long (::void* ::string ::long) "bgl_ssl_hello_server_name")
-      (macro $tls-hello-alpn-count::long (::void*) "bgl_ssl_hello_alpn_count")
-      (macro $tls-hello-alpn::long (::void* ::long ::string ::long) "bgl_ssl_hello_alpn")
-      (macro $tls-hello-fingerprint::long (::void* ::string ::string ::long)
-             "bgl_ssl_hello_fingerprint")
-      (macro $tls-hello-numbers::obj (::void* ::int) "bglssl_hello_numbers"))
+      (macro $tls-connection-serves-host?::bool (::void* ::string) "bgl_ssl_socket_serves_host"))
    (export
       (class ssl-config
          ($native::$ssl-config read-only)
          (protocol::symbol read-only)
          (role::symbol read-only))
-      (class ssl-hello
-         ($native::$ssl-hello read-only))
       (make-ssl-config::ssl-config
          #!key
          (role 'server) (protocol 'sslv23)
@@ -45,17 +32,7 @@
          #!rest further)
       (ssl-server-socket-config-set! ::socket ::ssl-config)
       (ssl-server-socket-reload! ::socket)
-      (ssl-socket-serves-host?::bool ::socket ::bstring)
-      (ssl-socket-hello::ssl-hello ::socket)
-      (ssl-socket-config-set! ::socket ::ssl-config)
-      (ssl-socket-refuse! ::socket #!optional (alert 112))
-      (ssl-hello-server-name ::ssl-hello)
-      (ssl-hello-alpn::pair-nil ::ssl-hello)
-      (ssl-hello-versions::pair-nil ::ssl-hello)
-      (ssl-hello-ciphers::pair-nil ::ssl-hello)
-      (ssl-hello-groups::pair-nil ::ssl-hello)
-      (ssl-hello-signature-algorithms::pair-nil ::ssl-hello)
-      (ssl-hello-ja4::bstring ::ssl-hello)))
+      (ssl-socket-serves-host?::bool ::socket ::bstring)))
 
 (define (make-ssl-config
            #!key
@@ -177,59 +154,3 @@
 (define (ssl-socket-serves-host? socket host)
    (with-connection 'ssl-socket-serves-host? socket handle
       ($tls-connection-serves-host? handle (c-string 'ssl-socket-serves-host? "the host" host))))
-
-;; ---- before the handshake, on sockets of a server with :lazy-handshake #t ----
-
-(define (ssl-socket-hello socket)
-   (with-connection 'ssl-socket-hello socket handle
-      (let ((hello ($tls-connection-hello handle)))
-         (when ($tls-null? hello)
-            ($tls-raise 'ssl-socket-hello socket))
-         (instantiate::ssl-hello ($native ($tls-box-hello hello))))))
-
-(define (ssl-socket-config-set! socket config)
-   (let* ((proc 'ssl-socket-config-set!)
-          (box::void* (given-config proc config 'server #f)))
-      (with-connection proc socket handle
-         (check proc socket ($tls-connection-set-config handle ($tls-unbox box))))
-      ($tls-keep-box box)
-      socket))
-
-;; With the alert unrecognized_name (112), say, or access_denied (49). Then the socket is to be closed.
-(define (ssl-socket-refuse! socket #!optional (alert 112))
-   (with-connection 'ssl-socket-refuse! socket handle
-      (check 'ssl-socket-refuse! socket
-         ($tls-connection-refuse handle (c-int 'ssl-socket-refuse! "the alert" alert))))
-   socket)
-
-(define-macro (with-hello hello handle . body)
-   `(with-access::ssl-hello ,hello ($native)
-       (let* ((,(symbol-append handle '::void*) ($tls-unbox $native))
-              (result (begin ,@body)))
-          ($tls-keep-box $native)
-          result)))
-
-(define (ssl-hello-server-name hello)
-   (with-hello hello handle
-      (text-or-false (c-text $tls-hello-server-name handle))))
-
-(define (ssl-hello-alpn hello)
-   (with-hello hello handle
-      (let loop ((i (-fx ($tls-hello-alpn-count handle) 1)) (names '()))
-         (if (<fx i 0)
-             names
-             (loop (-fx i 1) (cons (c-text $tls-hello-alpn handle i) names))))))
-
-(define (hello-numbers hello which::int)
-   (with-hello hello handle
-      ($tls-hello-numbers handle which)))
-
-(define (ssl-hello-versions hello) (hello-numbers hello 0))
-(define (ssl-hello-ciphers hello) (hello-numbers hello 1))
-(define (ssl-hello-groups hello) (hello-numbers hello 2))
-(define (ssl-hello-signature-algorithms hello)
-   (hello-numbers hello 3))
-
-(define (ssl-hello-ja4 hello)
-   (with-hello hello handle
-      (c-text $tls-hello-fingerprint handle "ja4")))

@@ -1,4 +1,4 @@
-/* hello.c: the client's hello, and the handle of a server socket. */
+/* hello.c: the client's hello, and the handshake that follows. */
 #include <bigloo.h>
 
 #include <stdlib.h>
@@ -11,22 +11,41 @@ static void release_hello(void *handle) { bgl_ssl_hello_free(handle); }
 
 void *bglssl_box_hello(void *handle) { return bglssl_make_box(handle, release_hello); }
 
-/* Waits in the program's own thread, which may be terminated meanwhile, or escape: the socket is
+/* These wait in the program's own thread, which may be terminated meanwhile, or escape: the socket is
  * non-blocking only for each call. */
+
+static bool waits(void *socket, bgl_ssl_status_t status, int64_t left) {
+  if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE) return false;
+  bglssl_wait(bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT,
+              left < 0 ? LONGEST_WAIT_US : left);
+  return true;
+}
+
 void *bglssl_hello(void *socket) {
   bgl_ssl_hello_t *hello = NULL;
+  bgl_ssl_status_t status;
+  int64_t left;
 
-  for (;;) {
-    bgl_ssl_status_t status;
-    int64_t left;
-
+  do {
     bgl_ssl_socket_set_nonblocking(socket, true);
     status = bgl_ssl_socket_hello(socket, &hello);
     left = bgl_ssl_socket_timeout(socket);
     bgl_ssl_socket_set_nonblocking(socket, false);
-    if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE) return hello;
-    bglssl_wait(bgl_ssl_socket_fd(socket), POLLIN, left < 0 ? LONGEST_WAIT_US : left);
-  }
+  } while (waits(socket, status, left));
+  return hello;
+}
+
+int bglssl_complete_handshake(void *socket) {
+  bgl_ssl_status_t status;
+  int64_t left;
+
+  do {
+    bgl_ssl_socket_set_nonblocking(socket, true);
+    status = bgl_ssl_socket_handshake(socket);
+    left = bgl_ssl_socket_timeout(socket);
+    bgl_ssl_socket_set_nonblocking(socket, false);
+  } while (waits(socket, status, left));
+  return status;
 }
 
 obj_t bglssl_hello_numbers(void *hello, int which) {

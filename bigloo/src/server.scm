@@ -2,8 +2,9 @@
 (directives
    (extern
       (export %accept-failed "bglssl_scheme_accept_failed")
-      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::long ::bool ::bool ::long ::obj ::obj)
+      (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::long ::bool ::bool ::long ::obj ::obj ::obj)
              "bglssl_make_server_socket")
+      (macro $tls-config-copy::void* (::void*) "bgl_ssl_config_copy")
       (macro $tls-role-server::int "BGLSSL_ROLE_SERVER"))
    (export
       ;; The port comes first, or as :port. Bigloo 4.4 says :ipv6 #t for :domain 'inet6.
@@ -42,7 +43,7 @@
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout #f) (lazy-handshake #f)
-           (accept-failure 'raise) (truncation #unspecified)
+           (accept-failure 'raise) (choose #f) (truncation #unspecified)
          (close-timeout 2000000)
            (identities '()) (hosts '()) (unknown-host 'default) (config #f)
            #!rest further)
@@ -61,18 +62,32 @@
                            protocol))
              (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
+             (lazy (or lazy-handshake choose))
              (config (if config
-                         (given-config proc config 'server protocol further)
+                         (as-lazy proc lazy (given-config proc config 'server protocol further))
                          (make-config proc where #t protocol cert pkey CAs accepted-certs
                             verify #f alpn min-protocol max-protocol ciphers groups
-                            ;; The handshakes of datagrams happen in the acceptor's thread.
-                            #f limit (not (=fx (protocol->int proc protocol) $tls-dtlsv1)) further
+                            ;; Else the handshakes of datagrams happen in the acceptor's thread.
+                            #f limit (or lazy (not (=fx (protocol->int proc protocol) $tls-dtlsv1)))
+                            further
                             identities hosts unknown-host))))
          (check-port proc where port 0)
          ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family limit
             (and lazy-handshake #t) raises (check-close-timeout proc close-timeout)
-            (if (eq? accept-failure 'skip) #t accept-failure)
+            (if (eq? accept-failure 'skip) #t accept-failure) (check-choose proc choose)
             socket-closing))))
+
+;; A configuration whose handshakes do not begin in the acceptor, if they must not.
+(define (as-lazy proc lazy box::void*)
+   (if lazy
+       (let ((copy ($tls-box-config ($tls-config-copy ($tls-unbox box)))))
+          ($tls-keep-box box)
+          (when ($tls-null? copy)
+             ($tls-raise proc "a configuration"))
+          (check proc "a configuration" ($tls-set-lazy-handshake ($tls-unbox copy) #t))
+          (check proc "a configuration" ($tls-config-freeze ($tls-unbox copy)))
+          copy)
+       box))
 
 ;; What a connection that came to nothing does to the server; returning from here makes
 ;; socket-accept wait for the next one.

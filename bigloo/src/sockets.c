@@ -33,6 +33,8 @@ extern obj_t make_string_sans_fill();
 
 /* Defined in Scheme: applies the server's :accept-failure. Returning means: go on. */
 extern obj_t bglssl_scheme_accept_failed(obj_t policy, obj_t condition);
+/* Likewise: its :choose, and the handshake if it is not lazy. BFALSE, or why the client is not served: then the socket is closed. */
+extern obj_t bglssl_scheme_admit(obj_t choose, obj_t socket, bool_t lazy);
 
 /* A listening socket of ours; lives as long as the Bigloo socket that points to it. */
 struct server {
@@ -44,6 +46,7 @@ struct server {
   bool raises_truncation;
   long close_limit;
   obj_t accept_failure;
+  obj_t choose;
   obj_t close_hook;
   /* Whether socket-accept-many has been seen at work. */
   atomic_bool many;
@@ -413,7 +416,7 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, struct bgl
     ask_peer(socket, peer);
     send_at_once(SOCKET(socket).fd);
     handle = bgl_ssl_server_upgrade_fd(server->owner->handle, SOCKET(socket).fd);
-    if (handle && !server->lazy_handshake &&
+    if (handle && !server->lazy_handshake && server->choose == BFALSE &&
         bglssl_handshake(handle, PORT_FILE(SOCKET(socket).input), PORT_FD(SOCKET(socket).output), true) !=
             BGL_SSL_OK) {
       *condition = bglssl_last_condition(proc, bglssl_name_of_peer(peer));
@@ -439,27 +442,35 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, struct bgl
   return handle;
 }
 
+/* Turns a plain socket into an SSL socket. False, and the condition that says why not, or BFALSE where
+ * nobody was there; then the socket is closed. */
+static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_t *condition) {
+  struct bglssl_peer peer;
+  bgl_ssl_socket_t *handle = upgrade(server, socket, &peer, condition);
+
+  if (!handle) {
+    close_plain(socket);
+    return false;
+  }
+  if (peer.size > 0) set_address(socket, &peer.address);
+  set_buffering(SOCKET(socket).output);
+  bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, BFALSE, &peer, server->handshake_limit, server->close_hook);
+  bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
+  if (server->choose == BFALSE) return true;
+  /* A procedure that raises or escapes leaves socket-accept-many without the chance to do it. */
+  set_nonblocking(SOCKET(server_socket).fd, false);
+  *condition = bglssl_scheme_admit(server->choose, socket, server->lazy_handshake);
+  return *condition == BFALSE;
+}
+
 /* The accept hook: called in the accepting thread with each new plain socket. */
 static obj_t accept_connection(obj_t server_socket, obj_t socket) {
   struct server *server = SOCKET(server_socket).userdata;
   bool nonblocking = note_mode(server, SOCKET(server_socket).fd);
+  obj_t condition;
 
-  for (;;) {
-    struct bglssl_peer peer;
-    obj_t condition;
-    bgl_ssl_socket_t *handle = upgrade(server, socket, &peer, &condition);
-
-    if (handle) {
-      if (peer.size > 0) set_address(socket, &peer.address);
-      set_buffering(SOCKET(socket).output);
-      bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, BFALSE, &peer, server->handshake_limit,
-                         server->close_hook);
-      bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
-      restore_mode(server, SOCKET(server_socket).fd, nonblocking);
-      return socket;
-    }
-    close_plain(socket);
-    /* A condition raised from here leaves socket-accept-many without the chance to do it. */
+  while (!serve(server, server_socket, socket, &condition)) {
+    /* As above. */
     set_nonblocking(SOCKET(server_socket).fd, false);
     if (condition != BFALSE) bglssl_scheme_accept_failed(server->accept_failure, condition);
     nonblocking = false;
@@ -467,12 +478,14 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
     socket = accept_another(server_socket, socket);
     if (socket == BFALSE) return BFALSE;
   }
+  restore_mode(server, SOCKET(server_socket).fd, nonblocking);
+  return socket;
 }
 
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog,
                                 int family, long handshake_limit, bool_t lazy_handshake,
                                 bool_t raises_truncation, long close_limit, obj_t accept_failure,
-                                obj_t close_hook) {
+                                obj_t choose, obj_t close_hook) {
   const char *host = STRINGP(name) ? BSTRING_TO_STRING(name) : NULL;
   struct server_handle *owner = (void *)GC_MALLOC_ATOMIC(sizeof(*owner));
   struct server *server = (void *)GC_MALLOC(sizeof(*server));
@@ -508,6 +521,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   server->raises_truncation = raises_truncation;
   server->close_limit = close_limit;
   server->accept_failure = accept_failure;
+  server->choose = choose;
   server->close_hook = close_hook;
   socket = allocate_socket(fd, bgl_ssl_server_port(owner->handle),
                            BUNSPEC, BFALSE, BGL_SOCKET_SERVER);

@@ -10,7 +10,8 @@
 ;;   client.scm        sockets that connect, and client-socket-use-ssl!
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
 ;;   connection.scm    what one may ask of an SSL socket
-;;   config.scm        configurations as objects, hosts, the client's hello, changes while serving
+;;   config.scm        configurations as objects, hosts, changes while serving
+;;   hello.scm         what a client asks for, before the handshake
 ;;   requirements.scm  further keyword arguments: demands on the peer, CRLs, staples, algorithms
 ;;   https.scm         https URLs for open-input-file
 ;;   secure-context.scm, ssl-connection.scm   TLS without a socket
@@ -32,6 +33,7 @@
             "server.scm"
             "connection.scm"
             "config.scm"
+            "hello.scm"
             "requirements.scm"
             "https.scm"
             "secure-context.scm"
