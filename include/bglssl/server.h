@@ -28,6 +28,63 @@
  */
 typedef struct bgl_ssl_server_t bgl_ssl_server_t;
 
+/**
+ * What has become of a server's clients, since the server was made. The caller sets size beforehand; later versions may add
+ * fields at the end. Each client that was accepted and has no handshake in progress is in one of: handshakes, refused,
+ * failed_..., abandoned.
+ */
+typedef struct {
+    /**
+     * In: sizeof(bgl_ssl_server_info_t). Out: how much of it the library knows.
+     */
+    size_t size;
+    /**
+     * Clients that were accepted, or upgraded with bgl_ssl_server_upgrade; with DTLS, those that have shown their address.
+     */
+    uint64_t accepted;
+    /**
+     * Of these, connections whose sockets are not freed yet.
+     */
+    uint64_t open;
+    /**
+     * Handshakes that were completed.
+     */
+    uint64_t handshakes;
+    /**
+     * Of these, resumed ones.
+     */
+    uint64_t resumed;
+    /**
+     * Clients that were refused because the host that they ask for is unknown (bgl_ssl_config_set_unknown_host), or by
+     * bgl_ssl_socket_refuse.
+     */
+    uint64_t refused;
+    /**
+     * Handshakes that failed with BGL_SSL_E_PROTOCOL: no TLS, nothing in common, an alert of the client's.
+     */
+    uint64_t failed_protocol;
+    /**
+     * With BGL_SSL_E_VERIFY or BGL_SSL_E_NAME: the client's certificate.
+     */
+    uint64_t failed_verify;
+    /**
+     * With BGL_SSL_E_TIMEOUT.
+     */
+    uint64_t failed_timeout;
+    /**
+     * With BGL_SSL_E_IO or BGL_SSL_E_TRUNCATED: the client has gone.
+     */
+    uint64_t failed_io;
+    /**
+     * With another status: a reason on this side.
+     */
+    uint64_t failed_other;
+    /**
+     * Connections that were closed or freed on this side before their handshake had come to anything.
+     */
+    uint64_t abandoned;
+} bgl_ssl_server_info_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -181,6 +238,19 @@ void bgl_ssl_server_free(bgl_ssl_server_t *server);
  * Precondition: handle is NULL, or from this library and not freed.
  */
 bool bgl_ssl_socketp(const void *handle);
+
+/**
+ * Copies what a server has counted into a structure. The numbers are read one after the other while clients come and go.
+ *
+ * info: its size field says how large it is; what the library does not know of it is zeroed.
+ *
+ * Returns BGL_SSL_OK, for a closed server, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small or was not
+ * set. Never blocks; any thread.
+ *
+ * Precondition: server is NULL or live; info is NULL or writable for as many bytes as its size field says.
+ */
+bgl_ssl_status_t bgl_ssl_server_info(const bgl_ssl_server_t *server,
+                                     bgl_ssl_server_info_t *info);
 
 #ifdef __cplusplus
 }  // extern "C"

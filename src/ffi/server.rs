@@ -1,5 +1,7 @@
 //! Listening for TLS clients.
 
+pub mod info;
+
 use crate::{net::deadline::Deadline, net::resolve::Family, server::Server, socket::Step};
 use std::{
     ffi::{c_char, c_int, c_void},

@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Error, Phase, Result},
     net::{accept, deadline::Deadline, listen, resolve::Family},
     session::TicketKeys,
-    socket::{Socket, Step},
+    socket::{Socket, Step, counts::ServerCounts},
     types::Medium,
 };
 use std::{
@@ -25,6 +25,7 @@ pub struct Server {
     frozen: RwLock<Arc<Frozen>>,
     /// Kept whatever becomes of the config.
     ticket_keys: Arc<TicketKeys>,
+    counts: Arc<ServerCounts>,
 }
 
 #[derive(Clone)]
@@ -43,17 +44,28 @@ impl Server {
         family: Family,
     ) -> Result<Server> {
         let ticket_keys = frozen.ticket_keys()?;
+        let counts = Arc::default();
         let listener = match frozen.medium() {
             Medium::Stream => {
                 let deadline = Deadline::after(frozen.config.limits.connect);
                 let fd = listen::listen(name, port, backlog, family, deadline)?;
                 Listener::Stream(Arc::new(accept::Listener::new(fd)))
             }
-            Medium::Datagrams => {
-                Listener::Datagrams(Arc::new(DatagramServer::listen(frozen, &ticket_keys, name, port, family)?))
-            }
+            Medium::Datagrams => Listener::Datagrams(Arc::new(DatagramServer::listen(
+                frozen,
+                &ticket_keys,
+                &counts,
+                name,
+                port,
+                family,
+            )?)),
         };
-        Ok(Server { listener: Mutex::new(Some(listener)), frozen: RwLock::new(frozen.clone()), ticket_keys })
+        Ok(Server {
+            listener: Mutex::new(Some(listener)),
+            frozen: RwLock::new(frozen.clone()),
+            ticket_keys,
+            counts,
+        })
     }
 
     /// What it runs over.
@@ -96,7 +108,7 @@ impl Server {
         };
         match listener.accept(deadline) {
             Ok(Some((client, peer))) => {
-                Socket::accepted(&self.frozen(), &self.ticket_keys, client, peer).map(Step::Done)
+                Socket::accepted(&self.frozen(), &self.ticket_keys, &self.counts, client, peer).map(Step::Done)
             }
             // Which may make accept fail, too.
             _ if listener.is_closed() => Err(closed()),
@@ -107,7 +119,12 @@ impl Server {
 
     /// Begins TLS on a duplicate of a descriptor that was accepted otherwise.
     pub fn upgrade(&self, fd: i32) -> Result<Socket> {
-        Socket::upgrade_server(&self.frozen(), &self.ticket_keys, fd)
+        Socket::upgrade_server(&self.frozen(), &self.ticket_keys, Some(&self.counts), fd)
+    }
+
+    /// What has been counted.
+    pub fn counts(&self) -> &ServerCounts {
+        &self.counts
     }
 
     /// Stops listening, and wakes the threads that wait.

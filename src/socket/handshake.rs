@@ -31,6 +31,9 @@ pub fn complete_until(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
 
 /// The failure of a handshake.
 pub fn failed(driver: &Driver, error: Error) -> Error {
+    if let Some(serving) = &driver.lock().serving {
+        serving.count(|tally| tally.failed(&error));
+    }
     driver.in_phase(Phase::Handshake, "TLS handshake with", error)
 }
 
@@ -45,6 +48,9 @@ fn run(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
                 resumption.complete(&state.tls);
             }
             driver.set_info(ConnectionInfo::of(&state.tls, now));
+            if let Some(serving) = &state.serving {
+                serving.count(|tally| tally.completed(state.tls.session_reused()));
+            }
         }
         Ok(step)
     })

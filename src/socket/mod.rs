@@ -21,6 +21,7 @@ use crate::{
         registration::PeerRegistration,
     },
 };
+use counts::{ServerCounts, Tally};
 use driver::Peer;
 use monitor::ConnectionMonitor;
 use open::Parts;
@@ -37,6 +38,7 @@ pub use timeouts::LimitKind;
 
 mod close;
 mod closing;
+pub mod counts;
 mod driver;
 pub mod facts;
 mod handshake;
@@ -132,9 +134,15 @@ impl Socket {
     }
 
     /// Begins TLS as the server on a duplicate of an open descriptor.
-    pub fn upgrade_server(frozen: &Arc<Frozen>, ticket_keys: &Arc<TicketKeys>, fd: i32) -> Result<Socket> {
+    pub fn upgrade_server(
+        frozen: &Arc<Frozen>,
+        ticket_keys: &Arc<TicketKeys>,
+        counts: Option<&Arc<ServerCounts>>,
+        fd: i32,
+    ) -> Result<Socket> {
         let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
-        let parts = open::server(frozen, ticket_keys, fd, address.into())?;
+        let tally = counts.map(Tally::new);
+        let parts = open::server(frozen, ticket_keys, tally, fd, address.into())?;
         Socket(parts).handshake_unless_lazy(Deadline::NEVER)
     }
 
@@ -142,12 +150,14 @@ impl Socket {
     pub fn accepted(
         frozen: &Arc<Frozen>,
         ticket_keys: &Arc<TicketKeys>,
+        counts: &Arc<ServerCounts>,
         fd: OwnedFd,
         peer: Option<SocketAddr>,
     ) -> Result<Socket> {
         // Desirable, but no reason to fail.
         let _ = posix::set_no_delay(fd.as_fd());
-        let parts = open::server(frozen, ticket_keys, fd, peer.into()).map_err(|error| {
+        let tally = Some(Tally::new(counts));
+        let parts = open::server(frozen, ticket_keys, tally, fd, peer.into()).map_err(|error| {
             let phase = crate::error::Phase::Handshake;
             error.during(phase, format_args!("TLS handshake with {}", Peer::from(peer)))
         })?;
@@ -159,12 +169,14 @@ impl Socket {
     pub fn registered(
         frozen: &Arc<Frozen>,
         ticket_keys: &Arc<TicketKeys>,
+        counts: &Arc<ServerCounts>,
         fd: OwnedFd,
         peer: &SocketAddr,
         registration: Box<dyn PeerRegistration>,
         hello: &[u8],
     ) -> Result<Option<Socket>> {
-        let socket = Socket(open::server(frozen, ticket_keys, fd, Peer::At(*peer))?);
+        let tally = Some(Tally::new(counts));
+        let socket = Socket(open::server(frozen, ticket_keys, tally, fd, Peer::At(*peer))?);
         let has_begun = {
             let mut state = socket.0.driver.lock();
             let state = &mut *state;

@@ -15,6 +15,7 @@ use std::{
 };
 
 use super::{
+    counts::Tally,
     driver::{Driver, Peer},
     serving::{Serving, new_tls},
     state::SocketState,
@@ -58,13 +59,14 @@ pub fn client(
 pub fn server(
     frozen: &Arc<Frozen>,
     ticket_keys: &Arc<TicketKeys>,
+    tally: Option<Tally>,
     endpoint: impl Into<Endpoint>,
     peer: Peer,
 ) -> Result<Parts> {
     let endpoint = endpoint.into();
     let choice = frozen.default_choice()?;
     let made = new_tls(&choice, &endpoint, Some(ticket_keys))?;
-    let serving = Serving::new(frozen, choice.clone(), ticket_keys.clone(), &endpoint);
+    let serving = Serving::new(frozen, choice.clone(), ticket_keys.clone(), tally, &endpoint);
     assemble(frozen, choice, made, Some(Box::new(serving)), endpoint, peer)
 }
 

@@ -19,6 +19,8 @@ use crate::{
 };
 use std::{io, sync::Arc};
 
+use super::counts::Tally;
+
 /// As much as one record or datagram has.
 const MAX_RECORD: usize = 16 * 1024 + 25;
 
@@ -40,6 +42,8 @@ pub struct Serving {
     opening: Option<Opening>,
     /// The socket's, which may be closed meanwhile.
     endpoint: WeakEndpoint,
+    /// Where a server counts the connection.
+    tally: Option<Tally>,
 }
 
 /// A new TLS state, and where its sessions may be resumed: the server's where there are keys for tickets, otherwise the
@@ -78,7 +82,13 @@ pub fn new_tls(
 
 impl Serving {
     /// The side of a server whose config is `frozen`, for a connection that is served like `choice` so far.
-    pub fn new(frozen: &Arc<Frozen>, choice: Choice, ticket_keys: Arc<TicketKeys>, endpoint: &Endpoint) -> Serving {
+    pub fn new(
+        frozen: &Arc<Frozen>,
+        choice: Choice,
+        ticket_keys: Arc<TicketKeys>,
+        tally: Option<Tally>,
+        endpoint: &Endpoint,
+    ) -> Serving {
         let opens = frozen.config.lazy_handshake || frozen.chooses();
         Serving {
             config: frozen.clone(),
@@ -88,6 +98,14 @@ impl Serving {
             hello: None,
             opening: opens.then(|| Opening::new(frozen.medium())),
             endpoint: endpoint.downgrade(),
+            tally,
+        }
+    }
+
+    /// Counts what the handshake has come to.
+    pub fn count(&self, count: impl FnOnce(&Tally)) {
+        if let Some(tally) = &self.tally {
+            count(tally);
         }
     }
 
@@ -133,6 +151,7 @@ impl Serving {
         let choice = if chooses { self.config.choose(name)? } else { Some(self.config.default_choice()?) };
         let Some(choice) = choice else {
             send_alert(tls, &opening, UNRECOGNIZED_NAME);
+            self.count(Tally::refused);
             return Err(unknown_host(name));
         };
         self.apply(tls, channel, choice)?;
@@ -215,6 +234,7 @@ impl Serving {
     pub fn refuse(&mut self, tls: &mut Tls, alert: u8) -> Result<Error> {
         let opening = self.opening.take().ok_or_else(has_begun)?;
         send_alert(tls, &opening, alert);
+        self.count(Tally::refused);
         Ok(Error::new(Code::Protocol, format!("the program has refused the client with the alert {alert}")))
     }
 

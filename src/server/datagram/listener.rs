@@ -9,7 +9,7 @@ use crate::{
     net::{deadline::Deadline, listen, resolve::Family},
     posix::{self, event, event::Events},
     session::TicketKeys,
-    socket::{Socket, Step, monitor::PeerActivity},
+    socket::{Socket, Step, counts::ServerCounts, monitor::PeerActivity},
 };
 use std::{
     collections::VecDeque,
@@ -58,6 +58,7 @@ pub struct DatagramServer {
     address: SocketAddr,
     frozen: RwLock<Arc<Frozen>>,
     ticket_keys: Arc<TicketKeys>,
+    counts: Arc<ServerCounts>,
     events: Arc<Events>,
     timer: OwnedFd,
     peers: Arc<Peers>,
@@ -72,6 +73,7 @@ impl DatagramServer {
     pub fn listen(
         frozen: &Arc<Frozen>,
         ticket_keys: &Arc<TicketKeys>,
+        counts: &Arc<ServerCounts>,
         name: Option<&str>,
         port: u16,
         family: Family,
@@ -95,6 +97,7 @@ impl DatagramServer {
             address,
             frozen: RwLock::new(frozen.clone()),
             ticket_keys: ticket_keys.clone(),
+            counts: counts.clone(),
             events,
             timer,
             peers,
@@ -263,9 +266,8 @@ impl DatagramServer {
     /// Begins a handshake.
     fn begin(&self, fd: OwnedFd, ends: Ends, association: Association, hello: &[u8]) -> Result<Option<Socket>> {
         let frozen = self.frozen();
-        let Some(socket) =
-            Socket::registered(&frozen, &self.ticket_keys, fd, &ends.peer, Box::new(association), hello)?
-        else {
+        let (keys, counts, association) = (&self.ticket_keys, &self.counts, Box::new(association));
+        let Some(socket) = Socket::registered(&frozen, keys, counts, fd, &ends.peer, association, hello)? else {
             return Ok(None);
         };
         if frozen.config.lazy_handshake {
