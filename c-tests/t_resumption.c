@@ -415,6 +415,26 @@ TEST_TABLE(equal_settings_resume, versions)
     free_stage(&other);
 }
 
+/* It is the program's to use, and the library's not to spoil. */
+TEST_TABLE(a_session_is_resumed_any_number_of_times, versions)
+{
+    struct stage stage;
+    struct service service;
+    set_stage(&stage, row, NULL, false);
+    CHECK_OK(bgl_ssl_config_set_resume(stage.client, false));
+    start_service(&service, stage.server, 4, serve_echo, NULL);
+    struct outcome first = meet(stage.client, service.port, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct outcome next = meet(stage.client, service.port, first.session);
+        CHECK_STATUS(BGL_SSL_OK, next.client);
+        CHECK(next.reused);
+        bgl_ssl_session_free(next.session);
+    }
+    end_service(&service);
+    bgl_ssl_session_free(first.session);
+    free_stage(&stage);
+}
+
 /* The name that a server is asked for tells which of its certificates the session is of. */
 TEST_TABLE(a_session_is_not_offered_under_another_sni, versions)
 {

@@ -100,13 +100,13 @@ impl Session {
         unsafe { sys::SSL_SESSION_get_protocol_version(self.0.as_ptr()) == ffi::TLS1_3_VERSION }
     }
 
-    /// A copy, which what happens to connections of this one does not reach. None if there is no memory for it.
-    pub fn copy(&self) -> Option<Session> {
+    /// A copy. A connection spoils the session that it uses for others: by an end without close_notify, or, with TLS 1.3,
+    /// by resuming it.
+    pub fn copy(&self) -> Result<Session> {
         queue::clear();
         // SAFETY: the session is live; the copy is ours.
         let copy = unsafe { Session::from_owned(sys::SSL_SESSION_dup(self.0.as_ptr())) };
-        queue::clear();
-        copy
+        copy.ok_or_else(|| queue::error(Code::NoMemory, "a session cannot be copied"))
     }
 
     /// Takes a further reference.

@@ -197,19 +197,10 @@ fn with<T>(action: impl FnOnce(&mut Sessions) -> T) -> T {
     result
 }
 
-/// A session to resume, if one is `wanted`, which is a copy; and a number that changes once all are forgotten.
-pub fn take(key: &Key, wanted: bool) -> (Option<Session>, u64) {
+/// A session to resume, if one is `wanted`, and a number that changes once all are forgotten.
+pub fn take(key: &Key, wanted: bool) -> (Option<Arc<Session>>, u64) {
     let now = ossl::now();
-    let (found, forgotten) =
-        with(|sessions| (if wanted { sessions.take(key, now) } else { None }, sessions.forgotten));
-    (found.and_then(|session| copy(&session)), forgotten)
-}
-
-/// What becomes of a connection does not reach the session that others use, too.
-fn copy(session: &Session) -> Option<Session> {
-    let copy = session.session.copy()?;
-    let Session { chain_expires, proved, ref chain, .. } = *session;
-    Some(Session { session: copy, chain_expires, proved, chain: chain.clone() })
+    with(|sessions| (if wanted { sessions.take(key, now) } else { None }, sessions.forgotten))
 }
 
 /// Keeps a session, unless all were forgotten since that number was given.

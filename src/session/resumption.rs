@@ -53,10 +53,8 @@ impl Resumption {
         tls.set_new_sessions(Box::new(shelf));
         // The scope is in the session, too: what another scope has made is never offered.
         let found = found.filter(|found| found.session.id_context() == scope.as_bytes());
-        if let Some(found) = &found {
-            tls.resume(found)?;
-        }
-        Ok(Resumption { shelf, offered: found.map(|found| found.session) })
+        let offered = found.map(|found| tls.resume(&found)).transpose()?;
+        Ok(Resumption { shelf, offered })
     }
 
     /// The handshake is complete.
@@ -65,14 +63,14 @@ impl Resumption {
         if self.offered.is_some() && !tls.session_reused() {
             cache::forget(&self.shelf.key);
         }
+        let current = tls.session().map(|session| session.as_ptr());
+        if current == self.offered.as_ref().map(session::Session::as_ptr) {
+            return;
+        }
         // Those of TLS 1.3 come later.
-        let lasting = tls.resumable().filter(|session| !session.session.is_for_one_use());
-        let is_new = |session: &Session| {
-            self.offered.as_ref().is_none_or(|offered| offered.as_ptr() != session.session.as_ptr())
-        };
-        if let Some(session) = lasting.filter(is_new) {
-            if let Some(copy) = session.session.copy() {
-                self.shelf.add(Session { session: copy, ..session });
+        if let Ok(Some(session)) = tls.resumable() {
+            if !session.session.is_for_one_use() {
+                self.shelf.add(session);
             }
         }
     }

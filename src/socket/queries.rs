@@ -92,7 +92,7 @@ impl Socket {
 
     /// The session, if it can be resumed. With TLS 1.3 it comes with the first bytes that are read.
     pub fn session(&self) -> Result<Session> {
-        self.0.driver.lock().tls.resumable().ok_or_else(|| {
+        self.0.driver.lock().tls.resumable()?.ok_or_else(|| {
             Error::new(Code::State, "the server has sent no session to resume yet (TLS 1.3: read something first)")
         })
     }

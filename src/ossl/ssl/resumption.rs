@@ -24,18 +24,20 @@ impl<B: BioBackend> Ssl<B> {
         self.hooks().new_sessions.replace(Some(sink));
     }
 
-    /// Offers to resume a session.
-    pub fn resume(&mut self, session: &Session) -> Result<()> {
+    /// Offers to resume a session: a copy of it, which is returned.
+    pub fn resume(&mut self, session: &Session) -> Result<session::Session> {
+        let copy = session.session.copy()?;
+        self.offer_session(&copy)?;
         let hooks = self.hooks();
         hooks.chain_expires.set(session.chain_expires);
         hooks.proved.set(Some(session.proved));
-        self.offer_session(&session.session)
+        Ok(copy)
     }
 
-    /// The session of now, if there is one to resume.
-    pub fn resumable(&self) -> Option<Session> {
-        let session = self.session().filter(session::Session::is_resumable)?;
-        Some(with_origin(self.hooks(), session, self.peer_chain()))
+    /// A copy of the session of now, if there is one to resume.
+    pub fn resumable(&self) -> Result<Option<Session>> {
+        let Some(session) = self.session().filter(session::Session::is_resumable) else { return Ok(None) };
+        Ok(Some(with_origin(self.hooks(), session.copy()?, self.peer_chain())))
     }
 }
 
@@ -57,8 +59,10 @@ pub unsafe extern "C" fn callback(ssl: *mut ffi::SSL, session: *mut ffi::SSL_SES
         let Some(sink) = sink.as_ref() else { return 0 };
         // SAFETY: the session is live; the reference is one of our own.
         let Some(session) = (unsafe { session::Session::from_borrowed(session) }) else { return 0 };
-        // What becomes of the connection, such as an end without close_notify, does not reach a copy.
-        if let Some(copy) = session.copy().filter(|_| session.is_for_one_use()) {
+        if !session.is_for_one_use() {
+            return 0;
+        }
+        if let Ok(copy) = session.copy() {
             // SAFETY: the SSL is live, and lends the stack.
             let chain = unsafe { X509::from_borrowed_stack(ffi::SSL_get_peer_cert_chain(ssl)) };
             sink.add(with_origin(hooks, copy, chain));
