@@ -127,18 +127,20 @@ static bool wanted(const scenario_t *scenario, char **words, int n) {
 }
 
 static void run_over(const network_t *network, const char *only, int rounds, double scale, char **words, int n) {
-  pki_t pki = make_pki();
+  pki_t pki = make_pki(false), rsa = make_pki(true);
   if (!only) print_heading(network);
   for (int i = 0; i < scenarios_count; i++) {
     scenario_t scenario = scenarios[i];
     if (!wanted(&scenario, words, n) || (scenario.only_once && network != networks)) continue;
     scenario.count = (size_t)((double)scenario.count * scale * network->scale) + 1;
+    const pki_t *its = scenario.link.rsa ? &rsa : &pki;
     if (only)
-      one_side(&scenario, &pki, network, only);
+      one_side(&scenario, its, network, only);
     else
-      compare_sides(&scenario, &pki, network, scenario.only_once ? 1 : rounds);
+      compare_sides(&scenario, its, network, scenario.only_once ? 1 : rounds);
   }
   free_pki(&pki);
+  free_pki(&rsa);
 }
 
 int main(int argc, char **argv) {

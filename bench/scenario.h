@@ -20,6 +20,7 @@ struct scenario {
   size_t size;  /* bytes of a message */
   link_t link;
   bool resume;
+  size_t fresh_every; /* how many connections the sessions last that clients resume by themselves; 0: all */
   close_wait_t close_wait;
 };
 

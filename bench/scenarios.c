@@ -79,14 +79,18 @@ static void *accept_share(void *argument) {
 static void *connect_share(void *argument) {
   crowd_t *crowd = argument;
   const side_t *side = crowd->side;
+  const scenario_t *scenario = crowd->scenario;
   char byte = 'x';
 
-  while (atomic_fetch_sub(&crowd->left, 1) > 0) {
+  for (size_t i = 0; atomic_fetch_sub(&crowd->left, 1) > 0; i++) {
+    bool fresh = scenario->fresh_every > 0 && i % scenario->fresh_every == 0;
+    bool by_itself = scenario->link.resumes_by_itself && side == &side_bglssl && !fresh;
+    if (fresh) side->forget_sessions();
     void *connection = side->connect(crowd->handle, crowd->port);
     side->write(connection, &byte, 1);
     read_exactly(side, connection, &byte, 1);
-    if (side->resumed(connection) != crowd->scenario->resume) die("client", "resumption is not as expected");
-    end_client(crowd->scenario, side, connection);
+    if (side->resumed(connection) != (scenario->resume || by_itself)) die("client", "resumption is not as expected");
+    end_client(scenario, side, connection);
   }
   return NULL;
 }
@@ -286,6 +290,11 @@ const scenario_t scenarios[] = {
   {.name = "handshakes full, 8 threads", HANDSHAKES, .threads = 8, .count = 800},
   {.name = "handshakes resumed, 1 thread", HANDSHAKES, .threads = 1, .count = 800, .resume = true},
   {.name = "handshakes resumed, 8 threads", HANDSHAKES, .threads = 8, .count = 1200, .resume = true},
+  {.name = "handshakes, resumed by itself", HANDSHAKES, .threads = 1, .count = 800, .link.resumes_by_itself = true},
+  {.name = "handshakes, resumed by itself, RSA", HANDSHAKES, .threads = 1, .count = 600, .link.resumes_by_itself = true,
+   .link.rsa = true},
+  {.name = "handshakes, resumed by itself 9 times of 10", HANDSHAKES, .threads = 1, .count = 800,
+   .link.resumes_by_itself = true, .fresh_every = 10},
   {.name = "handshakes with client certificates, 1 thread", HANDSHAKES, .threads = 1, .count = 400,
    .link.client_certificates = true},
   {.name = "handshakes with client certificates, 8 threads", HANDSHAKES, .threads = 8, .count = 600,

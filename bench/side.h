@@ -11,7 +11,7 @@ typedef struct {
   char *ca, *server, *server_key, *client, *client_key;
 } pki_t;
 
-pki_t make_pki(void);
+pki_t make_pki(bool rsa);
 void free_pki(pki_t *pki);
 
 /* What both ends of a connection agree about. */
@@ -19,6 +19,8 @@ typedef struct {
   const char *address;      /* the server's, of IPv4 */
   bool datagrams;           /* DTLS 1.2 over UDP, not TLS 1.3 over TCP: each write is a datagram, and so is each read */
   bool client_certificates; /* clients must show one */
+  bool rsa;                 /* the certificates have RSA keys of 2048 bits */
+  bool resumes_by_itself;   /* bglssl's client has its default; elsewhere only save_session makes a client resume */
 } link_t;
 
 /* How long an end waits for a datagram, which may be lost. Then the measurement has failed. */
@@ -39,6 +41,8 @@ typedef struct {
   void *(*connect)(void *client, int port);
   void (*save_session)(void *client, void *connection);
   bool (*resumed)(void *connection);
+  /* Forgets the sessions that clients resume by themselves. */
+  void (*forget_sessions)(void);
 
   /* Reads what there is, 0 at the end; writes all. */
   size_t (*read)(void *connection, void *data, size_t size);

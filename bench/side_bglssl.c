@@ -75,6 +75,7 @@ static void *new_client(const pki_t *pki, const link_t *link) {
   client->config = new_config(link);
   trust(client->config, pki->ca);
   bgl_ssl_config_set_hostname(client->config, "localhost");
+  if (!link->resumes_by_itself) bgl_ssl_config_set_resume(client->config, false);
   if (link->client_certificates) use_certificate(client->config, pki->client, pki->client_key);
   return client;
 }
@@ -126,6 +127,7 @@ const side_t side_bglssl = {
   .connect = client_connect,
   .save_session = save_session,
   .resumed = resumed,
+  .forget_sessions = bgl_ssl_forget_sessions,
   .read = read_some,
   .write = write_all,
   .close = close_connection,

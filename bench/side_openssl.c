@@ -166,6 +166,10 @@ static bool resumed(void *connection) {
   return SSL_session_reused(connection) == 1;
 }
 
+/* There are none. */
+static void forget_sessions(void) {
+}
+
 static size_t read_some(void *connection, void *data, size_t size) {
   size_t n;
   if (SSL_read_ex(connection, data, size, &n) == 1) return n;
@@ -202,6 +206,7 @@ const side_t side_openssl = {
   .connect = client_connect,
   .save_session = save_session,
   .resumed = resumed,
+  .forget_sessions = forget_sessions,
   .read = read_some,
   .write = write_all,
   .close = close_connection,
