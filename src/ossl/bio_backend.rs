@@ -1,6 +1,6 @@
 //! BIOs of our own: OpenSSL's reads, writes and controls call a Rust value, a `BioBackend`.
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
     ffi::{CStr, c_char, c_int, c_long, c_void},
@@ -34,6 +34,10 @@ pub trait BioBackend: Sized + 'static {
     fn suspend_receive(&mut self, suspended: bool);
     /// What it knows of the connection.
     fn status(&self) -> BioStatus;
+    /// The failure behind `recv_errno`, where that does not say it all.
+    fn receive_error(&self) -> Option<Error> {
+        None
+    }
     /// What the peer seems to speak, if its first bytes are no TLS record.
     fn not_tls_hint(&self) -> Option<&'static str>;
 }

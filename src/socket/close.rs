@@ -8,11 +8,14 @@ use crate::{
     transport::endpoint::Endpoint,
     types::Step,
 };
-use std::{os::fd::AsFd, time::Instant};
+use std::{
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use super::{
     closing::CloseAction,
-    driver::{Driver, Progress},
+    driver::{Driver, Progress, Run},
     state::{Lifecycle, WaitPlan, recheck_soon},
     timeouts::LimitKind,
 };
@@ -20,30 +23,40 @@ use super::{
 /// Closes: flushes, sends close_notify and FIN, and leaves it to `linger` to take what the peer still sends and to close the
 /// descriptor. Waits no longer than the close limit.
 pub fn close(driver: &Driver) -> Result<Step<()>> {
-    run(driver).map_err(|error| driver.in_phase(Phase::Close, "close the connection to", error))
+    run(driver, driver.is_nonblocking(), driver.timeouts.close())
+        .map_err(|error| driver.in_phase(Phase::Close, "close the connection to", error))
+}
+
+/// The same without waiting, for the connection that this one carries, whose limit counts.
+pub fn close_for_inner(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
+    run(driver, true, deadline.remaining().unwrap_or(driver.timeouts.close()))
+}
+
+/// Ends a connection at once.
+pub fn abort(driver: &Driver) {
+    finish(driver, None);
 }
 
 /// How closing ended.
-enum Outcome {
-    /// It goes on with the next call, once the descriptor is ready for this.
-    Unfinished(Readiness),
-    /// The descriptor can be closed, after lingering until then, if there is a time. The error says that something that was
-    /// written is lost.
-    Finished(Option<Instant>, Option<Error>),
+struct Finished {
+    /// Until when the connection lingers before it can be given up, if it does.
+    lingers: Option<Instant>,
+    /// Says that something that was written is lost.
+    lost: Option<Error>,
 }
 
-fn run(driver: &Driver) -> Result<Step<()>> {
+fn run(driver: &Driver, is_nonblocking: bool, limit: Duration) -> Result<Step<()>> {
     let mut sends = false;
     let outcome = driver.run(|state, now| {
-        let action = state.close_step(driver.is_handshaken(), driver.timeouts.close(), now);
+        let action = state.close_step(driver.is_handshaken(), limit, now);
         let (interest, end) = match action {
-            CloseAction::Close(lost) => return Ok(Progress::Done(Outcome::Finished(None, lost))),
+            CloseAction::Close(lost) => return Ok(Progress::Done(Finished { lingers: None, lost })),
             CloseAction::Linger(end) => {
-                let until = end.0.filter(|_| !end.has_passed_at(now));
-                return Ok(Progress::Done(Outcome::Finished(until, None)));
+                let lingers = end.0.filter(|_| !end.has_passed_at(now));
+                return Ok(Progress::Done(Finished { lingers, lost: None }));
             }
-            CloseAction::Wait(interest, _) if driver.is_nonblocking() => {
-                return Ok(Progress::Done(Outcome::Unfinished(interest)));
+            CloseAction::Wait(interest, _) if is_nonblocking => {
+                return Ok(Progress::Wait(WaitPlan::without_waiting(interest)));
             }
             CloseAction::Wait(interest, end) => (interest, end),
         };
@@ -51,20 +64,44 @@ fn run(driver: &Driver) -> Result<Step<()>> {
         // What the peer sends goes to the reader that waits for it.
         let is_beside_reader = state.tls.transport().external_receive_pending();
         let timer = if is_beside_reader { recheck_soon(end, now) } else { end };
-        let plan =
-            WaitPlan { receive_directly: false, interest, deadline: Deadline::NEVER, timer, back_off: false };
+        let plan = WaitPlan { timer, may_wait: true, ..WaitPlan::without_waiting(interest) };
         Ok(Progress::Wait(plan))
     });
     let (lingers, lost) = match outcome {
-        Ok(Outcome::Unfinished(interest)) => {
+        Ok(Run::WouldWait(interest)) => {
             return Ok(if interest.writable { Step::WantWrite } else { Step::WantRead });
         }
-        Ok(Outcome::Finished(lingers, lost)) => (lingers, lost),
+        Ok(Run::Done(Finished { lingers, lost })) => (lingers, lost),
         // An unfinished drain loses nothing that was written; an unfinished flush does.
         Err(error) => (None, sends.then_some(error)),
     };
+    let lost = match close_stream(driver, is_nonblocking, limit) {
+        Ok(Step::Done(()) | Step::Eof) => lost,
+        Ok(step) => return Ok(step),
+        Err(error) => lost.or(Some(error)),
+    };
     finish(driver, lingers);
     lost.map_or(Ok(Step::Done(())), Err)
+}
+
+/// Closes the stream under the connection, once everything has been handed to it. There is nothing to do over a descriptor.
+fn close_stream(driver: &Driver, is_nonblocking: bool, limit: Duration) -> Result<Step<()>> {
+    let Some(stream) = driver.stream() else { return Ok(Step::Done(())) };
+    let deadline = driver.lock().closing_deadline(limit, Instant::now());
+    loop {
+        let interest = match stream.close(deadline)? {
+            Step::WantRead => Readiness::READ,
+            Step::WantWrite => Readiness::WRITE,
+            step => return Ok(step),
+        };
+        if is_nonblocking {
+            return Ok(if interest.writable { Step::WantWrite } else { Step::WantRead });
+        }
+        if deadline.has_passed() || !stream.can_wait() {
+            return Err(Error::timeout());
+        }
+        stream.wait(interest, deadline)?;
+    }
 }
 
 /// Gives the descriptor up. The connection lingers until that time, if there is one; otherwise it ends, which wakes the
@@ -76,13 +113,12 @@ fn finish(driver: &Driver, lingers: Option<Instant>) {
         state.tls.transport().detach();
         state.channel.end_registration()
     };
-    let Some(Endpoint::Descriptor(fd)) = driver.take_endpoint().filter(|_| !is_descriptor_shared) else {
-        return;
-    };
-    match lingers {
-        Some(until) => linger::linger(fd, until, driver.is_read_shut()),
+    match (driver.take_endpoint().filter(|_| !is_descriptor_shared), lingers) {
+        (Some(Endpoint::Descriptor(fd)), Some(until)) => linger::linger(fd, until, driver.is_read_shut()),
         // Fails only if the connection is gone already.
-        None => drop(posix::shutdown(fd.as_fd(), true)),
+        (Some(Endpoint::Descriptor(fd)), None) => drop(posix::shutdown(fd.as_fd(), true)),
+        (Some(Endpoint::Stream(stream)), _) => stream.abort(),
+        (None, _) => {}
     }
 }
 

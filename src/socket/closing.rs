@@ -68,6 +68,14 @@ impl SocketState {
         }
     }
 
+    /// When closing ends: what it has been given, or `limit` from `now` if it has not begun.
+    pub fn closing_deadline(&self, limit: Duration, now: Instant) -> Deadline {
+        match self.lifecycle {
+            Lifecycle::Flushing(deadline) | Lifecycle::Draining(deadline) => deadline,
+            Lifecycle::Open | Lifecycle::Closed => Deadline::starting(now, Some(limit)),
+        }
+    }
+
     /// Sends close_notify. False if the peer has received nothing yet: then there is nothing to close.
     fn begin_closing(&mut self, is_handshaken: bool, limit: Duration, now: Instant) -> bool {
         if is_handshaken && self.failure.is_none() {
@@ -129,7 +137,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let policy =
             PeerPolicy { client_auth: ClientAuth::No, chain: false, accepted: None, further: Default::default() };
-        let transport = Transport::new(Medium::Stream, &OwnedFd::from(ours).into());
+        let transport = Transport::new(Medium::Stream, &OwnedFd::from(ours).into()).unwrap();
         let mut tls = Ssl::new(&context::new(false).unwrap(), transport, Role::Client, policy, Vec::new()).unwrap();
         if has_begun {
             assert_eq!(tls.handshake().unwrap(), Step::WantRead);

@@ -72,6 +72,10 @@ pub struct Driver {
     pub write_lock: OpLock,
     /// Set when the handshake is complete.
     info: OnceLock<ConnectionInfo>,
+    /// Whether it is over a stream whose bytes this moves.
+    is_pumped: bool,
+    /// Whether it carries another connection, to which reading and writing belong.
+    is_carrier: AtomicBool,
     is_read_shut: AtomicBool,
     is_nonblocking: AtomicBool,
     /// How long calls may take.
@@ -101,6 +105,14 @@ impl Counts {
     }
 }
 
+/// How a run ended.
+pub enum Run<T> {
+    /// With a result.
+    Done(T),
+    /// Before a wait, which its plan does not allow: what it would have been for.
+    WouldWait(Readiness),
+}
+
 /// What a step that the driver runs comes to.
 pub enum Progress<T> {
     /// The result.
@@ -113,6 +125,8 @@ impl Driver {
     /// Drives a new connection.
     pub fn new(state: SocketState, endpoint: Endpoint, timeouts: Timeouts, peer: Peer) -> Driver {
         Driver {
+            is_pumped: matches!(endpoint, Endpoint::Stream(_)),
+            is_carrier: AtomicBool::new(false),
             state: Mutex::new(state),
             endpoint: Mutex::new(Some(endpoint)),
             handshake_lock: OpLock::default(),
@@ -152,6 +166,21 @@ impl Driver {
         self.fd().map(|fd| body(fd.as_fd()))
     }
 
+    /// Whether it is over a stream whose bytes are moved outside of the lock.
+    pub fn is_pumped(&self) -> bool {
+        self.is_pumped
+    }
+
+    /// Gives reading and writing to another connection, once.
+    pub fn become_carrier(&self) -> Result<()> {
+        if self.is_carrier.swap(true, SeqCst) { Err(carries_another()) } else { Ok(()) }
+    }
+
+    /// Fails where reading and writing belong to another connection.
+    pub fn check_no_carrier(&self) -> Result<()> {
+        if self.is_carrier.load(Relaxed) { Err(carries_another()) } else { Ok(()) }
+    }
+
     /// What the handshake established; None before it is complete.
     pub fn info(&self) -> Option<&ConnectionInfo> {
         self.info.get()
@@ -176,6 +205,9 @@ impl Driver {
     pub fn shut_reading(&self) {
         self.is_read_shut.store(true, SeqCst);
         self.lock().tls.transport().shut_reading();
+        if let Some(stream) = self.stream() {
+            stream.shut_reading();
+        }
     }
 
     /// Whether calls return WantRead and WantWrite instead of waiting.
@@ -209,30 +241,63 @@ impl Driver {
         self.in_phase(phase, what, Error::timeout())
     }
 
-    /// Runs `step` until it is done, waiting in between for what it asks for.
-    pub fn run<T>(&self, mut step: impl FnMut(&mut SocketState, Instant) -> Result<Progress<T>>) -> Result<T> {
+    /// Runs `step` until it is done, waiting in between for what it asks for, if its plan says so.
+    pub fn run<T>(&self, mut step: impl FnMut(&mut SocketState, Instant) -> Result<Progress<T>>) -> Result<Run<T>> {
+        let mut received = 0;
         loop {
-            let plan = {
-                let mut state = self.lock();
-                match step(&mut state, Instant::now())? {
-                    Progress::Done(result) => return Ok(result),
-                    Progress::Wait(plan) => plan,
+            let progress = step(&mut self.lock(), Instant::now());
+            let mut plan = match progress {
+                Ok(Progress::Wait(plan)) => plan,
+                ended => {
+                    if self.is_pumped {
+                        self.send_rest();
+                    }
+                    return ended.map(|progress| match progress {
+                        Progress::Done(result) => Run::Done(result),
+                        Progress::Wait(plan) => Run::WouldWait(plan.interest),
+                    });
                 }
             };
+            if self.is_pumped && self.pump(&mut plan, &mut received)? {
+                continue;
+            }
+            if !plan.may_wait {
+                return Ok(Run::WouldWait(plan.interest));
+            }
             self.wait(&plan)?;
         }
     }
 
+    /// Ends our half of the stream under the connection, once everything has been written. There is nothing to do over a
+    /// descriptor.
+    pub fn end_stream(&self, blocking: Blocking) -> Result<Step<()>> {
+        let Some(stream) = self.stream() else { return Ok(Step::Done(())) };
+        loop {
+            let interest = match stream.end_writing()? {
+                Step::WantRead => Readiness::READ,
+                Step::WantWrite => Readiness::WRITE,
+                step => return Ok(step),
+            };
+            match blocking {
+                Blocking::No if interest.readable => return Ok(Step::WantRead),
+                Blocking::No => return Ok(Step::WantWrite),
+                Blocking::Until(deadline) if deadline.has_passed() => return Err(Error::timeout()),
+                Blocking::Until(deadline) => stream.wait(interest, deadline)?,
+            }
+        }
+    }
+
     /// Runs the step of an operation on a connection that is in use: until it is done, or, where the call does not block,
-    /// once.
+    /// once. `kind` says which limit a call that does not block has.
     pub fn operate<T>(
         &self,
-        kind: LimitKind,
+        kind: impl Into<Option<LimitKind>>,
         blocking: Blocking,
         waiter: Waiter,
         mut step: impl FnMut(&mut SocketState, Instant) -> Result<Step<T>>,
     ) -> Result<Step<T>> {
-        self.run(|state, now| {
+        let kind = kind.into();
+        let run = self.run(|state, now| {
             state.check_usable()?;
             let outcome = state.run_step(now, |state| step(state, now)).map_err(|error| {
                 state.waiting.end(kind);
@@ -249,11 +314,21 @@ impl Driver {
                 }
             };
             let Blocking::Until(deadline) = blocking else {
-                state.waiting.check(kind, self.timeouts.get(kind), now)?;
+                if self.is_pumped {
+                    return Ok(Progress::Wait(WaitPlan::without_waiting(interest)));
+                }
+                state.waiting.check(kind, &self.timeouts, now)?;
                 return Ok(Progress::Done(outcome));
             };
             Ok(Progress::Wait(state.wait_plan(interest, waiter, deadline, now)))
-        })
+        })?;
+        match run {
+            Run::Done(outcome) => Ok(outcome),
+            Run::WouldWait(interest) => {
+                self.lock().waiting.check(kind, &self.timeouts, Instant::now())?;
+                Ok(if interest.readable { Step::WantRead } else { Step::WantWrite })
+            }
+        }
     }
 
     fn wait(&self, plan: &WaitPlan) -> Result<()> {
@@ -285,8 +360,8 @@ impl Driver {
         !received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Waits for the descriptor to be ready, or until the deadline.
-    fn wait_for(&self, mut interest: Readiness, deadline: Deadline) -> Result<()> {
+    /// Waits for what it is over to be ready, or until the deadline.
+    pub(super) fn wait_for(&self, mut interest: Readiness, deadline: Deadline) -> Result<()> {
         let endpoint = self.endpoint().ok_or_else(closed)?;
         let mut until = deadline;
         // The kernel always calls such a socket readable.
@@ -294,8 +369,15 @@ impl Driver {
             interest.readable = false;
             until = recheck_soon(deadline, Instant::now());
         }
-        let Endpoint::Descriptor(fd) = endpoint;
+        let fd = match endpoint {
+            Endpoint::Descriptor(fd) => fd,
+            Endpoint::Stream(stream) => return stream.wait(interest, until),
+        };
         let ready = posix::poll_one(fd.as_fd(), interest, until.0).map_err(|error| Error::io(&error))?;
         if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }
     }
+}
+
+fn carries_another() -> Error {
+    Error::new(Code::State, "the socket carries another TLS connection, to which reading and writing belong")
 }

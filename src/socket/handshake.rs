@@ -6,7 +6,7 @@ use crate::{
     types::Step,
 };
 
-use super::{driver::Driver, info::ConnectionInfo, state::Waiter, timeouts::LimitKind};
+use super::{driver::Driver, info::ConnectionInfo, op_lock::Blocking, state::Waiter, timeouts::LimitKind};
 
 /// Completes the handshake, if it is not complete. After it come the steps of reading and writing.
 pub fn complete(driver: &Driver) -> Result<Step<()>> {
@@ -37,11 +37,22 @@ pub fn failed(driver: &Driver, error: Error) -> Error {
     driver.in_phase(Phase::Handshake, "TLS handshake with", error)
 }
 
+/// The same without waiting, for the connection that this one carries.
+pub fn complete_for_inner(driver: &Driver) -> Result<Step<()>> {
+    if driver.is_handshaken() {
+        return Ok(Step::Done(()));
+    }
+    step_by_step(driver, None, Blocking::No).map_err(|error| failed(driver, error))
+}
+
 fn run(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
-    let blocking = driver.blocking(deadline);
+    step_by_step(driver, Some(LimitKind::Handshake), driver.blocking(deadline))
+}
+
+fn step_by_step(driver: &Driver, limit: Option<LimitKind>, blocking: Blocking) -> Result<Step<()>> {
     // Another thread is doing it: waiting for a message of the peer could miss it.
     let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
-    driver.operate(LimitKind::Handshake, blocking, Waiter::Reader, |state, now| {
+    driver.operate(limit, blocking, Waiter::Reader, |state, now| {
         let step = state.handshake_step()?;
         if step == Step::Done(()) {
             if let Some(resumption) = &state.resumption {

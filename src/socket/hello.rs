@@ -19,7 +19,7 @@ impl Socket {
 
     /// The client's hello, for which this waits. Fails once the handshake has begun without it.
     pub fn hello(&self) -> Result<Step<Arc<Hello>>> {
-        let driver = &self.0.driver;
+        let driver = self.own_driver()?;
         let collect = || {
             let blocking = driver.blocking(driver.timeouts.deadline(LimitKind::Handshake));
             let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantRead) };
@@ -38,9 +38,12 @@ impl Socket {
 
     /// Refuses the client with an alert.
     pub fn refuse(&self, alert: u8) -> Result<()> {
-        let mut state = self.0.driver.lock();
-        let failure = state.before_handshake(|serving, tls| serving.refuse(tls, alert))?;
-        state.failure = Some(failure);
+        {
+            let mut state = self.0.driver.lock();
+            let failure = state.before_handshake(|serving, tls| serving.refuse(tls, alert))?;
+            state.failure = Some(failure);
+        }
+        self.0.driver.send_rest();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Phase, Result},
+    net::deadline::Deadline,
     transport::unreported_writes::WriteProgress,
     types::Step,
 };
@@ -26,10 +27,27 @@ pub fn read(driver: &Driver, buffer: &mut [u8]) -> Result<Step<usize>> {
 fn read_until_done(driver: &Driver, buffer: &mut [u8]) -> Result<Step<usize>> {
     let deadline = driver.timeouts.deadline(LimitKind::Read);
     let blocking = driver.blocking(deadline);
+    read_step_by_step(driver, buffer, Some(LimitKind::Read), blocking, deadline)
+}
+
+/// Reads without waiting, for the connection that this one carries.
+pub fn read_for_inner(driver: &Driver, buffer: &mut [u8]) -> Result<Step<usize>> {
+    let step = read_step_by_step(driver, buffer, None, Blocking::No, Deadline::NEVER)?;
+    driver.counts.note_read(&step);
+    Ok(step)
+}
+
+fn read_step_by_step(
+    driver: &Driver,
+    buffer: &mut [u8],
+    limit: Option<LimitKind>,
+    blocking: Blocking,
+    deadline: Deadline,
+) -> Result<Step<usize>> {
     let blocks = matches!(blocking, Blocking::Until(_));
     let Some(_lock) = driver.read_lock.acquire(blocking)? else { return Ok(Step::WantRead) };
     let mut may_wait_first = blocks;
-    driver.operate(LimitKind::Read, blocking, Waiter::Reader, |state, now| {
+    driver.operate(limit, blocking, Waiter::Reader, |state, now| {
         // The kernel's end of file is not the peer's, and must not reach OpenSSL.
         if driver.is_read_shut() {
             return Ok(Step::Eof);
@@ -55,9 +73,36 @@ pub fn write(driver: &Driver, data: &[u8], written: &mut usize) -> Result<Step<(
 fn write_until_done(driver: &Driver, data: &[u8], progress: &mut WriteProgress) -> Result<Step<()>> {
     let deadline = driver.timeouts.deadline(LimitKind::Write);
     let blocking = driver.blocking(deadline);
+    write_step_by_step(driver, data, progress, Some(LimitKind::Write), blocking, deadline)
+}
+
+/// Writes without waiting, for the connection that this one carries. Says how many bytes were taken.
+pub fn write_for_inner(driver: &Driver, data: &[u8]) -> Result<Step<usize>> {
+    let mut progress = WriteProgress::default();
+    let step = write_step_by_step(driver, data, &mut progress, None, Blocking::No, Deadline::NEVER);
+    driver.counts.written.fetch_add(progress.written as u64, Relaxed);
+    if progress.written > 0 {
+        return Ok(Step::Done(progress.written));
+    }
+    Ok(match step? {
+        Step::Done(()) => Step::Done(0),
+        Step::WantRead => Step::WantRead,
+        Step::WantWrite => Step::WantWrite,
+        Step::Eof => Step::Eof,
+    })
+}
+
+fn write_step_by_step(
+    driver: &Driver,
+    data: &[u8],
+    progress: &mut WriteProgress,
+    limit: Option<LimitKind>,
+    blocking: Blocking,
+    deadline: Deadline,
+) -> Result<Step<()>> {
     let blocks = matches!(blocking, Blocking::Until(_));
     let Some(_lock) = driver.write_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
-    driver.operate(LimitKind::Write, blocking, Waiter::Other, |state, now| {
+    driver.operate(limit, blocking, Waiter::Other, |state, now| {
         state.write_step(data, progress, blocks, deadline, now)
     })
 }
@@ -69,7 +114,13 @@ pub fn pending(driver: &Driver) -> usize {
     }
     // Looking may receive bytes that a reader waits for in the kernel, which would never wake.
     let lock = driver.read_lock.acquire(Blocking::No);
-    driver.lock().pending(matches!(lock, Ok(Some(_))))
+    let may_look = matches!(lock, Ok(Some(_)));
+    let mut pending = driver.lock().pending(may_look);
+    // A record without application data gives nothing, and there may be another behind it.
+    while pending == 0 && may_look && driver.receive_rest() {
+        pending = driver.lock().pending(may_look);
+    }
+    pending
 }
 
 /// Ends our half: flushes, sends close_notify and, over a stream, FIN. Reading goes on.
@@ -79,14 +130,27 @@ pub fn shutdown_write(driver: &Driver) -> Result<Step<()>> {
 
 fn shutdown_until_done(driver: &Driver) -> Result<Step<()>> {
     let blocking = driver.blocking(driver.timeouts.deadline(LimitKind::Write));
+    shutdown_step_by_step(driver, Some(LimitKind::Write), blocking)
+}
+
+/// The same without waiting, for the connection that this one carries.
+pub fn shutdown_for_inner(driver: &Driver) -> Result<Step<()>> {
+    shutdown_step_by_step(driver, None, Blocking::No)
+}
+
+fn shutdown_step_by_step(driver: &Driver, limit: Option<LimitKind>, blocking: Blocking) -> Result<Step<()>> {
     let Some(_lock) = driver.write_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
-    driver.operate(LimitKind::Write, blocking, Waiter::Other, |state, _| {
+    let step = driver.operate(limit, blocking, Waiter::Other, |state, _| {
         let step = state.shutdown_step()?;
         if step == Step::Done(()) {
             state.tls.transport().send_fin();
         }
         Ok(step)
-    })
+    })?;
+    match step {
+        Step::Done(()) => driver.end_stream(blocking),
+        step => Ok(step),
+    }
 }
 
 /// Ends the reading half, on this side only: reads return the end of the stream, also those in progress. Writing goes on.

@@ -47,13 +47,16 @@ mod info;
 mod io;
 mod keying_material;
 pub mod monitor;
+mod nested;
 mod op_lock;
 mod open;
+mod pump;
 mod queries;
 mod read_now;
 mod serving;
 mod state;
 mod timeouts;
+mod upgrade;
 
 /// A TLS socket.
 pub struct Socket(Parts);
@@ -247,7 +250,7 @@ impl Socket {
 impl Socket {
     /// Completes the handshake, if it is not complete.
     pub fn handshake(&self) -> Result<Step<()>> {
-        let driver = &self.0.driver;
+        let driver = self.own_driver()?;
         if driver.lock().lifecycle != Lifecycle::Open {
             return Err(handshake::failed(driver, closed()));
         }
@@ -256,9 +259,10 @@ impl Socket {
 
     /// Reads at least one byte, unless the stream is at its end.
     pub fn read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        match handshake::complete(&self.0.driver)? {
+        let driver = self.own_driver()?;
+        match handshake::complete(driver)? {
             Step::Done(()) if buffer.is_empty() => Ok(Step::Done(0)),
-            Step::Done(()) => io::read(&self.0.driver, buffer),
+            Step::Done(()) => io::read(driver, buffer),
             Step::WantRead => Ok(Step::WantRead),
             Step::WantWrite => Ok(Step::WantWrite),
             Step::Eof => Ok(Step::Eof),
@@ -267,28 +271,30 @@ impl Socket {
 
     /// Reads without waiting, and tells whether there is more to read. The handshake must be complete.
     pub fn read_now(&self, buffer: &mut [u8]) -> Result<(Step<usize>, bool)> {
-        read_now::read_now(&self.0.driver, buffer)
+        read_now::read_now(self.own_driver()?, buffer)
     }
 
     /// Writes. Blocking: all of `data`, or a failure; `written` says how much has been taken in either case.
     /// Non-blocking: some of it, or WANT_WRITE, after which the same bytes must be given again.
     pub fn write(&self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
         *written = 0;
-        match handshake::complete(&self.0.driver)? {
-            Step::Done(()) => io::write(&self.0.driver, data, written),
+        let driver = self.own_driver()?;
+        match handshake::complete(driver)? {
+            Step::Done(()) => io::write(driver, data, written),
             step => Ok(step),
         }
     }
 
     /// How many bytes a read would give without waiting.
     pub fn pending(&self) -> usize {
-        io::pending(&self.0.driver)
+        self.own_driver().map_or(0, io::pending)
     }
 
     /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.
     pub fn shutdown(&self) -> Result<Step<()>> {
-        match handshake::complete(&self.0.driver)? {
-            Step::Done(()) => io::shutdown_write(&self.0.driver),
+        let driver = self.own_driver()?;
+        match handshake::complete(driver)? {
+            Step::Done(()) => io::shutdown_write(driver),
             step => Ok(step),
         }
     }
@@ -296,7 +302,7 @@ impl Socket {
     /// Ends the reading half, on this side only: reads return the end of the stream, also those in progress. Writing goes
     /// on.
     pub fn shutdown_read(&self) -> Result<()> {
-        io::shutdown_read(&self.0.driver)
+        io::shutdown_read(self.own_driver()?)
     }
 
     /// Closes: flushes, sends close_notify and FIN, and gives the descriptor up. Waits no longer than the close limit.

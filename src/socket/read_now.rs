@@ -40,6 +40,7 @@ fn read_once(driver: &Driver, buffer: &mut [u8]) -> Result<(Step<usize>, bool)> 
         Ok(step)
     })?;
     driver.counts.note_read(&step);
+    more = more || (matches!(step, Step::Done(_)) && driver.has_input_below());
     Ok((step, more))
 }
 

@@ -65,7 +65,7 @@ pub fn new_tls(
     }
     let verifies = policy.chain && (role == Role::Client || policy.client_auth != ClientAuth::No);
     let store = if verifies { context.system_store()? } else { None };
-    let transport = Transport::new(choice.frozen.medium(), endpoint);
+    let transport = Transport::new(choice.frozen.medium(), endpoint)?;
     let mut tls = Ssl::new(context.ctx(), transport, role, policy, config.alpn.clone())?;
     if let Some(store) = store {
         tls.verify_with(store)?;
@@ -254,7 +254,10 @@ fn collect(opening: &mut Opening, tls: &mut Tls) -> Result<Step<()>> {
             Ok(0) => opening.end(),
             Ok(n) => opening.add(buffer.get(..n).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::WantRead),
-            Err(error) => return Err(Error::io(&error)),
+            Err(error) => {
+                let known = tls.transport().receive_error();
+                return Err(known.unwrap_or_else(|| Error::io(&error)));
+            }
         }
     }
     Ok(Step::Done(()))

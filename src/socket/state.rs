@@ -67,6 +67,16 @@ pub struct WaitPlan {
     pub timer: Deadline,
     /// Whether other threads get the lock for a while first.
     pub back_off: bool,
+    /// Whether the call waits at all, or returns instead.
+    pub may_wait: bool,
+}
+
+impl WaitPlan {
+    /// For a call that returns instead of waiting.
+    pub fn without_waiting(interest: Readiness) -> WaitPlan {
+        let (deadline, timer) = (Deadline::NEVER, Deadline::NEVER);
+        WaitPlan { receive_directly: false, interest, deadline, timer, back_off: false, may_wait: false }
+    }
 }
 
 /// Which thread waits.
@@ -216,6 +226,11 @@ impl SocketState {
         self.channel.flush(&mut self.tls)
     }
 
+    /// Whether something is still to be handed to the kernel.
+    pub fn has_unsent(&mut self) -> bool {
+        self.tls.transport().stream().is_some_and(|stream| stream.unsent() > 0)
+    }
+
     /// Keeps the first failure that ended the connection for later calls.
     pub fn fail(&mut self, error: Error) -> Error {
         let has_ended = self.tls.has_failed() || self.tls.status().recv_errno != 0;
@@ -252,7 +267,7 @@ impl SocketState {
             && deadline == Deadline::NEVER
             && self.channel.reads().should_receive_directly();
         let receive_directly = may_receive_directly && self.tls.transport().start_external_receive();
-        WaitPlan { receive_directly, interest, deadline, timer, back_off }
+        WaitPlan { receive_directly, interest, deadline, timer, back_off, may_wait: true }
     }
 
     /// Which limit of a non-blocking call will be over first, and when.

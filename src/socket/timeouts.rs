@@ -86,16 +86,21 @@ pub struct WaitingSince {
 
 impl WaitingSince {
     /// A call of this kind is complete, or has failed.
-    pub fn end(&mut self, kind: LimitKind) {
-        if let Some(since) = self.of(kind) {
+    pub fn end(&mut self, kind: Option<LimitKind>) {
+        if let Some(since) = kind.and_then(|kind| self.of(kind)) {
             *since = None;
         }
     }
 
-    /// A call of this kind could not be completed: starts to count its time, and fails once the limit is over.
-    pub fn check(&mut self, kind: LimitKind, limit: Limit, now: Instant) -> Result<()> {
+    /// A call of this kind could not be completed: starts to count its time, and fails once the limit is over. None is for
+    /// calls that have no limit.
+    pub fn check(&mut self, kind: Option<LimitKind>, timeouts: &Timeouts, now: Instant) -> Result<()> {
+        kind.map_or(Ok(()), |kind| self.check_limit(kind, timeouts.get(kind), now))
+    }
+
+    fn check_limit(&mut self, kind: LimitKind, limit: Limit, now: Instant) -> Result<()> {
         let Some(limit) = limit else {
-            self.end(kind);
+            self.end(Some(kind));
             return Ok(());
         };
         if let Some(since) = self.of(kind) {
@@ -142,13 +147,13 @@ mod tests {
         let (now, limit) = (Instant::now(), Some(Duration::from_secs(10)));
         let at = |seconds| now + Duration::from_secs(seconds);
         let mut waiting = WaitingSince::default();
-        assert!(waiting.check(LimitKind::Read, limit, now).is_ok());
-        assert!(waiting.check(LimitKind::Read, limit, at(9)).is_ok());
-        assert!(waiting.check(LimitKind::Read, limit, at(10)).is_err());
+        assert!(waiting.check_limit(LimitKind::Read, limit, now).is_ok());
+        assert!(waiting.check_limit(LimitKind::Read, limit, at(9)).is_ok());
+        assert!(waiting.check_limit(LimitKind::Read, limit, at(10)).is_err());
         // That was told: the next call begins again.
-        assert!(waiting.check(LimitKind::Read, limit, at(11)).is_ok());
-        waiting.end(LimitKind::Read);
-        assert!(waiting.check(LimitKind::Read, limit, at(30)).is_ok());
-        assert!(waiting.check(LimitKind::Write, None, at(99)).is_ok());
+        assert!(waiting.check_limit(LimitKind::Read, limit, at(11)).is_ok());
+        waiting.end(Some(LimitKind::Read));
+        assert!(waiting.check_limit(LimitKind::Read, limit, at(30)).is_ok());
+        assert!(waiting.check_limit(LimitKind::Write, None, at(99)).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! What the bytes of a stream go through. Nothing here waits.
 
-use crate::posix;
+use crate::{error::Error, posix};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -11,14 +11,26 @@ use std::{
 pub enum Carrier {
     /// A connected descriptor, which is read and written in place.
     Descriptor(Arc<OwnedFd>),
+    /// The driver, which moves the bytes outside of the lock.
+    Pumped(Box<Pumped>),
     /// None: the socket is closed.
     Closed,
+}
+
+/// What the driver has in hand, and how moving bytes has failed.
+#[derive(Default)]
+pub struct Pumped {
+    /// How many bytes a thread has taken out to send them, if one has.
+    pub(super) sending: Option<usize>,
+    pub(super) receive_error: Option<Error>,
+    pub(super) send_error: Option<Error>,
 }
 
 impl Carrier {
     fn fd(&self) -> io::Result<BorrowedFd<'_>> {
         match self {
             Carrier::Descriptor(fd) => Ok(fd.as_fd()),
+            Carrier::Pumped(_) => Err(io::ErrorKind::WouldBlock.into()),
             Carrier::Closed => Err(posix::bad_descriptor()),
         }
     }
@@ -32,6 +44,33 @@ impl Carrier {
     /// Receives what is there. 0 is the end of the stream.
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.fd().and_then(|fd| posix::recv(fd, buffer))
+    }
+
+    /// Whether the driver moves the bytes.
+    pub fn is_pumped(&self) -> bool {
+        matches!(self, Carrier::Pumped(_))
+    }
+
+    fn pumped(&self) -> Option<&Pumped> {
+        match self {
+            Carrier::Pumped(pumped) => Some(pumped),
+            Carrier::Descriptor(_) | Carrier::Closed => None,
+        }
+    }
+
+    /// The first failure of a receive, where an errno does not say it all.
+    pub fn receive_error(&self) -> Option<&Error> {
+        self.pumped()?.receive_error.as_ref()
+    }
+
+    /// The first failure of a send, where an errno does not say it all.
+    pub fn send_error(&self) -> Option<&Error> {
+        self.pumped()?.send_error.as_ref()
+    }
+
+    /// How many bytes are neither sent nor in the buffer.
+    pub fn in_transit(&self) -> usize {
+        self.pumped().and_then(|pumped| pumped.sending).unwrap_or(0)
     }
 
     /// Whether the peer has ended its half, where our reading half is shut down and receiving does not tell.

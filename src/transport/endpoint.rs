@@ -5,13 +5,15 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::carrier::Carrier;
+use super::{byte_stream::ByteStream, carrier::Carrier};
 
 /// What is under a socket. Threads that wait on it hold a reference each.
 #[derive(Clone)]
 pub enum Endpoint {
     /// A connected descriptor. While there is a reference its number is not reused.
     Descriptor(Arc<OwnedFd>),
+    /// A stream of the program's, or another TLS connection.
+    Stream(Arc<dyn ByteStream>),
 }
 
 impl From<OwnedFd> for Endpoint {
@@ -24,6 +26,8 @@ impl From<OwnedFd> for Endpoint {
 pub enum WeakEndpoint {
     /// A descriptor.
     Descriptor(Weak<OwnedFd>),
+    /// A stream.
+    Stream(Weak<dyn ByteStream>),
 }
 
 impl Endpoint {
@@ -31,6 +35,7 @@ impl Endpoint {
     pub fn fd(self) -> Option<Arc<OwnedFd>> {
         match self {
             Endpoint::Descriptor(fd) => Some(fd),
+            Endpoint::Stream(stream) => stream.fd(),
         }
     }
 
@@ -38,6 +43,7 @@ impl Endpoint {
     pub fn carrier(&self) -> Carrier {
         match self {
             Endpoint::Descriptor(fd) => Carrier::Descriptor(fd.clone()),
+            Endpoint::Stream(_) => Carrier::Pumped(Box::default()),
         }
     }
 
@@ -45,6 +51,7 @@ impl Endpoint {
     pub fn downgrade(&self) -> WeakEndpoint {
         match self {
             Endpoint::Descriptor(fd) => WeakEndpoint::Descriptor(Arc::downgrade(fd)),
+            Endpoint::Stream(stream) => WeakEndpoint::Stream(Arc::downgrade(stream)),
         }
     }
 }
@@ -54,6 +61,7 @@ impl WeakEndpoint {
     pub fn upgrade(&self) -> Option<Endpoint> {
         match self {
             WeakEndpoint::Descriptor(fd) => fd.upgrade().map(Endpoint::Descriptor),
+            WeakEndpoint::Stream(stream) => stream.upgrade().map(Endpoint::Stream),
         }
     }
 }

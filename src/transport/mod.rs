@@ -3,6 +3,7 @@
 //! `Transport` moves bytes for OpenSSL: its calls come through the BIO.
 
 use crate::{
+    error::{Code, Error, Result},
     ossl::{
         bio_backend::{BioBackend, BioStatus, Method, Question},
         ssl::connection::Ssl,
@@ -14,6 +15,7 @@ use endpoint::Endpoint;
 use std::{ffi::CStr, io, sync::OnceLock};
 use stream::StreamTransport;
 
+pub mod byte_stream;
 pub mod carrier;
 pub mod channel;
 pub mod datagram;
@@ -24,6 +26,8 @@ pub mod endpoint;
 pub mod first_bytes;
 pub mod idle_timer;
 pub mod opening;
+pub mod outgoing;
+pub mod pumped;
 pub mod read_strategy;
 pub mod record_ramp;
 pub mod registration;
@@ -44,11 +48,14 @@ pub type Tls = Ssl<Transport>;
 
 impl Transport {
     /// Over what a socket was made over.
-    pub fn new(medium: Medium, endpoint: &Endpoint) -> Transport {
+    pub fn new(medium: Medium, endpoint: &Endpoint) -> Result<Transport> {
         match (medium, endpoint) {
-            (Medium::Stream, endpoint) => Transport::Stream(StreamTransport::new(endpoint.carrier())),
+            (Medium::Stream, endpoint) => Ok(Transport::Stream(StreamTransport::new(endpoint.carrier()))),
             (Medium::Datagrams, Endpoint::Descriptor(fd)) => {
-                Transport::Datagram(DatagramTransport::new(fd.clone()))
+                Ok(Transport::Datagram(DatagramTransport::new(fd.clone())))
+            }
+            (Medium::Datagrams, Endpoint::Stream(_)) => {
+                Err(Error::new(Code::Config, "the config is for DTLS, which needs a datagram socket"))
             }
         }
     }
@@ -67,6 +74,15 @@ impl Transport {
             Transport::Stream(stream) => stream.flush(),
             Transport::Datagram(_) => Ok(true),
         }
+    }
+
+    /// The failure behind an error of `flush`.
+    pub fn send_failure(&self, error: &io::Error) -> Error {
+        let known = match self {
+            Transport::Stream(stream) => stream.carrier().send_error(),
+            Transport::Datagram(_) => None,
+        };
+        known.cloned().unwrap_or_else(|| Error::io(error))
     }
 
     /// The same, where `send_fin` follows at once, which sends the last bytes.
@@ -121,6 +137,14 @@ impl Transport {
         match self {
             Transport::Stream(stream) => stream.finish_external_receive(received, bytes),
             Transport::Datagram(_) => received,
+        }
+    }
+
+    /// The stream; None for datagrams.
+    pub fn stream(&mut self) -> Option<&mut StreamTransport> {
+        match self {
+            Transport::Stream(stream) => Some(stream),
+            Transport::Datagram(_) => None,
         }
     }
 
@@ -209,6 +233,13 @@ impl BioBackend for Transport {
         match self {
             Transport::Stream(stream) => stream.status(),
             Transport::Datagram(datagrams) => datagrams.status(),
+        }
+    }
+
+    fn receive_error(&self) -> Option<Error> {
+        match self {
+            Transport::Stream(stream) => stream.carrier().receive_error().cloned(),
+            Transport::Datagram(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@
 use crate::ossl::bio_backend::{BioStatus, Question};
 use std::io;
 
-use super::{carrier::Carrier, first_bytes::FirstBytes};
+use super::{carrier::Carrier, first_bytes::FirstBytes, outgoing::Outgoing};
 
 /// Upper bound of the bytes that one OpenSSL call may read, so that a flood of records without application data cannot keep
 /// the lock. A call that reads application data, or a whole handshake message, ends before.
@@ -20,30 +20,28 @@ const MAX_UNSENT: usize = 64 * 1024;
 
 /// The carrier, bytes not yet sent or not yet read, and how the last system calls went.
 pub struct StreamTransport {
-    carrier: Carrier,
-    outgoing: Vec<u8>,
+    pub(super) carrier: Carrier,
+    pub(super) outgoing: Outgoing,
     /// Whether what OpenSSL writes is kept until the next flush, so that it goes out at once.
     holds_output: bool,
-    /// How much of `outgoing` has been sent.
-    sent: usize,
     /// What was received externally, and not yet read.
-    incoming: Vec<u8>,
+    pub(super) incoming: Vec<u8>,
     /// Whether anything was sent.
     has_sent: bool,
     /// While one thread is blocked in recv, no other thread may receive: bytes received later must not overtake the
     /// earlier ones.
-    external_receive_pending: bool,
+    pub(super) external_receive_pending: bool,
     /// Whether nothing is received, whatever there is.
     receive_suspended: bool,
     /// The errno of the first recv that failed for good, or 0.
-    recv_errno: i32,
+    pub(super) recv_errno: i32,
     /// The errno of the first send that failed for good, or 0. OpenSSL is not told: what the peer has sent before is
     /// still to be read. From then on everything written is dropped, and `flush` tells.
-    send_errno: i32,
+    pub(super) send_errno: i32,
     /// The peer has ended its half of the stream.
-    eof: bool,
+    pub(super) eof: bool,
     /// Our own reading half has been shut down: an empty queue is not the peer's end.
-    reading_shut: bool,
+    pub(super) reading_shut: bool,
     first_bytes: FirstBytes,
     /// How many bytes the OpenSSL call in progress may still read.
     read_budget: usize,
@@ -54,9 +52,8 @@ impl StreamTransport {
     pub fn new(carrier: Carrier) -> StreamTransport {
         StreamTransport {
             carrier,
-            outgoing: Vec::new(),
+            outgoing: Outgoing::default(),
             holds_output: false,
-            sent: 0,
             incoming: Vec::new(),
             has_sent: false,
             external_receive_pending: false,
@@ -68,6 +65,11 @@ impl StreamTransport {
             first_bytes: FirstBytes::default(),
             read_budget: READ_BUDGET,
         }
+    }
+
+    /// What the bytes go through.
+    pub fn carrier(&self) -> &Carrier {
+        &self.carrier
     }
 
     /// What is known of the connection.
@@ -98,7 +100,8 @@ impl StreamTransport {
     /// Leaves receiving to the caller, who waits for the peer outside all locks, until `finish_external_receive`. False if
     /// there is nothing to wait for, or another thread waits already.
     pub fn start_external_receive(&mut self) -> bool {
-        let starts = !self.external_receive_pending && !self.reading_shut && self.is_quiet();
+        let starts =
+            !self.external_receive_pending && !self.reading_shut && !self.carrier.is_pumped() && self.is_quiet();
         self.external_receive_pending |= starts;
         starts
     }
@@ -128,7 +131,7 @@ impl StreamTransport {
 
     /// How many bytes wait to be sent.
     pub fn unsent(&self) -> usize {
-        self.outgoing.len().saturating_sub(self.sent)
+        self.outgoing.len() + self.carrier.in_transit()
     }
 
     /// Keeps what OpenSSL writes from now on until the next flush: several messages make one packet.
@@ -151,9 +154,9 @@ impl StreamTransport {
         if self.send_errno != 0 {
             return Err(io::Error::from_raw_os_error(self.send_errno));
         }
-        while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match self.carrier.send(rest, before_fin) {
-                Ok(n) => self.sent += n,
+        while !self.outgoing.is_empty() {
+            match self.carrier.send(self.outgoing.rest(), before_fin) {
+                Ok(n) => self.outgoing.advance(n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => {
                     self.send_failed(&error);
@@ -161,19 +164,13 @@ impl StreamTransport {
                 }
             }
         }
-        // Idle connections hold no buffer.
-        self.drop_outgoing();
-        Ok(true)
+        self.outgoing.clear();
+        Ok(self.carrier.in_transit() == 0)
     }
 
-    fn drop_outgoing(&mut self) {
-        self.outgoing = Vec::new();
-        self.sent = 0;
-    }
-
-    fn send_failed(&mut self, error: &io::Error) {
+    pub(super) fn send_failed(&mut self, error: &io::Error) {
         self.send_errno = error.raw_os_error().unwrap_or(libc::EIO);
-        self.drop_outgoing();
+        self.outgoing.clear();
     }
 
     /// Receives without TLS, to discard what is not wanted any more.
@@ -186,6 +183,9 @@ impl StreamTransport {
         }
         if self.recv_errno != 0 {
             return Err(io::Error::from_raw_os_error(self.recv_errno));
+        }
+        if self.eof && self.carrier.is_pumped() {
+            return Ok(0);
         }
         let received = self.carrier.recv(buffer);
         self.record_receive(received, buffer)
@@ -257,13 +257,13 @@ impl StreamTransport {
                 Err(error) => return self.send_failed(&error),
             }
         }
-        self.outgoing.extend_from_slice(data.get(taken..).unwrap_or_default());
+        self.outgoing.push(data.get(taken..).unwrap_or_default());
     }
 
     /// Forgets the descriptor: it is being closed.
     pub fn detach(&mut self) {
         self.carrier = Carrier::Closed;
-        self.drop_outgoing();
+        self.outgoing.clear();
     }
 
     /// Receives for OpenSSL.

@@ -146,14 +146,14 @@ impl TlsStream {
 
     /// Hands what is left to the kernel. Ok(true) if nothing is left.
     pub fn flush(&mut self, tls: &mut Tls) -> Result<bool> {
-        let flushed = tls.transport().flush().map_err(|error| Error::io(&error))?;
+        let flushed = tls.transport().flush().map_err(|error| tls.transport().send_failure(&error))?;
         self.send.has_unsent_data &= !flushed;
         Ok(flushed)
     }
 
     /// The same, where the end of the stream follows at once, which sends the last bytes.
     pub fn flush_before_fin(&mut self, tls: &mut Tls) -> Result<bool> {
-        let flushed = tls.transport().flush_before_fin().map_err(|error| Error::io(&error))?;
+        let flushed = tls.transport().flush_before_fin().map_err(|error| tls.transport().send_failure(&error))?;
         self.send.has_unsent_data &= !flushed;
         Ok(flushed)
     }

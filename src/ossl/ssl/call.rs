@@ -49,7 +49,8 @@ impl<B: BioBackend> Ssl<B> {
         }
         let status = self.status();
         if status.recv_errno != 0 {
-            return Error::io(&std::io::Error::from_raw_os_error(status.recv_errno));
+            let known = self.transport().receive_error();
+            return known.unwrap_or_else(|| Error::io(&std::io::Error::from_raw_os_error(status.recv_errno)));
         }
         // A send takes the socket's error away from the recv that comes after it.
         if status.eof && status.send_errno == libc::ECONNRESET {

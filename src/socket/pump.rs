@@ -1,0 +1,177 @@
+//! Moves bytes between the buffers of a connection and the stream under it, which is the program's, or another TLS
+//! connection. The stream is called outside of the lock.
+//!
+//! One thread at a time receives, and one at a time sends: the state knows whether there is one. A thread that is sending
+//! looks for more before it ends, so what others have added meanwhile goes out, too.
+
+use crate::{
+    error::{Code, Error, Result},
+    posix::Readiness,
+    transport::{
+        byte_stream::ByteStream,
+        endpoint::Endpoint,
+        pumped::{Receiving, Sending},
+    },
+    types::Step,
+};
+use std::sync::Arc;
+
+use super::{
+    driver::Driver,
+    state::{WaitPlan, closed},
+};
+
+/// How many bytes one receive takes at most: one record.
+const PIECE: usize = 17 * 1024;
+
+/// How many bytes a call that does not wait receives before it returns, where nothing comes of them.
+const CALL_BUDGET: usize = 128 * 1024;
+
+/// What a round of moving bytes came to.
+#[derive(Default)]
+struct Moved {
+    /// Whether a further step makes sense.
+    any: bool,
+    /// How many bytes were received.
+    received: usize,
+    /// What to wait for to go on receiving.
+    to_receive: Readiness,
+    /// What to wait for to go on sending.
+    to_send: Readiness,
+    /// Whether another thread is at it.
+    is_busy: bool,
+}
+
+impl Driver {
+    /// The stream under the connection; None over a descriptor, and once closed.
+    pub fn stream(&self) -> Option<Arc<dyn ByteStream>> {
+        match self.endpoint() {
+            Some(Endpoint::Stream(stream)) if self.is_pumped() => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Moves bytes for a step that cannot go on. True if the step should run again; otherwise the plan says what to wait
+    /// for. `received` counts the bytes of the whole call.
+    pub(super) fn pump(&self, plan: &mut WaitPlan, received: &mut usize) -> Result<bool> {
+        let stream = self.stream().ok_or_else(closed)?;
+        let moved = self.move_bytes(&*stream, plan.interest.readable);
+        *received += moved.received;
+        if moved.any {
+            if plan.may_wait && plan.deadline.has_passed() {
+                return Err(Error::timeout());
+            }
+            // What has already come to the stream must not be left there: nothing would announce it again.
+            return Ok(plan.may_wait || *received <= CALL_BUDGET || stream.has_input());
+        }
+        if plan.may_wait && !stream.can_wait() {
+            return Err(Error::new(
+                Code::State,
+                "the socket has no function to wait with: use it without blocking",
+            ));
+        }
+        // A call that does not wait can name one thing to wait for only: that of its own direction.
+        let own = if plan.interest.readable { moved.to_receive } else { moved.to_send };
+        let both = Readiness {
+            readable: moved.to_receive.readable || moved.to_send.readable,
+            writable: moved.to_receive.writable || moved.to_send.writable,
+        };
+        plan.interest = if plan.may_wait { both } else { own };
+        plan.back_off |= moved.is_busy;
+        Ok(false)
+    }
+
+    /// Sends what an operation has left, as far as the stream takes it. How that fails is told by later calls.
+    pub(super) fn send_rest(&self) {
+        if let Some(stream) = self.stream() {
+            self.send(&*stream, &mut Moved::default());
+        }
+    }
+
+    /// Receives what has already come to the stream. False if there is nothing.
+    pub(super) fn receive_rest(&self) -> bool {
+        let mut moved = Moved::default();
+        if let Some(stream) = self.stream().filter(|stream| stream.has_input()) {
+            self.receive_piece(&*stream, &mut moved);
+        }
+        moved.any
+    }
+
+    /// Whether something has already come to the stream.
+    pub fn has_input_below(&self) -> bool {
+        self.stream().is_some_and(|stream| stream.has_input())
+    }
+
+    fn move_bytes(&self, stream: &dyn ByteStream, receives: bool) -> Moved {
+        let mut moved = Moved::default();
+        self.send(stream, &mut moved);
+        if receives {
+            self.receive_piece(stream, &mut moved);
+        }
+        moved
+    }
+
+    fn send(&self, stream: &dyn ByteStream, moved: &mut Moved) {
+        loop {
+            let sending = self.lock().tls.transport().stream().map(|buffers| buffers.start_external_send());
+            let batch = match sending {
+                Some(Sending::Batch(batch)) => batch,
+                Some(Sending::Busy) => {
+                    moved.to_send = Readiness::WRITE;
+                    moved.is_busy = true;
+                    return;
+                }
+                Some(Sending::Nothing) | None => return,
+            };
+            let outcome = stream.try_write(batch.rest());
+            if let Some(buffers) = self.lock().tls.transport().stream() {
+                buffers.finish_external_send(batch, &outcome);
+            }
+            match outcome {
+                Ok(Step::Done(n)) if n > 0 => moved.any = true,
+                Ok(Step::WantRead) => {
+                    moved.to_send = Readiness::READ;
+                    return;
+                }
+                Ok(Step::Done(_) | Step::WantWrite) => {
+                    moved.to_send = Readiness::WRITE;
+                    return;
+                }
+                Ok(Step::Eof) | Err(_) => {
+                    moved.any = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn receive_piece(&self, stream: &dyn ByteStream, moved: &mut Moved) {
+        let receiving = self.lock().tls.transport().stream().map(|buffers| buffers.start_pumped_receive());
+        match receiving {
+            Some(Receiving::Started) => {}
+            Some(Receiving::Busy) | None => {
+                moved.to_receive = Readiness::READ;
+                moved.is_busy = true;
+                return;
+            }
+            Some(Receiving::Unneeded) => {
+                moved.any = true;
+                return;
+            }
+        }
+        let mut piece = [0; PIECE];
+        let outcome = stream.try_read(&mut piece);
+        if let Some(buffers) = self.lock().tls.transport().stream() {
+            buffers.finish_pumped_receive(&outcome, &piece);
+        }
+        match outcome {
+            Ok(Step::Done(n)) => {
+                moved.any = true;
+                moved.received = n;
+            }
+            Ok(Step::WantRead) => moved.to_receive = Readiness::READ,
+            Ok(Step::WantWrite) => moved.to_receive = Readiness::WRITE,
+            Ok(Step::Eof) | Err(_) => moved.any = true,
+        }
+    }
+}

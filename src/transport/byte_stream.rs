@@ -1,0 +1,38 @@
+//! What a program, or another TLS connection, can put under a socket in place of a descriptor.
+
+use crate::{error::Result, net::deadline::Deadline, posix::Readiness, types::Step};
+use std::{os::fd::OwnedFd, sync::Arc};
+
+/// A stream of bytes to and from one peer. The driver calls it outside of all locks of the socket: one thread at a time
+/// reads, one at a time writes, and any number wait, end or ask. Only `wait` may wait.
+pub trait ByteStream: Send + Sync {
+    /// Reads what is there, without waiting. What it says it wants is what to wait for before the next attempt.
+    fn try_read(&self, buffer: &mut [u8]) -> Result<Step<usize>>;
+
+    /// Writes what is taken at once. After WantRead or WantWrite the same bytes come again, with more behind them or not.
+    fn try_write(&self, data: &[u8]) -> Result<Step<usize>>;
+
+    /// Waits until a further attempt makes sense, or until the deadline at most. It may end early.
+    fn wait(&self, interest: Readiness, deadline: Deadline) -> Result<()>;
+
+    /// Ends our half, once all was written, without waiting. Called again after WantRead or WantWrite.
+    fn end_writing(&self) -> Result<Step<()>>;
+
+    /// Closes, once all was written, without waiting. Called again after WantRead or WantWrite, until the deadline.
+    fn close(&self, deadline: Deadline) -> Result<Step<()>>;
+
+    /// Ends at once, whatever is lost by it. Threads that wait are woken.
+    fn abort(&self);
+
+    /// Ends the reading half, on this side only.
+    fn shut_reading(&self);
+
+    /// Whether a read has its answer already, although nothing more comes from the network.
+    fn has_input(&self) -> bool;
+
+    /// Whether there are threads that can wait on it.
+    fn can_wait(&self) -> bool;
+
+    /// The descriptor whose readiness tells about this, if there is one.
+    fn fd(&self) -> Option<Arc<OwnedFd>>;
+}
