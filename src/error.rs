@@ -34,6 +34,32 @@ pub enum Code {
     Internal = -13,
 }
 
+impl Code {
+    /// The category that a negative status code names.
+    pub fn from_status(status: i32) -> Option<Code> {
+        use Code::{
+            Argument, Config, Internal, Io, Name, NoMemory, Protocol, Resolve, State, Timeout, Truncated,
+            Unsupported, Verify,
+        };
+        let all = [
+            Argument,
+            State,
+            NoMemory,
+            Io,
+            Timeout,
+            Truncated,
+            Protocol,
+            Verify,
+            Name,
+            Config,
+            Unsupported,
+            Resolve,
+            Internal,
+        ];
+        all.into_iter().find(|code| *code as i32 == status)
+    }
+}
+
 /// What was going on when it failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i32)]

@@ -108,6 +108,48 @@ typedef struct {
     char peer_signature[48];
 } bgl_ssl_socket_info_t;
 
+/**
+ * Functions that carry the bytes of a connection in place of a descriptor. All get the pointer that was given with them.
+ *
+ * They are called without any lock of the socket's: they may take their time, and use other sockets. They must not use the
+ * socket itself, and not leave by longjmp or an exception. The library reads with one thread at a time, and writes with
+ * one at a time, but a read, a write and waits of several threads may run at the same time.
+ */
+typedef struct {
+    /**
+     * sizeof(bgl_ssl_io_t).
+     */
+    size_t size;
+    /**
+     * Reads what is there, without waiting: BGL_SSL_OK with the number of bytes in n; BGL_SSL_EOF (or 0 bytes) at the end
+     * of the stream; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE if nothing is there yet, which says what to wait for;
+     * BGL_SSL_E_IO with errno, or another error, which ends the connection. Not NULL.
+     */
+    bgl_ssl_status_t (*read)(void *user, void *buf, size_t len, size_t *n);
+    /**
+     * Writes what can be written without waiting: BGL_SSL_OK with the number of bytes in n; BGL_SSL_WANT_WRITE or
+     * BGL_SSL_WANT_READ if nothing can, after which the same bytes come again, perhaps with more behind them; errors as
+     * for read. Not NULL.
+     */
+    bgl_ssl_status_t (*write)(void *user, const void *buf, size_t len, size_t *n);
+    /**
+     * Waits until a read (events: POLLIN), a write (POLLOUT) or either of both makes sense again, but no longer than
+     * timeout microseconds, which are at most 250000: then it is called again if there is time left. Returns BGL_SSL_OK in
+     * both cases, or an error, which ends the call but not the connection. It may return early. NULL: the socket never
+     * blocks.
+     */
+    bgl_ssl_status_t (*wait)(void *user, int events, int64_t timeout);
+    /**
+     * Ends the writing half, once everything has been written: BGL_SSL_OK; BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and it
+     * is called again; or an error. NULL if there is nothing to do.
+     */
+    bgl_ssl_status_t (*shutdown)(void *user);
+    /**
+     * Is called once, when the library calls none of the others any more. NULL if there is nothing to do.
+     */
+    void (*free)(void *user);
+} bgl_ssl_io_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -763,6 +805,105 @@ bgl_ssl_status_t bgl_ssl_socket_set_write_timeout(const bgl_ssl_socket_t *socket
  */
 bgl_ssl_status_t bgl_ssl_socket_set_close_timeout(const bgl_ssl_socket_t *socket,
                                                   int64_t microseconds);
+
+/**
+ * Begins TLS as the client over functions of the program, and does the handshake, unless the config says lazy or there is
+ * no function that waits.
+ *
+ * config: frozen by this. Not for DTLS.
+ * io: the functions, which are copied. The socket has no descriptor: bgl_ssl_socket_fd returns -1, and a program that does
+ * not block waits for what its functions need. When one of its calls returns BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, the
+ * function to read or to write has said so just before, and what it wanted is what is returned.
+ * user: passed to the functions.
+ * hostname: the name to verify and to send as SNI; NULL if not known, which is an error unless the config has a name
+ * or does not verify names.
+ * buffered: as for bgl_ssl_upgrade_client_fd.
+ *
+ * Without a function that waits the socket does not block, and its handshake is part of the first calls, or of
+ * bgl_ssl_socket_handshake; a call that would have to wait because bgl_ssl_socket_set_nonblocking has been called with false
+ * returns BGL_SSL_E_STATE. bgl_ssl_socket_close sends close_notify, and calls shutdown, but neither waits for the peer's end
+ * nor discards what it sends: where the functions use a TCP socket, this is for the program (docs/closing.md).
+ *
+ * free is called once: after a close, or else by bgl_ssl_socket_free (where threads are in other calls on the socket, by
+ * the last of them); if this function fails, whatever the reason, before it returns. Only where io is NULL, or its size
+ * field is wrong, the library does not know it.
+ *
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_UNSUPPORTED for functions of
+ * a later version; BGL_SSL_E_IO and others from the functions; else as bgl_ssl_upgrade_client_fd. Any thread. Blocks no
+ * longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ *
+ * Precondition: config is NULL or live; io is NULL or readable for as many bytes as its size field says, and its functions
+ * can be called on any thread until free was called; hostname is NULL or NUL-terminated.
+ */
+bgl_ssl_socket_t *bgl_ssl_upgrade_client_io(const bgl_ssl_config_t *config,
+                                            const bgl_ssl_io_t *io,
+                                            void *user,
+                                            const char *hostname,
+                                            size_t buffered);
+
+/**
+ * Begins TLS as the server over functions of the program, and does the handshake, unless the config says lazy or there is
+ * no function that waits.
+ *
+ * config: needs a certificate; frozen by this. Not for DTLS.
+ * io, user, buffered: as for bgl_ssl_upgrade_client_io, also when free is called.
+ *
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_io. Any thread. Blocks no
+ * longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ *
+ * Precondition: config is NULL or live; io is as for bgl_ssl_upgrade_client_io.
+ */
+bgl_ssl_socket_t *bgl_ssl_upgrade_server_io(const bgl_ssl_config_t *config,
+                                            const bgl_ssl_io_t *io,
+                                            void *user,
+                                            size_t buffered);
+
+/**
+ * Begins TLS as the client inside another TLS connection (a tunnel through a TLS proxy, say), and does the handshake unless
+ * the config says lazy.
+ *
+ * config: for the new connection; frozen by this. Not for DTLS.
+ * outer: an open socket over a stream, in either role; its handshake is done first if it is not complete. It may itself be
+ * inside another connection. From now on the new socket reads and writes on it: calls of the program that read, write, or
+ * end one half of outer return BGL_SSL_E_STATE. It can still be asked for facts. It stays the caller's, who frees it with
+ * bgl_ssl_socket_free, before or after the new socket; the connection goes on as long as one of the two is there.
+ * hostname: the name to verify and to send as SNI; NULL if not known, which is an error unless the config has a name
+ * or does not verify names.
+ * buffered: how many bytes the caller has read from outer and not yet consumed: as for bgl_ssl_upgrade_client_fd.
+ *
+ * The time limits of the new socket count, not those of outer. bgl_ssl_socket_shutdown ends the writing half of both;
+ * bgl_ssl_socket_close closes both, the inner one first, within the close timeout of the new socket. If outer is closed
+ * alone, the new connection is cut off. A handshake that fails ends both connections.
+ * bgl_ssl_socket_fd returns the descriptor under the outermost connection, and what a call in non-blocking mode returns
+ * (BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE) is for this descriptor; bgl_ssl_socket_pending counts what outer has received,
+ * too.
+ *
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_STATE if outer is closed, or carries a
+ * connection already; BGL_SSL_E_ARGUMENT if it is one of datagrams; failures of outer; else as bgl_ssl_upgrade_client_fd.
+ * Any thread. Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the
+ * alert.
+ *
+ * Precondition: config and outer are NULL or live, hostname is NULL or NUL-terminated.
+ */
+bgl_ssl_socket_t *bgl_ssl_upgrade_client_socket(const bgl_ssl_config_t *config,
+                                                const bgl_ssl_socket_t *outer,
+                                                const char *hostname,
+                                                size_t buffered);
+
+/**
+ * Begins TLS as the server inside another TLS connection, and does the handshake unless the config says lazy.
+ *
+ * config: for the new connection; needs a certificate; frozen by this. Not for DTLS.
+ * outer, buffered: as for bgl_ssl_upgrade_client_socket, with all that is said there.
+ *
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_socket. Any thread.
+ * Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ *
+ * Precondition: config and outer are NULL or live.
+ */
+bgl_ssl_socket_t *bgl_ssl_upgrade_server_socket(const bgl_ssl_config_t *config,
+                                                const bgl_ssl_socket_t *outer,
+                                                size_t buffered);
 
 /**
  * Exports keying material: bytes that both ends derive from the connection, and nobody else can (RFC 5705; RFC 8446,

@@ -17,17 +17,41 @@ pub unsafe fn store<T>(out: *mut T, what: &str, make: impl FnOnce() -> Result<T>
     // SAFETY: the caller vouches for a readable size field.
     let size = unsafe { out.cast::<usize>().read_unaligned() };
     let known = size_of::<T>();
-    if size < known {
-        return Err(Error::argument("the size field is too small"));
-    }
-    if size > LARGEST {
-        return Err(Error::argument("the size field has not been set"));
-    }
+    check_size(size, known)?;
     let value = make()?;
     // SAFETY: the caller vouches for `size` writable bytes, which are no less than the known ones.
     unsafe {
         out.write_unaligned(value);
         out.cast::<u8>().add(known).write_bytes(0, size - known);
+    }
+    Ok(())
+}
+
+/// What is known of a struct that a program passes, and whether it has more, as that of a later version has, which is set.
+///
+/// # Safety
+/// T begins with its size field, and all of its values are valid; `from` is NULL or readable for as many bytes as that says.
+pub unsafe fn load<T: Copy>(from: *const T, what: &str) -> Result<(T, bool)> {
+    if from.is_null() {
+        return Err(Error::argument(format!("the {what} is NULL")));
+    }
+    // SAFETY: the caller vouches for a readable size field.
+    let size = unsafe { from.cast::<usize>().read_unaligned() };
+    check_size(size, size_of::<T>())?;
+    // SAFETY: the caller vouches for `size` readable bytes, which are no less than the known ones.
+    unsafe {
+        let rest = from.cast::<u8>().add(size_of::<T>());
+        let rest = convert::slice(rest, size - size_of::<T>(), what)?;
+        Ok((from.read_unaligned(), rest.iter().any(|byte| *byte != 0)))
+    }
+}
+
+fn check_size(size: usize, known: usize) -> Result<()> {
+    if size < known {
+        return Err(Error::argument("the size field is too small"));
+    }
+    if size > LARGEST {
+        return Err(Error::argument("the size field has not been set"));
     }
     Ok(())
 }

@@ -4,9 +4,11 @@ pub mod facts;
 pub mod hello;
 pub mod info;
 pub mod io;
+pub mod io_functions;
 pub mod read_now;
 pub mod session;
 pub mod timeouts;
+pub mod upgrade;
 
 use crate::{
     error::{Code, Error, Result},

@@ -5,6 +5,7 @@ pub mod protocol;
 pub mod supports;
 
 use crate::error::Code;
+use std::ffi::{CStr, c_char};
 
 /// Whether and why a call failed: 0, progress (positive) or failure (negative). The numbers never change.
 pub type bgl_ssl_status_t = i32;
@@ -69,8 +70,13 @@ const _: () = assert!(BGL_SSL_E_ARGUMENT == Code::Argument as i32 && BGL_SSL_E_I
 ///
 /// Returns a static text; "unknown status" for any other number. Never fails, never blocks; any thread.
 #[unsafe(no_mangle)]
-pub extern "C" fn bgl_ssl_status_name(status: bgl_ssl_status_t) -> *const std::ffi::c_char {
-    let name = match status {
+pub extern "C" fn bgl_ssl_status_name(status: bgl_ssl_status_t) -> *const c_char {
+    name_of(status).as_ptr()
+}
+
+/// The name of a status.
+pub(super) fn name_of(status: bgl_ssl_status_t) -> &'static CStr {
+    match status {
         BGL_SSL_OK => c"BGL_SSL_OK",
         BGL_SSL_WANT_READ => c"BGL_SSL_WANT_READ",
         BGL_SSL_WANT_WRITE => c"BGL_SSL_WANT_WRITE",
@@ -90,6 +96,5 @@ pub extern "C" fn bgl_ssl_status_name(status: bgl_ssl_status_t) -> *const std::f
         BGL_SSL_E_RESOLVE => c"BGL_SSL_E_RESOLVE",
         BGL_SSL_E_INTERNAL => c"BGL_SSL_E_INTERNAL",
         _ => c"unknown status",
-    };
-    name.as_ptr()
+    }
 }

@@ -1,0 +1,659 @@
+/* TLS over functions of the program: in memory, byte by byte, with functions that fail, and with ones that wait. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <poll.h>
+
+/* One direction: bytes in memory. */
+struct queue {
+    unsigned char *bytes;
+    size_t length, space;
+    bool ended;
+};
+
+/* One end of a connection over two queues. */
+struct plumbing {
+    struct queue *in, *out;
+    size_t piece;     /* no call moves more bytes than this */
+    size_t capacity;  /* of what goes out */
+    bool hesitates;   /* every other call moves nothing, though it could */
+    unsigned calls;
+    bgl_ssl_status_t read_wants, write_wants; /* what is said where nothing can be moved */
+    bgl_ssl_status_t fails;                   /* what is returned from `fails_at` on, a count of calls */
+    unsigned fails_at;
+    int fails_with; /* errno */
+    unsigned shutdowns, shutdown_waits;
+    unsigned freed;
+    /* calls another socket from inside */
+    const bgl_ssl_socket_t *other;
+};
+
+static bool fails(struct plumbing *it)
+{
+    it->calls++;
+    if (it->freed > 0)
+        FAIL("a function is called after free");
+    if (it->other != NULL)
+        bgl_ssl_socket_pending(it->other);
+    if (it->fails_at == 0 || it->calls < it->fails_at)
+        return false;
+    errno = it->fails_with;
+    return true;
+}
+
+static bgl_ssl_status_t read_some(void *user, void *buffer, size_t length, size_t *n)
+{
+    struct plumbing *it = user;
+    CHECK(*n == 0 && length > 0);
+    if (fails(it))
+        return it->fails;
+    if (it->hesitates && it->calls % 2 == 0)
+        return it->read_wants;
+    if (it->in->length == 0)
+        return it->in->ended ? BGL_SSL_EOF : it->read_wants;
+    *n = length < it->in->length ? length : it->in->length;
+    if (*n > it->piece)
+        *n = it->piece;
+    memcpy(buffer, it->in->bytes, *n);
+    memmove(it->in->bytes, it->in->bytes + *n, it->in->length - *n);
+    it->in->length -= *n;
+    return BGL_SSL_OK;
+}
+
+static bgl_ssl_status_t write_some(void *user, const void *buffer, size_t length, size_t *n)
+{
+    struct plumbing *it = user;
+    CHECK(*n == 0 && length > 0);
+    if (fails(it))
+        return it->fails;
+    size_t space = it->capacity > it->out->length ? it->capacity - it->out->length : 0;
+    if (space == 0 || (it->hesitates && it->calls % 2 == 0))
+        return it->write_wants;
+    *n = length < space ? length : space;
+    if (*n > it->piece)
+        *n = it->piece;
+    if (it->out->length + *n > it->out->space) {
+        it->out->space = 2 * (it->out->length + *n);
+        it->out->bytes = realloc(it->out->bytes, it->out->space);
+        CHECK(it->out->bytes != NULL);
+    }
+    memcpy(it->out->bytes + it->out->length, buffer, *n);
+    it->out->length += *n;
+    return BGL_SSL_OK;
+}
+
+static bgl_ssl_status_t shut_down(void *user)
+{
+    struct plumbing *it = user;
+    CHECK_INT(0, it->freed);
+    it->shutdowns++;
+    if (it->shutdown_waits > 0) {
+        it->shutdown_waits--;
+        return BGL_SSL_WANT_WRITE;
+    }
+    it->out->ended = true;
+    return BGL_SSL_OK;
+}
+
+static void count_free(void *user)
+{
+    ((struct plumbing *)user)->freed++;
+}
+
+static const bgl_ssl_io_t in_memory = {
+    .size = sizeof in_memory, .read = read_some, .write = write_some, .shutdown = shut_down, .free = count_free};
+
+/* Both ends in memory; the queues are the case's. */
+struct world {
+    struct queue queues[2];
+    struct plumbing client, server;
+    struct ends ends;
+};
+
+static void plan(struct world *world)
+{
+    memset(world, 0, sizeof *world);
+    struct plumbing usual = {
+        .piece = SIZE_MAX, .capacity = SIZE_MAX, .read_wants = BGL_SSL_WANT_READ, .write_wants = BGL_SSL_WANT_WRITE};
+    world->client = world->server = usual;
+    world->client.out = world->server.in = &world->queues[0];
+    world->server.out = world->client.in = &world->queues[1];
+}
+
+static void begin_with(struct world *world, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+{
+    world->ends.client =
+        MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &in_memory, &world->client, "localhost", 0));
+    world->ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &in_memory, &world->server, 0));
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* Steps both handshakes until they are done or have failed. */
+static void step_both(struct world *world)
+{
+    struct ends *ends = &world->ends;
+    ends->client_status = ends->server_status = BGL_SSL_WANT_READ;
+    for (int i = 0; i < 200000 && ((ends->client_status > 0 && ends->server_status >= 0) || ends->server_status > 0); i++) {
+        if (ends->client_status > 0 && (ends->client_status = bgl_ssl_socket_handshake(ends->client)) < 0) {
+            ends->client_error = last_error();
+            world->queues[0].ended = true;
+        }
+        if (ends->server_status > 0 && (ends->server_status = bgl_ssl_socket_handshake(ends->server)) < 0) {
+            ends->server_error = last_error();
+            world->queues[1].ended = true;
+        }
+        /* The server's tickets come after the client's handshake. */
+        char byte;
+        size_t n;
+        if (ends->client_status == BGL_SSL_OK && ends->server_status > 0)
+            bgl_ssl_socket_read(ends->client, &byte, 1, &n);
+    }
+}
+
+static void let_them_meet(struct world *world)
+{
+    begin_with(world, client_config(), server_config("good"));
+    step_both(world);
+    CHECK_INT(BGL_SSL_OK, world->ends.client_status);
+    CHECK_INT(BGL_SSL_OK, world->ends.server_status);
+}
+
+static void free_world(struct world *world)
+{
+    free_ends(&world->ends);
+    CHECK_INT(1, world->client.freed);
+    CHECK_INT(1, world->server.freed);
+    free(world->queues[0].bytes);
+    free(world->queues[1].bytes);
+}
+
+static unsigned char pattern(size_t i)
+{
+    return (unsigned char)((i * 31 + i / 251) & 0xff);
+}
+
+static void move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total)
+{
+    unsigned char *data = malloc(total), buffer[5000];
+    size_t sent = 0, received = 0, n;
+    CHECK(data != NULL);
+    for (size_t i = 0; i < total; i++)
+        data[i] = pattern(i);
+    for (int idle = 0; received < total; idle++) {
+        if (sent < total) {
+            bgl_ssl_status_t status = bgl_ssl_socket_write(from, data + sent, total - sent, &n);
+            CHECK(status >= 0 && status != BGL_SSL_EOF);
+            sent += n;
+        }
+        bgl_ssl_status_t status = bgl_ssl_socket_read(to, buffer, sizeof buffer, &n);
+        CHECK(status >= 0 && status != BGL_SSL_EOF);
+        for (size_t i = 0; i < n; i++)
+            if (buffer[i] != pattern(received + i))
+                FAIL("byte %zu is wrong", received + i);
+        received += n;
+        if (n > 0)
+            idle = 0;
+        CHECK(idle < 100000);
+    }
+    free(data);
+}
+
+struct manner {
+    const char *name;
+    size_t piece, capacity;
+    bool hesitates;
+};
+
+static const struct manner manners[] = {
+    {"at_once", SIZE_MAX, SIZE_MAX, false},
+    {"byte_by_byte", 1, SIZE_MAX, false},
+    {"byte_by_byte_with_pauses", 1, SIZE_MAX, true},
+    {"through_one_byte", 1, 1, false},
+    {"through_a_small_queue", 100, 1000, true},
+};
+
+TEST_TABLE(bytes_pass, manners)
+{
+    const struct manner *manner = row;
+    struct world world;
+    plan(&world);
+    world.client.piece = world.server.piece = manner->piece;
+    world.client.capacity = world.server.capacity = manner->capacity;
+    world.client.hesitates = world.server.hesitates = manner->hesitates;
+    let_them_meet(&world);
+    CHECK_INT(-1, bgl_ssl_socket_fd(world.ends.client));
+    move_bytes(world.ends.client, world.ends.server, 40000);
+    move_bytes(world.ends.server, world.ends.client, 40000);
+    bgl_ssl_status_t status;
+    while ((status = bgl_ssl_socket_close(world.ends.client)) > 0) {
+        char byte;
+        size_t n;
+        CHECK_STATUS(BGL_SSL_WANT_WRITE, status);
+        bgl_ssl_socket_read(world.ends.server, &byte, 1, &n);
+    }
+    CHECK_OK(status);
+    CHECK_INT(1, world.client.freed);
+    char byte;
+    size_t n;
+    while ((status = bgl_ssl_socket_read(world.ends.server, &byte, 1, &n)) == BGL_SSL_WANT_READ)
+        continue;
+    CHECK_STATUS(BGL_SSL_EOF, status);
+    CHECK_INT(0, (long long)bgl_ssl_socket_pending(world.ends.client));
+    free_world(&world);
+}
+
+TEST(what_the_functions_want_is_what_is_returned)
+{
+    struct world world;
+    char byte;
+    size_t n;
+    plan(&world);
+    let_them_meet(&world);
+    move_bytes(world.ends.server, world.ends.client, 1);
+    world.client.read_wants = BGL_SSL_WANT_WRITE;
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_read(world.ends.client, &byte, 1, &n));
+    world.client.write_wants = BGL_SSL_WANT_READ;
+    world.client.capacity = 0;
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_write(world.ends.client, "x", 1, &n));
+    world.client.capacity = SIZE_MAX;
+    CHECK_OK(bgl_ssl_socket_write(world.ends.client, "x", 1, &n));
+    CHECK_OK(bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
+    free_world(&world);
+}
+
+TEST(each_call_can_fail_in_both_roles)
+{
+    static const int errors[][2] = {{BGL_SSL_E_IO, ECONNABORTED}, {BGL_SSL_E_TIMEOUT, 0}, {-99, 0}};
+    for (unsigned e = 0; e < COUNT(errors); e++) {
+        for (unsigned at = 1; at < 60; at++) {
+            struct world world;
+            plan(&world);
+            struct plumbing *bad = at % 2 ? &world.client : &world.server;
+            bad->piece = 700;
+            bad->fails = errors[e][0];
+            bad->fails_with = errors[e][1];
+            bad->fails_at = at / 2 + 1;
+            begin_with(&world, client_config(), server_config("good"));
+            step_both(&world);
+            bgl_ssl_status_t status = at % 2 ? world.ends.client_status : world.ends.server_status;
+            if (status < 0) {
+                const bgl_ssl_error_t *error = at % 2 ? &world.ends.client_error : &world.ends.server_error;
+                CHECK_INT(errors[e][0] == -99 ? BGL_SSL_E_IO : errors[e][0], status);
+                CHECK_INT(errors[e][1], error->sys_errno);
+                CHECK(strstr(error->message, "the program's function to") != NULL);
+            }
+            free_world(&world);
+        }
+    }
+}
+
+TEST(a_function_that_says_too_much_is_not_believed)
+{
+    struct world world;
+    plan(&world);
+    let_them_meet(&world);
+    world.client.fails_at = 1;
+    world.client.fails = BGL_SSL_WANT_EVENT;
+    char byte;
+    size_t n;
+    CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_read(world.ends.client, &byte, 1, &n));
+    free_world(&world);
+}
+
+TEST(the_end_without_close_notify_is_a_truncation)
+{
+    struct world world;
+    char byte;
+    size_t n;
+    plan(&world);
+    let_them_meet(&world);
+    world.queues[0].ended = true;
+    CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
+    free_world(&world);
+}
+
+TEST(a_failed_handshake_is_told_to_the_peer)
+{
+    struct world world;
+    plan(&world);
+    begin_with(&world, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config("good"));
+    step_both(&world);
+    CHECK_INT(BGL_SSL_E_VERIFY, world.ends.client_status);
+    CHECK_INT(BGL_SSL_E_PROTOCOL, world.ends.server_status);
+    CHECK(world.ends.server_error.alert >= 0);
+    free_world(&world);
+}
+
+TEST(a_shutdown_that_waits_is_repeated)
+{
+    struct world world;
+    size_t n;
+    char byte;
+    plan(&world);
+    world.client.shutdown_waits = 2;
+    let_them_meet(&world);
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_shutdown(world.ends.client));
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_shutdown(world.ends.client));
+    CHECK_OK(bgl_ssl_socket_shutdown(world.ends.client));
+    CHECK_INT(3, world.client.shutdowns);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
+    world.server.shutdown_waits = 1;
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_close(world.ends.server));
+    CHECK_INT(0, world.server.freed);
+    CHECK_OK(bgl_ssl_socket_close(world.ends.server));
+    CHECK_INT(1, world.server.freed);
+    free_world(&world);
+}
+
+TEST(functions_may_use_other_sockets)
+{
+    struct world world, other;
+    plan(&world);
+    plan(&other);
+    let_them_meet(&other);
+    world.client.other = other.ends.client;
+    world.server.other = other.ends.server;
+    let_them_meet(&world);
+    move_bytes(world.ends.client, world.ends.server, 50000);
+    free_world(&world);
+    free_world(&other);
+}
+
+/* ---- what is refused, and free ---- */
+
+TEST(free_is_called_once_on_every_path)
+{
+    struct world world;
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good"), *dtls = client_config();
+    CHECK_OK(bgl_ssl_config_set_protocol(dtls, BGLSSL_DTLSV1));
+    unsigned freed = 0;
+    plan(&world);
+#define REFUSED(status, call)                                                                                          \
+    do {                                                                                                               \
+        CHECK_REFUSED(status, call);                                                                                   \
+        CHECK_INT(++freed, world.client.freed);                                                                        \
+    } while (0)
+    void *user = &world.client;
+    REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(NULL, &in_memory, user, "localhost", 0));
+    REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, &in_memory, user, "\xff", 0));
+    REFUSED(BGL_SSL_E_STATE, bgl_ssl_upgrade_client_io(client, &in_memory, user, "localhost", 1));
+    REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_upgrade_client_io(client, &in_memory, user, NULL, 0));
+    REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_upgrade_client_io(dtls, &in_memory, user, "localhost", 0));
+    REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_server_io(NULL, &in_memory, user, 0));
+    REFUSED(BGL_SSL_E_STATE, bgl_ssl_upgrade_server_io(server, &in_memory, user, 1));
+    bgl_ssl_io_t io = in_memory;
+    io.read = NULL;
+    REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, &io, user, "localhost", 0));
+    io = in_memory;
+    io.write = NULL;
+    REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, &io, user, "localhost", 0));
+    struct {
+        bgl_ssl_io_t known;
+        void *unknown;
+    } later = {in_memory, NULL};
+    later.known.size = sizeof later;
+    bgl_ssl_socket_free(MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &later.known, user, "localhost", 0)));
+    CHECK_INT(++freed, world.client.freed);
+    later.unknown = &later;
+    REFUSED(BGL_SSL_E_UNSUPPORTED, bgl_ssl_upgrade_client_io(client, &later.known, user, "localhost", 0));
+    /* The functions are not known. */
+    io.size = 0;
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, &io, user, "localhost", 0));
+    io.size = SIZE_MAX;
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, &io, user, "localhost", 0));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, NULL, user, "localhost", 0));
+    CHECK_INT(freed, world.client.freed);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+    bgl_ssl_config_free(dtls);
+}
+
+TEST(without_a_function_that_waits_nothing_blocks)
+{
+    struct world world;
+    char byte;
+    size_t n;
+    plan(&world);
+    let_them_meet(&world);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(world.ends.server, false));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
+    CHECK_MESSAGE("no function");
+    move_bytes(world.ends.client, world.ends.server, 1);
+    free_world(&world);
+}
+
+TEST(nothing_but_the_two_needed_functions)
+{
+    struct world world;
+    bgl_ssl_io_t io = {.size = sizeof io, .read = read_some, .write = write_some};
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    plan(&world);
+    world.ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &io, &world.client, "localhost", 0));
+    world.ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &world.server, 0));
+    step_both(&world);
+    move_bytes(world.ends.client, world.ends.server, 10);
+    CHECK_OK(bgl_ssl_socket_shutdown(world.ends.client));
+    CHECK_OK(bgl_ssl_socket_close(world.ends.client));
+    CHECK_OK(bgl_ssl_socket_close(world.ends.server));
+    free_ends(&world.ends);
+    free(world.queues[0].bytes);
+    free(world.queues[1].bytes);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* ---- functions that wait, over a descriptor ---- */
+
+struct descriptor {
+    int fd;
+    atomic_uint freed;
+    useconds_t slow;
+};
+
+static bgl_ssl_status_t receive_some(void *user, void *buffer, size_t length, size_t *n)
+{
+    struct descriptor *it = user;
+    if (it->slow > 0)
+        usleep(it->slow);
+    ssize_t got = recv(it->fd, buffer, length, MSG_DONTWAIT);
+    if (got < 0)
+        return errno == EAGAIN ? BGL_SSL_WANT_READ : BGL_SSL_E_IO;
+    *n = (size_t)got;
+    return BGL_SSL_OK;
+}
+
+static bgl_ssl_status_t send_some(void *user, const void *buffer, size_t length, size_t *n)
+{
+    struct descriptor *it = user;
+    if (it->slow > 0)
+        usleep(it->slow);
+    ssize_t sent = send(it->fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0)
+        return errno == EAGAIN ? BGL_SSL_WANT_WRITE : BGL_SSL_E_IO;
+    *n = (size_t)sent;
+    return BGL_SSL_OK;
+}
+
+static bgl_ssl_status_t wait_for(void *user, int events, int64_t timeout)
+{
+    struct descriptor *it = user;
+    struct pollfd wait = {it->fd, (short)events, 0};
+    CHECK(timeout >= 0 && timeout <= 250000 && events != 0);
+    poll(&wait, 1, (int)(timeout / 1000) + 1);
+    return BGL_SSL_OK;
+}
+
+static bgl_ssl_status_t end_sending(void *user)
+{
+    shutdown(((struct descriptor *)user)->fd, SHUT_WR);
+    return BGL_SSL_OK;
+}
+
+static void close_descriptor(void *user)
+{
+    struct descriptor *it = user;
+    atomic_fetch_add(&it->freed, 1);
+    close(it->fd);
+}
+
+static const bgl_ssl_io_t over_descriptor = {.size = sizeof over_descriptor,
+                                             .read = receive_some,
+                                             .write = send_some,
+                                             .wait = wait_for,
+                                             .shutdown = end_sending,
+                                             .free = close_descriptor};
+
+static void *accept_one(void *data)
+{
+    bgl_ssl_config_t *server = server_config("good");
+    bgl_ssl_socket_t *socket = bgl_ssl_upgrade_server_io(server, &over_descriptor, data, 0);
+    bgl_ssl_config_free(server);
+    return socket;
+}
+
+/* Blocking ends over functions. */
+static void let_block_over(struct ends *ends, struct descriptor descriptors[2])
+{
+    int fds[2];
+    tcp_pair(fds);
+    descriptors[0].fd = fds[0];
+    descriptors[1].fd = fds[1];
+    pthread_t thread = start_thread(accept_one, &descriptors[1]);
+    bgl_ssl_config_t *client = client_config();
+    memset(ends, 0, sizeof *ends);
+    ends->client = MADE(bgl_ssl_socket_t,
+                        bgl_ssl_upgrade_client_io(client, &over_descriptor, &descriptors[0], "localhost", 0));
+    bgl_ssl_config_free(client);
+    void *server;
+    CHECK_INT(0, pthread_join(thread, &server));
+    ends->server = MADE(bgl_ssl_socket_t, server);
+}
+
+enum { BULK = 1 << 20 };
+
+static void *write_bulk(void *socket)
+{
+    unsigned char *data = malloc(BULK);
+    CHECK(data != NULL);
+    for (size_t i = 0; i < BULK; i++)
+        data[i] = pattern(i);
+    send_bytes(socket, data, BULK);
+    CHECK_OK(bgl_ssl_socket_shutdown(socket));
+    free(data);
+    return NULL;
+}
+
+static void *read_bulk(void *socket)
+{
+    unsigned char *data = malloc(BULK);
+    size_t n;
+    CHECK(data != NULL);
+    receive_bytes(socket, data, BULK);
+    for (size_t i = 0; i < BULK; i++)
+        if (data[i] != pattern(i))
+            FAIL("byte %zu is wrong", i);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(socket, data, 1, &n));
+    free(data);
+    return NULL;
+}
+
+TEST(two_threads_at_each_end)
+{
+    struct ends ends;
+    struct descriptor descriptors[2] = {{.slow = 100}, {.slow = 0}};
+    let_block_over(&ends, descriptors);
+    pthread_t threads[] = {
+        start_thread(write_bulk, ends.client), start_thread(write_bulk, ends.server),
+        start_thread(read_bulk, ends.client), start_thread(read_bulk, ends.server),
+    };
+    for (size_t i = 0; i < COUNT(threads); i++)
+        join_thread(threads[i]);
+    finish(ends.client);
+    finish(ends.server);
+    CHECK_INT(1, atomic_load(&descriptors[0].freed));
+    CHECK_INT(1, atomic_load(&descriptors[1].freed));
+}
+
+TEST(limits_hold)
+{
+    struct ends ends;
+    struct descriptor descriptors[2] = {{.slow = 0}, {.slow = 0}};
+    char byte;
+    size_t n;
+    let_block_over(&ends, descriptors);
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, 60 * MS));
+    int64_t begin = now_us();
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
+    CHECK(now_us() - begin >= 60 * MS);
+    send_bytes(ends.server, "x", 1);
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, 0));
+    receive_bytes(ends.client, &byte, 1);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, true));
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, 20 * MS));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
+    while (now_us() - begin < SECOND && bgl_ssl_socket_read(ends.client, &byte, 1, &n) == BGL_SSL_WANT_READ)
+        poll(NULL, 0, 1);
+    CHECK_INT(BGL_SSL_E_TIMEOUT, last_error().code);
+    free_ends(&ends);
+}
+
+TEST(a_thread_that_waits_notices_the_close)
+{
+    struct ends ends;
+    struct descriptor descriptors[2] = {{.slow = 0}, {.slow = 0}};
+    let_block_over(&ends, descriptors);
+    struct reader reader = {.socket = ends.client};
+    pthread_t thread = start_thread(read_one, &reader);
+    while (!atomic_load(&reader.begun))
+        poll(NULL, 0, 1);
+    CHECK_OK(bgl_ssl_socket_close(ends.client));
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, reader.status);
+    CHECK_INT(1, atomic_load(&descriptors[0].freed));
+    free_ends(&ends);
+}
+
+TEST(a_thread_that_waits_notices_the_end_of_reading)
+{
+    struct ends ends;
+    struct descriptor descriptors[2] = {{.slow = 0}, {.slow = 0}};
+    char byte;
+    let_block_over(&ends, descriptors);
+    struct reader reader = {.socket = ends.client};
+    pthread_t thread = start_thread(read_one, &reader);
+    while (!atomic_load(&reader.begun))
+        poll(NULL, 0, 1);
+    CHECK_OK(bgl_ssl_socket_shutdown_read(ends.client));
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_EOF, reader.status);
+    send_bytes(ends.client, "x", 1);
+    receive_bytes(ends.server, &byte, 1);
+    finish(ends.client);
+    free_ends(&(struct ends){.server = ends.server});
+}
+
+TEST(tls_inside_of_tls_over_functions)
+{
+    struct world world;
+    struct ends inner = {0};
+    plan(&world);
+    world.client.piece = world.server.piece = 1;
+    begin_with(&world, client_config(), server_config("good"));
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    inner.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_socket(client, world.ends.client, "localhost", 0));
+    inner.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_socket(server, world.ends.server, 0));
+    struct world as_world = {.ends = inner};
+    step_both(&as_world);
+    CHECK_INT(BGL_SSL_OK, as_world.ends.client_status);
+    CHECK_INT(BGL_SSL_OK, as_world.ends.server_status);
+    move_bytes(inner.client, inner.server, 30000);
+    move_bytes(inner.server, inner.client, 30000);
+    CHECK_INT(-1, bgl_ssl_socket_fd(inner.client));
+    free_ends(&inner);
+    free_world(&world);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}

@@ -1,0 +1,524 @@
+/* TLS inside TLS: both roles, any depth, one thread and several, closing and cutting off. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <poll.h>
+
+/* Ends inside of others, which stay the case's. The roles can be swapped: then the client's end of `outer` is the inner
+ * server. */
+static void make_inner(struct ends *inner, const struct ends *outer, bool swapped, bool lazy)
+{
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, lazy));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(server, lazy));
+    memset(inner, 0, sizeof *inner);
+    const bgl_ssl_socket_t *under_client = swapped ? outer->server : outer->client;
+    const bgl_ssl_socket_t *under_server = swapped ? outer->client : outer->server;
+    inner->client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_socket(client, under_client, "localhost", 0));
+    inner->server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_socket(server, under_server, 0));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(inner->client, true));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(inner->server, true));
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+static void let_inner_meet(struct ends *inner, const struct ends *outer)
+{
+    make_inner(inner, outer, false, true);
+    step_handshakes(inner);
+    CHECK_OK(inner->client_status);
+    CHECK_OK(inner->server_status);
+}
+
+/* Outer ends over TCP, whose handshake is complete. */
+static void let_outer_meet(struct ends *outer)
+{
+    let_meet_over_tcp(outer, client_config(), server_config("good"));
+}
+
+static unsigned char pattern(size_t i)
+{
+    return (unsigned char)((i * 31 + i / 251) & 0xff);
+}
+
+static unsigned char *patterns(size_t length)
+{
+    unsigned char *data = malloc(length);
+    CHECK(data != NULL);
+    for (size_t i = 0; i < length; i++)
+        data[i] = pattern(i);
+    return data;
+}
+
+/* Non-blocking ends in one thread. Returns how often a write had to wait. */
+static unsigned move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total)
+{
+    unsigned char *data = patterns(total);
+    unsigned char buffer[5000];
+    size_t sent = 0, received = 0, n;
+    unsigned waits = 0;
+    for (int idle = 0; received < total; idle++) {
+        if (sent < total) {
+            bgl_ssl_status_t status = bgl_ssl_socket_write(from, data + sent, total - sent, &n);
+            CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_WRITE);
+            sent += n;
+            waits += status == BGL_SSL_WANT_WRITE;
+        }
+        bgl_ssl_status_t status = bgl_ssl_socket_read(to, buffer, sizeof buffer, &n);
+        CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_READ);
+        for (size_t i = 0; i < n; i++)
+            if (buffer[i] != pattern(received + i))
+                FAIL("byte %zu is wrong", received + i);
+        received += n;
+        if (n > 0)
+            idle = 0;
+        CHECK(idle < 10000);
+    }
+    free(data);
+    return waits;
+}
+
+TEST(bytes_pass_in_lock_step_both_ways)
+{
+    struct ends outer, inner;
+    let_meet(&outer, client_config(), server_config("good"));
+    let_inner_meet(&inner, &outer);
+    move_bytes(inner.client, inner.server, 300000);
+    move_bytes(inner.server, inner.client, 300000);
+    CHECK_INT(bgl_ssl_socket_fd(outer.client), bgl_ssl_socket_fd(inner.client));
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+TEST(the_roles_can_differ)
+{
+    struct ends outer, inner;
+    let_meet(&outer, client_config(), server_config("good"));
+    make_inner(&inner, &outer, true, true);
+    step_handshakes(&inner);
+    CHECK_OK(inner.client_status);
+    CHECK_OK(inner.server_status);
+    move_bytes(inner.client, inner.server, 50000);
+    move_bytes(inner.server, inner.client, 50000);
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+TEST(bytes_pass_through_tiny_buffers)
+{
+    struct ends outer, inner;
+    int fds[2];
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    tiny_pair(fds);
+    make_ends_over(&outer, client, server, "localhost", fds);
+    /* The outer handshake has not begun: it is part of the inner one. */
+    make_inner(&inner, &outer, false, true);
+    step_handshakes(&inner);
+    CHECK_OK(inner.client_status);
+    CHECK_OK(inner.server_status);
+    CHECK(move_bytes(inner.client, inner.server, 300000) > 0);
+    CHECK(move_bytes(inner.server, inner.client, 300000) > 0);
+    free_ends(&inner);
+    free_ends(&outer);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(three_levels)
+{
+    struct ends level[3];
+    let_meet(&level[0], client_config(), server_config("good"));
+    let_inner_meet(&level[1], &level[0]);
+    make_inner(&level[2], &level[1], true, true);
+    step_handshakes(&level[2]);
+    CHECK_OK(level[2].client_status);
+    CHECK_OK(level[2].server_status);
+    move_bytes(level[2].client, level[2].server, 100000);
+    move_bytes(level[2].server, level[2].client, 100000);
+    char byte;
+    size_t n;
+    CHECK_OK(bgl_ssl_socket_close(level[2].client));
+    for (int i = 0; i < 3; i++)
+        CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read(level[i].client, &byte, 1, &n));
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(level[2].server, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_close(level[2].server));
+    for (int i = 0; i < 3; i++)
+        free_ends(&level[i]);
+}
+
+/* ---- several threads ---- */
+
+enum { BULK = 1 << 20 };
+
+static void *write_bulk(void *socket)
+{
+    unsigned char *data = patterns(BULK);
+    send_bytes(socket, data, BULK);
+    CHECK_OK(bgl_ssl_socket_shutdown(socket));
+    free(data);
+    return NULL;
+}
+
+static void *read_bulk(void *socket)
+{
+    unsigned char *data = malloc(BULK);
+    CHECK(data != NULL);
+    receive_bytes(socket, data, BULK);
+    for (size_t i = 0; i < BULK; i++)
+        if (data[i] != pattern(i))
+            FAIL("byte %zu is wrong", i);
+    size_t n;
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(socket, data, 1, &n));
+    free(data);
+    return NULL;
+}
+
+struct inner_server {
+    const bgl_ssl_socket_t *outer;
+    bgl_ssl_socket_t *inner;
+};
+
+static void *accept_inner(void *data)
+{
+    struct inner_server *it = data;
+    bgl_ssl_config_t *server = server_config("good");
+    it->inner = bgl_ssl_upgrade_server_socket(server, it->outer, 0);
+    bgl_ssl_config_free(server);
+    return NULL;
+}
+
+/* Blocking ends, with an eager handshake. */
+static void let_inner_meet_in_threads(struct ends *inner, const struct ends *outer)
+{
+    struct inner_server server = {outer->server, NULL};
+    pthread_t thread = start_thread(accept_inner, &server);
+    bgl_ssl_config_t *client = client_config();
+    memset(inner, 0, sizeof *inner);
+    inner->client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_socket(client, outer->client, "localhost", 0));
+    join_thread(thread);
+    inner->server = MADE(bgl_ssl_socket_t, server.inner);
+    bgl_ssl_config_free(client);
+}
+
+TEST(two_threads_at_each_end)
+{
+    struct ends outer, inner;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    pthread_t threads[] = {
+        start_thread(write_bulk, inner.client), start_thread(write_bulk, inner.server),
+        start_thread(read_bulk, inner.client), start_thread(read_bulk, inner.server),
+    };
+    for (size_t i = 0; i < COUNT(threads); i++)
+        join_thread(threads[i]);
+    finish(inner.client);
+    finish(inner.server);
+    free_ends(&outer);
+}
+
+TEST(an_event_loop_never_sleeps_over_bytes_of_the_outer_connection)
+{
+    struct ends outer, inner;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(inner.client, true));
+    pthread_t writer = start_thread(write_bulk, inner.server);
+    char buffer[100];
+    for (size_t received = 0;;) {
+        size_t n;
+        bgl_ssl_status_t status = bgl_ssl_socket_read(inner.client, buffer, sizeof buffer, &n);
+        for (size_t i = 0; i < n; i++)
+            CHECK((unsigned char)buffer[i] == pattern(received + i));
+        received += n;
+        if (status == BGL_SSL_EOF)
+            break;
+        if (status == BGL_SSL_WANT_READ) {
+            CHECK_INT(0, (long long)bgl_ssl_socket_pending(inner.client));
+            struct pollfd wait = {bgl_ssl_socket_fd(inner.client), POLLIN, 0};
+            CHECK_INT(1, poll(&wait, 1, 10000));
+        } else {
+            CHECK_OK(status);
+        }
+    }
+    join_thread(writer);
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+TEST(what_the_outer_connection_has_received_is_pending)
+{
+    struct ends outer, inner;
+    char buffer[8];
+    size_t n;
+    bool more;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(inner.client, true));
+    send_bytes(inner.server, "ab", 2);
+    send_bytes(inner.server, "cd", 2);
+    struct pollfd wait = {bgl_ssl_socket_fd(inner.client), POLLIN, 0};
+    CHECK_INT(1, poll(&wait, 1, 10000));
+    bgl_ssl_status_t status;
+    while ((status = bgl_ssl_socket_read(inner.client, buffer, 1, &n)) == BGL_SSL_WANT_READ)
+        poll(&wait, 1, 10000);
+    CHECK_OK(status);
+    CHECK_INT(1, (long long)bgl_ssl_socket_pending(inner.client));
+    CHECK_OK(bgl_ssl_socket_read_now(inner.client, buffer, 1, &n, &more));
+    CHECK(buffer[0] == 'b');
+    /* Both records were read from the descriptor at once, as a first read does. */
+    if (more) {
+        CHECK_INT(2, (long long)bgl_ssl_socket_pending(inner.client));
+        CHECK_OK(bgl_ssl_socket_read_now(inner.client, buffer, 8, &n, &more));
+        CHECK_INT(2, (long long)n);
+    }
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+/* ---- the end ---- */
+
+TEST(a_close_ends_both_connections_in_order)
+{
+    struct ends outer, inner;
+    char byte;
+    size_t n;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    send_bytes(inner.client, "x", 1);
+    CHECK_OK(bgl_ssl_socket_close(inner.client));
+    CHECK_INT(-1, bgl_ssl_socket_fd(inner.client));
+    CHECK_INT(-1, bgl_ssl_socket_fd(outer.client));
+    CHECK_OK(bgl_ssl_socket_close(outer.client));
+    receive_bytes(inner.server, &byte, 1);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(inner.server, &byte, 1, &n));
+    finish(inner.server);
+    bgl_ssl_socket_free(inner.client);
+    free_ends(&outer);
+}
+
+TEST(a_shutdown_ends_one_half_of_both)
+{
+    struct ends outer, inner;
+    char byte;
+    size_t n;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    CHECK_OK(bgl_ssl_socket_shutdown(inner.client));
+    CHECK_OK(bgl_ssl_socket_shutdown(inner.client));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_write(inner.client, "x", 1, &n));
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(inner.server, &byte, 1, &n));
+    send_bytes(inner.server, "y", 1);
+    receive_bytes(inner.client, &byte, 1);
+    CHECK(byte == 'y');
+    finish(inner.server);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
+    finish(inner.client);
+    free_ends(&outer);
+}
+
+TEST(the_end_of_the_outer_connection_alone_is_a_truncation)
+{
+    struct ends outer, inner;
+    char byte;
+    size_t n;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    /* With close_notify of its own, which says nothing about the inner one. */
+    CHECK_OK(bgl_ssl_socket_close(outer.server));
+    CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read(inner.server, &byte, 1, &n));
+    CHECK_MESSAGE("closed");
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+TEST(a_connection_that_is_cut_off_is_a_truncation)
+{
+    struct ends outer, inner;
+    char byte;
+    size_t n;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    bgl_ssl_socket_free(inner.server);
+    bgl_ssl_socket_free(outer.server);
+    CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
+    CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
+    bgl_ssl_socket_free(inner.client);
+    bgl_ssl_socket_free(outer.client);
+}
+
+TEST(the_order_of_frees_does_not_matter)
+{
+    struct ends outer, inner;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    free_ends(&outer);
+    char byte;
+    send_bytes(inner.client, "x", 1);
+    receive_bytes(inner.server, &byte, 1);
+    finish(inner.client);
+    finish(inner.server);
+}
+
+TEST(a_thread_that_reads_is_woken_by_a_close)
+{
+    struct ends outer, inner;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    struct reader reader = {.socket = inner.client};
+    pthread_t thread = start_thread(read_one, &reader);
+    while (!atomic_load(&reader.begun))
+        poll(NULL, 0, 1);
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(inner.client, 200 * MS));
+    CHECK_OK(bgl_ssl_socket_close(inner.client));
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, reader.status);
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+/* ---- limits ---- */
+
+TEST(the_limits_of_the_inner_connection_count)
+{
+    struct ends outer, inner;
+    char byte;
+    size_t n;
+    let_outer_meet(&outer);
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(outer.client, 1));
+    let_inner_meet_in_threads(&inner, &outer);
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(inner.client, 50 * MS));
+    int64_t begin = now_us();
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
+    CHECK(now_us() - begin >= 50 * MS);
+    send_bytes(inner.server, "x", 1);
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(inner.client, 0));
+    receive_bytes(inner.client, &byte, 1);
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+TEST(a_write_that_runs_out_of_time_leaves_the_connection_intact)
+{
+    struct ends outer, inner;
+    let_outer_meet(&outer);
+    let_inner_meet_in_threads(&inner, &outer);
+    enum { MUCH = 16 << 20 };
+    unsigned char *data = patterns(MUCH), *buffer = malloc(MUCH);
+    size_t n, written;
+    CHECK(buffer != NULL);
+    CHECK_OK(bgl_ssl_socket_set_write_timeout(inner.client, 100 * MS));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_write(inner.client, data, MUCH, &written));
+    CHECK(written > 0 && written < MUCH);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(inner.server, true));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(inner.client, true));
+    bool closed = false;
+    for (size_t received = 0;;) {
+        bgl_ssl_status_t status = bgl_ssl_socket_read(inner.server, buffer, MUCH, &n);
+        for (size_t i = 0; i < n; i++)
+            CHECK(buffer[i] == pattern(received + i));
+        received += n;
+        if (status == BGL_SSL_EOF) {
+            CHECK_INT((long long)written, (long long)received);
+            break;
+        }
+        CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_READ);
+        if (!closed) {
+            status = bgl_ssl_socket_close(inner.client);
+            CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_WRITE);
+            closed = status == BGL_SSL_OK;
+        }
+    }
+    free(data);
+    free(buffer);
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+/* ---- what is refused ---- */
+
+TEST(the_outer_socket_is_left_to_the_inner_one)
+{
+    struct ends outer, inner;
+    char byte;
+    size_t n;
+    let_meet(&outer, client_config(), server_config("good"));
+    let_inner_meet(&inner, &outer);
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read(outer.client, &byte, 1, &n));
+    CHECK_MESSAGE("carries another");
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_write(outer.client, "x", 1, &n));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_shutdown(outer.client));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_shutdown_read(outer.client));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_handshake(outer.client));
+    CHECK_INT(0, (long long)bgl_ssl_socket_pending(outer.client));
+    bgl_ssl_config_t *client = client_config();
+    CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_upgrade_client_socket(client, outer.client, "localhost", 0));
+    bgl_ssl_config_free(client);
+    CHECK(exchange_bytes(&inner));
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
+TEST(bad_arguments_leave_the_outer_socket_as_it_is)
+{
+    struct ends outer;
+    let_meet(&outer, client_config(), server_config("good"));
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    bgl_ssl_config_t *dtls = client_config();
+    CHECK_OK(bgl_ssl_config_set_protocol(dtls, BGLSSL_DTLSV1));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_socket(NULL, outer.client, "localhost", 0));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_socket(client, NULL, "localhost", 0));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_socket(client, outer.client, "", 0));
+    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_upgrade_client_socket(client, outer.client, NULL, 0));
+    CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_upgrade_client_socket(client, outer.client, "localhost", 1));
+    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_upgrade_client_socket(dtls, outer.client, "localhost", 0));
+    CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_upgrade_server_socket(server, outer.server, SIZE_MAX));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_server_socket(NULL, outer.server, 0));
+    CHECK(exchange_bytes(&outer));
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(outer.client, 0));
+    bgl_ssl_socket_close(outer.client);
+    CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_upgrade_client_socket(client, outer.client, "localhost", 0));
+    CHECK_MESSAGE("closed");
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+    bgl_ssl_config_free(dtls);
+    free_ends(&outer);
+}
+
+static void *accept_in_vain(void *data)
+{
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_REFUSED(BGL_SSL_E_PROTOCOL, bgl_ssl_upgrade_server_socket(server, data, 0));
+    CHECK_MESSAGE("alert");
+    bgl_ssl_config_free(server);
+    return NULL;
+}
+
+TEST(a_handshake_that_fails_inside_tells_the_peer_why)
+{
+    struct ends outer;
+    let_outer_meet(&outer);
+    pthread_t thread = start_thread(accept_in_vain, outer.server);
+    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_upgrade_client_socket(client, outer.client, "localhost", 0));
+    join_thread(thread);
+    bgl_ssl_config_free(client);
+    CHECK_INT(-1, bgl_ssl_socket_fd(outer.client));
+    free_ends(&outer);
+}
+
+TEST(the_failure_of_the_outer_handshake_is_told)
+{
+    struct ends outer, inner;
+    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new()), *server = server_config("good");
+    make_ends(&outer, client, server, "localhost");
+    make_inner(&inner, &outer, false, true);
+    step_handshakes(&inner);
+    CHECK_INT(BGL_SSL_E_VERIFY, inner.client_status);
+    CHECK(strstr(inner.client_error.message, "under it") != NULL);
+    CHECK_INT(BGL_SSL_E_PROTOCOL, inner.server_status);
+    free_ends(&inner);
+    free_ends(&outer);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
