@@ -1,6 +1,7 @@
 //! Thin safe wrappers over OpenSSL: owned pointers with Drop, the error queue, BIOs, callbacks. With `ffi` and `posix` it is
 //! the only module with `unsafe` in it.
 
+pub mod base64;
 pub mod bio;
 pub mod bio_backend;
 pub mod bn;
