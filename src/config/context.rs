@@ -13,8 +13,9 @@ use crate::{
         x509::X509,
     },
     protocol::Versions,
-    session::{Scope, ScopeBuilder, TicketKeys},
-    verify::{Revocation, SystemCas},
+    session::{Scope, ScopeBuilder, ServerSessions},
+    types::{ClientAuth, Role},
+    verify::{Revocation, SystemCas, client_auth},
 };
 use std::{
     ffi::CString,
@@ -47,6 +48,10 @@ pub struct Key {
     records: Records,
     staple: Option<OwnStaple>,
     requirements: Requirements,
+    /// Whether servers ask their clients for certificates.
+    asks_clients: bool,
+    /// Whether servers have sessions in memory.
+    stores_sessions: bool,
     /// The system's CAs, where the peer is verified against them.
     system_cas: Option<SystemCas>,
 }
@@ -83,8 +88,8 @@ pub struct Context {
     client_scope: Scope,
     /// The revocation lists, if the settings name any.
     revocation: Option<Revocation>,
-    /// The keys of the tickets that servers give, once one has needed them.
-    ticket_keys: OnceLock<Arc<TicketKeys>>,
+    /// The keys and the sessions of servers, once one has needed them.
+    server_sessions: OnceLock<ServerSessions>,
     /// The system's CAs, once a connection has needed them.
     system_store: OnceLock<Arc<Store>>,
 }
@@ -92,15 +97,15 @@ pub struct Context {
 impl Context {
     /// Makes the context of these settings.
     pub fn new(key: Key) -> Result<Context> {
-        let scope = key.scope()?;
-        let client_scope = key.client_scope(&scope)?;
+        let scope = key.server_scope()?;
+        let client_scope = key.client_scope()?;
         let revocation = Revocation::new(&key.requirements.crls);
         if let Some(revocation) = &revocation {
             revocation.now()?;
         }
         let ctx = build(&key, &scope)?;
-        let (ticket_keys, system_store) = (OnceLock::new(), OnceLock::new());
-        Ok(Context { ctx, key, scope, client_scope, revocation, ticket_keys, system_store })
+        let (server_sessions, system_store) = (OnceLock::new(), OnceLock::new());
+        Ok(Context { ctx, key, scope, client_scope, revocation, server_sessions, system_store })
     }
 
     /// What it was made from.
@@ -144,13 +149,13 @@ impl Context {
         &self.ctx
     }
 
-    /// The keys of the tickets of servers that have no others.
-    pub fn ticket_keys(&self) -> Result<Arc<TicketKeys>> {
-        if let Some(keys) = self.ticket_keys.get() {
-            return Ok(keys.clone());
+    /// The keys and the sessions of servers that have no others.
+    pub fn server_sessions(&self) -> Result<ServerSessions> {
+        if let Some(sessions) = self.server_sessions.get() {
+            return Ok(sessions.clone());
         }
-        let keys = Arc::new(TicketKeys::random()?);
-        Ok(self.ticket_keys.get_or_init(|| keys).clone())
+        let sessions = ServerSessions::new()?;
+        Ok(self.server_sessions.get_or_init(|| sessions).clone())
     }
 
     /// Where sessions of this context's servers may be resumed.
@@ -194,36 +199,47 @@ impl Key {
             records: config.records,
             staple: config.staple.clone().filter(|_| is_the_first).map(OwnStaple),
             requirements: config.requirements.clone(),
+            asks_clients: client_auth(config, Role::Server) != ClientAuth::No,
+            stores_sessions: config.sessions.uses_cache(),
             system_cas: by_system.then(SystemCas::now),
         }
     }
 
     /// A certificate of its own decides about how a client is treated, so sessions are of one certificate. A server's does
     /// not, and is replaced while its sessions last.
-    fn client_scope(&self, scope: &Scope) -> Result<Scope> {
+    fn client_scope(&self) -> Result<Scope> {
         let mut own = Vec::new();
         for certificate in self.identities.iter().flat_map(|identity| &identity.chain) {
             own.extend(certificate.x509().der()?);
         }
-        scope.with("own certificates", &own)
+        self.scope(true)?.with("own certificates", &own)
     }
 
-    /// The scope of everything that decides about peers, and of the versions and ciphers, so that a session never brings
-    /// back one that is not allowed any more.
-    fn scope(&self) -> Result<Scope> {
+    /// Whom a server would trust matters only if it asks. Otherwise its sessions are good on other machines, whose
+    /// system's CAs are others.
+    fn server_scope(&self) -> Result<Scope> {
+        self.scope(self.asks_clients)
+    }
+
+    /// The scope of the versions and ciphers, so that a session never brings back one that is not allowed any more, and of
+    /// everything that decides about peers, where that matters.
+    fn scope(&self, verifies: bool) -> Result<Scope> {
         let mut scope = ScopeBuilder::new()?;
-        let policy = format!(
-            "{:?}",
-            (&self.versions, self.verify, self.client_certificate, &self.cipher_list, &self.cipher_suites)
-        );
+        let policy = format!("{:?}", (&self.versions, &self.cipher_list, &self.cipher_suites));
         scope.add("policy", policy.as_bytes())?;
         scope.add("groups", self.groups.as_ref().map_or(&b""[..], |groups| groups.as_bytes()))?;
-        let further = format!("{:?}", (&self.requirements, &self.signature_algorithms, self.security_level));
-        scope.add("further requirements", further.as_bytes())?;
+        let algorithms = format!("{:?}", (&self.signature_algorithms, self.security_level));
+        scope.add("algorithms", algorithms.as_bytes())?;
         // A session keeps the length that its first handshake agreed on (RFC 6066, section 4).
         if let Some(length) = self.records.max_fragment_length {
             scope.add("max fragment length", &length.to_be_bytes())?;
         }
+        if !verifies {
+            scope.add("peers", b"any")?;
+            return scope.finish();
+        }
+        let demands = format!("{:?}", (self.verify, self.client_certificate, &self.requirements));
+        scope.add("demands", demands.as_bytes())?;
         if let Some(cas) = &self.cas {
             scope.add("own CAs", b"")?;
             for ca in cas {
@@ -247,6 +263,9 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     let bounds = key.versions.bounds()?;
     let datagram = key.versions.protocol.is_datagram();
     let mut ctx = ssl::context::new(datagram)?;
+    if key.stores_sessions {
+        ctx.store_server_sessions();
+    }
     match key.security_level {
         Some(level) => ctx.set_security_level(level),
         // Asked for by name; above level 0 OpenSSL would refuse every connection.

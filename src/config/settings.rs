@@ -9,6 +9,7 @@ use crate::{
     ossl::ssl::staple::Staple,
     private_key::PrivateKey,
     protocol::{Protocol, Versions},
+    session::SessionSettings,
 };
 use std::{ffi::CString, path::PathBuf, sync::Arc, time::Duration};
 
@@ -137,6 +138,8 @@ pub struct Config {
     pub server_preference: bool,
     /// The sizes of records.
     pub records: Records,
+    /// How servers deal with sessions.
+    pub sessions: SessionSettings,
     /// Time limits.
     pub limits: Limits,
     /// Whether the handshake is left to the first read or write.
@@ -169,6 +172,7 @@ impl Default for Config {
             resume: None,
             server_preference: false,
             records: Records::default(),
+            sessions: SessionSettings::default(),
             limits: Limits {
                 connect: Some(Duration::from_secs(30)),
                 handshake: None,

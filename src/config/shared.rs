@@ -4,7 +4,7 @@ use crate::{
     error::{Code, Error, Result},
     hosts::{self, HostTable, Pattern},
     identity,
-    session::{Scope, TicketKeys},
+    session::{Scope, ServerSessions},
     types::{ClientAuth, Medium, Role},
     verify::client_auth,
 };
@@ -27,7 +27,7 @@ pub struct Frozen {
     hosts: Hosts,
     identities: RwLock<Arc<Identities>>,
     /// Kept for as long as the config, whatever becomes of its contexts.
-    ticket_keys: OnceLock<Arc<TicketKeys>>,
+    sessions: OnceLock<ServerSessions>,
 }
 
 /// How a server serves one client.
@@ -45,10 +45,22 @@ pub struct Choice {
 
 impl Choice {
     /// Where sessions of a server that serves like this may be resumed: for one host only, where there are several.
-    pub fn scope(&self) -> Result<Scope> {
-        match &self.name {
-            Some(name) => self.context.scope().with("host", name.as_bytes()),
-            None => Ok(*self.context.scope()),
+    fn scope(&self) -> Result<Scope> {
+        let mut scope = *self.context.scope();
+        if let Some(name) = &self.name {
+            scope = scope.with("host", name.as_bytes())?;
+        }
+        match self.context.crls()? {
+            Some(crls) if self.frozen.asks_clients() => scope.with("CRLs", &crls.digest),
+            _ => Ok(scope),
+        }
+    }
+
+    /// The same as OpenSSL has it: the scope, unless the program has chosen otherwise.
+    pub fn session_id_context(&self) -> Result<Vec<u8>> {
+        match &self.frozen.config.sessions.id_context {
+            Some(id) => Ok(id.clone()),
+            None => Ok(self.scope()?.as_bytes().to_vec()),
         }
     }
 }
@@ -56,12 +68,17 @@ impl Choice {
 impl Frozen {
     fn new(config: Config, hosts: Hosts) -> Frozen {
         let identities = RwLock::new(Arc::new(Identities::new(&config.identities)));
-        Frozen { config, hosts, identities, ticket_keys: OnceLock::new() }
+        Frozen { config, hosts, identities, sessions: OnceLock::new() }
     }
 
     /// What connections of this config run over.
     pub fn medium(&self) -> Medium {
         if self.config.versions.protocol.is_datagram() { Medium::Datagrams } else { Medium::Stream }
+    }
+
+    /// Whether servers of this config ask their clients for certificates.
+    fn asks_clients(&self) -> bool {
+        client_auth(&self.config, Role::Server) != ClientAuth::No
     }
 
     /// The identities as they are now.
@@ -82,13 +99,15 @@ impl Frozen {
         !self.config.identities.is_empty() || !self.hosts.is_empty()
     }
 
-    /// The keys of the tickets that servers of this config give, unless the server has others.
-    pub fn ticket_keys(self: &Arc<Frozen>) -> Result<Arc<TicketKeys>> {
-        if let Some(keys) = self.ticket_keys.get() {
-            return Ok(keys.clone());
+    /// The keys and the sessions of servers of this config, unless the server has others.
+    pub fn sessions(self: &Arc<Frozen>) -> Result<ServerSessions> {
+        if let Some(sessions) = self.sessions.get() {
+            return Ok(sessions.clone());
         }
-        let keys = self.default_choice()?.context.ticket_keys()?;
-        Ok(self.ticket_keys.get_or_init(|| keys).clone())
+        let settings = &self.config.sessions;
+        let sessions = self.default_choice()?.context.server_sessions()?.with(settings);
+        sessions.set_limits(settings);
+        Ok(self.sessions.get_or_init(|| sessions).clone())
     }
 
     /// Whether a server of this config reads a client's hello before it decides how to serve it.
@@ -137,8 +156,8 @@ impl Frozen {
             return false;
         }
         let its = found.unwrap_or(self);
-        let asks = |frozen: &Frozen| client_auth(&frozen.config, Role::Server) != ClientAuth::No;
-        std::ptr::eq(its, &*choice.frozen) || (!asks(its) && !asks(&choice.frozen) && choice.group.covers(&name))
+        std::ptr::eq(its, &*choice.frozen)
+            || (!its.asks_clients() && !choice.frozen.asks_clients() && choice.group.covers(&name))
     }
 
     /// Reads the files of all identities again, those of hosts included: all, or none if one fails.
@@ -262,6 +281,11 @@ impl ConfigHandle {
 impl Draft {
     fn frozen(&self) -> Result<Arc<Frozen>> {
         self.config.check()?;
+        if self.config.sessions.id_context.is_some() && client_auth(&self.config, Role::Server) != ClientAuth::No {
+            let message = "a session id context was set, and clients are asked for certificates: what other servers have \
+                           found out about them is not known here";
+            return Err(Error::new(Code::Config, message));
+        }
         let frozen = Arc::new(Frozen::new(self.config.clone(), self.hosts.clone()));
         let other = |host: &&Arc<Frozen>| host.medium() != frozen.medium();
         if self.hosts.values().any(|host| other(&host)) {

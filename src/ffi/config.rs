@@ -10,7 +10,9 @@ pub mod records;
 pub mod requirements;
 pub mod resumption;
 pub mod revocation;
+pub mod sessions;
 pub mod staples;
+pub mod ticket_keys;
 pub mod timeouts;
 pub mod trust;
 

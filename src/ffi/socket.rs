@@ -161,7 +161,7 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_server_fd(
         let config = unsafe { handle::borrow(config)? };
         check_buffered(buffered)?;
         let frozen = config.freeze()?;
-        Socket::upgrade_server(&frozen, &frozen.ticket_keys()?, None, fd).map(handle::give)
+        Socket::upgrade_server(&frozen, &frozen.sessions()?, None, fd).map(handle::give)
     })
 }
 

@@ -96,6 +96,12 @@ pub fn version() -> &'static CStr {
     unsafe { CStr::from_ptr(ffi::OpenSSL_version(ffi::OPENSSL_VERSION)) }
 }
 
+/// Overwrites what was secret.
+pub fn cleanse(secret: &mut [u8]) {
+    // SAFETY: the bytes are writable for their length.
+    unsafe { sys::OPENSSL_cleanse(secret.as_mut_ptr().cast(), secret.len()) }
+}
+
 /// The time, in seconds since 1970, by the clock that certificates are judged by.
 pub fn now() -> i64 {
     // SAFETY: NULL asks for the returned value only.

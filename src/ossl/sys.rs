@@ -37,6 +37,7 @@ pub const SSL_R_NO_SHARED_GROUPS: c_int = 410;
 pub const SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS: c_int = 376;
 pub const SSL_R_WRONG_SIGNATURE_TYPE: c_int = 370;
 pub const SSL_R_NO_APPLICATION_PROTOCOL: c_int = 235;
+pub const SSL_OP_NO_TICKET: Options = 1 << 14;
 pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
 pub const SSL_MODE_RELEASE_BUFFERS: c_long = 0x10;
@@ -127,6 +128,7 @@ pub type PassphraseCallback = unsafe extern "C" fn(*mut c_char, c_int, c_int, *m
 pub type CertVerifyCallback = unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int;
 pub type CookieCallback = unsafe extern "C" fn(*mut SSL, *const c_uchar, c_uint) -> c_int;
 pub type TimerCallback = unsafe extern "C" fn(*mut SSL, c_uint) -> c_uint;
+pub type TicketGenerationCallback = unsafe extern "C" fn(*mut SSL, *mut c_void) -> c_int;
 pub type TicketCallback =
     unsafe extern "C" fn(*mut SSL, *mut SSL_SESSION, *const c_uchar, usize, c_int, *mut c_void) -> c_int;
 /// What OpenSSL tells of its messages: whether it has written it, version, kind, the bytes and their number.
@@ -186,6 +188,7 @@ unsafe extern "C" {
     pub fn OPENSSL_init_crypto(options: u64, settings: *const openssl_sys::OPENSSL_INIT_SETTINGS) -> c_int;
     #[cfg(ossl300)]
     pub fn OSSL_LIB_CTX_get0_global_default() -> *mut c_void;
+    pub fn OPENSSL_cleanse(secret: *mut c_void, len: usize);
     pub fn BIO_ADDR_new() -> *mut BioAddr;
     pub fn BIO_ADDR_free(address: *mut BioAddr);
     pub fn DTLS_get_data_mtu(ssl: *const SSL) -> usize;
@@ -298,7 +301,6 @@ unsafe extern "C" {
     pub fn X509_STORE_CTX_get0_param(ctx: *const X509_STORE_CTX) -> *mut openssl_sys::X509_VERIFY_PARAM;
     pub fn X509_VERIFY_PARAM_set_auth_level(param: *mut openssl_sys::X509_VERIFY_PARAM, level: c_int);
     pub fn X509_check_purpose(x: *mut X509, id: c_int, ca: c_int) -> c_int;
-    pub fn SSL_is_server(ssl: *const SSL) -> c_int;
     pub fn SSL_get_session(ssl: *const SSL) -> *mut SSL_SESSION;
     pub fn SSL_get_security_level(ssl: *const SSL) -> c_int;
     pub fn SSL_SESSION_get0_id_context(session: *const SSL_SESSION, len: *mut c_uint) -> *const c_uchar;
@@ -309,10 +311,11 @@ unsafe extern "C" {
         data: *mut *mut c_void,
         len: *mut usize,
     ) -> c_int;
+    pub fn SSL_SESSION_set_timeout(session: *mut SSL_SESSION, seconds: c_long) -> c_long;
     pub fn SSL_SESSION_get0_peer(session: *mut SSL_SESSION) -> *mut X509;
     pub fn SSL_CTX_set_session_ticket_cb(
         ctx: *mut SSL_CTX,
-        generate: Option<unsafe extern "C" fn(*mut SSL, *mut c_void) -> c_int>,
+        generate: Option<TicketGenerationCallback>,
         decrypt: Option<TicketCallback>,
         arg: *mut c_void,
     ) -> c_int;

@@ -1,12 +1,12 @@
 //! Servers: a listening socket, and the config for what it accepts.
 
 pub mod datagram;
+mod terms;
 
 use crate::{
     config::Frozen,
     error::{Code, Error, Phase, Result},
     net::{accept, deadline::Deadline, listen, resolve::Family},
-    session::TicketKeys,
     socket::{Socket, Step, counts::ServerCounts},
     types::Medium,
 };
@@ -16,15 +16,14 @@ use std::{
 };
 
 use datagram::listener::DatagramServer;
+use terms::Terms;
 
 /// A listening socket. Any number of threads may accept on it.
 pub struct Server {
     /// None once closed. Waiters hold a reference, so the descriptor number cannot be reused while they wait.
     listener: Mutex<Option<Listener>>,
-    /// The config for later clients.
-    frozen: RwLock<Arc<Frozen>>,
-    /// Kept whatever becomes of the config.
-    ticket_keys: Arc<TicketKeys>,
+    /// How later clients are served.
+    terms: RwLock<Terms>,
     counts: Arc<ServerCounts>,
 }
 
@@ -43,7 +42,7 @@ impl Server {
         backlog: i32,
         family: Family,
     ) -> Result<Server> {
-        let ticket_keys = frozen.ticket_keys()?;
+        let terms = Terms::new(frozen)?;
         let counts = Arc::default();
         let listener = match frozen.medium() {
             Medium::Stream => {
@@ -51,30 +50,20 @@ impl Server {
                 let fd = listen::listen(name, port, backlog, family, deadline)?;
                 Listener::Stream(Arc::new(accept::Listener::new(fd)))
             }
-            Medium::Datagrams => Listener::Datagrams(Arc::new(DatagramServer::listen(
-                frozen,
-                &ticket_keys,
-                &counts,
-                name,
-                port,
-                family,
-            )?)),
+            Medium::Datagrams => {
+                Listener::Datagrams(Arc::new(DatagramServer::listen(terms.clone(), &counts, name, port, family)?))
+            }
         };
-        Ok(Server {
-            listener: Mutex::new(Some(listener)),
-            frozen: RwLock::new(frozen.clone()),
-            ticket_keys,
-            counts,
-        })
+        Ok(Server { listener: Mutex::new(Some(listener)), terms: RwLock::new(terms), counts })
     }
 
     /// What it runs over.
     pub fn medium(&self) -> Medium {
-        self.frozen().medium()
+        self.terms().frozen.medium()
     }
 
-    fn frozen(&self) -> Arc<Frozen> {
-        self.frozen.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn terms(&self) -> Terms {
+        self.terms.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Replaces the config, for clients that are accepted from now on.
@@ -85,16 +74,17 @@ impl Server {
         if !frozen.has_certificate() {
             return Err(Error::new(Code::Config, "a server needs a certificate and its private key, and has none"));
         }
+        let mut terms = self.terms.write().unwrap_or_else(PoisonError::into_inner);
+        *terms = terms.with(frozen);
         if let Some(Listener::Datagrams(server)) = self.listener() {
-            server.set_config(frozen);
+            server.set_terms(terms.clone());
         }
-        *self.frozen.write().unwrap_or_else(PoisonError::into_inner) = frozen.clone();
         Ok(())
     }
 
     /// Reads the files of all identities of the config again, those of hosts included: all, or none if one fails.
     pub fn reload(&self) -> Result<()> {
-        self.frozen().reload()
+        self.terms().frozen.reload()
     }
 
     /// Accepts one client, and does its handshake unless the config leaves that to the socket's first use.
@@ -108,7 +98,8 @@ impl Server {
         };
         match listener.accept(deadline) {
             Ok(Some((client, peer))) => {
-                Socket::accepted(&self.frozen(), &self.ticket_keys, &self.counts, client, peer).map(Step::Done)
+                let terms = self.terms();
+                Socket::accepted(&terms.frozen, &terms.sessions, &self.counts, client, peer).map(Step::Done)
             }
             // Which may make accept fail, too.
             _ if listener.is_closed() => Err(closed()),
@@ -119,7 +110,8 @@ impl Server {
 
     /// Begins TLS on a duplicate of a descriptor that was accepted otherwise.
     pub fn upgrade(&self, fd: i32) -> Result<Socket> {
-        Socket::upgrade_server(&self.frozen(), &self.ticket_keys, Some(&self.counts), fd)
+        let terms = self.terms();
+        Socket::upgrade_server(&terms.frozen, &terms.sessions, Some(&self.counts), fd)
     }
 
     /// What has been counted.

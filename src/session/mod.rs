@@ -3,9 +3,16 @@
 pub use crate::ossl::resumable::Session;
 pub use resumption::Resumption;
 pub use scope::{Scope, ScopeBuilder};
+pub use server_cache::CacheLimits;
+pub use server_sessions::{ServerSessions, SessionMode, SessionSettings};
 pub use ticket_keys::TicketKeys;
 
 pub mod cache;
 mod resumption;
 mod scope;
+mod server_cache;
+mod server_sessions;
+mod ticket_key_file;
+mod ticket_key_ring;
 mod ticket_keys;
+mod ticket_secret;

@@ -1,34 +1,112 @@
-//! The keys of a server's tickets. They belong to the server, not to OpenSSL's contexts, of which a server has many, and
-//! others after each change of its config.
+//! The keys of servers' tickets. They belong to servers and programs, not to OpenSSL's contexts, of which a server has
+//! many, and others after each change of its config. Any number of configs may share them.
 
 use crate::{
-    error::Result,
+    error::{Code, Error, Result},
+    file,
     ossl::{
-        rand,
-        ssl::hooks::{self, TicketKey},
+        now,
+        ssl::server_sessions::{TicketKey, TicketKeySource},
     },
 };
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    ticket_key_file,
+    ticket_key_ring::Ring,
+    ticket_secret::{self, Secret},
+};
+
+/// For how long a key encrypts, in seconds, where nobody says.
+const DEFAULT_PERIOD: i64 = 12 * 60 * 60;
+/// More keys than from this would be kept for nothing.
+const SHORTEST_PERIOD: i64 = 60;
 
 /// The keys.
-pub struct TicketKeys(TicketKey);
+pub struct TicketKeys(Source);
+
+enum Source {
+    /// Made at random, each for one period, or given by the program.
+    Ring(Mutex<Ring>),
+    /// Derived from a secret and the time.
+    Secret(Secret),
+}
 
 impl TicketKeys {
-    /// New ones.
-    pub fn random() -> Result<TicketKeys> {
-        let mut key = TicketKey { name: [0; 16], mac: [0; 32], cipher: [0; 32] };
-        rand::bytes(&mut key.name)?;
-        rand::bytes(&mut key.mac)?;
-        rand::bytes(&mut key.cipher)?;
-        Ok(TicketKeys(key))
+    /// Random ones, a new one for each period of so many seconds; None for the default.
+    pub fn random(period: Option<i64>) -> Result<TicketKeys> {
+        Ring::new(checked(period)?, now()).map(|ring| TicketKeys(Source::Ring(Mutex::new(ring))))
+    }
+
+    /// Those that everybody has who has the secret.
+    pub fn from_secret(secret: &[u8], period: Option<i64>) -> Result<TicketKeys> {
+        if secret.len() < ticket_secret::SHORTEST {
+            return Err(Error::argument(format!(
+                "the secret has {} bytes, and needs {} at least",
+                secret.len(),
+                ticket_secret::SHORTEST
+            )));
+        }
+        Secret::new(secret, checked(period)?).map(|secret| TicketKeys(Source::Secret(secret)))
+    }
+
+    /// Adds a key of 48 or 80 bytes, which encrypts from now on. No further keys are made at random.
+    pub fn add(&self, bytes: &[u8]) -> Result<()> {
+        let key = ticket_key_file::key(bytes).ok_or_else(|| {
+            Error::argument(format!("the ticket key has {} bytes: it needs 48 or 80", bytes.len()))
+        })?;
+        self.ring()?.give(key, now());
+        Ok(())
+    }
+
+    /// Adds the keys of a file, in nginx's format or in haproxy's.
+    pub fn add_file(&self, path: &Path) -> Result<()> {
+        let keys = ticket_key_file::keys(file::read(path)?).ok_or_else(|| {
+            let what = "no file of ticket keys: 48 or 80 bytes, or lines of base64 of as many, were expected";
+            Error::new(Code::Config, what).context(path.display())
+        })?;
+        let mut ring = self.ring()?;
+        keys.into_iter().for_each(|key| ring.give(key, now()));
+        Ok(())
+    }
+
+    fn ring(&self) -> Result<MutexGuard<'_, Ring>> {
+        match &self.0 {
+            Source::Ring(ring) => Ok(lock(ring)),
+            Source::Secret(_) => {
+                Err(Error::new(Code::State, "the ticket keys come from a secret: no others can be added"))
+            }
+        }
     }
 }
 
-impl hooks::TicketKeys for TicketKeys {
-    fn newest(&self) -> TicketKey {
-        self.0
+fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
+    ring.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn checked(period: Option<i64>) -> Result<i64> {
+    match period {
+        None => Ok(DEFAULT_PERIOD),
+        Some(period) if period >= SHORTEST_PERIOD => Ok(period),
+        Some(_) => Err(Error::argument("a ticket key's period is one minute at least")),
+    }
+}
+
+impl TicketKeySource for TicketKeys {
+    fn newest(&self, lifetime: i64) -> Result<TicketKey> {
+        match &self.0 {
+            Source::Ring(ring) => Ok(lock(ring).newest(now(), lifetime)),
+            Source::Secret(secret) => secret.newest(now()),
+        }
     }
 
-    fn find(&self, name: &[u8; 16]) -> Option<(TicketKey, bool)> {
-        (self.0.name == *name).then_some((self.0, false))
+    fn find(&self, name: &[u8; 16], lifetime: i64) -> Option<(TicketKey, bool)> {
+        match &self.0 {
+            Source::Ring(ring) => lock(ring).find(name, now(), lifetime),
+            Source::Secret(secret) => secret.find(name, now(), lifetime),
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         resolve::Family,
     },
     ossl, posix,
-    session::{Resumption, Session, TicketKeys},
+    session::{Resumption, ServerSessions, Session},
     transport::{
         dial::{self, Attempt, Dialer},
         registration::PeerRegistration,
@@ -139,20 +139,20 @@ impl Socket {
     /// Begins TLS as the server on a duplicate of an open descriptor.
     pub fn upgrade_server(
         frozen: &Arc<Frozen>,
-        ticket_keys: &Arc<TicketKeys>,
+        sessions: &ServerSessions,
         counts: Option<&Arc<ServerCounts>>,
         fd: i32,
     ) -> Result<Socket> {
         let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
         let tally = counts.map(Tally::new);
-        let parts = open::server(frozen, ticket_keys, tally, fd, address.into())?;
+        let parts = open::server(frozen, sessions, tally, fd, address.into())?;
         Socket(parts).handshake_unless_lazy(Deadline::NEVER)
     }
 
     /// Begins TLS as the server on an accepted connection.
     pub fn accepted(
         frozen: &Arc<Frozen>,
-        ticket_keys: &Arc<TicketKeys>,
+        sessions: &ServerSessions,
         counts: &Arc<ServerCounts>,
         fd: OwnedFd,
         peer: Option<SocketAddr>,
@@ -160,7 +160,7 @@ impl Socket {
         // Desirable, but no reason to fail.
         let _ = posix::set_no_delay(fd.as_fd());
         let tally = Some(Tally::new(counts));
-        let parts = open::server(frozen, ticket_keys, tally, fd, peer.into()).map_err(|error| {
+        let parts = open::server(frozen, sessions, tally, fd, peer.into()).map_err(|error| {
             let phase = crate::error::Phase::Handshake;
             error.during(phase, format_args!("TLS handshake with {}", Peer::from(peer)))
         })?;
@@ -171,7 +171,7 @@ impl Socket {
     /// OpenSSL cannot read the hello.
     pub fn registered(
         frozen: &Arc<Frozen>,
-        ticket_keys: &Arc<TicketKeys>,
+        sessions: &ServerSessions,
         counts: &Arc<ServerCounts>,
         fd: OwnedFd,
         peer: &SocketAddr,
@@ -179,7 +179,7 @@ impl Socket {
         hello: &[u8],
     ) -> Result<Option<Socket>> {
         let tally = Some(Tally::new(counts));
-        let socket = Socket(open::server(frozen, ticket_keys, tally, fd, Peer::At(*peer))?);
+        let socket = Socket(open::server(frozen, sessions, tally, fd, Peer::At(*peer))?);
         let has_begun = {
             let mut state = socket.0.driver.lock();
             let state = &mut *state;

@@ -5,7 +5,7 @@ use crate::{
     error::{Code, Error, Result},
     hostname::Hostname,
     posix,
-    session::{Scope, TicketKeys},
+    session::{Scope, ServerSessions},
     transport::{Tls, channel::Channel, endpoint::Endpoint},
 };
 use std::{
@@ -55,18 +55,18 @@ pub fn client(
     Ok(Parts { sent_name, ..parts })
 }
 
-/// The parts of a server's socket, which gives tickets with these keys.
+/// The parts of a server's socket, whose sessions are like this.
 pub fn server(
     frozen: &Arc<Frozen>,
-    ticket_keys: &Arc<TicketKeys>,
+    sessions: &ServerSessions,
     tally: Option<Tally>,
     endpoint: impl Into<Endpoint>,
     peer: Peer,
 ) -> Result<Parts> {
     let endpoint = endpoint.into();
     let choice = frozen.default_choice()?;
-    let made = new_tls(&choice, &endpoint, Some(ticket_keys))?;
-    let serving = Serving::new(frozen, choice.clone(), ticket_keys.clone(), tally, &endpoint);
+    let made = new_tls(&choice, &endpoint, Some(sessions))?;
+    let serving = Serving::new(frozen, choice.clone(), sessions.clone(), tally, &endpoint);
     assemble(frozen, choice, made, Some(Box::new(serving)), endpoint, peer)
 }
 

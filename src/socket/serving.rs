@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Error, Result},
     hello::Hello,
     ossl::{bio_backend::BioBackend, ssl::connection::Ssl},
-    session::{Scope, TicketKeys},
+    session::{Scope, ServerSessions},
     transport::{
         Tls, Transport,
         channel::Channel,
@@ -34,7 +34,7 @@ pub struct Serving {
     config: Arc<Frozen>,
     /// That of the server, whose settings for datagrams count.
     listener: Arc<Frozen>,
-    ticket_keys: Arc<TicketKeys>,
+    sessions: ServerSessions,
     /// How the client is served, as far as that is decided.
     choice: Choice,
     hello: Option<Arc<Hello>>,
@@ -46,20 +46,13 @@ pub struct Serving {
     tally: Option<Tally>,
 }
 
-/// A new TLS state, and where its sessions may be resumed: the server's where there are keys for tickets, otherwise the
-/// client's.
-pub fn new_tls(
-    choice: &Choice,
-    endpoint: &Endpoint,
-    ticket_keys: Option<&Arc<TicketKeys>>,
-) -> Result<(Tls, Scope)> {
-    let role = if ticket_keys.is_some() { Role::Server } else { Role::Client };
+/// A new TLS state, and where its sessions may be resumed: a server's, where `sessions` are given, otherwise a client's.
+pub fn new_tls(choice: &Choice, endpoint: &Endpoint, sessions: Option<&ServerSessions>) -> Result<(Tls, Scope)> {
+    let role = if sessions.is_some() { Role::Server } else { Role::Client };
     let (config, context) = (&choice.frozen.config, &choice.context);
     let policy = peer_policy(config, role, context.crls()?);
-    let mut scope = match role {
-        Role::Server => choice.scope()?,
-        Role::Client => *context.client_scope(),
-    };
+    // A client's scope becomes narrower yet, by the host. A server's is up to the choice.
+    let mut scope = *context.client_scope();
     if let Some(crls) = &policy.further.crls {
         scope = scope.with("CRLs", &crls.digest)?;
     }
@@ -70,12 +63,9 @@ pub fn new_tls(
     if let Some(store) = store {
         tls.verify_with(store)?;
     }
-    // A client's scope becomes narrower yet, by the host.
-    if let Some(keys) = ticket_keys {
-        tls.set_ticket_keys(keys.clone());
-        if scope != *context.scope() {
-            tls.set_session_id_context(scope.as_bytes())?;
-        }
+    if let Some(sessions) = sessions {
+        tls.set_session_rules(sessions.rules(&config.sessions))?;
+        tls.set_session_id_context(&choice.session_id_context()?)?;
     }
     Ok((tls, scope))
 }
@@ -85,7 +75,7 @@ impl Serving {
     pub fn new(
         frozen: &Arc<Frozen>,
         choice: Choice,
-        ticket_keys: Arc<TicketKeys>,
+        sessions: ServerSessions,
         tally: Option<Tally>,
         endpoint: &Endpoint,
     ) -> Serving {
@@ -93,7 +83,7 @@ impl Serving {
         Serving {
             config: frozen.clone(),
             listener: frozen.clone(),
-            ticket_keys,
+            sessions,
             choice,
             hello: None,
             opening: opens.then(|| Opening::new(frozen.medium())),
@@ -185,12 +175,12 @@ impl Serving {
         let is_the_same =
             Arc::ptr_eq(&choice.frozen, &current.frozen) && Arc::ptr_eq(&choice.context, &current.context);
         if is_the_same && choice.context.crls()?.is_none() {
-            tls.set_session_id_context(choice.scope()?.as_bytes())?;
+            tls.set_session_id_context(&choice.session_id_context()?)?;
         } else {
             let closed = || Error::new(Code::State, "the socket is closed");
             let endpoint = self.endpoint.upgrade().ok_or_else(closed)?;
             let mtu = channel.dtls().and_then(|dtls| dtls.fixed_mtu(tls));
-            (*tls, _) = new_tls(&choice, &endpoint, Some(&self.ticket_keys))?;
+            (*tls, _) = new_tls(&choice, &endpoint, Some(&self.sessions))?;
             if let Some(dtls) = channel.dtls() {
                 dtls.set_up_again(tls, &self.listener.config, mtu)?;
             }
@@ -226,6 +216,7 @@ impl Serving {
         if self.is_open() {
             return Err(has_begun());
         }
+        self.sessions = self.sessions.with(&config.config.sessions);
         self.config = config.clone();
         Ok(())
     }

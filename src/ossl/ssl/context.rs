@@ -22,7 +22,8 @@ pub fn new(datagram: bool) -> Result<Ctx> {
         ffi::SSL_CTX_set_mode(ctx.as_ptr(), mode as c_long | sys::SSL_MODE_RELEASE_BUFFERS);
         versions::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
         ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
-        // Tickets carry sessions. OpenSSL's own cache would keep 20480 of them, with the certificates of clients.
+        // Tickets carry sessions, or a store of ours has them. OpenSSL's own cache would keep 20480 of them, with the
+        // certificates of clients.
         // Clients' new sessions are told to us.
         let cache =
             ffi::SSL_SESS_CACHE_CLIENT | ffi::SSL_SESS_CACHE_NO_INTERNAL | sys::SSL_SESS_CACHE_NO_AUTO_CLEAR;
@@ -34,8 +35,9 @@ pub fn new(datagram: bool) -> Result<Ctx> {
         names::acknowledge_server_names(ctx.as_ptr());
         let done = versions::set_ticket_key_callback(ctx.as_ptr(), ticket_key::callback);
         queue::check(done, Code::Internal, "cannot set the keys of tickets")?;
+        let prepare = Some(session_end::before_ticket as sys::TicketGenerationCallback);
         let decide = Some(session_end::ticket_callback as sys::TicketCallback);
-        let done = sys::SSL_CTX_set_session_ticket_cb(ctx.as_ptr(), None, decide, ptr::null_mut());
+        let done = sys::SSL_CTX_set_session_ticket_cb(ctx.as_ptr(), prepare, decide, ptr::null_mut());
         queue::check(done, Code::Internal, "cannot look at session tickets")?;
         staple::handle(ctx.as_ptr());
         if datagram {

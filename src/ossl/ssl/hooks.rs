@@ -16,29 +16,10 @@ use std::{
     net::IpAddr,
     panic::{self, AssertUnwindSafe},
     ptr,
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
 };
 
-use super::message_log::MessageLog;
-
-/// The keys of one ticket.
-#[derive(Clone, Copy)]
-pub struct TicketKey {
-    /// What the ticket names them by.
-    pub name: [u8; 16],
-    /// For its authentication.
-    pub mac: [u8; 32],
-    /// For its encryption.
-    pub cipher: [u8; 32],
-}
-
-/// Where a connection has the keys of its tickets from.
-pub trait TicketKeys: Send + Sync {
-    /// The keys for a new ticket.
-    fn newest(&self) -> TicketKey;
-    /// The keys of this name, if they are still good, and whether the client is to get another ticket for its own.
-    fn find(&self, name: &[u8; 16]) -> Option<(TicketKey, bool)>;
-}
+use super::{message_log::MessageLog, server_sessions::SessionRules};
 
 /// What the peer's certificate must be.
 #[derive(Clone)]
@@ -125,8 +106,10 @@ pub struct Hooks {
     pub chosen_for: RefCell<Option<Option<String>>>,
     /// Whether the client has asked for another.
     pub has_changed_host: Cell<bool>,
-    /// Of the tickets that a server gives and takes.
-    pub ticket_keys: RefCell<Option<Arc<dyn TicketKeys>>>,
+    /// How a server deals with sessions. Without any it gives and takes none.
+    pub session_rules: RefCell<Option<SessionRules>>,
+    /// When the session that a server has resumed was begun by a full handshake, in seconds since 1970.
+    pub session_began: Cell<Option<i64>>,
     pub dtls: DtlsHooks,
     pub messages: MessageLog,
 }
@@ -167,7 +150,8 @@ impl Hooks {
             asked_host: RefCell::default(),
             chosen_for: RefCell::default(),
             has_changed_host: Cell::new(false),
-            ticket_keys: RefCell::default(),
+            session_rules: RefCell::default(),
+            session_began: Cell::new(None),
             dtls: DtlsHooks::default(),
             messages: MessageLog::default(),
         }

@@ -15,6 +15,7 @@ pub mod message_log;
 pub mod messages;
 pub mod names;
 pub mod resumption;
+pub mod server_sessions;
 pub mod session_end;
 pub mod staple;
 pub mod ticket_key;

@@ -1,24 +1,13 @@
-//! How OpenSSL asks for the keys of tickets (RFC 5077, 4): AES-256-CBC and HMAC-SHA-256, as with keys of its own.
+//! How OpenSSL asks for the keys of tickets (RFC 5077, 4): AES-CBC and HMAC-SHA-256, as with keys of its own.
 
 use openssl_sys as ffi;
 use std::{
     ffi::{c_int, c_uchar},
     ptr,
-    sync::Arc,
 };
 
-use super::{
-    connection::Ssl,
-    hooks::{TicketKeys, guarded, hooks},
-};
-use crate::ossl::{bio_backend::BioBackend, rand, sys, versions};
-
-impl<B: BioBackend> Ssl<B> {
-    /// Sets the keys of the tickets that the connection gives and takes. Without any it does neither.
-    pub fn set_ticket_keys(&mut self, keys: Arc<dyn TicketKeys>) {
-        self.hooks().ticket_keys.replace(Some(keys));
-    }
-}
+use super::hooks::{guarded, hooks};
+use crate::ossl::{rand, sys, versions};
 
 const FAILED: c_int = -1;
 const NONE: c_int = 0;
@@ -42,18 +31,19 @@ pub unsafe extern "C" fn callback(
     // SAFETY: the SSL is live.
     let Some(hooks) = (unsafe { hooks(ssl) }) else { return NONE };
     guarded(hooks, FAILED, || {
-        let Some(keys) = hooks.ticket_keys.borrow().clone() else { return NONE };
+        let rules = hooks.session_rules.borrow();
+        let Some(rules) = rules.as_ref() else { return NONE };
         // SAFETY: OpenSSL vouches for name and IV.
         let (name, iv) = unsafe { (&mut *name.cast::<[u8; 16]>(), &mut *iv.cast::<[u8; IV]>()) };
         let (key, result) = if encrypts != 0 {
-            let key = keys.newest();
+            let Ok(key) = rules.keys.newest(rules.lifetime) else { return FAILED };
             *name = key.name;
             if rand::bytes(iv).is_err() {
                 return FAILED;
             }
             (key, GOOD)
         } else {
-            match keys.find(name) {
+            match rules.keys.find(name, rules.lifetime) {
                 None => return NONE,
                 // A client of TLS 1.3 uses each ticket once (RFC 8446, C.4), and so gets another one for it.
                 // SAFETY: the SSL is live.
@@ -65,7 +55,7 @@ pub unsafe extern "C" fn callback(
         };
         // SAFETY: OpenSSL vouches for its contexts; key and IV have the lengths of the cipher.
         let done = unsafe {
-            let aes = ffi::EVP_aes_256_cbc();
+            let aes = if key.is_aes_128 { ffi::EVP_aes_128_cbc() } else { ffi::EVP_aes_256_cbc() };
             ffi::EVP_CipherInit_ex(cipher, aes, ptr::null_mut(), key.cipher.as_ptr(), iv.as_ptr(), encrypts) == 1
                 && versions::ticket_mac_init(mac, &key.mac)
         };

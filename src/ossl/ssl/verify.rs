@@ -4,10 +4,7 @@ use crate::ossl::{store, sys, x509::X509};
 use openssl_sys as ffi;
 use std::ffi::{c_int, c_void};
 
-use super::{
-    hooks::{Hooks, Refusal, guarded, hooks},
-    session_end,
-};
+use super::hooks::{Hooks, Refusal, guarded, hooks};
 
 /// The Hooks of the connection whose peer's certificate is being verified.
 ///
@@ -98,10 +95,8 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
     // SAFETY: likewise.
     match unsafe { store::chain_expires(ctx) } {
         Ok(expires) => {
-            let expires = hooks.policy.further.holds_until(expires);
-            hooks.chain_expires.set(expires);
-            // SAFETY: likewise.
-            if unsafe { session_end::remember(ctx, expires) } { 0 } else { sys::X509_V_ERR_OUT_OF_MEM }
+            hooks.chain_expires.set(hooks.policy.further.holds_until(expires));
+            0
         }
         Err(_) => sys::X509_V_ERR_UNSPECIFIED,
     }

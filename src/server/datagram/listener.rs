@@ -4,11 +4,10 @@
 //! The threads that accept do the work: any number of them wait on one epoll descriptor, each for one event at a time.
 
 use crate::{
-    config::Frozen,
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
     posix::{self, event, event::Events},
-    session::TicketKeys,
+    server::terms::Terms,
     socket::{Socket, Step, counts::ServerCounts, monitor::PeerActivity},
 };
 use std::{
@@ -56,8 +55,7 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct DatagramServer {
     fd: OwnedFd,
     address: SocketAddr,
-    frozen: RwLock<Arc<Frozen>>,
-    ticket_keys: Arc<TicketKeys>,
+    terms: RwLock<Terms>,
     counts: Arc<ServerCounts>,
     events: Arc<Events>,
     timer: OwnedFd,
@@ -71,13 +69,13 @@ pub struct DatagramServer {
 impl DatagramServer {
     /// Takes datagrams on `name` (None: every interface), on `port` (0: any that is free).
     pub fn listen(
-        frozen: &Arc<Frozen>,
-        ticket_keys: &Arc<TicketKeys>,
+        terms: Terms,
         counts: &Arc<ServerCounts>,
         name: Option<&str>,
         port: u16,
         family: Family,
     ) -> Result<DatagramServer> {
+        let frozen = &terms.frozen;
         let deadline = Deadline::after(frozen.config.limits.connect);
         let fd = listen::listen_with(name, port, family, deadline, posix::listen_datagrams)?;
         let ready = || -> io::Result<_> {
@@ -95,9 +93,8 @@ impl DatagramServer {
         Ok(DatagramServer {
             fd,
             address,
-            frozen: RwLock::new(frozen.clone()),
-            ticket_keys: ticket_keys.clone(),
             counts: counts.clone(),
+            terms: RwLock::new(terms),
             events,
             timer,
             peers,
@@ -107,13 +104,13 @@ impl DatagramServer {
         })
     }
 
-    fn frozen(&self) -> Arc<Frozen> {
-        self.frozen.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn terms(&self) -> Terms {
+        self.terms.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the config, for later handshakes. How many peers there may be stays as it is.
-    pub fn set_config(&self, frozen: &Arc<Frozen>) {
-        *self.frozen.write().unwrap_or_else(PoisonError::into_inner) = frozen.clone();
+    /// Replaces how clients are served, for later handshakes. How many peers there may be stays as it is.
+    pub fn set_terms(&self, terms: Terms) {
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
     }
 
     /// For poll(2): readable when accept has something to do.
@@ -265,9 +262,10 @@ impl DatagramServer {
 
     /// Begins a handshake.
     fn begin(&self, fd: OwnedFd, ends: Ends, association: Association, hello: &[u8]) -> Result<Option<Socket>> {
-        let frozen = self.frozen();
-        let (keys, counts, association) = (&self.ticket_keys, &self.counts, Box::new(association));
-        let Some(socket) = Socket::registered(&frozen, keys, counts, fd, &ends.peer, association, hello)? else {
+        let Terms { frozen, sessions } = self.terms();
+        let (counts, association) = (&self.counts, Box::new(association));
+        let Some(socket) = Socket::registered(&frozen, &sessions, counts, fd, &ends.peer, association, hello)?
+        else {
             return Ok(None);
         };
         if frozen.config.lazy_handshake {
