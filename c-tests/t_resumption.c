@@ -454,3 +454,22 @@ TEST_TABLE(a_session_is_not_offered_under_another_sni, versions)
     free_stage(&one);
     free_stage(&other);
 }
+
+/* What OpenSSL does to a session that was resumed does not reach the handle. */
+TEST_TABLE(a_session_can_be_resumed_again, versions)
+{
+    struct stage stage;
+    struct service service;
+    set_stage(&stage, row, NULL, false);
+    start_service(&service, stage.server, 4, serve_echo, NULL);
+    struct outcome first = meet(stage.client, service.port, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct outcome again = meet(stage.client, service.port, first.session);
+        CHECK_STATUS(BGL_SSL_OK, again.client);
+        CHECK(again.reused);
+        bgl_ssl_session_free(again.session);
+    }
+    end_service(&service);
+    bgl_ssl_session_free(first.session);
+    free_stage(&stage);
+}
