@@ -60,6 +60,21 @@
 #define BGL_SSL_CRL_TOLERATE_EXPIRED 32
 
 /**
+ * Tickets carry the sessions of servers. The default.
+ */
+#define BGL_SSL_SESSIONS_TICKETS 0
+
+/**
+ * The server's memory holds them.
+ */
+#define BGL_SSL_SESSIONS_CACHE 1
+
+/**
+ * There are none: each handshake is a full one.
+ */
+#define BGL_SSL_SESSIONS_NONE 2
+
+/**
  * A client asks for no stapled response, and ignores one.
  */
 #define BGL_SSL_STAPLE_IGNORE 0
@@ -117,6 +132,12 @@
  * config: from then on it is shared by all of them, and the functions that change it return BGL_SSL_E_STATE.
  */
 typedef struct bgl_ssl_config_t bgl_ssl_config_t;
+
+/**
+ * The keys of the tickets that servers give to their clients. They are counted references, may be shared by any number
+ * of configs and threads, and survive whatever becomes of those: see bgl_ssl_config_set_ticket_keys.
+ */
+typedef struct bgl_ssl_ticket_keys_t bgl_ssl_ticket_keys_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -682,6 +703,95 @@ bgl_ssl_status_t bgl_ssl_config_set_crl_policy(bgl_ssl_config_t *config,
                                                int32_t policy);
 
 /**
+ * Sets what carries the sessions that clients of a server may resume. Clients are not concerned.
+ *
+ * mode: BGL_SSL_SESSIONS_TICKETS: the server keeps nothing. BGL_SSL_SESSIONS_CACHE: the server keeps sessions, as many as
+ * bgl_ssl_config_set_session_cache says; clients get an id of each (with TLS 1.3 as a ticket). They are this process's,
+ * and survive a change of the server's config. BGL_SSL_SESSIONS_NONE: clients get neither tickets nor ids.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_sessions(bgl_ssl_config_t *config,
+                                             int32_t mode);
+
+/**
+ * Sets how many sessions a server gives to a client after a full handshake of TLS 1.3: a client needs one for each of the
+ * connections that it opens at the same time. After a resumed handshake it is one, and before TLS 1.3 it is always one.
+ *
+ * count: 0 to 16; 0 is BGL_SSL_SESSIONS_NONE. Default: 2.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
+ * 8446, section 4.6.1.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_tickets(bgl_ssl_config_t *config,
+                                            uint32_t count);
+
+/**
+ * Sets for how long clients of a server may resume a session, counted from its full handshake: a ticket that replaces
+ * another ends with the first one.
+ *
+ * microseconds: one second to 7 days; what is less than a second is cut off. Default: 2 hours.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
+ * 8446, section 4.6.1.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_session_lifetime(bgl_ssl_config_t *config,
+                                                     int64_t microseconds);
+
+/**
+ * Sets how much memory a server's sessions take, with BGL_SSL_SESSIONS_CACHE. Where there are more, the oldest are
+ * dropped: their clients' next handshakes are full ones.
+ *
+ * sessions: how many there are at most; at least 1. Default: 10000.
+ * bytes: how much memory all of them take at most, at least 4096. A session has about 500 bytes, and 1 to 2 kB with a
+ * client's certificate. Default: 16 MB.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_session_cache(bgl_ssl_config_t *config,
+                                                  size_t sessions,
+                                                  size_t bytes);
+
+/**
+ * Sets the keys of a server's tickets. Several configs may have the same: what was agreed with one host is still never
+ * resumed with another. A host's config without keys has those of the server.
+ *
+ * keys: NULL for keys of the server's own, made at random and renewed every 12 hours (the default). The config keeps them
+ * alive; keys that are added later count.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live, keys likewise.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_ticket_keys(bgl_ssl_config_t *config,
+                                                const bgl_ssl_ticket_keys_t *keys);
+
+/**
+ * Sets OpenSSL's session id context for the sessions of a server, in place of a digest of the config's settings. This is
+ * for servers that share ticket keys with other programs: a session is resumed by a server with the same context. Clients
+ * must not be asked for certificates then, because what the others have found out about them is not known: such a config
+ * cannot be frozen (BGL_SSL_E_CONFIG). Let all of the servers allow the same versions and ciphers.
+ *
+ * id: len bytes, 1 to 32; copied. NULL and 0 for the digest (the default). What nginx has: docs/sessions.md.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_session_id_context(3).
+ *
+ * Precondition: config is NULL or live; id is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_session_id_context(bgl_ssl_config_t *config,
+                                                       const void *id,
+                                                       size_t len);
+
+/**
  * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
  * the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
  * it is for this certificate, and if it is of this time. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
@@ -760,6 +870,74 @@ int32_t bgl_ssl_ocsp_status(const void *response,
                             const bgl_ssl_certificate_t *certificate,
                             const bgl_ssl_certificate_t *issuer,
                             int64_t *until);
+
+/**
+ * Makes random keys, which nobody else has, and a new one for each period. Old ones decrypt as long as tickets of theirs
+ * may live (bgl_ssl_config_set_session_lifetime), and are then overwritten.
+ *
+ * period: microseconds, one minute at least; 0 for 12 hours.
+ *
+ * Returns keys, to be freed with bgl_ssl_ticket_keys_free, or NULL: BGL_SSL_E_ARGUMENT, BGL_SSL_E_INTERNAL. Never
+ * blocks; any thread.
+ */
+bgl_ssl_ticket_keys_t *bgl_ssl_ticket_keys_new(int64_t period);
+
+/**
+ * Makes keys from a secret: processes and machines that have it, with the same period, resume one another's sessions,
+ * with no word between them. There is a key for each period of time since 1970, derived from the secret by HKDF; so the
+ * clocks must be right to within a period. Whoever gets to know the secret can decrypt all connections that were resumed
+ * by TLS 1.2, recorded ones too: keep it as a private key, and replace it at times.
+ *
+ * secret: len bytes, at least 32, of the quality of a key, not a password; copied.
+ * period: microseconds, one minute at least; 0 for 12 hours.
+ *
+ * Returns keys, to be freed with bgl_ssl_ticket_keys_free, or NULL: BGL_SSL_E_ARGUMENT. Never blocks; any thread. See RFC
+ * 5869.
+ *
+ * Precondition: secret is NULL or readable for len bytes.
+ */
+bgl_ssl_ticket_keys_t *bgl_ssl_ticket_keys_from_secret(const void *secret,
+                                                       size_t len,
+                                                       int64_t period);
+
+/**
+ * Adds a key, as nginx and haproxy have it. It encrypts from now on; those before it decrypt. From the first key that
+ * is added, none is made at random any more, and replacing it is up to the program. 16 keys are kept, the latest; one that
+ * is added again counts as the latest. May be called at any time, also for a config in use.
+ *
+ * key: 48 or 80 bytes; copied. Of 48 the name, the key of AES-128 and that of the HMAC, of 16 bytes each; of 80 the name,
+ * 16 bytes, and the keys of the HMAC and of AES-256, of 32 bytes each.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE for keys that were made from a secret. Never blocks; any
+ * thread.
+ *
+ * Precondition: keys is NULL or live; key is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ticket_keys_add(const bgl_ssl_ticket_keys_t *keys,
+                                         const void *key,
+                                         size_t len);
+
+/**
+ * Adds the keys of a file: as bgl_ssl_ticket_keys_add does.
+ *
+ * file: nginx's, with the 48 or 80 bytes of one key (ssl_session_ticket_key); or haproxy's, with a key in base64 on each
+ * line, the last but one of which encrypts (tls-ticket-keys).
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the file cannot be read; BGL_SSL_E_CONFIG if it is no such
+ * file, and then nothing is added; BGL_SSL_E_STATE for keys that were made from a secret. The message names the file. Any
+ * thread. Blocks no longer than the disk.
+ *
+ * Precondition: keys is NULL or live; file is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_ticket_keys_add_file(const bgl_ssl_ticket_keys_t *keys,
+                                              const char *file);
+
+/**
+ * Frees keys; configs that have them keep them. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: keys is NULL or live, and the caller's.
+ */
+void bgl_ssl_ticket_keys_free(bgl_ssl_ticket_keys_t *keys);
 
 /**
  * Sets the time limit for bgl_ssl_connect as a whole: looking the name up, connecting, and the handshake.
