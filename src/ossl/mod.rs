@@ -37,6 +37,7 @@ pub mod records;
 pub mod requirements;
 pub mod resumable;
 pub mod session;
+pub mod session_rules;
 pub mod spki;
 pub mod ssl;
 pub mod ssl_handle;

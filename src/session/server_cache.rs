@@ -1,6 +1,6 @@
 //! A server's sessions in this process's memory, for servers that give no tickets: so many at most, and so many bytes.
 
-use crate::ossl::{cleanse, now, ssl::server_sessions::SessionStore};
+use crate::ossl::{cleanse, now, session_rules::SessionStore};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},

@@ -1,12 +1,12 @@
 //! What a server has to do with sessions, and keeps whatever becomes of its config: the keys of its tickets, and the
 //! sessions that it holds in memory.
 
-use crate::{error::Result, ossl::ssl::server_sessions::SessionRules};
+use crate::{error::Result, ossl::session_rules::SessionRules};
 use std::sync::Arc;
 
 use super::{
-    TicketKeys,
     server_cache::{CacheLimits, SessionCache},
+    ticket_keys::TicketKeys,
 };
 
 /// What carries sessions.

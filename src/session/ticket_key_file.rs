@@ -1,6 +1,6 @@
 //! Ticket keys as other servers keep them in files.
 
-use crate::ossl::{base64, cleanse, ssl::server_sessions::TicketKey};
+use crate::ossl::{base64, cleanse, session_rules::TicketKey};
 
 /// The key that bytes are, as nginx and haproxy have it: of 48 the name, that of AES-128 and that of the HMAC, 16 bytes
 /// each; of 80 the name, 16 bytes, that of the HMAC and that of AES-256, 32 bytes each.

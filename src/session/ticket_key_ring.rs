@@ -3,7 +3,7 @@
 
 use crate::{
     error::Result,
-    ossl::{rand, ssl::server_sessions::TicketKey},
+    ossl::{rand, session_rules::TicketKey},
 };
 use std::collections::VecDeque;
 

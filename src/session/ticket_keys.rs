@@ -6,7 +6,7 @@ use crate::{
     file,
     ossl::{
         now,
-        ssl::server_sessions::{TicketKey, TicketKeySource},
+        session_rules::{TicketKey, TicketKeySource},
     },
 };
 use std::{

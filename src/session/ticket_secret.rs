@@ -4,7 +4,7 @@
 use crate::{
     crypto::kdf::hkdf,
     error::Result,
-    ossl::{cleanse, ssl::server_sessions::TicketKey},
+    ossl::{cleanse, session_rules::TicketKey},
 };
 use std::sync::{Mutex, PoisonError};
 

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     hostname::Hostname,
     net::deadline::Deadline,
-    session::TicketKeys,
+    session::ServerSessions,
     transport::{byte_stream::ByteStream, endpoint::Endpoint},
     types::Medium,
 };
@@ -32,10 +32,10 @@ impl Socket {
     /// Begins TLS as the server over a stream of the program's.
     pub fn upgrade_server_stream(
         frozen: &Arc<Frozen>,
-        ticket_keys: &Arc<TicketKeys>,
+        sessions: &ServerSessions,
         stream: Arc<dyn ByteStream>,
     ) -> Result<Socket> {
-        begin(server(frozen, ticket_keys, stream)?)
+        begin(server(frozen, sessions, stream)?)
     }
 
     /// Begins TLS as the client inside another connection, which keeps running as long as the new one needs it.
@@ -48,10 +48,10 @@ impl Socket {
     /// Begins TLS as the server inside another connection.
     pub fn upgrade_server_socket(
         frozen: &Arc<Frozen>,
-        ticket_keys: &Arc<TicketKeys>,
+        sessions: &ServerSessions,
         outer: &Socket,
     ) -> Result<Socket> {
-        let parts = server(frozen, ticket_keys, outer.as_stream()?)?;
+        let parts = server(frozen, sessions, outer.as_stream()?)?;
         outer.0.driver.become_carrier()?;
         begin(parts)
     }
@@ -83,8 +83,8 @@ fn client(frozen: &Arc<Frozen>, stream: Arc<dyn ByteStream>, host: Option<&str>)
     open::client(frozen, Endpoint::Stream(stream), hostname, peer)
 }
 
-fn server(frozen: &Arc<Frozen>, ticket_keys: &Arc<TicketKeys>, stream: Arc<dyn ByteStream>) -> Result<Parts> {
-    open::server(frozen, ticket_keys, None, Endpoint::Stream(stream), Peer::Unknown)
+fn server(frozen: &Arc<Frozen>, sessions: &ServerSessions, stream: Arc<dyn ByteStream>) -> Result<Parts> {
+    open::server(frozen, sessions, None, Endpoint::Stream(stream), Peer::Unknown)
 }
 
 /// The handshake of a new socket, unless the stream cannot wait: then it is for the program's calls, which do not block.

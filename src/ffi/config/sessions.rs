@@ -1,8 +1,8 @@
 //! What carries a server's sessions, how many there are, and for how long.
 
 use crate::{
-    error::{Error, Result},
-    session::SessionMode,
+    error::Error,
+    session::{CacheLimits, SessionMode},
 };
 use std::ffi::c_void;
 
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_session_cache(
             if sessions < 1 || bytes < 4096 {
                 return Err(Error::argument("a cache of sessions has space for one, and 4096 bytes, at least"));
             }
-            config.sessions.cache = crate::session::CacheLimits { sessions, bytes };
+            config.sessions.cache = CacheLimits { sessions, bytes };
             Ok(())
         })
     }
@@ -177,10 +177,4 @@ pub unsafe extern "C" fn bgl_ssl_config_set_session_id_context(
             Ok(())
         })
     }
-}
-
-/// A period in seconds; None for 0.
-pub fn seconds(microseconds: i64) -> Result<Option<i64>> {
-    let period = convert::limit(microseconds)?;
-    Ok(period.map(|period| i64::try_from(period.as_secs()).unwrap_or(i64::MAX)))
 }

@@ -1,13 +1,12 @@
 //! The keys of servers' tickets, which any number of configs, processes and machines may share.
 
-use crate::session::TicketKeys;
+use crate::{error::Result, session::TicketKeys};
 use std::{
     ffi::{c_char, c_void},
     ptr,
     sync::Arc,
 };
 
-use super::sessions::seconds;
 use crate::ffi::{
     convert, guard,
     handle::{self, Handle},
@@ -116,4 +115,10 @@ pub unsafe extern "C" fn bgl_ssl_ticket_keys_add_file(
 pub unsafe extern "C" fn bgl_ssl_ticket_keys_free(keys: *mut bgl_ssl_ticket_keys_t) {
     // SAFETY: the precondition covers the handle.
     unsafe { handle::free(keys) }
+}
+
+/// A period in seconds; None for 0.
+fn seconds(microseconds: i64) -> Result<Option<i64>> {
+    let period = convert::limit(microseconds)?;
+    Ok(period.map(|period| i64::try_from(period.as_secs()).unwrap_or(i64::MAX)))
 }

@@ -82,7 +82,7 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_server_io(
         let (stream, config) = unsafe { (Functions::take(io, user)?, handle::borrow(config)?) };
         check_buffered(buffered)?;
         let frozen = config.freeze()?;
-        Socket::upgrade_server_stream(&frozen, &frozen.ticket_keys()?, Arc::new(stream)).map(handle::give)
+        Socket::upgrade_server_stream(&frozen, &frozen.sessions()?, Arc::new(stream)).map(handle::give)
     })
 }
 
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_server_socket(
         let config = unsafe { handle::borrow(config)? };
         check_buffered(buffered)?;
         let frozen = config.freeze()?;
-        let begin = |outer: &Socket| Socket::upgrade_server_socket(&frozen, &frozen.ticket_keys()?, outer);
+        let begin = |outer: &Socket| Socket::upgrade_server_socket(&frozen, &frozen.sessions()?, outer);
         // SAFETY: likewise.
         unsafe { handle::with(outer, begin) }.map(handle::give)
     })

@@ -4,6 +4,7 @@ use crate::{
     ossl::{
         requirements::{BadStaple, Requirements},
         resumable::NewSessions,
+        session_rules::SessionRules,
         x509::X509,
     },
     types::ClientAuth,
@@ -19,7 +20,7 @@ use std::{
     sync::OnceLock,
 };
 
-use super::{message_log::MessageLog, server_sessions::SessionRules};
+use super::message_log::MessageLog;
 
 /// What the peer's certificate must be.
 #[derive(Clone)]
