@@ -11,6 +11,8 @@
 packages="gcc libc6-dev g++ make perl pkg-config libssl-dev openssl python3 binutils ca-certificates curl gnutls-bin valgrind mandoc \
 texinfo clang cmake meson"
 ci_packages="debootstrap dpkg-dev debhelper lintian"
+# Programs of others that the tests meet, some of which start servers when they are installed.
+peer_packages="libnss3-tools nginx haproxy"
 set -u
 need=${1:-check}
 missing= wanted=
@@ -49,9 +51,10 @@ install | install-ci)
     # shellcheck disable=SC2086 # a list of words
     apt-get update -q && apt-get install -y -q --no-install-recommends $packages || exit
     [ "$need" = install-ci ] || exit 0
-    # Without these, suites are skipped.
-    # shellcheck disable=SC2086 # a list of words
-    apt-get install -y -q --no-install-recommends $ci_packages || echo "note: these cannot be installed: $ci_packages"
+    # Without these, suites and tests are skipped.
+    for package in $ci_packages $peer_packages; do
+        apt-get install -y -q --no-install-recommends "$package" || echo "note: $package cannot be installed"
+    done
     if ! lacks rustup; then
         timeout 300 rustup component add rust-src || echo "note: without rust-src there are no tests under ThreadSanitizer"
     fi
