@@ -901,7 +901,7 @@ bgl_ssl_ticket_keys_t *bgl_ssl_ticket_keys_from_secret(const void *secret,
                                                        int64_t period);
 
 /**
- * Adds a key, as nginx and haproxy have it. It encrypts from now on; those before it decrypt. From the first key that
+ * Adds a key, as nginx has it. It encrypts from now on; those before it decrypt. From the first key that
  * is added, none is made at random any more, and replacing it is up to the program. 16 keys are kept, the latest; one that
  * is added again counts as the latest. May be called at any time, also for a config in use.
  *
@@ -921,7 +921,7 @@ bgl_ssl_status_t bgl_ssl_ticket_keys_add(const bgl_ssl_ticket_keys_t *keys,
  * Adds the keys of a file: as bgl_ssl_ticket_keys_add does.
  *
  * file: nginx's, with the 48 or 80 bytes of one key (ssl_session_ticket_key); or haproxy's, with a key in base64 on each
- * line, the last but one of which encrypts (tls-ticket-keys).
+ * line, the last but one of which encrypts (tls-ticket-keys), and where the key of AES-256 comes before that of the HMAC.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the file cannot be read; BGL_SSL_E_CONFIG if it is no such
  * file, and then nothing is added; BGL_SSL_E_STATE for keys that were made from a secret. The message names the file. Any

@@ -2,17 +2,24 @@
 
 use crate::ossl::{base64, cleanse, session_rules::TicketKey};
 
-/// The key that bytes are, as nginx and haproxy have it: of 48 the name, that of AES-128 and that of the HMAC, 16 bytes
-/// each; of 80 the name, 16 bytes, that of the HMAC and that of AES-256, 32 bytes each.
-pub fn key(bytes: &[u8]) -> Option<TicketKey> {
+/// The order of what is behind the name of a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// In 48 bytes the cipher's key and that of the HMAC, in 80 bytes the other way round.
+    Nginx,
+    /// The cipher's key and that of the HMAC.
+    Haproxy,
+}
+
+/// The key that bytes are: of 48 the name, that of AES-128 and that of the HMAC, of 16 bytes each; of 80 the name, of 16
+/// bytes, and those of AES-256 and of the HMAC, of 32 bytes each.
+pub fn key(bytes: &[u8], order: Order) -> Option<TicketKey> {
     let mut key = TicketKey { name: [0; 16], mac: [0; 32], cipher: [0; 32], is_aes_128: bytes.len() == 48 };
     let (name, rest) = bytes.split_at_checked(16)?;
-    let (mac, cipher) = match rest.len() {
-        32 => {
-            let (cipher, mac) = rest.split_at(16);
-            (mac, cipher)
-        }
-        64 => rest.split_at(32),
+    let (first, second) = rest.split_at(rest.len() / 2);
+    let (cipher, mac) = match rest.len() {
+        64 if order == Order::Nginx => (second, first),
+        32 | 64 => (first, second),
         _ => return None,
     };
     // HMAC makes no difference between a short key and one with zeros behind it.
@@ -25,7 +32,7 @@ pub fn key(bytes: &[u8]) -> Option<TicketKey> {
 /// The keys of a file, the one that encrypts last: nginx's, which is one key, or haproxy's, with a key in base64 on each
 /// line, the last but one of which encrypts.
 pub fn keys(mut content: Vec<u8>) -> Option<Vec<TicketKey>> {
-    let keys = match key(&content) {
+    let keys = match key(&content, Order::Nginx) {
         Some(key) => Some(vec![key]),
         None => lines(&content),
     };
@@ -45,7 +52,7 @@ fn lines(content: &[u8]) -> Option<Vec<TicketKey>> {
 
 fn decoded(line: &str) -> Option<TicketKey> {
     let mut bytes = base64::decode(line)?;
-    let key = key(&bytes);
+    let key = key(&bytes, Order::Haproxy);
     cleanse(&mut bytes);
     key
 }
@@ -59,18 +66,22 @@ mod tests {
     }
 
     #[test]
-    fn both_lengths_have_their_parts_in_the_order_of_nginx() {
-        let short = key(&bytes(48)).unwrap();
-        assert_eq!((short.name[0], short.cipher[0], short.mac[0], short.is_aes_128), (0, 16, 32, true));
-        assert_eq!((short.cipher[16], short.mac[16]), (0, 0));
-        let long = key(&bytes(80)).unwrap();
-        assert_eq!((long.name[0], long.mac[0], long.cipher[0], long.is_aes_128), (0, 16, 48, false));
+    fn both_lengths_have_their_parts_in_the_order_of_their_program() {
+        for order in [Order::Nginx, Order::Haproxy] {
+            let short = key(&bytes(48), order).unwrap();
+            assert_eq!((short.name[0], short.cipher[0], short.mac[0], short.is_aes_128), (0, 16, 32, true));
+            assert_eq!((short.cipher[16], short.mac[16]), (0, 0));
+        }
+        let nginx = key(&bytes(80), Order::Nginx).unwrap();
+        assert_eq!((nginx.name[0], nginx.mac[0], nginx.cipher[0], nginx.is_aes_128), (0, 16, 48, false));
+        let haproxy = key(&bytes(80), Order::Haproxy).unwrap();
+        assert_eq!((haproxy.name[0], haproxy.cipher[0], haproxy.mac[0], haproxy.is_aes_128), (0, 16, 48, false));
     }
 
     #[test]
     fn other_lengths_are_no_keys() {
         for len in [0, 16, 47, 49, 79, 81] {
-            assert!(key(&bytes(len)).is_none(), "{len}");
+            assert!(key(&bytes(len), Order::Nginx).is_none(), "{len}");
             assert!(keys(bytes(len)).is_none(), "{len}");
         }
     }

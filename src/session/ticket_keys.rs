@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    ticket_key_file,
+    ticket_key_file::{self, Order},
     ticket_key_ring::Ring,
     ticket_secret::{self, Secret},
 };
@@ -55,7 +55,7 @@ impl TicketKeys {
 
     /// Adds a key of 48 or 80 bytes, which encrypts from now on. No further keys are made at random.
     pub fn add(&self, bytes: &[u8]) -> Result<()> {
-        let key = ticket_key_file::key(bytes).ok_or_else(|| {
+        let key = ticket_key_file::key(bytes, Order::Nginx).ok_or_else(|| {
             Error::argument(format!("the ticket key has {} bytes: it needs 48 or 80", bytes.len()))
         })?;
         self.ring()?.give(key, now());
