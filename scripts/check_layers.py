@@ -22,7 +22,7 @@ LAYERS = [
     ("errors and limits", ["error", "last_error", "net::deadline", "types"]),
     ("OpenSSL", ["ossl"]),
     ("values", ["alpn", "certificate", "crl", "file", "hello", "hostname", "hosts", "identity", "pem", "pin",
-                "pkcs12", "private_key", "protocol", "supports"]),
+                "pkcs12", "private_key", "protocol", "supports", "trace"]),
     ("algorithms and addresses", ["crypto", "linger", "net"]),
     ("settings", ["config", "session", "verify"]),
     ("transports", ["transport"]),

@@ -30,6 +30,7 @@ mod server;
 mod session;
 mod socket;
 mod supports;
+mod trace;
 mod transport;
 mod types;
 mod verify;

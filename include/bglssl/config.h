@@ -139,6 +139,22 @@ typedef struct bgl_ssl_config_t bgl_ssl_config_t;
  */
 typedef struct bgl_ssl_ticket_keys_t bgl_ssl_ticket_keys_t;
 
+/**
+ * What is told of each message of a connection's handshake, and of each alert: "< ClientHello 517: example.org h2,http/1.1
+ * TLS 1.3,TLS 1.2 x25519,secp256r1 31 cipher suites", "> ServerHello 118: TLS 1.3 TLS_AES_256_GCM_SHA384 x25519",
+ * "> Certificate 1032", "< alert: fatal, handshake failure (40)". It begins with > for what this end has sent, and with < for
+ * what has come. The number is the length of the message. No line has a secret in it.
+ *
+ * peer: what the other end is called in messages, such as "example.org:443".
+ * line: without a line end. Like peer, it is valid during the call only. The wording may change: it is for people.
+ * user: what was given with the function.
+ *
+ * It is called in the threads that use the socket, after OpenSSL has returned, during the call in which the message was sent or
+ * received. It may call any function of this library, but on this socket none that reads, writes, closes or does the handshake,
+ * which would wait for itself; and it returns normally: it may not raise an exception or call longjmp.
+ */
+typedef void (*bgl_ssl_trace_t)(const char *peer, const char *line, void *user);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1013,6 +1029,22 @@ bgl_ssl_status_t bgl_ssl_config_set_close_timeout(bgl_ssl_config_t *config,
  */
 bgl_ssl_status_t bgl_ssl_config_set_lazy_handshake(bgl_ssl_config_t *config,
                                                    bool lazy);
+
+/**
+ * Sets the function that is told of the messages of a config's connections.
+ *
+ * trace: NULL for none (the default). The function and user must stay usable until the config and everything that was made
+ * with it is freed. Several threads may call it at the same time.
+ * user: is passed on to the function; may be NULL.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_set_msg_callback(3).
+ *
+ * Precondition: config is NULL or live; trace is NULL or can be called with user.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_trace(bgl_ssl_config_t *config,
+                                          bgl_ssl_trace_t trace,
+                                          void *user);
 
 /**
  * Sets the CA certificates against which the peer is verified. Each of them is an anchor: the peer's chain may end at

@@ -807,6 +807,21 @@ bgl_ssl_status_t bgl_ssl_socket_set_close_timeout(const bgl_ssl_socket_t *socket
                                                   int64_t microseconds);
 
 /**
+ * Sets the function that is told of the messages of one socket from now on, instead of that of its config.
+ *
+ * trace: NULL for none. The function and user must stay usable until another is set, or the socket is freed; a call that is in
+ * progress then may still use them.
+ * user: is passed on to the function; may be NULL.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Any thread. Does not wait for the peer.
+ *
+ * Precondition: socket is NULL or live; trace is NULL or can be called with user.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_trace(const bgl_ssl_socket_t *socket,
+                                          bgl_ssl_trace_t trace,
+                                          void *user);
+
+/**
  * Begins TLS as the client over functions of the program, and does the handshake, unless the config says lazy or there is
  * no function that waits.
  *

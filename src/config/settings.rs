@@ -10,6 +10,7 @@ use crate::{
     private_key::PrivateKey,
     protocol::{Protocol, Versions},
     session::SessionSettings,
+    trace::Trace,
 };
 use std::{ffi::CString, path::PathBuf, sync::Arc, time::Duration};
 
@@ -140,6 +141,8 @@ pub struct Config {
     pub records: Records,
     /// How servers deal with sessions.
     pub sessions: SessionSettings,
+    /// What is told of the messages of connections.
+    pub trace: Option<Trace>,
     /// Time limits.
     pub limits: Limits,
     /// Whether the handshake is left to the first read or write.
@@ -173,6 +176,7 @@ impl Default for Config {
             server_preference: false,
             records: Records::default(),
             sessions: SessionSettings::default(),
+            trace: None,
             limits: Limits {
                 connect: Some(Duration::from_secs(30)),
                 handshake: None,

@@ -14,6 +14,7 @@ pub mod sessions;
 pub mod staples;
 pub mod ticket_keys;
 pub mod timeouts;
+pub mod trace;
 pub mod trust;
 
 use crate::{

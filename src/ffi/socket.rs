@@ -8,6 +8,7 @@ pub mod io_functions;
 pub mod read_now;
 pub mod session;
 pub mod timeouts;
+pub mod trace;
 pub mod upgrade;
 
 use crate::{

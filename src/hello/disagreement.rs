@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use super::{
     fingerprint::is_grease,
     message::Hello,
-    names::{self, unnamed},
+    names::{self, protocol, unnamed},
     server::ServerHello,
 };
 
@@ -207,35 +207,14 @@ impl Lists<'_> {
         }
     }
 
-    /// The names, as many as fit.
     fn list(&self, names: impl Iterator<Item = String>) -> String {
-        let mut text = String::new();
-        let mut left_out = 0;
-        for name in names {
-            if left_out > 0 || text.len() + name.len() > self.longest {
-                left_out += 1;
-                continue;
-            }
-            if !text.is_empty() {
-                text.push(' ');
-            }
-            text.push_str(&name);
-        }
-        match (text.is_empty(), left_out) {
-            (true, 0) => "(none)".to_string(),
-            (_, 0) => text,
-            (_, more) => format!("{text} and {more} more"),
-        }
+        names::list(names, " ", self.longest)
     }
 }
 
 /// The numbers that mean something.
 fn real(numbers: &[u16]) -> impl Iterator<Item = u16> + '_ {
     numbers.iter().copied().filter(|number| !is_grease(*number))
-}
-
-fn protocol(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).escape_debug().to_string()
 }
 
 #[cfg(test)]

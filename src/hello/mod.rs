@@ -6,6 +6,7 @@ use crate::{
 };
 
 pub use collector::{Fragments, Progress, Records};
+pub use fingerprint::is_grease;
 pub use message::Hello;
 pub use server::ServerHello;
 

@@ -139,6 +139,16 @@ pub fn ssl_reason(packed: u64) -> Option<c_int> {
     (code != 0 && ffi::ERR_GET_LIB(code) == sys::ERR_LIB_SSL).then(|| ffi::ERR_GET_REASON(code))
 }
 
+/// The words for an alert.
+pub fn alert_description(alert: u8) -> String {
+    // SAFETY: OpenSSL returns a static text.
+    let text = unsafe { super::static_text(ffi::SSL_alert_desc_string_long(alert.into())) };
+    match text.map(CStr::to_string_lossy) {
+        Some(text) if text != "unknown" => text.into_owned(),
+        _ => alert_text(alert.into()),
+    }
+}
+
 /// The words for an alert for which this OpenSSL has none: those of IANA's registry, where it is registered. OpenSSL adds
 /// the number.
 fn alert_text(alert: i32) -> String {

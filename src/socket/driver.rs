@@ -4,7 +4,8 @@ use crate::{
     error::{Code, Error, Phase, Result},
     net::deadline::Deadline,
     posix::{self, Readiness},
-    transport::{endpoint::Endpoint, read_strategy::SMALL_READ},
+    trace::Trace,
+    transport::{endpoint::Endpoint, read_strategy::SMALL_READ, trace},
     types::Step,
 };
 use std::{
@@ -84,6 +85,8 @@ pub struct Driver {
     pub peer: Peer,
     /// What has been counted.
     pub counts: Counts,
+    /// Who is told of the messages.
+    trace: Mutex<Option<Trace>>,
 }
 
 /// What a connection counts.
@@ -138,6 +141,24 @@ impl Driver {
             timeouts,
             peer,
             counts: Counts { begun: Instant::now(), read: AtomicU64::new(0), written: AtomicU64::new(0) },
+            trace: Mutex::default(),
+        }
+    }
+
+    /// Who is told of the messages from now on.
+    pub fn set_trace(&self, trace: Option<Trace>) {
+        let mut current = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock().tls.set_traced(trace.is_some());
+        *current = trace;
+    }
+
+    fn tell(&self, lines: &[String]) {
+        if lines.is_empty() {
+            return;
+        }
+        let trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(trace) = trace {
+            trace.tell(&self.peer, lines);
         }
     }
 
@@ -245,7 +266,13 @@ impl Driver {
     pub fn run<T>(&self, mut step: impl FnMut(&mut SocketState, Instant) -> Result<Progress<T>>) -> Result<Run<T>> {
         let mut received = 0;
         loop {
-            let progress = step(&mut self.lock(), Instant::now());
+            let (progress, lines) = {
+                let mut state = self.lock();
+                let progress = step(&mut state, Instant::now());
+                (progress, trace::lines(&state.tls))
+            };
+            // The lock is free by now.
+            self.tell(&lines);
             let mut plan = match progress {
                 Ok(Progress::Wait(plan)) => plan,
                 ended => {

@@ -16,6 +16,7 @@ use crate::{
     },
     ossl, posix,
     session::{Resumption, ServerSessions, Session},
+    trace::Trace,
     transport::{
         dial::{self, Attempt, Dialer},
         registration::PeerRegistration,
@@ -255,6 +256,11 @@ impl Socket {
             return Err(handshake::failed(driver, closed()));
         }
         handshake::complete(driver)
+    }
+
+    /// Who is told of the messages from now on.
+    pub fn set_trace(&self, trace: Option<Trace>) {
+        self.0.driver.set_trace(trace);
     }
 
     /// Reads at least one byte, unless the stream is at its end.

@@ -81,6 +81,9 @@ fn assemble(
     let channel = Channel::new(frozen.medium(), &mut tls, &frozen.config, Instant::now())?;
     let driver =
         Driver::new(SocketState::new(tls, channel, serving), endpoint, Timeouts::new(&frozen.config), peer);
+    if let Some(trace) = &frozen.config.trace {
+        driver.set_trace(Some(trace.clone()));
+    }
     Ok(Parts {
         driver: Arc::new(driver),
         sent_name: None,

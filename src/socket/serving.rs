@@ -6,7 +6,10 @@ use crate::{
     config::{Choice, Frozen},
     error::{Code, Error, Result},
     hello::Hello,
-    ossl::{bio_backend::BioBackend, ssl::connection::Ssl},
+    ossl::{
+        bio_backend::BioBackend,
+        ssl::{connection::Ssl, message_log::Message},
+    },
     session::{Scope, ServerSessions},
     transport::{
         Tls, Transport,
@@ -23,6 +26,9 @@ use super::counts::Tally;
 
 /// As much as one record or datagram has.
 const MAX_RECORD: usize = 16 * 1024 + 25;
+
+/// The level of alerts that end a connection.
+const FATAL: u8 = 2;
 
 /// The alerts that a server sends here (RFC 8446, 6.2).
 const DECODE_ERROR: u8 = 50;
@@ -180,7 +186,9 @@ impl Serving {
             let closed = || Error::new(Code::State, "the socket is closed");
             let endpoint = self.endpoint.upgrade().ok_or_else(closed)?;
             let mtu = channel.dtls().and_then(|dtls| dtls.fixed_mtu(tls));
+            let is_traced = tls.hooks().messages.is_traced();
             (*tls, _) = new_tls(&choice, &endpoint, Some(&self.sessions))?;
+            tls.set_traced(is_traced);
             if let Some(dtls) = channel.dtls() {
                 dtls.set_up_again(tls, &self.listener.config, mtu)?;
             }
@@ -257,6 +265,11 @@ fn collect(opening: &mut Opening, tls: &mut Tls) -> Result<Step<()>> {
 fn send_alert(tls: &mut Tls, opening: &Opening, alert: u8) {
     // What the kernel does not take at once goes with the next flush, or is lost if it is a datagram.
     let _ = tls.transport().write(&opening.alert(alert));
+    let messages = &tls.hooks().messages;
+    if let Some(hello) = opening.hello() {
+        messages.note(false, &hello.raw);
+    }
+    messages.trace(true, || Message::Alert(FATAL, alert));
 }
 
 fn unknown_host(name: Option<&str>) -> Error {

@@ -143,8 +143,7 @@ impl SocketState {
             step => return Ok(step),
         }
         self.tls.transport().hold_output();
-        let medium = self.channel.medium();
-        let step = self.tls.handshake().map_err(|error| explained(&self.tls, medium, error))?;
+        let step = self.tls.handshake().map_err(|error| explained(&self.tls, error))?;
         let flushed = match self.flush() {
             Ok(flushed) => flushed,
             // The peer has closed: the reason is still to be read, and ends the handshake.

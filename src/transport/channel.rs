@@ -43,14 +43,6 @@ impl Channel {
         })
     }
 
-    /// What it runs over.
-    pub fn medium(&self) -> Medium {
-        match self {
-            Channel::Stream(_) => Medium::Stream,
-            Channel::Datagram(_) => Medium::Datagrams,
-        }
-    }
-
     /// The state of DTLS; None over a stream.
     pub fn dtls(&mut self) -> Option<&mut Dtls> {
         match self {

@@ -7,16 +7,16 @@ use crate::{
         disagreement::{Ends, Topics},
     },
     ossl::{queue, ssl::names::alpn_names},
-    types::{Medium, Role},
+    types::Role,
 };
 
 use super::Tls;
 
 /// The failure, with the offers of both ends where they tell why.
-pub fn explained(tls: &Tls, medium: Medium, error: Error) -> Error {
+pub fn explained(tls: &Tls, error: Error) -> Error {
     let topics = Topics::of(queue::ssl_reason(error.openssl_code), error.alert);
     let Some(topics) = topics.filter(|_| error.code == Code::Protocol) else { return error };
-    let datagrams = medium == Medium::Datagrams;
+    let datagrams = tls.is_datagram();
     let ends = Ends {
         role: tls.role(),
         client: Hello::parse(tls.client_hello(), datagrams).ok(),

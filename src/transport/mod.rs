@@ -33,6 +33,7 @@ pub mod record_ramp;
 pub mod registration;
 pub mod stream;
 pub mod tls_stream;
+pub mod trace;
 pub mod unreported_writes;
 
 /// What is under a connection's TLS.

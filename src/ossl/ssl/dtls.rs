@@ -42,10 +42,13 @@ impl<B: BioBackend> Ssl<B> {
             if address.is_null() {
                 return Err(queue::error(Code::NoMemory, "cannot make an address"));
             }
+            // OpenSSL reads the hello once more in the handshake: it is told of then.
+            sys::SSL_set_msg_callback(self.ptr(), None);
             let result = sys::DTLSv1_listen(self.ptr(), address);
             sys::BIO_ADDR_free(address);
             result == 1
         };
+        self.watch_messages();
         queue::clear();
         Ok(begun)
     }

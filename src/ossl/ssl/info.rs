@@ -37,6 +37,12 @@ impl<B: BioBackend> Ssl<B> {
         self.hooks().asked_host.borrow().clone()
     }
 
+    /// Whether it is for DTLS.
+    pub fn is_datagram(&self) -> bool {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_is_dtls(self.ptr()) == 1 }
+    }
+
     /// The peer's certificate, be it accepted or refused.
     pub fn peer_certificate(&self) -> Option<X509> {
         (**self).peer_certificate().or_else(|| self.hooks().refused.borrow().first().cloned())

@@ -1,26 +1,91 @@
-//! What is kept of a connection's messages until its handshake is complete.
+//! What is kept of a connection's messages: the hellos, until the handshake is complete, and what a trace tells of each
+//! message, until it is fetched.
 
-use std::cell::RefCell;
+use std::{
+    cell::{Cell, RefCell},
+    mem,
+};
 
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
+
+/// How many messages are kept for a trace. One call of OpenSSL reads a bounded amount, but a peer may fill that with small
+/// messages.
+const MOST_EVENTS: usize = 256;
 
 /// What is kept.
 #[derive(Default)]
 pub struct MessageLog {
     client_hello: RefCell<Vec<u8>>,
     server_hello: RefCell<Vec<u8>>,
+    is_traced: Cell<bool>,
+    events: RefCell<Vec<Event>>,
+    left_out: Cell<usize>,
+}
+
+/// A message for a trace.
+#[derive(Debug)]
+pub struct Event {
+    /// Whether this end has sent it.
+    pub is_ours: bool,
+    /// What it is.
+    pub message: Message,
+}
+
+/// What a trace tells of a message. Nothing secret is kept.
+#[derive(Debug)]
+pub enum Message {
+    /// Of the handshake: its type, its length without the header, and all of it if it is a hello.
+    Handshake { kind: u8, len: usize, hello: Vec<u8> },
+    /// An alert: its level, its description.
+    Alert(u8, u8),
+    /// The change to what was agreed on.
+    ChangeCipherSpec,
 }
 
 impl MessageLog {
-    /// Takes in a message: type, length in three bytes, body.
-    pub fn note(&self, message: &[u8]) {
-        let kept = match message.first() {
-            Some(&CLIENT_HELLO) => &self.client_hello,
-            Some(&SERVER_HELLO) => &self.server_hello,
-            _ => return,
-        };
-        kept.replace(message.to_vec());
+    /// Takes in a message of the handshake: type, length in three bytes, body.
+    pub fn note(&self, is_ours: bool, message: &[u8]) {
+        let Some(&kind) = message.first() else { return };
+        let is_hello = matches!(kind, CLIENT_HELLO | SERVER_HELLO);
+        if is_hello {
+            let kept = if kind == CLIENT_HELLO { &self.client_hello } else { &self.server_hello };
+            kept.replace(message.to_vec());
+        }
+        let hello = || if is_hello { message.to_vec() } else { Vec::new() };
+        let len = message.len().saturating_sub(4);
+        self.trace(is_ours, || Message::Handshake { kind, len, hello: hello() });
+    }
+
+    /// Takes in what is told of a message.
+    pub fn trace(&self, is_ours: bool, message: impl FnOnce() -> Message) {
+        if !self.is_traced.get() {
+            return;
+        }
+        let mut events = self.events.borrow_mut();
+        if events.len() < MOST_EVENTS {
+            events.push(Event { is_ours, message: message() });
+        } else {
+            self.left_out.set(self.left_out.get() + 1);
+        }
+    }
+
+    /// Whether events are kept.
+    pub fn is_traced(&self) -> bool {
+        self.is_traced.get()
+    }
+
+    /// Keeps events, or no more.
+    pub fn set_traced(&self, traced: bool) {
+        self.is_traced.set(traced);
+    }
+
+    /// The events since the last call, and how many were left out.
+    pub fn take_events(&self) -> (Vec<Event>, usize) {
+        if !self.is_traced.get() {
+            return (Vec::new(), 0);
+        }
+        (mem::take(&mut *self.events.borrow_mut()), self.left_out.take())
     }
 
     /// The latest hello of the client; empty if there was none.
@@ -33,8 +98,8 @@ impl MessageLog {
         self.server_hello.borrow().clone()
     }
 
-    /// Drops all.
-    pub fn forget(&self) {
+    /// Drops the hellos.
+    pub fn forget_hellos(&self) {
         self.client_hello.take();
         self.server_hello.take();
     }

@@ -1,5 +1,5 @@
-//! The messages of a handshake, as OpenSSL tells of them: the hellos are kept until it is complete, because they say why
-//! two ends have nothing in common.
+//! The messages of a connection, as OpenSSL tells of them: the hellos are kept until the handshake is complete, because they
+//! say why two ends have nothing in common, and others for a trace.
 
 use crate::{
     ossl::{bio_backend::BioBackend, bytes, ctx_value::CtxValue, queue, static_text, sys, versions, x509::X509},
@@ -15,6 +15,7 @@ use std::{
 use super::{
     connection::Ssl,
     hooks::{guarded, hooks},
+    message_log::Message,
 };
 
 /// The room for the messages of an offer over datagrams, which is never sent.
@@ -30,11 +31,21 @@ impl<B: BioBackend> Ssl<B> {
         unsafe { sys::SSL_set_msg_callback(self.ptr(), Some(message_callback)) }
     }
 
-    /// The handshake is complete: nothing more is kept.
+    /// The handshake is complete: nothing more is kept, unless it is for a trace.
     pub(super) fn forget_messages(&mut self) {
-        // SAFETY: the SSL is live.
-        unsafe { sys::SSL_set_msg_callback(self.ptr(), None) }
-        self.hooks().messages.forget();
+        self.hooks().messages.forget_hellos();
+        if !self.hooks().messages.is_traced() {
+            // SAFETY: the SSL is live.
+            unsafe { sys::SSL_set_msg_callback(self.ptr(), None) }
+        }
+    }
+
+    /// Keeps what a trace tells of each message, or no more.
+    pub fn set_traced(&mut self, traced: bool) {
+        self.hooks().messages.set_traced(traced);
+        if traced {
+            self.watch_messages();
+        }
     }
 
     /// The latest hello of the client; empty if there was none.
@@ -136,7 +147,7 @@ unsafe extern "C" fn offer_callback(
 }
 
 unsafe extern "C" fn message_callback(
-    _: c_int,
+    written: c_int,
     _: c_int,
     kind: c_int,
     data: *const c_void,
@@ -148,11 +159,28 @@ unsafe extern "C" fn message_callback(
     let Some(hooks) = (unsafe { hooks(ssl) }) else { return };
     guarded(hooks, 0, || {
         // SAFETY: likewise.
-        if let Some(message) = unsafe { message(ssl, kind, data, len) } {
-            hooks.messages.note(&message);
+        let (message, other) = unsafe { (message(ssl, kind, data, len), other_message(kind, data, len)) };
+        if let Some(message) = message {
+            hooks.messages.note(written == 1, &message);
+        }
+        if let Some(other) = other {
+            hooks.messages.trace(written == 1, || other);
         }
         1
     });
+}
+
+/// What a trace tells of a message that belongs to no handshake.
+///
+/// # Safety
+/// `data` is readable for `len` bytes.
+unsafe fn other_message(kind: c_int, data: *const c_void, len: usize) -> Option<Message> {
+    // SAFETY: the caller vouches for it.
+    match (kind, unsafe { bytes(data.cast::<c_uchar>(), c_int::try_from(len).ok()?) }) {
+        (sys::SSL3_RT_ALERT, &[level, description]) => Some(Message::Alert(level, description)),
+        (sys::SSL3_RT_CHANGE_CIPHER_SPEC, _) => Some(Message::ChangeCipherSpec),
+        _ => None,
+    }
 }
 
 /// A message of a handshake: type, length in three bytes, body. None for all else, and for a part of one.
