@@ -112,6 +112,38 @@ TEST(by_default_a_revocation_is_honoured)
     free_ends(&ends);
 }
 
+struct time_row {
+    const char *name;
+    long offset; /* seconds from now; the answers hold for five days */
+    bgl_ssl_status_t expected;
+};
+
+static const struct time_row time_rows[] = {
+    {"of_now", 0, OK},
+    {"of_a_day_later", 24 * 3600, OK},
+    {"of_ten_days_later", 10 * 24 * 3600, NO},
+    {"of_an_hour_before", -3600, NO},
+};
+
+TEST_TABLE(a_staple_is_judged_by_the_time_of_the_verification, time_rows)
+{
+    static const int protocols[] = {BGLSSL_TLSV1_2, BGLSSL_TLSV1_3};
+    const struct time_row *it = row;
+    struct answer answer = answer_for("good", "root", "");
+    for (size_t i = 0; i < COUNT(protocols); i++) {
+        struct ends ends;
+        bgl_ssl_config_t *server = server_config("good"), *client = client_config();
+        staple(server, &answer);
+        CHECK_OK(bgl_ssl_config_set_protocol(client, protocols[i]));
+        CHECK_OK(bgl_ssl_config_set_verify_time(client, (int64_t)time(NULL) + it->offset));
+        try_to_meet(&ends, client, server);
+        CHECK_INT(it->expected, ends.client_status);
+        CHECK_INT(it->expected == OK ? 0 : NEEDED, ends.client_error.verify_result);
+        free_ends(&ends);
+    }
+    free(answer.data);
+}
+
 TEST(rubbish_is_no_staple)
 {
     struct ends ends;

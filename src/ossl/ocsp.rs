@@ -3,11 +3,16 @@
 use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
 use std::{
-    ffi::{c_int, c_long},
+    ffi::c_int,
     ptr::{self, NonNull},
 };
 
-use super::{der, queue, store::Store, sys, x509::X509};
+use super::{
+    der, queue,
+    store::Store,
+    sys,
+    x509::{self, X509},
+};
 
 /// What a response says of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +26,9 @@ pub enum Status {
 }
 
 /// How far clocks may be apart, in seconds.
-const SKEW: c_long = 300;
+const SKEW: i64 = 300;
 /// How old a response may be that does not say when the next one is due, in seconds.
-const MAX_AGE: i32 = 7 * 24 * 3600;
+const MAX_AGE: i64 = 7 * 24 * 3600;
 
 /// Declares a type that owns one of OpenSSL's objects.
 macro_rules! owned {
@@ -89,13 +94,14 @@ pub fn request(leaf: &X509, issuer: &X509) -> Result<Vec<u8>> {
 }
 
 /// What a response in DER says of `leaf`. An error if it says nothing that can be relied on: it must be signed by the issuer
-/// itself, or by a responder to whom the issuer has given a certificate for that purpose, and be of now.
-pub fn status_of(response: &[u8], leaf: &X509, issuer: &X509) -> Result<Status> {
+/// itself, or by a responder to whom the issuer has given a certificate for that purpose, and be of the time `now`, in
+/// seconds since 1970.
+pub fn status_of(response: &[u8], leaf: &X509, issuer: &X509, now: i64) -> Result<Status> {
     super::init()?;
     queue::clear();
     let basic = parse(response)?;
-    check_signature(&basic, issuer)?;
-    find(&basic, leaf, issuer)
+    check_signature(&basic, issuer, now)?;
+    find(&basic, leaf, issuer, now)
 }
 
 fn parse(response: &[u8]) -> Result<Basic> {
@@ -116,15 +122,14 @@ fn parse(response: &[u8]) -> Result<Basic> {
 }
 
 /// With no flags OpenSSL looks whether the signer may sign; the only certificate that it trusts here is the issuer's.
-fn check_signature(basic: &Basic, issuer: &X509) -> Result<()> {
+fn check_signature(basic: &Basic, issuer: &X509, now: i64) -> Result<()> {
     let mut store = Store::new()?;
     store.add(issuer)?;
     // SAFETY: the store is live, and the stack holds a borrowed certificate that outlives it.
     let done = unsafe {
-        ffi::X509_VERIFY_PARAM_set_flags(
-            sys::X509_STORE_get0_param(store.as_ptr()),
-            sys::X509_V_FLAG_PARTIAL_CHAIN,
-        );
+        let param = sys::X509_STORE_get0_param(store.as_ptr());
+        ffi::X509_VERIFY_PARAM_set_flags(param, sys::X509_V_FLAG_PARTIAL_CHAIN);
+        ffi::X509_VERIFY_PARAM_set_time(param, now as libc::time_t);
         let stack = sys::OPENSSL_sk_new_null();
         if stack.is_null() || sys::OPENSSL_sk_push(stack, issuer.as_ptr().cast()) <= 0 {
             sys::OPENSSL_sk_free(stack);
@@ -140,7 +145,7 @@ fn check_signature(basic: &Basic, issuer: &X509) -> Result<()> {
     Err(queue::error(Code::Verify, "the OCSP response is not signed by the certificate's issuer"))
 }
 
-fn find(basic: &Basic, leaf: &X509, issuer: &X509) -> Result<Status> {
+fn find(basic: &Basic, leaf: &X509, issuer: &X509, now: i64) -> Result<Status> {
     // SAFETY: the digests are static.
     let digests = unsafe { [ffi::EVP_sha1(), ffi::EVP_sha256(), ffi::EVP_sha384(), ffi::EVP_sha512()] };
     for digest in digests {
@@ -162,22 +167,30 @@ fn find(basic: &Basic, leaf: &X509, issuer: &X509) -> Result<Status> {
         if found != 1 {
             continue;
         }
-        let max_age = if next.is_null() { c_long::from(MAX_AGE) } else { -1 };
-        // SAFETY: the times are live, or NULL where they may be.
-        if unsafe { ffi::OCSP_check_validity(this, next, SKEW, max_age) } != 1 {
-            return Err(queue::error(Code::Verify, "the OCSP response is not of this time"));
-        }
+        let until = until(this, next, now)?;
         return Ok(match status {
-            ffi::V_OCSP_CERTSTATUS_GOOD => {
-                let end = if next.is_null() { None } else { Some(super::x509::seconds(next.cast())?) };
-                Status::Good { until: end.unwrap_or(super::now() + i64::from(MAX_AGE)) }
-            }
+            ffi::V_OCSP_CERTSTATUS_GOOD => Status::Good { until },
             ffi::V_OCSP_CERTSTATUS_REVOKED => Status::Revoked,
             _ => Status::Unknown,
         });
     }
     queue::clear();
     Err(Error::new(Code::Verify, "the OCSP response is for another certificate"))
+}
+
+/// Until when an answer holds that was made at `this` and is to be replaced at `next`, which may be NULL. An error if it does
+/// not hold at the time `now`.
+fn until(this: *const ffi::ASN1_GENERALIZEDTIME, next: *const ffi::ASN1_GENERALIZEDTIME, now: i64) -> Result<i64> {
+    let not_of_this_time = || Error::new(Code::Verify, "the OCSP response is not of this time");
+    if this.is_null() {
+        return Err(not_of_this_time());
+    }
+    let made = x509::seconds(this.cast())?;
+    let end = if next.is_null() { made.saturating_add(MAX_AGE) } else { x509::seconds(next.cast())? };
+    if made > now.saturating_add(SKEW) || end < now.saturating_sub(SKEW) || end < made {
+        return Err(not_of_this_time());
+    }
+    Ok(end)
 }
 
 impl X509 {

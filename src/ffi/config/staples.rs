@@ -3,6 +3,7 @@
 use crate::{
     error::Error,
     ossl::{
+        self,
         ocsp::{self, Status},
         requirements::StaplePolicy,
     },
@@ -36,7 +37,7 @@ const MAX_RESPONSE: usize = 64 * 1024;
 
 /// Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
 /// the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
-/// it is for this certificate, and if it is of this time. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
+/// it is for this certificate, and if it is of this time (that of bgl_ssl_config_set_verify_time). Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
 /// BGL_SSL_E_CONFIG elsewhere, when the config is frozen.
 ///
 /// policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
@@ -156,8 +157,8 @@ pub unsafe extern "C" fn bgl_ssl_ocsp_status(
     guard::status(|| unsafe {
         convert::store(until, 0);
         let response = convert::bytes(response, len, "OCSP response")?;
-        let status =
-            ocsp::status_of(response, handle::borrow(certificate)?.x509(), handle::borrow(issuer)?.x509())?;
+        let (leaf, issuer) = (handle::borrow(certificate)?.x509(), handle::borrow(issuer)?.x509());
+        let status = ocsp::status_of(response, leaf, issuer, ossl::now())?;
         Ok(match status {
             Status::Good { until: end } => {
                 convert::store(until, end);

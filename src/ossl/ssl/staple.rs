@@ -153,7 +153,7 @@ unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), Ba
     }
     // A certificate that is trusted itself has no issuer to ask.
     let issuer = chain.get(1).unwrap_or(leaf);
-    match ocsp::status_of(response, leaf, issuer) {
+    match ocsp::status_of(response, leaf, issuer, hooks.policy.further.now()) {
         Ok(Status::Good { until }) => {
             let expires = hooks.chain_expires.get().map_or(until, |end| end.min(until));
             hooks.chain_expires.set(Some(expires));
