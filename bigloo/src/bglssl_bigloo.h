@@ -64,6 +64,9 @@ int bglssl_config_set_chain(void *config, obj_t certificates, void *private_key)
 int bglssl_config_set_cas(void *config, obj_t certificates);
 int bglssl_config_set_accepted(void *config, obj_t certificates);
 int bglssl_config_set_alpn(void *config, obj_t names);
+/* The verified chain, or NULL; frees the list of intermediates. */
+void *bglssl_certificate_verify(void *certificate, void *intermediates, void *config, int purpose,
+                                void *hostname);
 int bglssl_last_code(void);
 obj_t bglssl_condition(const bgl_ssl_error_t *error, obj_t proc, obj_t where);
 obj_t bglssl_last_condition(obj_t proc, obj_t where);

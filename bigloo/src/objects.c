@@ -172,6 +172,17 @@ int bglssl_config_set_alpn(void *config, obj_t names) {
   return status;
 }
 
+/* ---- verification ------------------------------------------------------------------------- */
+
+void *bglssl_certificate_verify(void *certificate, void *intermediates, void *config, int purpose,
+                                void *hostname) {
+  bgl_ssl_certificate_list_t *chain = NULL;
+
+  bgl_ssl_certificate_verify(certificate, intermediates, config, purpose, hostname, &chain);
+  bgl_ssl_certificate_list_free(intermediates);
+  return chain;
+}
+
 /* ---- errors ------------------------------------------------------------------------------ */
 
 static int condition_of_errno(int number) {

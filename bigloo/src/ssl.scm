@@ -13,6 +13,7 @@
 ;;   config.scm        configurations as objects, hosts, changes while serving
 ;;   hello.scm         what a client asks for, before the handshake
 ;;   requirements.scm  further keyword arguments: demands on the peer, CRLs, staples, algorithms
+;;   verification.scm  certificates verified without a connection, chains of connections
 ;;   https.scm         https URLs for open-input-file
 ;;   secure-context.scm, ssl-connection.scm   TLS without a socket
 ;;   digest.scm        digests and HMAC
@@ -35,6 +36,7 @@
             "config.scm"
             "hello.scm"
             "requirements.scm"
+            "verification.scm"
             "https.scm"
             "secure-context.scm"
             "ssl-connection.scm"

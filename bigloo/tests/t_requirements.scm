@@ -148,18 +148,19 @@
    (let* ((good (answer-about "good"))
           (config (apply make-ssl-config :staple #f (its-own "good")))
           (s (make-ssl-server-socket 0 :name "127.0.0.1" :config config))
-          (stapled (lambda ()
+          ;; With another protocol each time, so that no session is resumed.
+          (stapled (lambda (protocol)
                       (let* ((t (accept-one s echo-lines))
-                             (c (connect-to s :hostname "localhost" :CAs (CA)))
+                             (c (connect-to s :hostname "localhost" :CAs (CA) :alpn protocol))
                              (staple (begin (ask c "x") (ssl-socket-staple c))))
                          (socket-close c)
                          (join t)
                          staple))))
-      (check "none yet" (not (stapled)))
+      (check "none yet" (not (stapled "a")))
       (ssl-config-staple-set! config good)
-      (check-equal "the new one" (stapled) good)
+      (check-equal "the new one" (stapled "b") good)
       (ssl-config-staple-set! config #f)
-      (check "none" (not (stapled)))
+      (check "none" (not (stapled "c")))
       (check-raises "a configuration that has none" &io-ssl-error
          (lambda () (ssl-config-staple-set! (apply make-ssl-config (its-own "good")) good)))
       (socket-close s)))
@@ -222,3 +223,52 @@
                                  (apply connect-to s options))))))
       `((:strict #t) (:crls ,(pki "root.crl")) (:verify-depth 5) (:pins ,(test-certificate "untrusted"))
         (:staple-policy require) (:verify-time ,(current-seconds)) (:no-common-name #t))))
+
+(define-case "a certificate is verified without a connection"
+   (let ((good (test-certificate "good")))
+      (check-equal "the chain" (map certificate-subject (certificate-verify good :CAs (CA))) '("good" "root"))
+      (check-equal "the name" (length (certificate-verify good :CAs (CA) :hostname "localhost")) 2)
+      (let ((e (check-raises "another" &io-ssl-error
+                  (lambda () (certificate-verify good :CAs (CA) :hostname "other.test")))))
+         (with-access::&io-ssl-error e (verify-result msg)
+            (check-equal "number" verify-result 62)
+            (check "words" (contains? msg "other.test"))))
+      (check-equal "with an intermediate"
+         (length (certificate-verify (test-certificate "chained-alone") :CAs (CA)
+                    :intermediates (list (test-certificate "intermediate"))))
+         3)
+      (check-raises "without" &io-ssl-error
+         (lambda () (certificate-verify (test-certificate "chained-alone") :CAs (CA))))
+      (check-equal "a client's" (length (certificate-verify (test-certificate "client") :CAs (CA) :purpose 'client)) 2)
+      (check-raises "a server's" &io-ssl-error
+         (lambda () (certificate-verify (test-certificate "server-purpose") :CAs (CA) :purpose 'client)))
+      (check-equal "of anybody" 
+         (length (certificate-verify (test-certificate "server-purpose") :CAs (CA) :purpose 'any))
+         2)
+      (check-raises "a purpose" &error (lambda () (certificate-verify good :purpose 'mail)))
+      (check-raises "revoked" &io-ssl-error
+         (lambda () (certificate-verify (test-certificate "revoked") :CAs (CA) :crls (pki "root.crl"))))
+      (let ((config (make-ssl-config :role 'client :CAs (CA) :pins (test-certificate "good-rsa"))))
+         (check-raises "a configuration's pins" &io-ssl-error (lambda () (certificate-verify good :config config)))
+         (check-raises "both" &error
+            (lambda () (certificate-verify good :config config :strict #t))))))
+
+(define-case "the verified chain of a connection is known"
+   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (its-own "chained")))
+          (t (spawn (guarded (lambda ()
+                                (for-each (lambda (i) (echo-lines (socket-accept s))) '(1 2)))))))
+      (for-each (lambda (i)
+                   (let ((c (make-ssl-client-socket "127.0.0.1" (socket-port-number s)
+                               :hostname "localhost" :CAs (CA))))
+                      (check-equal "echo" (ask c "x") "x")
+                      (check-equal "chain" (map certificate-subject (ssl-socket-verified-chain c))
+                         '("chained-alone" "intermediate" "root"))
+                      (socket-close c)))
+         '(1 2))
+      (join t)
+      (socket-close s))
+   (with-connection '() '() echo-lines
+      (lambda (c)
+         (check-equal "echo" (ask c "x") "x")
+         (check-equal "nothing verified" (ssl-socket-verified-chain c) '())
+         (socket-close c))))

@@ -128,6 +128,21 @@
 #define BGL_SSL_CLIENT_CERTIFICATE_REQUIRED 3
 
 /**
+ * The certificate may be for anything.
+ */
+#define BGL_SSL_PURPOSE_ANY 0
+
+/**
+ * It must be one for servers of TLS.
+ */
+#define BGL_SSL_PURPOSE_SERVER 1
+
+/**
+ * It must be one for clients of TLS.
+ */
+#define BGL_SSL_PURPOSE_CLIENT 2
+
+/**
  * What a connection should be: plain settings with secure defaults. The first use by a socket or server freezes a
  * config: from then on it is shared by all of them, and the functions that change it return BGL_SSL_E_STATE.
  */
@@ -810,7 +825,7 @@ bgl_ssl_status_t bgl_ssl_config_set_session_id_context(bgl_ssl_config_t *config,
 /**
  * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
  * the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
- * it is for this certificate, and if it is of this time. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
+ * it is for this certificate, and if it is of this time (that of bgl_ssl_config_set_verify_time). Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
  * BGL_SSL_E_CONFIG elsewhere, when the config is frozen.
  *
  * policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
@@ -1126,6 +1141,32 @@ bgl_ssl_status_t bgl_ssl_config_insecure_verify_none(bgl_ssl_config_t *config);
  */
 bgl_ssl_status_t bgl_ssl_config_set_client_certificate(bgl_ssl_config_t *config,
                                                        int32_t mode);
+
+/**
+ * Verifies a certificate without a connection: its chain, and all else that a config demands of peers (accepted list,
+ * pins, depth, time, flags, revocation lists). The chain is verified whatever the config says of that, against the
+ * config's CAs or, if it names none, the system's.
+ *
+ * intermediates: certificates of CAs that may be part of the chain, and are not trusted; NULL for none.
+ * config: frozen by this; NULL for the defaults.
+ * purpose: BGL_SSL_PURPOSE_...
+ * hostname: a DNS name or an IP address that the certificate must be for; NULL for any.
+ * chain: where the verified chain is put, the certificate first, to be freed with bgl_ssl_certificate_list_free; NULL
+ * if a verification fails. NULL if it is of no interest.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_VERIFY or BGL_SSL_E_NAME if the certificate is not good: bgl_ssl_last_error has the
+ * reason in words, and as an X509_V_ERR_... number in verify_result; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG,
+ * BGL_SSL_E_UNSUPPORTED or BGL_SSL_E_IO for the config, the system's CAs or the revocation lists. Any thread. Blocks no
+ * longer than the disk that holds these. See X509_verify_cert(3).
+ *
+ * Precondition: the handles are NULL or live; hostname is NULL or NUL-terminated; chain is NULL or writable.
+ */
+bgl_ssl_status_t bgl_ssl_certificate_verify(const bgl_ssl_certificate_t *certificate,
+                                            const bgl_ssl_certificate_list_t *intermediates,
+                                            const bgl_ssl_config_t *config,
+                                            int32_t purpose,
+                                            const char *hostname,
+                                            bgl_ssl_certificate_list_t **chain);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -579,6 +579,19 @@ size_t bgl_ssl_socket_staple(const bgl_ssl_socket_t *socket,
                              size_t size);
 
 /**
+ * The peer's chain as it was verified: its own certificate first, the trusted one last. What it has sent is in
+ * bgl_ssl_socket_peer_chain. In a resumed handshake nobody shows a chain: it is built again of what the session has
+ * (on a server, the client's certificate alone) and what is trusted now.
+ *
+ * Returns a list, to be freed with bgl_ssl_certificate_list_free; an empty one if no chain was verified, or it cannot
+ * be built again; NULL on failure (BGL_SSL_E_ARGUMENT). Any thread. Blocks no longer than the disk that holds the
+ * system's CA certificates. See SSL_get0_verified_chain(3).
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_certificate_list_t *bgl_ssl_socket_verified_chain(const bgl_ssl_socket_t *socket);
+
+/**
  * Completes the handshake, if it is not complete.
  *
  * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure

@@ -16,6 +16,7 @@ pub mod ticket_keys;
 pub mod timeouts;
 pub mod trace;
 pub mod trust;
+pub mod verification;
 
 use crate::{
     config::{Config, ConfigHandle},

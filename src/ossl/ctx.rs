@@ -237,6 +237,18 @@ impl Ctx {
         unsafe { Store::from_borrowed(ffi::SSL_CTX_get_cert_store(self.as_ptr())) }
     }
 
+    /// The same, to verify with.
+    pub fn trusted(&self) -> Store {
+        // SAFETY: likewise.
+        unsafe { Store::from_borrowed(ffi::SSL_CTX_get_cert_store(self.as_ptr())) }
+    }
+
+    /// The security level.
+    pub fn security_level(&self) -> c_int {
+        // SAFETY: the context is live.
+        unsafe { sys::SSL_CTX_get_security_level(self.as_ptr()) }
+    }
+
     /// A further reference to the same context.
     pub fn another(&self) -> Ctx {
         // SAFETY: the context is live.

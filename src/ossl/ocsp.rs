@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    der, queue,
+    der,
+    lent_stack::LentStack,
+    queue,
     store::Store,
     sys,
     x509::{self, X509},
@@ -125,19 +127,14 @@ fn parse(response: &[u8]) -> Result<Basic> {
 fn check_signature(basic: &Basic, issuer: &X509, now: i64) -> Result<()> {
     let mut store = Store::new()?;
     store.add(issuer)?;
+    let stack = LentStack::new([issuer.as_ptr()].into_iter())
+        .ok_or_else(|| queue::error(Code::NoMemory, "cannot check the OCSP response"))?;
     // SAFETY: the store is live, and the stack holds a borrowed certificate that outlives it.
     let done = unsafe {
         let param = sys::X509_STORE_get0_param(store.as_ptr());
         ffi::X509_VERIFY_PARAM_set_flags(param, sys::X509_V_FLAG_PARTIAL_CHAIN);
         ffi::X509_VERIFY_PARAM_set_time(param, now as libc::time_t);
-        let stack = sys::OPENSSL_sk_new_null();
-        if stack.is_null() || sys::OPENSSL_sk_push(stack, issuer.as_ptr().cast()) <= 0 {
-            sys::OPENSSL_sk_free(stack);
-            return Err(queue::error(Code::NoMemory, "cannot check the OCSP response"));
-        }
-        let done = ffi::OCSP_basic_verify(basic.as_ptr(), stack.cast(), store.as_ptr(), 0);
-        sys::OPENSSL_sk_free(stack);
-        done
+        ffi::OCSP_basic_verify(basic.as_ptr(), stack.as_ptr(), store.as_ptr(), 0)
     };
     if done == 1 {
         return Ok(());

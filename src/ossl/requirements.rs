@@ -2,11 +2,11 @@
 
 use openssl_sys as ffi;
 use std::{
-    ffi::{c_int, c_ulong, c_void},
+    ffi::{c_int, c_ulong},
     sync::Arc,
 };
 
-use super::{crl::Crl, spki, sys, x509::X509};
+use super::{crl::Crl, lent_stack::LentStack, spki, sys, x509::X509};
 
 /// What a client makes of stapled responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,20 +85,10 @@ pub struct CrlCheck {
     pub tolerate_expired: bool,
 }
 
-/// The lists of a store context. They must live until it has verified.
-pub struct LentCrls(*mut c_void);
-
-impl Drop for LentCrls {
-    fn drop(&mut self) {
-        // SAFETY: the stack is ours; the lists in it are not.
-        unsafe { sys::OPENSSL_sk_free(self.0) }
-    }
-}
-
 impl CrlCheck {
     /// # Safety
     /// `ctx` is live and initialised, and does not outlive what is returned; the lists outlive that.
-    unsafe fn lend(&self, ctx: *mut ffi::X509_STORE_CTX) -> Option<LentCrls> {
+    unsafe fn lend(&self, ctx: *mut ffi::X509_STORE_CTX) -> Option<LentStack> {
         type Tolerate = unsafe extern "C" fn(c_int, *mut ffi::X509_STORE_CTX) -> c_int;
         let tolerate: Option<Tolerate> = match (self.tolerate_missing, self.tolerate_expired) {
             (false, false) => None,
@@ -108,13 +98,8 @@ impl CrlCheck {
         };
         // SAFETY: the caller vouches for the context; the stack borrows the lists.
         unsafe {
-            let stack = LentCrls(sys::OPENSSL_sk_new_null());
-            if stack.0.is_null()
-                || self.lists.iter().any(|list| sys::OPENSSL_sk_push(stack.0, list.as_ptr().cast()) <= 0)
-            {
-                return None;
-            }
-            sys::X509_STORE_CTX_set0_crls(ctx, stack.0);
+            let stack = LentStack::new(self.lists.iter().map(Crl::as_ptr))?;
+            sys::X509_STORE_CTX_set0_crls(ctx, stack.as_ptr());
             if tolerate.is_some() {
                 sys::X509_STORE_CTX_set_verify_cb(ctx, tolerate);
             }
@@ -153,7 +138,7 @@ impl Requirements {
     ///
     /// # Safety
     /// `ctx` is live and initialised, and has not verified yet.
-    pub unsafe fn prepare(&self, ctx: *mut ffi::X509_STORE_CTX) -> Option<Option<LentCrls>> {
+    pub unsafe fn prepare(&self, ctx: *mut ffi::X509_STORE_CTX) -> Option<Option<LentStack>> {
         let mut flags: c_ulong = if self.strict { sys::X509_V_FLAG_X509_STRICT } else { 0 };
         // SAFETY: the caller vouches for the context, which lends its parameters.
         unsafe {

@@ -90,49 +90,6 @@ pub fn default_places() -> [OsString; 2] {
     texts.map(|text| OsString::from_vec(text.map_or_else(Vec::new, |text| text.to_bytes().to_vec())))
 }
 
-/// Verifies the chain of `leaf` as a connection would, without a host name: an `X509_V_*` code, 0 if it is fine.
-pub fn verify_chain(
-    store: *mut ffi::X509_STORE,
-    leaf: &X509,
-    untrusted: *mut ffi::stack_st_X509,
-    server: bool,
-    partial_chain: bool,
-    security_level: c_int,
-) -> c_int {
-    /// Frees a store context.
-    struct StoreCtx(NonNull<ffi::X509_STORE_CTX>);
-    impl Drop for StoreCtx {
-        fn drop(&mut self) {
-            // SAFETY: it is ours.
-            unsafe { ffi::X509_STORE_CTX_free(self.0.as_ptr()) }
-        }
-    }
-    queue::clear();
-    // SAFETY: no preconditions.
-    let Some(ctx) = NonNull::new(unsafe { ffi::X509_STORE_CTX_new() }).map(StoreCtx) else {
-        return sys::X509_V_ERR_OUT_OF_MEM;
-    };
-    let raw = ctx.0.as_ptr();
-    let purpose = if server { c"ssl_server" } else { c"ssl_client" };
-    // SAFETY: the store, the leaf and the stack (or NULL) outlive the store context, which borrows them.
-    let reason = unsafe {
-        if ffi::X509_STORE_CTX_init(raw, store, leaf.as_ptr(), untrusted) != 1
-            || sys::X509_STORE_CTX_set_default(raw, purpose.as_ptr()) != 1
-        {
-            sys::X509_V_ERR_OUT_OF_MEM
-        } else {
-            let param = sys::X509_STORE_CTX_get0_param(raw);
-            sys::X509_VERIFY_PARAM_set_auth_level(param, security_level);
-            if partial_chain {
-                ffi::X509_VERIFY_PARAM_set_flags(param, sys::X509_V_FLAG_PARTIAL_CHAIN);
-            }
-            verify(raw)
-        }
-    };
-    queue::clear();
-    reason
-}
-
 /// Builds and checks the chain of a store context: an `X509_V_*` code, 0 only if a chain was built and is fine.
 ///
 /// # Safety

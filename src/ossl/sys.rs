@@ -305,6 +305,7 @@ unsafe extern "C" {
     pub fn X509_check_purpose(x: *mut X509, id: c_int, ca: c_int) -> c_int;
     pub fn SSL_get_session(ssl: *const SSL) -> *mut SSL_SESSION;
     pub fn SSL_get_security_level(ssl: *const SSL) -> c_int;
+    pub fn SSL_CTX_get_security_level(ctx: *const SSL_CTX) -> c_int;
     pub fn SSL_SESSION_get0_id_context(session: *const SSL_SESSION, len: *mut c_uint) -> *const c_uchar;
     pub fn SSL_SESSION_set1_id_context(session: *mut SSL_SESSION, id: *const c_uchar, len: c_uint) -> c_int;
     pub fn SSL_SESSION_set1_ticket_appdata(session: *mut SSL_SESSION, data: *const c_void, len: usize) -> c_int;

@@ -85,6 +85,16 @@ impl Socket {
         self.with_info(|info| info.peer_chain.clone()).into_iter().map(Certificate::new).collect()
     }
 
+    /// The peer's chain that was verified, its own certificate first and the trusted one last; empty if none was. Where the
+    /// handshake was resumed it is built again.
+    pub fn verified_chain(&self) -> Vec<Certificate> {
+        let choice = self.choice();
+        let context = &choice.context;
+        let Ok(store) = context.system_store() else { return Vec::new() };
+        let chain = self.0.driver.lock().tls.verified_chain(store, context.has_own_cas());
+        chain.into_iter().map(Certificate::new).collect()
+    }
+
     /// The OCSP response that the server has stapled; empty if it has not.
     pub fn staple(&self) -> Vec<u8> {
         self.0.driver.lock().tls.staple()

@@ -4,6 +4,7 @@ pub use policy::{client_auth, peer_policy};
 pub use revocation::Revocation;
 pub use system_cas::SystemCas;
 
+pub mod certificate;
 mod policy;
 mod revocation;
 mod system_cas;

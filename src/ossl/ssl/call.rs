@@ -2,16 +2,13 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::{bio_backend::BioBackend, queue, requirements::BadStaple, sys, x509},
+    ossl::{bio_backend::BioBackend, queue, refusal::Refusal, sys},
     types::{Role, Step},
 };
 use openssl_sys as ffi;
 use std::ffi::c_int;
 
-use super::{
-    connection::Ssl,
-    hooks::{Expected, Refusal},
-};
+use super::{connection::Ssl, hooks::Expected};
 
 impl<B: BioBackend> Ssl<B> {
     /// Runs one OpenSSL call that reports through SSL_get_error.
@@ -44,7 +41,8 @@ impl<B: BioBackend> Ssl<B> {
         if self.hooks().has_changed_host.get() {
             return Error::new(Code::Protocol, "the client asks for another host than it did at first");
         }
-        if let Some(refusal) = self.hooks().refusal.get() {
+        let refusal = self.hooks().refusal.borrow().clone();
+        if let Some(refusal) = refusal {
             return self.refused(refusal, entry);
         }
         let status = self.status();
@@ -91,37 +89,11 @@ impl<B: BioBackend> Ssl<B> {
 
     pub(super) fn refused(&self, refusal: Refusal, entry: Option<queue::Entry>) -> Error {
         let out_of_memory = entry.as_ref().is_some_and(queue::Entry::is_out_of_memory);
-        let openssl_code = entry.map_or(0, |entry| entry.packed());
-        let (code, message, verify_result) = match refusal {
-            Refusal::NotAccepted => (
-                Code::Verify,
-                "the peer's certificate is not among the accepted ones".to_string(),
-                sys::X509_V_ERR_CERT_REJECTED,
-            ),
-            Refusal::Staple => {
-                let bad = self.hooks().bad_staple.borrow().clone().unwrap_or(BadStaple::Missing);
-                (Code::Verify, bad.message(), bad.verify_result())
-            }
-            Refusal::NotPinned => (
-                Code::Verify,
-                "none of the peer's public keys is among the pinned ones".to_string(),
-                sys::X509_V_ERR_CERT_REJECTED,
-            ),
-            Refusal::Chain(reason)
-                if matches!(reason, sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH) =>
-            {
-                (Code::Name, format!("the peer's certificate is not for \"{}\"", self.expected_text()), reason)
-            }
-            Refusal::Chain(reason) if out_of_memory || reason == sys::X509_V_ERR_OUT_OF_MEM => (
-                Code::NoMemory,
-                "memory ran out while the peer's certificate was verified".to_string(),
-                sys::X509_V_ERR_OUT_OF_MEM,
-            ),
-            Refusal::Chain(reason) => {
-                (Code::Verify, format!("certificate verify failed: {}", x509::verify_text(reason)), reason)
-            }
+        let refusal = match refusal {
+            Refusal::Chain(_) if out_of_memory => Refusal::Chain(sys::X509_V_ERR_OUT_OF_MEM),
+            refusal => refusal,
         };
-        Error { verify_result, openssl_code, reason: x509::verify_text(verify_result), ..Error::new(code, message) }
+        Error { openssl_code: entry.map_or(0, |entry| entry.packed()), ..refusal.error(&self.expected_text()) }
     }
 
     fn expected_text(&self) -> String {

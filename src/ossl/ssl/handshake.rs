@@ -2,13 +2,13 @@
 
 use crate::{
     error::Result,
-    ossl::{bio_backend::BioBackend, now, sys, x509::X509},
+    ossl::{bio_backend::BioBackend, now, refusal::Refusal, sys, x509::X509},
     types::{ClientAuth, Role, Step},
 };
 use openssl_sys as ffi;
 use std::ffi::c_int;
 
-use super::{call::no_certificate, connection::Ssl, hooks::Refusal};
+use super::{call::no_certificate, connection::Ssl};
 
 impl<B: BioBackend> Ssl<B> {
     /// A step of the handshake.
@@ -62,11 +62,9 @@ impl<B: BioBackend> Ssl<B> {
             }
         }
         // The scope stands for the chain. Without one the key is the certificate's own.
-        if !hooks.policy.chain && !hooks.policy.further.has_pinned_key(std::slice::from_ref(certificate)) {
-            return Some(Refusal::NotPinned);
-        }
-        let accepted = hooks.policy.accepted.as_ref();
-        accepted.is_some_and(|accepted| !accepted.contains(certificate)).then_some(Refusal::NotAccepted)
+        let keys = std::slice::from_ref(certificate);
+        let by_key = if hooks.policy.chain { None } else { hooks.policy.refusal_by_key(keys) };
+        by_key.or_else(|| hooks.policy.refusal_by_list(Some(certificate)))
     }
 
     fn raw_handshake(&mut self) -> c_int {

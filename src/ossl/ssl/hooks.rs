@@ -2,9 +2,7 @@
 
 use crate::{
     ossl::{
-        requirements::{BadStaple, Requirements},
-        resumable::NewSessions,
-        session_rules::SessionRules,
+        refusal::Refusal, requirements::Requirements, resumable::NewSessions, session_rules::SessionRules,
         x509::X509,
     },
     types::ClientAuth,
@@ -40,19 +38,17 @@ impl PeerPolicy {
     pub fn demands_certificate(&self) -> bool {
         self.chain || self.accepted.is_some() || !self.further.pins.is_empty()
     }
-}
 
-/// Why a peer's certificate was refused.
-#[derive(Clone, Copy)]
-pub enum Refusal {
-    /// Its chain or its name: an `X509_V_*` code.
-    Chain(c_int),
-    /// It is not among the accepted ones.
-    NotAccepted,
-    /// None of the public keys is pinned.
-    NotPinned,
-    /// What it stapled: see `bad_staple`.
-    Staple,
+    /// Whether none of these certificates has a pinned key, where keys are pinned.
+    pub fn refusal_by_key(&self, keys: &[X509]) -> Option<Refusal> {
+        (!self.further.has_pinned_key(keys)).then_some(Refusal::NotPinned)
+    }
+
+    /// Whether it is not an accepted certificate, where there is a list of them.
+    pub fn refusal_by_list(&self, certificate: Option<&X509>) -> Option<Refusal> {
+        let is_accepted = |accepted: &Vec<X509>| certificate.is_some_and(|it| accepted.contains(it));
+        (!self.accepted.as_ref().is_none_or(is_accepted)).then_some(Refusal::NotAccepted)
+    }
 }
 
 /// The name that a certificate must be for.
@@ -87,9 +83,7 @@ pub struct Hooks {
     pub policy: PeerPolicy,
     /// ALPN names, each behind its length.
     pub alpn: Vec<u8>,
-    pub refusal: Cell<Option<Refusal>>,
-    /// What is wrong with the staple, if that is why.
-    pub bad_staple: RefCell<Option<BadStaple>>,
+    pub refusal: RefCell<Option<Refusal>>,
     /// The chain of a peer that was refused: OpenSSL keeps only one that was accepted.
     pub refused: RefCell<Vec<X509>>,
     /// The name that the peer's certificate must be for.
@@ -140,8 +134,7 @@ impl Hooks {
         Hooks {
             policy,
             alpn,
-            refusal: Cell::new(None),
-            bad_staple: RefCell::new(None),
+            refusal: RefCell::default(),
             refused: RefCell::default(),
             expected: RefCell::new(None),
             chain_expires: Cell::new(None),

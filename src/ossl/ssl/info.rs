@@ -3,8 +3,10 @@
 use crate::{
     ossl::{
         bio_backend::BioBackend,
-        store::{self, Store},
+        requirements::Requirements,
+        store::Store,
         sys,
+        verification::{self, Purpose, Terms, Verdict},
         x509::X509,
     },
     types::Role,
@@ -18,18 +20,44 @@ impl<B: BioBackend> Ssl<B> {
     /// What the check of the peer's chain finds, enforced or not: an `X509_V_*` code. A chain that nobody demanded is
     /// verified now, against `store` or, without one, the context's own.
     pub fn verify_result(&self, store: Option<&Store>, partial_chain: bool) -> c_int {
-        // SAFETY: the SSL is live and lends what it has; the store outlives the call.
-        unsafe {
-            if self.hooks().policy.chain {
-                return ffi::SSL_get_verify_result(self.ptr()) as c_int;
-            }
-            let Some(leaf) = self.peer_certificate() else { return sys::X509_V_ERR_UNSPECIFIED };
-            let own = || ffi::SSL_CTX_get_cert_store(ffi::SSL_get_SSL_CTX(self.ptr()));
-            let store = store.map_or_else(own, Store::as_ptr);
-            let untrusted = ffi::SSL_get_peer_cert_chain(self.ptr());
-            let level = sys::SSL_get_security_level(self.ptr());
-            store::verify_chain(store, &leaf, untrusted, self.role() == Role::Client, partial_chain, level)
+        if self.hooks().policy.chain {
+            // SAFETY: the SSL is live.
+            return unsafe { ffi::SSL_get_verify_result(self.ptr()) } as c_int;
         }
+        self.verify_again(store, partial_chain, &Requirements::default()).reason
+    }
+
+    /// The chain of the peer that was verified; empty if none was. In a resumed handshake, in which nobody shows one, it is
+    /// built again of what the session has, and what is trusted: `store` or, without one, the context's own.
+    pub fn verified_chain(&self, store: Option<&Store>, partial_chain: bool) -> Vec<X509> {
+        let hooks = self.hooks();
+        if !hooks.policy.chain || !hooks.refused.borrow().is_empty() {
+            return Vec::new();
+        }
+        // SAFETY: the SSL is live and lends the stack, or NULL.
+        let chain = unsafe { X509::from_borrowed_stack(ffi::SSL_get0_verified_chain(self.ptr())) };
+        if !chain.is_empty() || !self.session_reused() {
+            return chain;
+        }
+        // Whether it is revoked by now does not change what was verified.
+        let further = Requirements { crls: None, ..hooks.policy.further.clone() };
+        let verdict = self.verify_again(store, partial_chain, &further);
+        if verdict.reason == 0 { verdict.chain } else { Vec::new() }
+    }
+
+    fn verify_again(&self, store: Option<&Store>, partial_chain: bool, further: &Requirements) -> Verdict {
+        let Some(leaf) = self.peer_certificate() else {
+            return Verdict { reason: sys::X509_V_ERR_UNSPECIFIED, chain: Vec::new() };
+        };
+        let purpose = if self.role() == Role::Client { Purpose::Server } else { Purpose::Client };
+        // SAFETY: the SSL is live, and so is its context's store, to which this is a reference of our own.
+        let (own, security_level) = unsafe {
+            let own = ffi::SSL_CTX_get_cert_store(ffi::SSL_get_SSL_CTX(self.ptr()));
+            (Store::from_borrowed(own), sys::SSL_get_security_level(self.ptr()))
+        };
+        let store = store.unwrap_or(&own);
+        let terms = Terms { store, purpose, partial_chain, security_level, further };
+        verification::verify(&leaf, &self.peer_chain(), &terms)
     }
 
     /// On a server: the host that the client asks for (SNI), once its hello has been read.

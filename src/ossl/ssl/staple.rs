@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     connection::Ssl,
-    hooks::{Hooks, Refusal, guarded, hooks},
+    hooks::{Hooks, guarded, hooks},
 };
 use crate::{
     error::{Code, Result},
@@ -19,6 +19,7 @@ use crate::{
         ctx_value::CtxValue,
         ocsp::{self, Status},
         queue,
+        refusal::Refusal,
         requirements::{BadStaple, StaplePolicy},
         versions,
         x509::X509,
@@ -107,8 +108,7 @@ unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_in
     guarded(hooks, 0, || match unsafe { check(ssl, hooks) } {
         Ok(()) => 1,
         Err(bad) => {
-            hooks.refusal.set(Some(Refusal::Staple));
-            hooks.bad_staple.replace(Some(bad));
+            hooks.refusal.replace(Some(Refusal::Staple(bad)));
             0
         }
     })

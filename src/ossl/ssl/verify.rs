@@ -1,10 +1,10 @@
 //! The decision about the peer's certificate.
 
-use crate::ossl::{store, sys, x509::X509};
+use crate::ossl::{refusal::Refusal, store, sys, x509::X509};
 use openssl_sys as ffi;
 use std::ffi::{c_int, c_void};
 
-use super::hooks::{Hooks, Refusal, guarded, hooks};
+use super::hooks::{Hooks, guarded, hooks};
 
 /// The Hooks of the connection whose peer's certificate is being verified.
 ///
@@ -37,36 +37,22 @@ unsafe fn judge(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
     if hooks.policy.chain {
         // SAFETY: the store context is live.
         let reason = unsafe { check_chain_and_name(ctx, hooks, leaf.as_ref()) };
-        // SAFETY: likewise.
-        unsafe { ffi::X509_STORE_CTX_set_error(ctx, reason) };
         if reason != 0 {
             // SAFETY: likewise.
             return unsafe { refuse(ctx, hooks, Refusal::Chain(reason)) };
         }
+        // SAFETY: likewise.
+        unsafe { ffi::X509_STORE_CTX_set_error(ctx, 0) };
     }
-    let further = &hooks.policy.further;
-    if !further.pins.is_empty() {
-        let certificates = match hooks.policy.chain {
-            // SAFETY: the store context lends the chain that it has verified.
-            true => unsafe { X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx)) },
-            false => leaf.iter().cloned().collect(),
-        };
-        if !further.has_pinned_key(&certificates) {
-            // SAFETY: the store context is live.
-            unsafe {
-                ffi::X509_STORE_CTX_set_error(ctx, sys::X509_V_ERR_CERT_REJECTED);
-                return refuse(ctx, hooks, Refusal::NotPinned);
-            }
-        }
-    }
-    if let Some(accepted) = &hooks.policy.accepted {
-        if !leaf.is_some_and(|leaf| accepted.contains(&leaf)) {
-            // SAFETY: the store context is live.
-            unsafe {
-                ffi::X509_STORE_CTX_set_error(ctx, sys::X509_V_ERR_CERT_REJECTED);
-                return refuse(ctx, hooks, Refusal::NotAccepted);
-            }
-        }
+    let keys = match hooks.policy.chain {
+        // SAFETY: the store context lends the chain that it has verified.
+        true => unsafe { X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx)) },
+        false => leaf.iter().cloned().collect(),
+    };
+    let policy = &hooks.policy;
+    if let Some(refusal) = policy.refusal_by_key(&keys).or_else(|| policy.refusal_by_list(leaf.as_ref())) {
+        // SAFETY: the store context is live.
+        return unsafe { refuse(ctx, hooks, refusal) };
     }
     1
 }
@@ -107,8 +93,10 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
 /// # Safety
 /// `store` is live, and holds the peer's chain.
 unsafe fn refuse(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks, refusal: Refusal) -> c_int {
-    hooks.refusal.set(Some(refusal));
-    // SAFETY: the caller guarantees the store context, which lends the certificates.
+    // SAFETY: the caller guarantees the store context.
+    unsafe { ffi::X509_STORE_CTX_set_error(store, refusal.verify_result()) };
+    hooks.refusal.replace(Some(refusal));
+    // SAFETY: likewise; it lends the certificates.
     hooks.refused.replace(unsafe { X509::from_borrowed_stack(sys::X509_STORE_CTX_get0_untrusted(store)) });
     0
 }

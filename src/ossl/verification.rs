@@ -1,0 +1,102 @@
+//! The verification of a certificate without a handshake: of one that was not verified in its handshake, of one whose
+//! handshake was resumed, and of one that no connection has brought.
+
+use openssl_sys as ffi;
+use std::{
+    ffi::{CStr, c_int},
+    ptr::NonNull,
+};
+
+use super::{
+    lent_stack::LentStack,
+    queue,
+    requirements::Requirements,
+    store::{self, Store},
+    sys,
+    x509::X509,
+};
+
+/// What a certificate is to be good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Anything.
+    Any,
+    /// To be a server of TLS.
+    Server,
+    /// To be a client of TLS.
+    Client,
+}
+
+impl Purpose {
+    fn name(self) -> Option<&'static CStr> {
+        match self {
+            Purpose::Any => None,
+            Purpose::Server => Some(c"ssl_server"),
+            Purpose::Client => Some(c"ssl_client"),
+        }
+    }
+}
+
+/// By what it is verified.
+pub struct Terms<'a> {
+    /// Whom to trust.
+    pub store: &'a Store,
+    /// What for.
+    pub purpose: Purpose,
+    /// Whether a certificate of the store is trusted although it is no root.
+    pub partial_chain: bool,
+    /// OpenSSL's security level.
+    pub security_level: c_int,
+    /// What else is demanded of the chain.
+    pub further: &'a Requirements,
+}
+
+/// What was found.
+pub struct Verdict {
+    /// An `X509_V_*` code, 0 if the chain is fine.
+    pub reason: c_int,
+    /// The chain, as far as it could be built, the certificate itself first.
+    pub chain: Vec<X509>,
+}
+
+/// Frees a store context.
+struct StoreCtx(NonNull<ffi::X509_STORE_CTX>);
+
+impl Drop for StoreCtx {
+    fn drop(&mut self) {
+        // SAFETY: it is ours.
+        unsafe { ffi::X509_STORE_CTX_free(self.0.as_ptr()) }
+    }
+}
+
+/// Builds and checks the chain of a certificate. The untrusted ones help to build it.
+pub fn verify(leaf: &X509, untrusted: &[X509], terms: &Terms<'_>) -> Verdict {
+    queue::clear();
+    let out_of_memory = || Verdict { reason: sys::X509_V_ERR_OUT_OF_MEM, chain: Vec::new() };
+    let Some(stack) = LentStack::new(untrusted.iter().map(X509::as_ptr)) else { return out_of_memory() };
+    // SAFETY: no preconditions.
+    let Some(ctx) = NonNull::new(unsafe { ffi::X509_STORE_CTX_new() }).map(StoreCtx) else {
+        return out_of_memory();
+    };
+    let raw = ctx.0.as_ptr();
+    // SAFETY: the store, the leaf, the stack and the lists that are lent to it outlive the store context.
+    let verdict = unsafe {
+        let is_set_up = ffi::X509_STORE_CTX_init(raw, terms.store.as_ptr(), leaf.as_ptr(), stack.as_ptr()) == 1
+            && terms.purpose.name().is_none_or(|name| sys::X509_STORE_CTX_set_default(raw, name.as_ptr()) == 1);
+        let lent = if is_set_up { terms.further.prepare(raw) } else { None };
+        match lent {
+            None => out_of_memory(),
+            Some(_lent) => {
+                let param = sys::X509_STORE_CTX_get0_param(raw);
+                sys::X509_VERIFY_PARAM_set_auth_level(param, terms.security_level);
+                if terms.partial_chain {
+                    ffi::X509_VERIFY_PARAM_set_flags(param, sys::X509_V_FLAG_PARTIAL_CHAIN);
+                }
+                let reason = store::verify(raw);
+                Verdict { reason, chain: X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(raw)) }
+            }
+        }
+    };
+    queue::clear();
+    verdict
+}
