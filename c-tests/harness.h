@@ -214,6 +214,9 @@ void start_service(struct service *service, const bgl_ssl_config_t *config, int 
                    void *data);
 void start_service_at(const char *address, int port, struct service *service, const bgl_ssl_config_t *config,
                       int connections, serve_function *serve, void *data);
+/* The same on a server of the case's own, which is taken over. */
+void start_service_on(struct service *service, bgl_ssl_server_t *server, int connections, serve_function *serve,
+                      void *data);
 void end_service(struct service *service);
 
 /* A service and the configs of both sides, which are taken over: end_visit frees them. */

@@ -29,10 +29,18 @@ void start_service(struct service *service, const bgl_ssl_config_t *config, int 
 void start_service_at(const char *address, int port, struct service *service, const bgl_ssl_config_t *config,
                       int connections, serve_function *serve, void *data)
 {
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, address, port, 16, AF_INET));
+    port = bgl_ssl_server_port(server);
+    CHECK(port > 0 && port < 65536);
+    start_service_on(service, server, connections, serve, data);
+    service->port = port;
+}
+
+void start_service_on(struct service *service, bgl_ssl_server_t *server, int connections, serve_function *serve,
+                      void *data)
+{
     memset(service, 0, sizeof *service);
-    service->server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, address, port, 16, AF_INET));
-    service->port = bgl_ssl_server_port(service->server);
-    CHECK(service->port > 0 && service->port < 65536);
+    service->server = server;
     service->connections = connections;
     service->serve = serve;
     service->data = data;
