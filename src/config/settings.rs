@@ -5,7 +5,7 @@ use crate::{
     error::{Code, Error, Result},
     hostname::Hostname,
     identity::Identity,
-    net::deadline::Limit,
+    net::{deadline::Limit, proxy::choice::ProxyChoice},
     ossl::ssl::staple::Staple,
     private_key::PrivateKey,
     protocol::{Protocol, Versions},
@@ -143,6 +143,8 @@ pub struct Config {
     pub sessions: SessionSettings,
     /// What is told of the messages of connections.
     pub trace: Option<Trace>,
+    /// Which proxies a client's connections go through.
+    pub proxy: ProxyChoice,
     /// Time limits.
     pub limits: Limits,
     /// Whether the handshake is left to the first read or write.
@@ -177,6 +179,7 @@ impl Default for Config {
             records: Records::default(),
             sessions: SessionSettings::default(),
             trace: None,
+            proxy: ProxyChoice::default(),
             limits: Limits {
                 connect: Some(Duration::from_secs(30)),
                 handshake: None,

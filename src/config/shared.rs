@@ -4,6 +4,7 @@ use crate::{
     error::{Code, Error, Result},
     hosts::{self, HostTable, Pattern},
     identity,
+    net::proxy::choice::ProxyChoice,
     session::{Scope, ServerSessions},
     types::{ClientAuth, Medium, Role},
     verify::client_auth,
@@ -24,6 +25,8 @@ type Hosts = HostTable<Arc<Frozen>>;
 pub struct Frozen {
     /// The settings.
     pub config: Config,
+    /// That of connections to a proxy that is spoken to over TLS; None for the defaults.
+    proxy_config: Option<Arc<Frozen>>,
     hosts: Hosts,
     identities: RwLock<Arc<Identities>>,
     /// Kept for as long as the config, whatever becomes of its contexts.
@@ -66,9 +69,9 @@ impl Choice {
 }
 
 impl Frozen {
-    fn new(config: Config, hosts: Hosts) -> Frozen {
+    fn new(config: Config, hosts: Hosts, proxy_config: Option<Arc<Frozen>>) -> Frozen {
         let identities = RwLock::new(Arc::new(Identities::new(&config.identities)));
-        Frozen { config, hosts, identities, sessions: OnceLock::new() }
+        Frozen { config, proxy_config, hosts, identities, sessions: OnceLock::new() }
     }
 
     /// What connections of this config run over.
@@ -92,6 +95,11 @@ impl Frozen {
                 changed
             }
         }
+    }
+
+    /// That of TLS with a proxy.
+    pub fn proxy_config(&self) -> Result<Arc<Frozen>> {
+        self.proxy_config.clone().map_or_else(|| ConfigHandle::default().freeze(), Ok)
     }
 
     /// Whether there is a certificate for any client.
@@ -172,6 +180,7 @@ impl Frozen {
 struct Draft {
     config: Config,
     hosts: Hosts,
+    proxy_config: Option<Arc<Frozen>>,
 }
 
 /// A config as its user holds it.
@@ -184,7 +193,7 @@ pub struct ConfigHandle {
 impl ConfigHandle {
     /// A handle over these settings.
     pub fn new(config: Config) -> ConfigHandle {
-        ConfigHandle::of(Draft { config, hosts: Hosts::default() })
+        ConfigHandle::of(Draft { config, ..Draft::default() })
     }
 
     fn of(draft: Draft) -> ConfigHandle {
@@ -238,6 +247,22 @@ impl ConfigHandle {
         Err(Error::new(Code::Config, format!("the host \"{name}\" has a config already")))
     }
 
+    /// Chooses proxies; `config`, which is frozen by this, is for connections to those that are spoken to over TLS.
+    pub fn set_proxy(&self, proxy: ProxyChoice, config: Option<&ConfigHandle>) -> Result<()> {
+        if config.is_some_and(|config| std::ptr::eq(self, config)) {
+            return Err(Error::argument("a config cannot be that of its own proxy"));
+        }
+        drop(self.open_draft()?);
+        let config = config.map(ConfigHandle::freeze).transpose()?;
+        if config.as_ref().is_some_and(|config| config.medium() == Medium::Datagrams) {
+            return Err(Error::argument("the proxy's config is for DTLS, and proxies carry streams"));
+        }
+        let mut draft = self.open_draft()?;
+        draft.config.proxy = proxy;
+        draft.proxy_config = config;
+        Ok(())
+    }
+
     fn freeze_without_context(&self) -> Result<Arc<Frozen>> {
         if let Some(frozen) = self.frozen.get() {
             return Ok(frozen.clone());
@@ -286,7 +311,7 @@ impl Draft {
                            found out about them is not known here";
             return Err(Error::new(Code::Config, message));
         }
-        let frozen = Arc::new(Frozen::new(self.config.clone(), self.hosts.clone()));
+        let frozen = Arc::new(Frozen::new(self.config.clone(), self.hosts.clone(), self.proxy_config.clone()));
         let other = |host: &&Arc<Frozen>| host.medium() != frozen.medium();
         if self.hosts.values().any(|host| other(&host)) {
             let message = "the config and one of its hosts' differ in that one is for TLS and the other for DTLS";

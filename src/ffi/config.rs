@@ -6,6 +6,7 @@ pub mod hosts;
 pub mod identity;
 pub mod names;
 pub mod protocols;
+pub mod proxy;
 pub mod records;
 pub mod requirements;
 pub mod resumption;

@@ -7,7 +7,7 @@ use crate::{
     private_key::PrivateKey,
     protocol::Protocol,
     server::Server,
-    socket::Socket,
+    socket::{Socket, connecting::Destination},
 };
 use std::{
     ffi::{c_char, c_int},
@@ -101,7 +101,8 @@ pub unsafe extern "C" fn bgl_make_ssl_client_socket(
         config.limits.connect = limit;
         config.limits.handshake = Some(limit);
         let (port, family) = (convert::port(port)?, Family::from_number(domain)?);
-        Socket::connect(&freeze(config)?, hostname, port, family, None).map(handle::give)
+        let to = Destination { host: hostname, port, family, hostname: None, session: None };
+        Socket::connect(&freeze(config)?, &to).map(handle::give)
     })
 }
 

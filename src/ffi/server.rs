@@ -1,8 +1,14 @@
 //! Listening for TLS clients.
 
 pub mod info;
+pub mod listen;
 
-use crate::{net::deadline::Deadline, net::resolve::Family, server::Server, socket::Step};
+use crate::{
+    error::{Code, Error, Result},
+    net::{deadline::Deadline, resolve::Family},
+    server::{LocalEnd, Server},
+    socket::Step,
+};
 use std::{
     ffi::{c_char, c_int, c_void},
     ptr,
@@ -106,9 +112,8 @@ pub unsafe extern "C" fn bgl_ssl_server_accept(
     })
 }
 
-fn no_client() -> crate::error::Error {
-    use crate::error::{Error, Phase};
-    Error::timeout().during(Phase::Accept, "accept a connection")
+fn no_client() -> Error {
+    Error::timeout().during(crate::error::Phase::Accept, "accept a connection")
 }
 
 /// Begins TLS as the server on a stream socket that the program has accepted itself, such as by accept(2) on
@@ -169,20 +174,27 @@ pub unsafe extern "C" fn bgl_ssl_server_reload(server: *const bgl_ssl_server_t) 
 
 /// The port that the server listens on.
 ///
-/// Returns 1 to 65535, or -1 on failure (BGL_SSL_E_STATE if it is closed). Never blocks; any thread.
+/// Returns 1 to 65535, or -1 on failure (BGL_SSL_E_STATE if it is closed, BGL_SSL_E_UNSUPPORTED on a Unix socket). Never
+/// blocks; any thread.
 ///
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_server_port(server: *const bgl_ssl_server_t) -> c_int {
     // SAFETY: the precondition covers the handle.
-    guard::or(-1, || unsafe {
-        handle::with(server, |server| server.local_address().map(|address| c_int::from(address.port())))
-    })
+    guard::or(-1, || unsafe { handle::with(server, |server| port_of(&server.local_end()?)) })
 }
 
-/// Copies out the numeric address that the server listens on, such as "0.0.0.0" or "::".
+fn port_of(end: &LocalEnd) -> Result<c_int> {
+    match end {
+        LocalEnd::Internet(address) => Ok(c_int::from(address.port())),
+        LocalEnd::Unix(_) => Err(Error::new(Code::Unsupported, "a Unix socket has no port")),
+    }
+}
+
+/// Copies out the numeric address that the server listens on, such as "0.0.0.0" or "::"; of a Unix socket its path, or "@" and
+/// its abstract name.
 ///
-/// port: where to put the port; may be NULL.
+/// port: where to put the port, 0 for a Unix socket; may be NULL.
 ///
 /// Returns the length of the whole text; 0 on failure (BGL_SSL_E_STATE if it is closed). Never blocks; any thread.
 ///
@@ -196,8 +208,13 @@ pub unsafe extern "C" fn bgl_ssl_server_local_address(
 ) -> usize {
     // SAFETY: the precondition covers handle and pointers.
     guard::or(0, || unsafe {
-        let address = handle::with(server, Server::local_address)?;
-        convert::copy_address(Some(address), buf, size, port)
+        match handle::with(server, Server::local_end)? {
+            LocalEnd::Internet(address) => convert::copy_address(Some(address), buf, size, port),
+            LocalEnd::Unix(name) => {
+                convert::store(port, 0);
+                convert::copy_text(name.as_bytes(), buf, size)
+            }
+        }
     })
 }
 

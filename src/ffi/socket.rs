@@ -1,5 +1,6 @@
 //! TLS connections: over TCP, or over another descriptor.
 
+pub mod connect;
 pub mod facts;
 pub mod hello;
 pub mod info;
@@ -15,7 +16,7 @@ use crate::{
     error::{Code, Error, Result},
     net::resolve::Family,
     session::Session,
-    socket::Socket,
+    socket::{Socket, connecting::Destination},
 };
 use std::{
     ffi::{c_char, c_int},
@@ -105,7 +106,8 @@ pub unsafe extern "C" fn bgl_ssl_connect_resume(
         let (config, host, session) =
             unsafe { (handle::borrow(config)?, convert::text(host, "host")?, handle::borrow_optional(session)?) };
         let (port, family) = (convert::port(port)?, Family::from_number(family)?);
-        Socket::connect(&config.freeze()?, host, port, family, session).map(handle::give)
+        let to = Destination { host, port, family, hostname: None, session };
+        Socket::connect(&config.freeze()?, &to).map(handle::give)
     })
 }
 

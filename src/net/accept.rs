@@ -2,7 +2,7 @@
 
 use crate::{
     linger,
-    net::deadline::Deadline,
+    net::{deadline::Deadline, unix::OwnFile},
     posix::{self, Readiness, event},
 };
 use std::{
@@ -30,6 +30,10 @@ pub type Client = (OwnedFd, Option<SocketAddr>);
 /// other way to wake a thread.
 pub struct Listener {
     fd: OwnedFd,
+    /// Whether others may have it, too: then nothing is done to it that they would notice.
+    is_shared: bool,
+    /// The file of a Unix socket, until the close.
+    file: Mutex<Option<OwnFile>>,
     made_by: u32,
     closed: AtomicBool,
     /// How many threads of the process that made it are in accept(2), which only a shutdown can wake.
@@ -39,10 +43,26 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes clients from `fd`.
+    /// Takes clients from `fd`, which nobody else has.
     pub fn new(fd: OwnedFd) -> Listener {
+        Listener::with(fd, false, None)
+    }
+
+    /// The same on a Unix socket, whose file is removed at the close.
+    pub fn of_file(fd: OwnedFd, file: Option<OwnFile>) -> Listener {
+        Listener::with(fd, false, file)
+    }
+
+    /// Takes clients from `fd`, which others may have, too.
+    pub fn shared(fd: OwnedFd) -> Listener {
+        Listener::with(fd, true, None)
+    }
+
+    fn with(fd: OwnedFd, is_shared: bool, file: Option<OwnFile>) -> Listener {
         Listener {
             fd,
+            is_shared,
+            file: Mutex::new(file),
             made_by: posix::pid(),
             closed: AtomicBool::new(false),
             in_accept: AtomicUsize::new(0),
@@ -60,12 +80,17 @@ impl Listener {
         posix::local_address(self.fd.as_fd())
     }
 
+    /// The name of the Unix socket on which it listens.
+    pub fn unix_name(&self) -> io::Result<Option<String>> {
+        posix::local_unix_name(self.fd.as_fd())
+    }
+
     /// Takes one client; None if none came in time, or the socket was closed.
     ///
     /// A thread without a deadline waits in accept(2): of many threads that wait there the system wakes one for each
     /// client, and of those that wait in poll(2) it wakes all.
     pub fn accept(&self, deadline: Deadline) -> io::Result<Option<Client>> {
-        let waits_in_accept = deadline == Deadline::NEVER && self.made_by == posix::pid();
+        let waits_in_accept = deadline == Deadline::NEVER && !self.is_shared && self.made_by == posix::pid();
         if !waits_in_accept {
             // Another thread may take the client that poll(2) has seen.
             posix::set_nonblocking(self.fd.as_fd(), true)?;
@@ -150,6 +175,7 @@ impl Listener {
     /// Ends all accepts of this process, now and later.
     pub fn close(&self) {
         self.closed.store(true, SeqCst);
+        drop(self.file.lock().unwrap_or_else(PoisonError::into_inner).take());
         let pid = posix::pid();
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((its, fd)) = &*waker {

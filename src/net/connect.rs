@@ -5,24 +5,71 @@ use crate::{
     error::{Code, Error, Phase, Result},
     net::{
         deadline::Deadline,
-        resolve::{self, Family},
+        resolve::{self, Family, Lookup},
+        waits::Waits,
     },
     posix::{self, Readiness},
 };
 use std::{
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
-    time::Duration,
+    time::{Duration, Instant},
+    vec,
 };
 
 /// How long one attempt has before the next one begins beside it (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to the first address of `host` that answers.
-pub fn connect(host: &str, port: u16, family: Family, deadline: Deadline) -> Result<OwnedFd> {
-    let addresses = candidates(host, port, family, deadline)?;
-    race(&addresses, deadline)
-        .map_err(|error| error.during(Phase::Connect, format!("connect to {}", host_port(host, port))))
+/// A connection in the making.
+pub struct Dial {
+    host: String,
+    port: u16,
+    stage: Stage,
+}
+
+enum Stage {
+    LookUp(Lookup),
+    Race(Race),
+}
+
+impl Dial {
+    /// Begins to connect to the first address of `host` that answers.
+    pub fn new(host: &str, port: u16, family: Family) -> Dial {
+        Dial { host: host.to_string(), port, stage: Stage::LookUp(Lookup::new(host, port, family)) }
+    }
+
+    /// The connection; None while there is none.
+    pub fn step(&mut self, now: Instant) -> Result<Option<OwnedFd>> {
+        loop {
+            match &mut self.stage {
+                Stage::LookUp(lookup) => match lookup.step()? {
+                    Some(addresses) => self.stage = Stage::Race(Race::new(interleave(addresses))),
+                    None => return Ok(None),
+                },
+                Stage::Race(race) => return race.step(now).map_err(|error| self.while_connecting(error)),
+            }
+        }
+    }
+
+    /// What the next step waits for.
+    pub fn waits(&self) -> Waits<'_> {
+        match &self.stage {
+            Stage::LookUp(lookup) => lookup.waits(),
+            Stage::Race(race) => race.waits(),
+        }
+    }
+
+    /// The failure of one that took too long.
+    pub fn timed_out(&self) -> Error {
+        match &self.stage {
+            Stage::LookUp(lookup) => lookup.timed_out(),
+            Stage::Race(_) => self.while_connecting(Error::timeout()),
+        }
+    }
+
+    fn while_connecting(&self, error: Error) -> Error {
+        error.during(Phase::Connect, format_args!("connect to {}", host_port(&self.host, self.port)))
+    }
 }
 
 /// The addresses of `host` in the order in which to try them; at least one.
@@ -51,60 +98,74 @@ struct Attempt {
     address: SocketAddr,
 }
 
-fn race(addresses: &[SocketAddr], deadline: Deadline) -> Result<OwnedFd> {
-    let mut waiting = addresses.iter();
-    let mut attempts: Vec<Attempt> = Vec::new();
-    let mut failure = None;
-    loop {
-        if let Some(address) = waiting.next() {
-            match posix::start_connect(address) {
-                Ok(fd) => attempts.push(Attempt { fd, address: *address }),
+/// Attempts to connect to several addresses, of which one is enough.
+struct Race {
+    /// Those that are still to be tried.
+    waiting: vec::IntoIter<SocketAddr>,
+    attempts: Vec<Attempt>,
+    failure: Option<Error>,
+    /// When the next attempt begins.
+    next: Instant,
+}
+
+impl Race {
+    fn new(addresses: Vec<SocketAddr>) -> Race {
+        Race { waiting: addresses.into_iter(), attempts: Vec::new(), failure: None, next: Instant::now() }
+    }
+
+    fn step(&mut self, now: Instant) -> Result<Option<OwnedFd>> {
+        if let Some(winner) = self.first_connected(now)? {
+            return Ok(Some(winner));
+        }
+        while self.attempts.is_empty() || now >= self.next {
+            let Some(address) = self.waiting.next() else { break };
+            match posix::start_connect(&address) {
+                Ok(fd) => {
+                    self.attempts.push(Attempt { fd, address });
+                    self.next = now + ATTEMPT_DELAY;
+                }
+                // The others need no time to show that they are better.
+                Err(error) => keep_first(&mut self.failure, &address, &error),
+            }
+        }
+        if self.attempts.is_empty() {
+            return Err(self.failure.take().unwrap_or_else(|| Error::new(Code::Resolve, "no address")));
+        }
+        Ok(None)
+    }
+
+    fn waits(&self) -> Waits<'_> {
+        let fds = self.attempts.iter().map(|attempt| (attempt.fd.as_fd(), Readiness::WRITE)).collect();
+        let timer = if self.waiting.len() > 0 { Deadline(Some(self.next)) } else { Deadline::NEVER };
+        Waits { fds, timer }
+    }
+
+    /// The attempt that has succeeded. Those that have failed are over, and the next one begins at once.
+    fn first_connected(&mut self, now: Instant) -> Result<Option<OwnedFd>> {
+        if self.attempts.is_empty() {
+            return Ok(None);
+        }
+        let ready = posix::poll(&self.waits().fds, Some(now)).map_err(|error| Error::io(&error))?;
+        let mut winner = None;
+        for (attempt, ready) in std::mem::take(&mut self.attempts).into_iter().zip(ready) {
+            if !ready.writable || winner.is_some() {
+                self.attempts.push(attempt);
+                continue;
+            }
+            match posix::connect_result(attempt.fd.as_fd()) {
+                Ok(()) => {
+                    // Connecting was not to wait; what comes after it may.
+                    let _ = posix::set_nonblocking(attempt.fd.as_fd(), false);
+                    winner = Some(attempt.fd);
+                }
                 Err(error) => {
-                    // The others need no time to show that they are better.
-                    keep_first(&mut failure, address, &error);
-                    continue;
+                    keep_first(&mut self.failure, &attempt.address, &error);
+                    self.next = now;
                 }
             }
         }
-        if attempts.is_empty() {
-            return Err(failure.unwrap_or_else(|| Error::new(Code::Resolve, "no address")));
-        }
-        let turn =
-            if waiting.len() > 0 { Deadline::after(Some(ATTEMPT_DELAY)).or_sooner(deadline) } else { deadline };
-        if let Some(winner) = first_connected(&mut attempts, &mut failure, turn)? {
-            return Ok(winner);
-        }
-        if deadline.has_passed() {
-            return Err(Error::timeout());
-        }
+        Ok(winner)
     }
-}
-
-/// Waits until an attempt succeeds (which it returns), one fails, or `turn` is over.
-fn first_connected(
-    attempts: &mut Vec<Attempt>,
-    failure: &mut Option<Error>,
-    turn: Deadline,
-) -> Result<Option<OwnedFd>> {
-    let wanted: Vec<_> = attempts.iter().map(|attempt| (attempt.fd.as_fd(), Readiness::WRITE)).collect();
-    let ready = posix::poll(&wanted, turn.0).map_err(|error| Error::io(&error))?;
-    let mut winner = None;
-    let running = std::mem::take(attempts);
-    for (attempt, ready) in running.into_iter().zip(ready) {
-        if !ready.writable || winner.is_some() {
-            attempts.push(attempt);
-            continue;
-        }
-        match posix::connect_result(attempt.fd.as_fd()) {
-            Ok(()) => {
-                // Connecting was not to wait; what comes after it may.
-                let _ = posix::set_nonblocking(attempt.fd.as_fd(), false);
-                winner = Some(attempt.fd);
-            }
-            Err(error) => keep_first(failure, &attempt.address, &error),
-        }
-    }
-    Ok(winner)
 }
 
 /// The first failure is told: later ones are mostly those of addresses that were worth less.

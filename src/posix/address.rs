@@ -18,15 +18,25 @@ pub fn peer_address(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
     address_by(fd, libc::getpeername)
 }
 
-type AddressCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
+pub(super) type AddressCall =
+    unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
 
 fn address_by(fd: BorrowedFd<'_>, call: AddressCall) -> io::Result<Option<SocketAddr>> {
+    with_address(fd, call, |storage, _| from_sockaddr(storage))
+}
+
+/// What `read` makes of an address of either end, and of its length.
+pub(super) fn with_address<T>(
+    fd: BorrowedFd<'_>,
+    call: AddressCall,
+    read: impl FnOnce(&libc::sockaddr_storage, libc::socklen_t) -> T,
+) -> io::Result<T> {
     // SAFETY: an all-zero sockaddr_storage is a valid value.
     let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
     let mut len = mem::size_of_val(&storage) as libc::socklen_t;
     // SAFETY: `storage` is writable for `len` bytes.
     check(unsafe { call(fd.as_raw_fd(), (&raw mut storage).cast(), &mut len) })?;
-    Ok(from_sockaddr(&storage))
+    Ok(read(&storage, len))
 }
 
 pub(super) fn to_sockaddr(address: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {

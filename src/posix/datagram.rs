@@ -1,9 +1,9 @@
 //! Datagram sockets.
 
 use super::{
-    address::{from_sockaddr, local_address, to_sockaddr},
+    address::{from_sockaddr, local_address, peer_address, to_sockaddr},
     call::{check, retry},
-    options::{new_socket, set_socket_option, socket_option},
+    options::{new_socket, set_nonblocking, set_socket_option, socket_option},
 };
 use std::{
     io, mem,
@@ -38,18 +38,33 @@ pub fn connect_datagrams(peer: &SocketAddr) -> io::Result<OwnedFd> {
 /// afterwards, so that no second listener takes its datagrams away.
 pub fn listen_datagrams(address: &SocketAddr) -> io::Result<OwnedFd> {
     let fd = new_socket(address, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK)?;
-    match address {
-        SocketAddr::V4(_) => set_socket_option(fd.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
-        SocketAddr::V6(_) => {
-            // The any-address of IPv6 takes IPv4 clients too, whatever the system's default.
-            set_socket_option(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
-            set_socket_option(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
-        }
+    if address.is_ipv6() {
+        // The any-address of IPv6 takes IPv4 clients too, whatever the system's default.
+        set_socket_option(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
     }
+    tell_destination(fd.as_fd(), address)?;
     share_port(fd.as_fd(), true)?;
     bind(fd.as_fd(), address)?;
     share_port(fd.as_fd(), false)?;
     Ok(fd)
+}
+
+/// Lets a bound socket take datagrams as one of `listen_datagrams` does.
+pub fn prepare_to_listen(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
+    set_nonblocking(fd, true)?;
+    tell_destination(fd, address)
+}
+
+fn tell_destination(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(_) => set_socket_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        SocketAddr::V6(_) => set_socket_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+    }
+}
+
+/// Whether a socket is bound to a port of the internet, and has no peer.
+pub fn is_bound_only(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(local_address(fd)?.is_some_and(|address| address.port() != 0) && peer_address(fd).is_err())
 }
 
 /// A socket for datagrams between `local` and `peer` only, beside the one that listens on the same port: the kernel

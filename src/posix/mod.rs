@@ -5,17 +5,19 @@ mod address;
 mod call;
 mod datagram;
 pub mod event;
+pub mod gather;
 mod options;
 mod poll;
 mod process;
 mod stream;
 mod thread;
+mod unix;
 
 pub use address::{inet_aton, local_address, peer_address};
 pub use call::{bad_descriptor, clear_errno, errno_text, memory_ran_out};
 pub use datagram::{
-    connect_beside, connect_datagrams, descriptor_limit, listen_datagrams, local_end, path_mtu, recv_from,
-    recv_with_destination, send_from, unmapped,
+    connect_beside, connect_datagrams, descriptor_limit, is_bound_only, listen_datagrams, local_end, path_mtu,
+    prepare_to_listen, recv_from, recv_with_destination, send_from, unmapped,
 };
 pub use options::{duplicate_socket, set_no_delay, set_nonblocking};
 pub use poll::{Readiness, poll, poll_one};
@@ -25,3 +27,4 @@ pub use stream::{
     send_before_end, shutdown, shutdown_read, start_connect, unacknowledged,
 };
 pub use thread::{Uncancelled, block_all_signals, with_signals_blocked};
+pub use unix::{FileId, LONGEST_UNIX_NAME, UnixName, connect_unix, is_listening, listen_unix, local_unix_name};

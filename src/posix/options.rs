@@ -31,7 +31,10 @@ pub(super) fn set_socket_option(
 }
 
 pub(super) fn new_socket(address: &SocketAddr, kind: libc::c_int) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    new_socket_of(if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }, kind)
+}
+
+pub(super) fn new_socket_of(family: libc::c_int, kind: libc::c_int) -> io::Result<OwnedFd> {
     let kind = kind | libc::SOCK_CLOEXEC;
     // SAFETY: plain integers.
     let fd = unsafe { libc::socket(family, kind, 0) };

@@ -6,8 +6,15 @@ mod terms;
 use crate::{
     config::Frozen,
     error::{Code, Error, Phase, Result},
-    net::{accept, deadline::Deadline, listen, resolve::Family},
-    socket::{Socket, Step, counts::ServerCounts},
+    net::{
+        accept,
+        deadline::Deadline,
+        listen,
+        resolve::Family,
+        unix::{self, UnixAddress},
+    },
+    socket::{Peer, Socket, Step, counts::ServerCounts},
+    transport::dial,
     types::Medium,
 };
 use std::{
@@ -54,7 +61,38 @@ impl Server {
                 Listener::Datagrams(Arc::new(DatagramServer::listen(terms.clone(), &counts, name, port, family)?))
             }
         };
-        Ok(Server { listener: Mutex::new(Some(listener)), terms: RwLock::new(terms), counts })
+        Ok(Server::of(terms, counts, listener))
+    }
+
+    /// Listens on a Unix socket, whose file gets the permissions `mode`; None for what the umask leaves.
+    pub fn listen_unix(
+        frozen: &Arc<Frozen>,
+        address: &UnixAddress,
+        backlog: i32,
+        mode: Option<u32>,
+    ) -> Result<Server> {
+        if frozen.medium() == Medium::Datagrams {
+            return Err(Error::new(Code::Unsupported, "DTLS does not run over Unix sockets"));
+        }
+        let terms = Terms::new(frozen)?;
+        let (fd, file) = unix::listen(address, backlog, mode)?;
+        let listener = Listener::Stream(Arc::new(accept::Listener::of_file(fd, file)));
+        Ok(Server::of(terms, Arc::default(), listener))
+    }
+
+    /// Takes clients from a duplicate of a socket that listens already or, for datagrams, is bound.
+    pub fn given(frozen: &Arc<Frozen>, fd: i32) -> Result<Server> {
+        let (terms, counts) = (Terms::new(frozen)?, Arc::default());
+        let fd = dial::duplicate_listening(frozen.medium(), fd)?;
+        let listener = match frozen.medium() {
+            Medium::Stream => Listener::Stream(Arc::new(accept::Listener::shared(fd))),
+            Medium::Datagrams => Listener::Datagrams(Arc::new(DatagramServer::given(terms.clone(), &counts, fd)?)),
+        };
+        Ok(Server::of(terms, counts, listener))
+    }
+
+    fn of(terms: Terms, counts: Arc<ServerCounts>, listener: Listener) -> Server {
+        Server { listener: Mutex::new(Some(listener)), terms: RwLock::new(terms), counts }
     }
 
     /// What it runs over.
@@ -99,6 +137,7 @@ impl Server {
         match listener.accept(deadline) {
             Ok(Some((client, peer))) => {
                 let terms = self.terms();
+                let peer = peer.map_or_else(|| unnamed_client(&listener), Peer::At);
                 Socket::accepted(&terms.frozen, &terms.sessions, &self.counts, client, peer).map(Step::Done)
             }
             // Which may make accept fail, too.
@@ -142,14 +181,35 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn local_address(&self) -> Result<SocketAddr> {
-        match self.listener().ok_or_else(closed)? {
-            Listener::Stream(listener) => listener
-                .local_address()
-                .map_err(|error| Error::io(&error))?
-                .ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address")),
-            Listener::Datagrams(server) => Ok(server.address()),
+    pub fn local_end(&self) -> Result<LocalEnd> {
+        let listener = match self.listener().ok_or_else(closed)? {
+            Listener::Stream(listener) => listener,
+            Listener::Datagrams(server) => return Ok(LocalEnd::Internet(server.address())),
+        };
+        let address = listener.local_address().map_err(|error| Error::io(&error))?;
+        match address {
+            Some(address) => Ok(LocalEnd::Internet(address)),
+            None => {
+                let name = listener.unix_name().map_err(|error| Error::io(&error))?;
+                Ok(LocalEnd::Unix(name.unwrap_or_default()))
+            }
         }
+    }
+}
+
+/// Where a server listens.
+pub enum LocalEnd {
+    /// On an address and a port.
+    Internet(SocketAddr),
+    /// On a Unix socket of this name.
+    Unix(String),
+}
+
+/// What to call a client that has no address.
+fn unnamed_client(listener: &accept::Listener) -> Peer {
+    match listener.unix_name() {
+        Ok(Some(name)) => Peer::Named(format!("a client of {name}")),
+        _ => Peer::Unknown,
     }
 }
 

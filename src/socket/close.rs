@@ -110,6 +110,9 @@ fn finish(driver: &Driver, lingers: Option<Instant>) {
     let is_descriptor_shared = {
         let mut state = driver.lock();
         state.lifecycle = Lifecycle::Closed;
+        if let Some(pending) = &mut state.pending {
+            pending.cancel();
+        }
         state.tls.transport().detach();
         state.channel.end_registration()
     };

@@ -35,6 +35,7 @@ use super::{
 const BACK_OFF: Duration = Duration::from_millis(1);
 
 /// What to call the peer. Addresses are formatted only when a message needs them.
+#[derive(Clone)]
 pub enum Peer {
     /// By the name that was connected to.
     Named(String),
@@ -74,7 +75,7 @@ pub struct Driver {
     /// Set when the handshake is complete.
     info: OnceLock<ConnectionInfo>,
     /// Whether it is over a stream whose bytes this moves.
-    is_pumped: bool,
+    is_pumped: AtomicBool,
     /// Whether it carries another connection, to which reading and writing belong.
     is_carrier: AtomicBool,
     is_read_shut: AtomicBool,
@@ -128,7 +129,7 @@ impl Driver {
     /// Drives a new connection.
     pub fn new(state: SocketState, endpoint: Endpoint, timeouts: Timeouts, peer: Peer) -> Driver {
         Driver {
-            is_pumped: matches!(endpoint, Endpoint::Stream(_)),
+            is_pumped: AtomicBool::new(matches!(endpoint, Endpoint::Stream(_))),
             is_carrier: AtomicBool::new(false),
             state: Mutex::new(state),
             endpoint: Mutex::new(Some(endpoint)),
@@ -177,6 +178,12 @@ impl Driver {
         self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// It is over this from now on.
+    pub fn replace_endpoint(&self, endpoint: Endpoint) {
+        self.is_pumped.store(matches!(endpoint, Endpoint::Stream(_)), Relaxed);
+        *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+    }
+
     /// The descriptor under it. None once closed, and where there is none.
     pub fn fd(&self) -> Option<Arc<OwnedFd>> {
         self.endpoint()?.fd()
@@ -189,7 +196,7 @@ impl Driver {
 
     /// Whether it is over a stream whose bytes are moved outside of the lock.
     pub fn is_pumped(&self) -> bool {
-        self.is_pumped
+        self.is_pumped.load(Relaxed)
     }
 
     /// Gives reading and writing to another connection, once.
@@ -276,7 +283,7 @@ impl Driver {
             let mut plan = match progress {
                 Ok(Progress::Wait(plan)) => plan,
                 ended => {
-                    if self.is_pumped {
+                    if self.is_pumped() {
                         self.send_rest();
                     }
                     return ended.map(|progress| match progress {
@@ -285,7 +292,7 @@ impl Driver {
                     });
                 }
             };
-            if self.is_pumped && self.pump(&mut plan, &mut received)? {
+            if self.is_pumped() && self.pump(&mut plan, &mut received)? {
                 continue;
             }
             if !plan.may_wait {
@@ -341,7 +348,7 @@ impl Driver {
                 }
             };
             let Blocking::Until(deadline) = blocking else {
-                if self.is_pumped {
+                if self.is_pumped() {
                     return Ok(Progress::Wait(WaitPlan::without_waiting(interest)));
                 }
                 state.waiting.check(kind, &self.timeouts, now)?;

@@ -1,12 +1,21 @@
-//! Completing the handshake.
+//! Completing the handshake, and before it the connection, where that was only begun.
 
 use crate::{
     error::{Code, Error, Phase, Result},
     net::deadline::Deadline,
-    types::Step,
+    posix::Readiness,
+    transport::{Transport, endpoint::Endpoint},
+    types::{Medium, Step},
 };
+use std::time::Duration;
 
-use super::{driver::Driver, info::ConnectionInfo, op_lock::Blocking, state::Waiter, timeouts::LimitKind};
+use super::{
+    driver::{Driver, Progress, Run},
+    info::ConnectionInfo,
+    op_lock::Blocking,
+    state::{SocketState, WaitPlan, Waiter},
+    timeouts::LimitKind,
+};
 
 /// Completes the handshake, if it is not complete. After it come the steps of reading and writing.
 pub fn complete(driver: &Driver) -> Result<Step<()>> {
@@ -22,19 +31,26 @@ pub fn complete_until(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
         return Ok(Step::Done(()));
     }
     run(driver, deadline).map_err(|error| {
-        if error.code != Code::State {
+        if error.code != Code::State && !is_of_connect(&error) {
             driver.lock().forget_sessions();
         }
         failed(driver, error)
     })
 }
 
-/// The failure of a handshake.
+/// The failure of a handshake. That of a connect has said what it was.
 pub fn failed(driver: &Driver, error: Error) -> Error {
+    if is_of_connect(&error) {
+        return error;
+    }
     if let Some(serving) = &driver.lock().serving {
         serving.count(|tally| tally.failed(&error));
     }
     driver.in_phase(Phase::Handshake, "TLS handshake with", error)
+}
+
+fn is_of_connect(error: &Error) -> bool {
+    matches!(error.phase, Phase::Resolve | Phase::Connect)
 }
 
 /// The same without waiting, for the connection that this one carries.
@@ -52,6 +68,11 @@ fn run(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
 fn step_by_step(driver: &Driver, limit: Option<LimitKind>, blocking: Blocking) -> Result<Step<()>> {
     // Another thread is doing it: waiting for a message of the peer could miss it.
     let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
+    let blocking = match (connect(driver, blocking)?, blocking) {
+        (Connected::NotYet, _) => return Ok(Step::WantRead),
+        (Connected::Now, Blocking::Until(_)) => Blocking::Until(driver.timeouts.deadline(LimitKind::Handshake)),
+        (_, blocking) => blocking,
+    };
     driver.operate(limit, blocking, Waiter::Reader, |state, now| {
         let step = state.handshake_step()?;
         if step == Step::Done(()) {
@@ -65,4 +86,57 @@ fn step_by_step(driver: &Driver, limit: Option<LimitKind>, blocking: Blocking) -
         }
         Ok(step)
     })
+}
+
+// ---- before the handshake ----
+
+/// Whether a socket is connected.
+enum Connected {
+    /// It was before.
+    Already,
+    /// It is from now on.
+    Now,
+    /// It is not yet.
+    NotYet,
+}
+
+/// Goes on with connecting, if the socket is not connected, and waits for it if the call blocks.
+fn connect(driver: &Driver, blocking: Blocking) -> Result<Connected> {
+    let run = driver.run(|state, now| {
+        state.check_usable()?;
+        let Some(pending) = &mut state.pending else { return Ok(Progress::Done(Connected::Already)) };
+        let deadline = pending.deadline();
+        let connected = pending.step(now).and_then(|connected| match connected {
+            Some(endpoint) => attach(driver, state, endpoint, deadline).map(|()| true),
+            None => Ok(false),
+        });
+        match connected {
+            Ok(true) => Ok(Progress::Done(Connected::Now)),
+            Ok(false) => Ok(Progress::Wait(WaitPlan {
+                timer: deadline,
+                may_wait: matches!(blocking, Blocking::Until(_)),
+                ..WaitPlan::without_waiting(Readiness::READ)
+            })),
+            Err(error) => Err(state.failure.get_or_insert(error).clone()),
+        }
+    })?;
+    Ok(match run {
+        Run::Done(connected) => connected,
+        Run::WouldWait(_) => Connected::NotYet,
+    })
+}
+
+/// The socket is over this from now on. What is left of the time is left for the handshake.
+pub fn attach(driver: &Driver, state: &mut SocketState, endpoint: Endpoint, deadline: Deadline) -> Result<()> {
+    *state.tls.transport() = Transport::new(Medium::Stream, &endpoint)?;
+    if driver.is_read_shut() {
+        state.tls.transport().shut_reading();
+    }
+    driver.replace_endpoint(endpoint);
+    state.pending = None;
+    let limit = driver.timeouts.deadline(LimitKind::Handshake).or_sooner(deadline).remaining();
+    // Zero would be no limit.
+    let least = Duration::from_micros(1);
+    driver.timeouts.set(LimitKind::Handshake, limit.map(|left| left.max(least)));
+    Ok(())
 }

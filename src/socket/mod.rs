@@ -7,38 +7,33 @@
 
 use crate::{
     config::Frozen,
-    error::{Code, Error, Result},
+    error::{Error, Result},
     hostname::Hostname,
-    net::{
-        connect::host_port,
-        deadline::{Deadline, Limit},
-        resolve::Family,
-    },
+    net::deadline::{Deadline, Limit},
     ossl, posix,
     session::{Resumption, ServerSessions, Session},
     trace::Trace,
-    transport::{
-        dial::{self, Attempt, Dialer},
-        registration::PeerRegistration,
-    },
+    transport::{dial, registration::PeerRegistration},
 };
 use counts::{ServerCounts, Tally};
-use driver::Peer;
 use monitor::ConnectionMonitor;
 use open::Parts;
 use state::{Lifecycle, closed};
 use std::{
     net::SocketAddr,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{BorrowedFd, OwnedFd},
     sync::Arc,
     time::Instant,
 };
 
 pub use crate::types::Step;
+pub use driver::Peer;
 pub use timeouts::LimitKind;
 
 mod close;
 mod closing;
+mod connect;
+pub mod connecting;
 pub mod counts;
 mod driver;
 pub mod facts;
@@ -51,6 +46,7 @@ pub mod monitor;
 mod nested;
 mod op_lock;
 mod open;
+mod pending;
 mod pump;
 mod queries;
 mod read_now;
@@ -74,52 +70,6 @@ impl Drop for Socket {
 // ---- making ----
 
 impl Socket {
-    /// Connects to `host` and, unless the config says otherwise, does the handshake.
-    pub fn connect(
-        frozen: &Arc<Frozen>,
-        host: &str,
-        port: u16,
-        family: Family,
-        session: Option<&Session>,
-    ) -> Result<Socket> {
-        let config = &frozen.config;
-        let deadline = Deadline::after(config.limits.connect);
-        let hostname = match &config.hostname {
-            Some(given) => given.clone(),
-            None => Hostname::parse(host)?,
-        };
-        let peer = host_port(host, port);
-        let mut first_failure = None;
-        for Attempt { fd, others } in Dialer::new(frozen.medium(), host, port, family, deadline)? {
-            let peer = Peer::Named(peer.clone());
-            let result = fd
-                .and_then(|fd| open::client(frozen, fd, Some(hostname.clone()), peer))
-                .and_then(|parts| Socket(parts).resuming(host, port, session))
-                .and_then(|socket| socket.try_address(others, deadline));
-            match result {
-                Err(error) if matches!(error.code, Code::Io | Code::Timeout) => {
-                    first_failure.get_or_insert(error);
-                }
-                done => return done,
-            }
-        }
-        Err(first_failure.unwrap_or_else(|| Error::new(Code::Resolve, "no address")))
-    }
-
-    /// The handshake with one of the addresses of a host. All but the last one get a share of the time, and no second
-    /// attempt where the network refuses them.
-    fn try_address(self, others: usize, deadline: Deadline) -> Result<Socket> {
-        if others == 0 {
-            return self.handshake_unless_lazy(deadline);
-        }
-        if let Some(dtls) = self.0.driver.lock().channel.dtls() {
-            dtls.fail_at_first_network_error();
-        }
-        let limit = self.0.driver.timeouts.deadline(LimitKind::Handshake).or_sooner(deadline);
-        let share = limit.remaining().map(|left| left / (others as u32 + 1));
-        self.handshake_unless_lazy(deadline.or_sooner(Deadline::after(share)))
-    }
-
     /// Begins TLS as the client on a duplicate of an open descriptor.
     pub fn upgrade_client(frozen: &Arc<Frozen>, fd: i32, host: Option<&str>) -> Result<Socket> {
         let hostname = match (&frozen.config.hostname, host) {
@@ -131,7 +81,7 @@ impl Socket {
         let peer = host.map_or(address.into(), |host| Peer::Named(host.to_string()));
         let socket = Socket(open::client(frozen, fd, hostname, peer)?);
         let socket = match address {
-            Some(at) => socket.resuming(host.unwrap_or(&at.ip().to_string()), at.port(), None)?,
+            Some(at) => socket.resuming((host.unwrap_or(&at.ip().to_string()), at.port()), None)?,
             None => socket,
         };
         socket.handshake_unless_lazy(Deadline::NEVER)
@@ -156,14 +106,13 @@ impl Socket {
         sessions: &ServerSessions,
         counts: &Arc<ServerCounts>,
         fd: OwnedFd,
-        peer: Option<SocketAddr>,
+        peer: Peer,
     ) -> Result<Socket> {
-        // Desirable, but no reason to fail.
-        let _ = posix::set_no_delay(fd.as_fd());
+        dial::send_at_once(&fd);
         let tally = Some(Tally::new(counts));
-        let parts = open::server(frozen, sessions, tally, fd, peer.into()).map_err(|error| {
+        let parts = open::server(frozen, sessions, tally, fd, peer.clone()).map_err(|error| {
             let phase = crate::error::Phase::Handshake;
-            error.during(phase, format_args!("TLS handshake with {}", Peer::from(peer)))
+            error.during(phase, format_args!("TLS handshake with {peer}"))
         })?;
         Socket(parts).handshake_unless_lazy(Deadline::NEVER)
     }
@@ -204,12 +153,12 @@ impl Socket {
     }
 
     /// Resumes by itself, if the config says so: with the sessions of this host and port, unless the program has one.
-    fn resuming(self, host: &str, port: u16, session: Option<&Session>) -> Result<Socket> {
+    fn resuming(self, place: (&str, u16), session: Option<&Session>) -> Result<Socket> {
         let Parts { driver, scope, frozen, .. } = &self.0;
         if frozen.config.resumes() {
             let state = &mut *driver.lock();
             let alpn = &frozen.config.alpn;
-            let resumption = Resumption::begin(&mut state.tls, scope, (host, port), alpn, session.is_none())?;
+            let resumption = Resumption::begin(&mut state.tls, scope, place, alpn, session.is_none())?;
             state.resumption = Some(resumption);
         }
         if let Some(session) = session {

@@ -123,12 +123,18 @@ fn require_hostname(tls: &mut Tls, hostname: Option<&Hostname>) -> Result<()> {
     match hostname {
         Some(Hostname::Name(name)) => tls.expect_name(name),
         Some(Hostname::Ip(ip)) => tls.expect_ip(*ip),
-        None => {
-            return Err(Error::new(
-                Code::Config,
-                "no host name is known to verify the peer's certificate against: give one, or verify the chain only",
-            ));
-        }
+        None => return Err(no_hostname()),
     }
     Ok(())
+}
+
+/// Fails if a client has to verify a name, and knows none.
+pub fn check_hostname(config: &Config, hostname: Option<&Hostname>) -> Result<()> {
+    if config.verify == Verify::ChainAndName && hostname.is_none() { Err(no_hostname()) } else { Ok(()) }
+}
+
+fn no_hostname() -> Error {
+    let message =
+        "no host name is known to verify the peer's certificate against: give one, or verify the chain only";
+    Error::new(Code::Config, message)
 }

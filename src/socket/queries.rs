@@ -31,14 +31,23 @@ impl Socket {
 
     /// Our own address; None where the socket is not of the internet.
     pub fn local_address(&self) -> Result<Option<SocketAddr>> {
+        self.check_connected()?;
         let address = self.with_fd(posix::local_address).ok_or_else(closed)?;
         address.map_err(|error| Error::io(&error))
     }
 
     /// The peer's address; None where the socket is not of the internet.
     pub fn peer_address(&self) -> Result<Option<SocketAddr>> {
+        self.check_connected()?;
         let address = self.with_fd(posix::peer_address).ok_or_else(closed)?;
         address.map_err(|error| Error::io(&error))
+    }
+
+    fn check_connected(&self) -> Result<()> {
+        match self.0.driver.lock().pending {
+            Some(_) => Err(Error::new(Code::State, "the socket is not connected yet")),
+            None => Ok(()),
+        }
     }
 
     /// The protocol's name once it is settled.

@@ -12,6 +12,7 @@ use crate::{
 use std::time::{Duration, Instant};
 
 use super::{
+    pending::Pending,
     serving::{Serving, has_begun},
     timeouts::{LimitKind, Timeouts, WaitingSince},
 };
@@ -52,6 +53,8 @@ pub struct SocketState {
     pub serving: Option<Box<Serving>>,
     /// On a client that resumes by itself: how.
     pub resumption: Option<Resumption>,
+    /// On a client that is not connected yet: how it will be.
+    pub pending: Option<Box<dyn Pending>>,
     is_write_shut: bool,
 }
 
@@ -99,6 +102,7 @@ impl SocketState {
             waiting: WaitingSince::default(),
             serving,
             resumption: None,
+            pending: None,
             is_write_shut: false,
         }
     }
@@ -274,7 +278,10 @@ impl SocketState {
         match self.lifecycle {
             Lifecycle::Flushing(end) | Lifecycle::Draining(end) => end.0.map(|at| (LimitKind::Close, at)),
             Lifecycle::Closed => None,
-            Lifecycle::Open => self.waiting.next(timeouts),
+            Lifecycle::Open => match &self.pending {
+                Some(pending) => pending.deadline().0.map(|at| (LimitKind::Handshake, at)),
+                None => self.waiting.next(timeouts),
+            },
         }
     }
 

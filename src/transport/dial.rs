@@ -11,64 +11,51 @@ use crate::{
     types::Medium,
 };
 use std::{
+    io,
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     vec,
 };
 
-/// Connects to a host, once or to one address after the other.
-pub enum Dialer {
-    /// A stream to the first address that answered.
-    Connected(Option<OwnedFd>),
-    /// Datagrams do not tell whether anybody listens: the handshake finds out, address after address.
-    Addresses {
-        /// Those that are still to be tried.
-        addresses: vec::IntoIter<SocketAddr>,
-        /// What to call the peer.
-        peer: String,
-    },
+/// Descriptors for datagrams to a host, one address after the other. Datagrams do not tell whether anybody listens: the
+/// handshake finds out.
+pub struct DatagramDialer {
+    /// Those that are still to be tried.
+    addresses: vec::IntoIter<SocketAddr>,
+    /// What to call the peer.
+    peer: String,
 }
 
 /// A descriptor to try a handshake on.
 pub struct Attempt {
-    /// Connected, or for datagrams bound to the peer.
+    /// Bound to the peer.
     pub fd: Result<OwnedFd>,
     /// How many other addresses there are still to be tried.
     pub others: usize,
 }
 
-impl Dialer {
-    /// Looks the host up, and connects, where that is done before the handshake.
-    pub fn new(medium: Medium, host: &str, port: u16, family: Family, deadline: Deadline) -> Result<Dialer> {
-        Ok(match medium {
-            Medium::Stream => {
-                let fd = connect::connect(host, port, family, deadline)?;
-                // Desirable, but no reason to fail.
-                let _ = posix::set_no_delay(fd.as_fd());
-                Dialer::Connected(Some(fd))
-            }
-            Medium::Datagrams => {
-                let addresses = connect::candidates(host, port, family, deadline)?.into_iter();
-                Dialer::Addresses { addresses, peer: host_port(host, port) }
-            }
-        })
+impl DatagramDialer {
+    /// Looks the host up.
+    pub fn new(host: &str, port: u16, family: Family, deadline: Deadline) -> Result<DatagramDialer> {
+        let addresses = connect::candidates(host, port, family, deadline)?.into_iter();
+        Ok(DatagramDialer { addresses, peer: host_port(host, port) })
     }
 }
 
-impl Iterator for Dialer {
+impl Iterator for DatagramDialer {
     type Item = Attempt;
 
     fn next(&mut self) -> Option<Attempt> {
-        match self {
-            Dialer::Connected(fd) => fd.take().map(|fd| Attempt { fd: Ok(fd), others: 0 }),
-            Dialer::Addresses { addresses, peer } => {
-                let address = addresses.next()?;
-                let fd = posix::connect_datagrams(&address)
-                    .map_err(|error| Error::io(&error).during(Phase::Connect, format_args!("connect to {peer}")));
-                Some(Attempt { fd, others: addresses.len() })
-            }
-        }
+        let address = self.addresses.next()?;
+        let what = format_args!("connect to {}", self.peer);
+        let fd = posix::connect_datagrams(&address).map_err(|error| Error::io(&error).during(Phase::Connect, what));
+        Some(Attempt { fd, others: self.addresses.len() })
     }
+}
+
+/// Small records need not wait for more. Desirable, but no reason to fail.
+pub fn send_at_once(fd: &OwnedFd) {
+    let _ = posix::set_no_delay(fd.as_fd());
 }
 
 /// A duplicate of a program's connected descriptor, and its peer's address where it has one of the internet.
@@ -76,11 +63,32 @@ pub fn duplicate(medium: Medium, fd: i32) -> Result<(OwnedFd, Option<SocketAddr>
     posix::duplicate_socket(fd, medium == Medium::Datagrams)
         // A socket that was never connected would look like one whose peer has closed.
         .and_then(|copy| posix::connected_peer(copy.as_fd()).map(|peer| (copy, peer)))
-        .map_err(|error| match (error.raw_os_error(), medium) {
-            (Some(libc::EPROTOTYPE), Medium::Datagrams) => Error::new(
-                Code::Unsupported,
-                format!("DTLS needs datagrams, and descriptor {fd} is no datagram socket"),
-            ),
-            _ => Error::io(&error).context(format_args!("TLS cannot use descriptor {fd}")),
-        })
+        .map_err(|error| unusable(medium, fd, &error))
+}
+
+/// A duplicate of a program's descriptor that takes clients: it listens or, for datagrams, is bound.
+pub fn duplicate_listening(medium: Medium, fd: i32) -> Result<OwnedFd> {
+    let copy =
+        posix::duplicate_socket(fd, medium == Medium::Datagrams).map_err(|error| unusable(medium, fd, &error))?;
+    let is_ready = match medium {
+        Medium::Stream => posix::is_listening(copy.as_fd()),
+        Medium::Datagrams => posix::is_bound_only(copy.as_fd()),
+    };
+    match (is_ready.map_err(|error| unusable(medium, fd, &error))?, medium) {
+        (true, _) => Ok(copy),
+        (false, Medium::Stream) => Err(Error::argument(format!("descriptor {fd} does not listen (see listen(2))"))),
+        (false, Medium::Datagrams) => Err(Error::argument(format!(
+            "descriptor {fd} must be bound to a port of the internet (see bind(2)), and not connected"
+        ))),
+    }
+}
+
+fn unusable(medium: Medium, fd: i32, error: &io::Error) -> Error {
+    match (error.raw_os_error(), medium) {
+        (Some(libc::EPROTOTYPE), Medium::Datagrams) => Error::new(
+            Code::Unsupported,
+            format!("DTLS needs datagrams, and descriptor {fd} is no datagram socket"),
+        ),
+        _ => Error::io(error).context(format_args!("TLS cannot use descriptor {fd}")),
+    }
 }

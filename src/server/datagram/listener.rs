@@ -75,9 +75,20 @@ impl DatagramServer {
         port: u16,
         family: Family,
     ) -> Result<DatagramServer> {
-        let frozen = &terms.frozen;
-        let deadline = Deadline::after(frozen.config.limits.connect);
+        let deadline = Deadline::after(terms.frozen.config.limits.connect);
         let fd = listen::listen_with(name, port, family, deadline, posix::listen_datagrams)?;
+        DatagramServer::over(terms, counts, fd)
+    }
+
+    /// Takes datagrams on a bound socket that the program has made.
+    pub fn given(terms: Terms, counts: &Arc<ServerCounts>, fd: OwnedFd) -> Result<DatagramServer> {
+        posix::local_address(fd.as_fd())
+            .and_then(|address| address.map_or(Ok(()), |address| posix::prepare_to_listen(fd.as_fd(), &address)))
+            .map_err(|error| Error::io(&error))?;
+        DatagramServer::over(terms, counts, fd)
+    }
+
+    fn over(terms: Terms, counts: &Arc<ServerCounts>, fd: OwnedFd) -> Result<DatagramServer> {
         let ready = || -> io::Result<_> {
             let (events, timer) = (Arc::new(Events::new()?), event::timer()?);
             events.watch(fd.as_fd(), LISTENER)?;
@@ -86,7 +97,7 @@ impl DatagramServer {
         };
         let (events, timer, address) = ready().map_err(|error| Error::io(&error))?;
         let address = address.ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address"))?;
-        let settings = &frozen.config.datagrams;
+        let settings = &terms.frozen.config.datagrams;
         let limits = PeerLimits::new(settings.max_peers, settings.max_peers_per_host, posix::descriptor_limit());
         let peers = Peers::new(limits, events.clone())?;
         events.watch(peers.waker(), WAKER).map_err(|error| Error::io(&error))?;
