@@ -1,0 +1,287 @@
+/* Connecting in ways of its own: by another name, and as part of a handshake that does not wait. */
+#include <fcntl.h>
+#include <poll.h>
+
+#include "harness.h"
+
+/* What an event loop does. */
+static bgl_ssl_status_t handshake_by_poll(const bgl_ssl_socket_t *socket)
+{
+    for (;;) {
+        bgl_ssl_status_t status = bgl_ssl_socket_handshake(socket);
+        if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE)
+            return status;
+        struct pollfd wait = {bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT, 0};
+        CHECK(wait.fd >= 0);
+        CHECK(poll(&wait, 1, 20000 * slowness()) == 1);
+    }
+}
+
+static bgl_ssl_socket_t *start(const bgl_ssl_config_t *config, const char *host, int port)
+{
+    return bgl_ssl_connect_start(config, host, port, AF_UNSPEC, NULL, NULL);
+}
+
+struct host {
+    const char *name;
+    const char *host;
+};
+
+static const struct host hosts[] = {{"address", "127.0.0.1"}, {"name", "localhost"}};
+
+TEST_TABLE(a_start_by, hosts)
+{
+    const struct host *it = row;
+    struct visit visit;
+    await_visits(&visit, client_config(), server_config("good"), 1, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(visit.client, it->host, visit.service.port));
+    CHECK((fcntl(bgl_ssl_socket_fd(socket), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK_OK(handshake_by_poll(socket));
+    CHECK((fcntl(bgl_ssl_socket_fd(socket), F_GETFD) & FD_CLOEXEC) != 0);
+    /* It is like any other socket from now on. */
+    char address[64];
+    int port;
+    CHECK(bgl_ssl_socket_peer_address(socket, address, sizeof address, &port) > 0);
+    CHECK_INT(visit.service.port, port);
+    char byte;
+    size_t n;
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(socket, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, false));
+    check_echo(socket, "started");
+    visit.socket = socket;
+    end_visit(&visit);
+}
+
+TEST(a_start_can_be_waited_for)
+{
+    struct visit visit;
+    await_visits(&visit, client_config(), server_config("good"), 1, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(visit.client, "localhost", visit.service.port));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, false));
+    /* The first write does it all. */
+    check_echo(socket, "blocking");
+    visit.socket = socket;
+    end_visit(&visit);
+}
+
+TEST(a_start_waits_for_nothing_and_ends_in_time)
+{
+    struct silent_port silent;
+    bgl_ssl_config_t *client = client_config();
+    open_silent_port(&silent, AF_INET, 0);
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(client, 100 * MS));
+    int64_t began = now_us();
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(client, "127.0.0.1", silent.port));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
+    int64_t left = bgl_ssl_socket_timeout(socket);
+    CHECK(left > 0 && left <= 100 * MS);
+    char address[64];
+    CHECK_INT(0, (long long)bgl_ssl_socket_peer_address(socket, address, sizeof address, NULL));
+    CHECK_INT(BGL_SSL_E_STATE, last_error().code);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, handshake_by_poll(socket));
+    CHECK(now_us() - began >= 100 * MS);
+    CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
+    CHECK_MESSAGE("connect to 127.0.0.1:");
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(socket));
+    bgl_ssl_socket_free(socket);
+    close_silent_port(&silent);
+    bgl_ssl_config_free(client);
+}
+
+static void hold(bgl_ssl_socket_t *socket, void *data)
+{
+    char byte;
+    size_t n;
+    (void)data;
+    bgl_ssl_socket_read(socket, &byte, 1, &n);
+}
+
+TEST(the_connect_timeout_holds_for_the_handshake_of_a_start)
+{
+    int port, listener = plain_listener(AF_INET, "127.0.0.1", 0, 5, &port);
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(client, 100 * MS));
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(client, "127.0.0.1", port));
+    bgl_ssl_status_t status;
+    int64_t began = now_us();
+    while ((status = bgl_ssl_socket_handshake(socket)) > 0) {
+        int64_t left = bgl_ssl_socket_timeout(socket);
+        CHECK(left >= 0 && left <= 100 * MS);
+        struct pollfd wait = {bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT, 0};
+        poll(&wait, 1, (int)(left / MS) + 1);
+        CHECK(now_us() - began < 20 * SECOND * slowness());
+    }
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, status);
+    CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, last_error().phase);
+    bgl_ssl_socket_free(socket);
+    close(listener);
+    bgl_ssl_config_free(client);
+}
+
+TEST(a_start_that_is_refused_says_so)
+{
+    int port;
+    close(plain_listener(AF_INET, "127.0.0.1", 0, 5, &port));
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_socket_t *socket = start(client, "127.0.0.1", port);
+    if (socket) {
+        CHECK_STATUS(BGL_SSL_E_IO, handshake_by_poll(socket));
+        CHECK_INT(ECONNREFUSED, last_error().sys_errno);
+        CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
+    }
+    bgl_ssl_socket_free(socket);
+    socket = MADE(bgl_ssl_socket_t, start(client, "no-such-host.invalid", port));
+    CHECK_STATUS(BGL_SSL_E_RESOLVE, handshake_by_poll(socket));
+    CHECK_INT(BGL_SSL_PHASE_RESOLVE, last_error().phase);
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_config_free(client);
+}
+
+TEST(a_start_can_be_closed_and_freed_at_any_time)
+{
+    struct silent_port silent;
+    bgl_ssl_config_t *client = client_config();
+    open_silent_port(&silent, AF_INET, 0);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(client, "127.0.0.1", silent.port));
+    bgl_ssl_socket_free(socket);
+    socket = MADE(bgl_ssl_socket_t, start(client, "127.0.0.1", silent.port));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
+    CHECK_OK(bgl_ssl_socket_close(socket));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_handshake(socket));
+    CHECK_INT(-1, bgl_ssl_socket_fd(socket));
+    bgl_ssl_socket_free(socket);
+    close_silent_port(&silent);
+    bgl_ssl_config_free(client);
+}
+
+TEST(a_close_wakes_the_thread_that_waits_for_a_start)
+{
+    struct silent_port silent;
+    bgl_ssl_config_t *client = client_config();
+    open_silent_port(&silent, AF_INET, 0);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(client, "127.0.0.1", silent.port));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, false));
+    struct reader reader = {.socket = socket};
+    pthread_t thread = start_thread(read_one, &reader);
+    while (!atomic_load(&reader.begun))
+        usleep(1000);
+    usleep(20000); /* the thread should be waiting; the outcome is the same if it is not */
+    CHECK_OK(bgl_ssl_socket_close(socket));
+    join_thread(thread);
+    CHECK_INT(BGL_SSL_E_STATE, reader.status);
+    bgl_ssl_socket_free(socket);
+    close_silent_port(&silent);
+    bgl_ssl_config_free(client);
+}
+
+TEST(a_start_verifies_and_resumes_as_a_connect_does)
+{
+    struct visit visit;
+    await_visits(&visit, client_config(), server_config("good"), 3, serve_echo, NULL);
+    int port = visit.service.port;
+    bgl_ssl_socket_t *socket =
+        MADE(bgl_ssl_socket_t, bgl_ssl_connect_start(visit.client, "127.0.0.1", port, AF_INET, "other.example", NULL));
+    CHECK_STATUS(BGL_SSL_E_NAME, handshake_by_poll(socket));
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_session_t *session = NULL;
+    for (int i = 0; i < 2; i++) {
+        socket = MADE(bgl_ssl_socket_t,
+                      bgl_ssl_connect_start(visit.client, "127.0.0.1", port, AF_INET, "localhost", session));
+        CHECK_OK(handshake_by_poll(socket));
+        CHECK(bgl_ssl_socket_session_reused(socket) == (i == 1));
+        CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, false));
+        check_echo(socket, "session");
+        if (!session)
+            session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+        finish(socket);
+    }
+    bgl_ssl_session_free(session);
+    end_visit(&visit);
+}
+
+TEST(many_starts_share_a_thread)
+{
+    enum { MANY = 40 };
+    struct visit visit;
+    bgl_ssl_socket_t *sockets[MANY];
+    await_visits(&visit, client_config(), server_config("good"), MANY, hold, NULL);
+    for (int i = 0; i < MANY; i++)
+        sockets[i] = MADE(bgl_ssl_socket_t, start(visit.client, "localhost", visit.service.port));
+    /* The server handles one at a time, so each is finished before the next can be. */
+    int open = MANY;
+    while (open > 0) {
+        struct pollfd wait[MANY];
+        int n = 0;
+        for (int i = 0; i < MANY; i++) {
+            bgl_ssl_status_t status = sockets[i] ? bgl_ssl_socket_handshake(sockets[i]) : BGL_SSL_E_STATE;
+            if (status == BGL_SSL_OK) {
+                CHECK_OK(bgl_ssl_socket_set_nonblocking(sockets[i], false));
+                finish(sockets[i]);
+                sockets[i] = NULL;
+                open--;
+            } else if (sockets[i]) {
+                CHECK(status > 0);
+                wait[n++] = (struct pollfd){bgl_ssl_socket_fd(sockets[i]),
+                                            status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT, 0};
+            }
+        }
+        CHECK(n == 0 || poll(wait, (nfds_t)n, 20000 * slowness()) > 0);
+    }
+    end_visit(&visit);
+}
+
+TEST(one_config_serves_many_names)
+{
+    struct visit visit;
+    await_visits(&visit, client_config(), server_config("good"), 3, serve_echo, NULL);
+    int port = visit.service.port;
+    char name[64];
+    bgl_ssl_socket_t *socket = MADE(
+        bgl_ssl_socket_t, bgl_ssl_connect_named(visit.client, "127.0.0.1", port, AF_INET, "localhost", NULL));
+    CHECK(bgl_ssl_socket_server_name(socket, name, sizeof name) > 0);
+    CHECK_STRING("localhost", name);
+    check_echo(socket, "named");
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    finish(socket);
+    CHECK_REFUSED(BGL_SSL_E_NAME,
+                  bgl_ssl_connect_named(visit.client, "127.0.0.1", port, AF_INET, "other.example", session));
+    socket = MADE(bgl_ssl_socket_t,
+                  bgl_ssl_connect_named(visit.client, "127.0.0.1", port, AF_INET, "localhost", session));
+    CHECK(bgl_ssl_socket_session_reused(socket));
+    finish(socket);
+    bgl_ssl_session_free(session);
+    end_visit(&visit);
+}
+
+TEST(the_name_of_a_connect_goes_before_the_configs)
+{
+    struct visit visit;
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "other.example"));
+    await_visits(&visit, client, server_config("good"), 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_named(client, "127.0.0.1", visit.service.port,
+                                                                            AF_INET, "localhost", NULL));
+    finish(socket);
+    CHECK_REFUSED(BGL_SSL_E_NAME,
+                  bgl_ssl_connect_named(client, "127.0.0.1", visit.service.port, AF_INET, NULL, NULL));
+    end_visit(&visit);
+}
+
+TEST(arguments_that_cannot_be_are_refused)
+{
+    bgl_ssl_config_t *client = client_config();
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_start(NULL, "localhost", 1, AF_INET, NULL, NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_start(client, NULL, 1, AF_INET, NULL, NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_start(client, "localhost", 0, AF_INET, NULL, NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_start(client, "localhost", 1, -5, NULL, NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_start(client, "localhost", 1, AF_INET, "a b", NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_named(NULL, "localhost", 1, AF_INET, NULL, NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_named(client, NULL, 1, AF_INET, NULL, NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_named(client, "localhost", 65536, AF_INET, NULL, NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_connect_named(client, "localhost", 1, AF_INET, "", NULL));
+    bgl_ssl_config_free(client);
+    client = client_config();
+    CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_DTLSV1));
+    CHECK_REFUSED(BGL_SSL_E_UNSUPPORTED, bgl_ssl_connect_start(client, "localhost", 1, AF_INET, NULL, NULL));
+    bgl_ssl_config_free(client);
+}
