@@ -57,7 +57,9 @@ impl Driver {
         let stream = self.stream().ok_or_else(closed)?;
         let moved = self.move_bytes(&*stream, plan.interest.readable);
         *received += moved.received;
-        if moved.any {
+        // What the step would wait for another thread has sent meanwhile.
+        let is_sent = !plan.interest.readable && moved.to_send == Readiness::default();
+        if moved.any || is_sent {
             if plan.may_wait && plan.deadline.has_passed() {
                 return Err(Error::timeout());
             }
