@@ -107,6 +107,8 @@ struct bglssl_link *bglssl_link_of_socket(obj_t socket);
 /* `where` is what conditions call the peer; if it is BFALSE, they name its address. */
 void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, int role, obj_t where,
                         const struct bglssl_peer *peer, long handshake_limit, obj_t close_hook);
+/* From now on the ports read and write on `handle`, which is inside of the connection that they had. */
+void bglssl_link_nest(struct bglssl_link *link, bgl_ssl_socket_t *handle, int role, long handshake_limit);
 void bglssl_link_flush(struct bglssl_link *link, obj_t socket);
 void bglssl_link_closing(struct bglssl_link *link);
 bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
@@ -129,7 +131,7 @@ obj_t bglssl_peer_name(obj_t socket);
 obj_t bglssl_name_of_peer(const struct bglssl_peer *peer);
 obj_t bglssl_known_hostname(obj_t socket);
 bool_t bglssl_ssl_socketp(obj_t object);
-bool_t bglssl_plain_clientp(obj_t object);
+bool_t bglssl_switchablep(obj_t object);
 void bglssl_socket_flush(obj_t socket);
 void bglssl_socket_closing(obj_t socket);
 void bglssl_socket_abandon(obj_t socket);

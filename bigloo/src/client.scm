@@ -6,7 +6,7 @@
       (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::long ::bool ::obj ::obj ::obj)
              "bglssl_use_ssl")
       (macro $tls-role-client::int "BGLSSL_ROLE_CLIENT")
-      (macro $tls-plain-client?::bool (::obj) "bglssl_plain_clientp")
+      (macro $tls-switchable?::bool (::obj) "bglssl_switchablep")
       (macro $tls-port-time-limit::long (::obj) "bglssl_port_time_limit")
       (macro $tls-known-hostname::obj (::obj) "bglssl_known_hostname")
       (macro $tls-peer-name::obj (::obj) "bglssl_peer_name")
@@ -108,18 +108,15 @@
              result)
           (raise result))))
 
-;; A socket to switch: open, with ports, and not yet switched. Gives its peer's name.
+;; A socket to switch: open, with ports. An SSL socket gets a connection inside of the one that it
+;; has. Gives its peer's name.
 (define (switchable-socket proc::symbol socket::socket)
-   (if ($tls-plain-client? socket)
+   (if ($tls-switchable? socket)
        (let ((name ($tls-known-hostname socket)))
           (if (string? name)
               (address name (socket-port-number socket))
               ($tls-peer-name socket)))
-       (error proc
-          (if (ssl-socket? socket)
-              "the socket is an SSL socket already"
-              "the socket must be a client's or an accepted one, with both ports open")
-          socket)))
+       (error proc "the socket must be a client's or an accepted one, with both ports open" socket)))
 
 (define (client-socket-use-ssl! socket
            #!key

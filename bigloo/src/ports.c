@@ -251,9 +251,10 @@ static long write_limit(obj_t port, const void *unwrapped) {
   return time_limit(port, (const void *)OUTPUT_PORT(port).syswrite, unwrapped);
 }
 
-/* The limit of a plain socket's reads, in microseconds; 0 when there is none. */
+/* The limit of a socket's reads, in microseconds; 0 when there is none. */
 long bglssl_port_time_limit(obj_t socket) {
-  return read_limit(SOCKET(socket).input, (const void *)bgl_read);
+  return read_limit(SOCKET(socket).input,
+                    bglssl_link_of_socket(socket) ? (const void *)tls_read : (const void *)bgl_read);
 }
 
 static size_t take_rest(struct bglssl_link *link, char *buffer, size_t size) {
@@ -653,6 +654,23 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, int role, obj_t 
   show_more(link, bgl_ssl_socket_pending(handle) > 0);
   SOCKET(socket).userdata = link;
   SOCKET(socket).chook = close_hook;
+}
+
+void bglssl_link_nest(struct bglssl_link *link, bgl_ssl_socket_t *handle, int role, long handshake_limit) {
+  bgl_ssl_socket_t *outer = link->handle;
+
+  link->handle = handle;
+  link->handshake_limit = handshake_limit;
+  atomic_store(&link->shaken, false);
+  atomic_store(&link->truncated, false);
+  /* What the new connection has from its configuration. */
+  atomic_store(&link->read_limit, 0);
+  atomic_store(&link->write_limit, 0);
+  atomic_store(&link->output_ends_stream, role == BGLSSL_ROLE_SERVER);
+  bgl_ssl_socket_set_close_timeout(handle, link->close_limit);
+  show_more(link, bgl_ssl_socket_pending(handle) > 0);
+  /* The new connection keeps it running. */
+  bgl_ssl_socket_free(outer);
 }
 
 struct bglssl_link *bglssl_link_of_socket(obj_t socket) {

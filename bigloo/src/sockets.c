@@ -536,29 +536,39 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
 
 /* ---- plain sockets switched to TLS -------------------------------------------------------- */
 
-/* A client's or an accepted socket, of whatever domain, open, with both ports, not yet switched. */
-bool_t bglssl_plain_clientp(obj_t object) {
+/* A client's or an accepted socket, of whatever domain, open, with both ports; it may be an SSL socket already. */
+bool_t bglssl_switchablep(obj_t object) {
   return BGL_SOCKET_CLIENTP(object) && SOCKET(object).fd >= 0 &&
          INPUT_PORTP(SOCKET(object).input) && OUTPUT_PORTP(SOCKET(object).output) &&
          PORT(SOCKET(object).input).kindof == KINDOF_SOCKET &&
-         PORT(SOCKET(object).output).kindof == KINDOF_SOCKET && !bglssl_link_of_socket(object);
+         PORT(SOCKET(object).output).kindof == KINDOF_SOCKET;
 }
 
-/* The handshake, over a socket that `bglssl_plain_clientp` accepts. BFALSE, or what went
- * wrong; then the socket is closed: nobody can tell what the peer makes of what it was
- * sent. */
+static bgl_ssl_socket_t *begin_tls(obj_t socket, struct bglssl_link *outer, void *config, int role, const char *name) {
+  size_t buffered = (size_t)RGC_BUFFER_AVAILABLE(SOCKET(socket).input);
+  int fd = SOCKET(socket).fd;
+  bgl_ssl_socket_t *carrier;
+
+  if (!outer) {
+    send_at_once(fd);
+    return role == BGLSSL_ROLE_SERVER ? bgl_ssl_upgrade_server_fd(config, fd, buffered)
+                                      : bgl_ssl_upgrade_client_fd(config, fd, name, buffered);
+  }
+  carrier = bglssl_link_handle(outer);
+  return role == BGLSSL_ROLE_SERVER ? bgl_ssl_upgrade_server_socket(config, carrier, buffered)
+                                    : bgl_ssl_upgrade_client_socket(config, carrier, name, buffered);
+}
+
+/* The handshake, over a socket that `bglssl_switchablep` accepts: over an SSL socket it is one inside of the
+ * connection that there is. BFALSE, or what went wrong; then the socket is closed: nobody can tell what the peer
+ * makes of what it was sent. */
 obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
                      bool_t lazy_handshake, obj_t proc, obj_t where, obj_t close_hook) {
   obj_t input = SOCKET(socket).input;
-  size_t buffered = (size_t)RGC_BUFFER_AVAILABLE(input);
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
-  int fd = SOCKET(socket).fd;
-  bgl_ssl_socket_t *handle;
+  struct bglssl_link *outer = bglssl_link_of_socket(socket);
+  bgl_ssl_socket_t *handle = begin_tls(socket, outer, bglssl_unbox(config), role, name);
 
-  send_at_once(SOCKET(socket).fd);
-  handle = role == BGLSSL_ROLE_SERVER
-               ? bgl_ssl_upgrade_server_fd(bglssl_unbox(config), fd, buffered)
-               : bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name, buffered);
   bglssl_keep(config);
   if (!handle || (!lazy_handshake && bglssl_handshake(handle, NULL, -1, role == BGLSSL_ROLE_SERVER) != BGL_SSL_OK)) {
     /* First of all: close hooks may call the library too. */
@@ -569,6 +579,10 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long 
     /* Unsafe programs read what a closed port still has: let it have nothing. */
     bgl_input_port_buffer_set(input, INPUT_PORT(input).buf);
     return condition;
+  }
+  if (outer) {
+    bglssl_link_nest(outer, handle, role, handshake_limit);
+    return BFALSE;
   }
   set_buffering(SOCKET(socket).output);
   bglssl_link_attach(socket, handle, role, where, NULL, handshake_limit, close_hook);

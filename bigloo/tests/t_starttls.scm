@@ -100,10 +100,3 @@
          (let loop ((n 0))
             (let ((c (with-handler (lambda (e) #eof-object) (read-char (socket-input accepted)))))
                (or (not (char? c)) (loop (+fx n 1))))))))
-
-(define-case "STARTTLS: a socket is not switched twice"
-   (with-connection '() '() echo-lines
-      (lambda (c)
-         (check-raises "switch" &error (lambda () (client-socket-use-ssl! c)))
-         (check-equal "it still works" (ask c "x") "x")
-         (socket-close c))))

@@ -1,0 +1,133 @@
+;; t_nested.scm: TLS inside TLS, on sockets.
+(module t_nested
+   (library ssl pthread)
+   (include "harness.scm" "threads.scm")
+   (main run-cases))
+
+;; Gives `accepted` so many further levels of TLS, and does `serve` with it; in a thread.
+(define (nest-and-serve accepted levels serve)
+   (spawn (guarded
+             (lambda ()
+                (let loop ((i 0))
+                   (when (<fx i levels)
+                      (server-socket-use-ssl! accepted :cert (pki "good.pem") :pkey (pki "good.key"))
+                      (loop (+fx i 1))))
+                (serve accepted)))))
+
+(define (nest client levels)
+   (let loop ((i 0))
+      (when (<fx i levels)
+         (client-socket-use-ssl! client :CAs (CA) :verify #t :hostname "localhost")
+         (loop (+fx i 1)))))
+
+(define-case "TLS in TLS: an SSL socket is switched once more"
+   (multiple-value-bind (client accepted) (plain-pair)
+      (let ((t (nest-and-serve accepted 2 echo-lines)))
+         (nest client 2)
+         (check "ssl-socket?" (ssl-socket? client))
+         (check-equal "name" (ssl-socket-server-name client) "localhost")
+         (check-equal "echo" (ask client "secret") "secret")
+         (socket-close client)
+         (check-fine "server" (join t)))))
+
+(define-case "TLS in TLS: three levels, and much in both directions at once"
+   (multiple-value-bind (client accepted) (plain-pair)
+      (let* ((size 1000000)
+             (text (make-string size #\x))
+             (send (lambda (socket)
+                      (lambda ()
+                         (display text (socket-output socket))
+                         (flush-output-port (socket-output socket))
+                         (ssl-socket-end-output! socket))))
+             (t (nest-and-serve accepted 3
+                   (lambda (socket)
+                      (let* ((writer (spawn (guarded (send socket))))
+                             (got (read-string (socket-input socket))))
+                         (check-fine "server's writer" (join writer))
+                         (string-length got))))))
+         (nest client 3)
+         (let* ((writer (spawn (guarded (send client))))
+                (got (read-string (socket-input client))))
+            (check-fine "writer" (join writer))
+            (check-equal "all of it" (string-length got) size)
+            (check-equal "the server, too" (check-fine "server" (join t)) size)
+            (socket-close client)
+            (socket-close accepted)))))
+
+(define-case "TLS in TLS: inside of a connection of make-ssl-client-socket, roles swapped"
+   (with-connection '() (list :CAs (CA))
+      (lambda (socket)
+         (client-socket-use-ssl! socket :CAs (CA) :verify #t :hostname "localhost")
+         (check-equal "echo" (ask socket "hello") "hello")
+         (socket-close socket))
+      (lambda (socket)
+         (server-socket-use-ssl! socket :cert (pki "good.pem") :pkey (pki "good.key"))
+         (echo-lines socket))))
+
+(define-case "TLS in TLS: bytes that are buffered before the switch are never data"
+   (with-connection '() (list :CAs (CA))
+      (lambda (socket)
+         (display "220 go\n250 injected\n" (socket-output socket))
+         (flush-output-port (socket-output socket))
+         (read-line (socket-input socket))
+         (socket-close socket))
+      (lambda (socket)
+         (check-equal "line" (read-line (socket-input socket)) "220 go")
+         (let ((e (raised (lambda () (client-socket-use-ssl! socket)))))
+            (check "an io-error" (isa? e &io-error))
+            (check "that says so" (contains? (condition-message e) "plaintext"))
+            (check-equal "not as data"
+               (with-handler (lambda (e) 'closed) (read-line (socket-input socket)))
+               'closed)))))
+
+(define-case "TLS in TLS: a handshake that fails inside closes the socket"
+   (multiple-value-bind (client accepted) (plain-pair)
+      (let ((t (nest-and-serve accepted 2 echo-lines)))
+         (nest client 1)
+         (check-raises "name" &io-ssl-error
+            (lambda ()
+               (client-socket-use-ssl! client :CAs (CA) :verify #t :hostname "other.example")))
+         (check "the server learns it" (isa? (join t) &io-ssl-error))
+         (check "closed" (isa? (raised (lambda () (client-socket-use-ssl! client))) &error)))))
+
+(define-case "TLS in TLS: time-outs hold, and an idle reader can go on"
+   (multiple-value-bind (client accepted) (plain-pair)
+      (let ((t (nest-and-serve accepted 2 echo-lines)))
+         (nest client 1)
+         (input-port-timeout-set! (socket-input client) 300000)
+         (nest client 1)
+         (check-raises "read" &io-timeout-error (lambda () (read-line (socket-input client))))
+         (check-equal "echo" (ask client "x") "x")
+         (socket-close client)
+         (check-fine "server" (join t)))))
+
+(define-case "TLS in TLS: char-ready? knows what is inside"
+   (multiple-value-bind (client accepted) (plain-pair)
+      (let ((t (nest-and-serve accepted 2 echo-lines)))
+         (nest client 2)
+         (let ((in (socket-input client)) (out (socket-output client)))
+            (display "ab\ncd\n" out)
+            (flush-output-port out)
+            (check-equal "first" (read-line in) "ab")
+            (check-equal "second" (read-line in) "cd")
+            (check "nothing more" (not (char-ready? in))))
+         (socket-close client)
+         (check-fine "server" (join t)))))
+
+(define-case "TLS in TLS: nothing is left behind"
+   (let* ((server (make-server-socket 0))
+          (round (lambda ()
+                   (let* ((client (make-client-socket "localhost" (socket-port-number server)))
+                          (accepted (socket-accept server)))
+                      (let ((t (nest-and-serve accepted 2 echo-lines)))
+                         (nest client 2)
+                         (ask client "x")
+                         (socket-close client)
+                         (check-fine "server" (join t)))))))
+      (round)
+      (let ((before (descriptors)))
+         (let loop ((i 0))
+            (when (<fx i 10)
+               (round)
+               (loop (+fx i 1))))
+         (check "descriptors" (<=fx (descriptors) (+fx before 2))))))
