@@ -53,6 +53,7 @@ void bglssl_finalize_no_more(void *object);
 void *bglssl_box_certificate(void *handle);
 void *bglssl_box_private_key(void *handle);
 void *bglssl_box_config(void *handle);
+void *bglssl_box_ticket_keys(void *handle);
 void *bglssl_box_ctx(void *handle);
 void *bglssl_box_connection(void *handle);
 void *bglssl_make_box(void *handle, void (*release)(void *));

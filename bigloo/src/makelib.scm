@@ -6,6 +6,7 @@
          (class private-key)
          (class ssl-config)
          (class ssl-hello)
+         (class ssl-ticket-keys)
          (class secure-context)
          (class ssl-connection)
          (class dh)

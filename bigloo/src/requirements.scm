@@ -67,9 +67,8 @@
               (crls '()) (crl-policy #f)
               (staple #unspecified) (staple-policy #f)
               (security-level #f) (signature-algorithms #f) (keylog #f)
-              #!rest unknown)
-      (when (pair? unknown)
-         (error proc "illegal keyword argument" (car unknown)))
+              #!rest others)
+      (set-sessions! proc config others)
       (when pins
          (set-pins! proc config pins))
       (when verify-depth

@@ -14,6 +14,7 @@
 ;;   hello.scm         what a client asks for, before the handshake
 ;;   requirements.scm  further keyword arguments: demands on the peer, CRLs, staples, algorithms
 ;;   verification.scm  certificates verified without a connection, chains of connections
+;;   sessions.scm      further keyword arguments: sessions of servers, keys of tickets
 ;;   https.scm         https URLs for open-input-file
 ;;   secure-context.scm, ssl-connection.scm   TLS without a socket
 ;;   digest.scm        digests and HMAC
@@ -37,6 +38,7 @@
             "hello.scm"
             "requirements.scm"
             "verification.scm"
+            "sessions.scm"
             "https.scm"
             "secure-context.scm"
             "ssl-connection.scm"
