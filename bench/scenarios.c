@@ -288,6 +288,7 @@ const scenario_t scenarios[] = {
   {.name = "handshakes full, 1 thread, only bglssl waits", HANDSHAKES, .threads = 1, .count = 600,
    .close_wait = BGLSSL_WAITS},
   {.name = "handshakes full, 8 threads", HANDSHAKES, .threads = 8, .count = 800},
+  {.name = "handshakes full, 1 thread, 10,000 hosts", HANDSHAKES, .threads = 1, .count = 600, .link.hosts = 10000},
   {.name = "handshakes resumed, 1 thread", HANDSHAKES, .threads = 1, .count = 800, .resume = true},
   {.name = "handshakes resumed, 8 threads", HANDSHAKES, .threads = 8, .count = 1200, .resume = true},
   {.name = "handshakes, resumed by itself", HANDSHAKES, .threads = 1, .count = 800, .link.resumes_by_itself = true},

@@ -20,6 +20,7 @@ typedef struct {
   bool datagrams;           /* DTLS 1.2 over UDP, not TLS 1.3 over TCP: each write is a datagram, and so is each read */
   bool client_certificates; /* clients must show one */
   bool rsa;                 /* the certificates have RSA keys of 2048 bits */
+  int hosts;                /* so many names have a config of their own on bglssl's server, elsewhere there is one */
   bool resumes_by_itself;   /* bglssl's client has its default; elsewhere only save_session makes a client resume */
 } link_t;
 

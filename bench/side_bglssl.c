@@ -3,6 +3,7 @@
 #include "side.h"
 
 #include <bglssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,9 +50,22 @@ static bgl_ssl_config_t *new_config(const link_t *link) {
   return config;
 }
 
+/* The last one is the one that clients ask for. */
+static void add_hosts(bgl_ssl_config_t *config, const pki_t *pki, const link_t *link) {
+  bgl_ssl_config_t *host = new_config(link);
+  char name[32];
+  use_certificate(host, pki->server, pki->server_key);
+  for (int i = 1; i <= link->hosts; i++) {
+    snprintf(name, sizeof name, i < link->hosts ? "host%d.test" : "localhost", i);
+    if (bgl_ssl_config_add_host(config, name, host) != BGL_SSL_OK) die_ssl("bgl_ssl_config_add_host");
+  }
+  bgl_ssl_config_free(host);
+}
+
 static void *server_listen(const pki_t *pki, const link_t *link) {
   bgl_ssl_config_t *config = new_config(link);
   use_certificate(config, pki->server, pki->server_key);
+  add_hosts(config, pki, link);
   if (link->client_certificates) trust(config, pki->ca);
   bgl_ssl_server_t *server = bgl_ssl_listen(config, link->address, 0, 1024, AF_INET);
   if (!server) die_ssl("bgl_ssl_listen");
