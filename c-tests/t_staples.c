@@ -216,6 +216,28 @@ TEST(a_session_whose_staple_was_good_is_resumed_without_one)
     }
 }
 
+/* A staple is to be shown each time, and resumed handshakes have none. */
+TEST(where_a_staple_is_required_nothing_is_resumed_by_itself)
+{
+    struct service service;
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    struct answer answer = answer_for("good", "root", "");
+    staple(server, &answer);
+    free(answer.data);
+    CHECK_OK(bgl_ssl_config_set_staple_policy(client, BGL_SSL_STAPLE_REQUIRE));
+    CHECK_OK(bgl_ssl_config_set_resume(client, true));
+    start_service(&service, server, 2, serve_echo, NULL);
+    for (int i = 0; i < 2; i++) {
+        bgl_ssl_socket_t *socket = connect_to(client, service.port);
+        check_echo(socket, "x");
+        CHECK(!bgl_ssl_socket_session_reused(socket));
+        finish(socket);
+    }
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
 /* ---- for programs that fetch ---- */
 
 TEST(an_answer_is_checked_without_a_connection)

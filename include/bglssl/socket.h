@@ -809,6 +809,66 @@ bgl_ssl_session_t *bgl_ssl_socket_session(const bgl_ssl_socket_t *socket);
 bool bgl_ssl_socket_session_reused(const bgl_ssl_socket_t *socket);
 
 /**
+ * Offers the server to resume a session, on a client's socket of a lazy config (bgl_ssl_config_set_lazy_handshake)
+ * before its handshake, also one over a descriptor. Where and when it is offered is said at bgl_ssl_connect_resume; it
+ * goes before a session that the library would have resumed by itself.
+ *
+ * session: stays the caller's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT for NULL, or BGL_SSL_E_STATE: the handshake has begun, or the socket is a
+ * server's or closed. Never blocks; any thread.
+ *
+ * Precondition: socket and session are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_session(const bgl_ssl_socket_t *socket,
+                                            const bgl_ssl_session_t *session);
+
+/**
+ * Copies out a session as bytes, for a process that begins later: see bgl_ssl_session_import. Whoever reads the bytes
+ * can take either end's part in what resumes the session, and whoever can change them can make a client take another
+ * server for the one that was verified: keep them as a private key is kept. A session of TLS 1.3 should be used once
+ * (RFC 8446, C.4).
+ *
+ * buf: where to put the bytes, if all fit in size.
+ *
+ * Returns how many bytes there are; 0 for NULL (BGL_SSL_E_ARGUMENT) and BGL_SSL_E_NO_MEMORY. Never blocks; any thread.
+ *
+ * Precondition: session is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_session_export(const bgl_ssl_session_t *session,
+                              void *buf,
+                              size_t size);
+
+/**
+ * Reads a session that bgl_ssl_session_export has written.
+ *
+ * config: frozen by this. What decides about the server must be equal to what it was in the config with which the
+ * session was made: see bgl_ssl_connect_resume.
+ * host: the name or address that the session was made with, unless the config names the host.
+ * data, len: the bytes, at most 1 MiB.
+ *
+ * Returns a session, to be freed with bgl_ssl_session_free, or NULL: BGL_SSL_E_ARGUMENT for bytes that are damaged, or
+ * of another host, another config or another version of OpenSSL; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the
+ * config. A session whose time is over is read, and not resumed. Never waits for the network; any thread.
+ *
+ * Precondition: config is NULL or live; host is NULL or NUL-terminated; data is NULL or readable for len bytes.
+ */
+bgl_ssl_session_t *bgl_ssl_session_import(const bgl_ssl_config_t *config,
+                                          const char *host,
+                                          const void *data,
+                                          size_t len);
+
+/**
+ * When a session ends, in seconds since 1970: when the server forgets it, a certificate of the server's chain, a
+ * revocation list or a stapled response expires, or a week after the server has proved who it is, whichever is first.
+ *
+ * Returns the time; -1 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: session is NULL or live.
+ */
+int64_t bgl_ssl_session_expiry(const bgl_ssl_session_t *session);
+
+/**
  * Forgets the sessions that the clients of this process resume by themselves (bgl_ssl_config_set_resume), also those
  * that existing connections will still get: the next connection to each host does a full handshake.
  *

@@ -106,6 +106,13 @@ pub fn cleanse(secret: &mut [u8]) {
     unsafe { sys::OPENSSL_cleanse(secret.as_mut_ptr().cast(), secret.len()) }
 }
 
+/// The number of that version.
+#[allow(clippy::useless_conversion, reason = "where `unsigned long` has 64 bits it is none")]
+pub fn version_number() -> u64 {
+    // SAFETY: no preconditions.
+    u64::from(unsafe { ffi::OpenSSL_version_num() })
+}
+
 /// The time, in seconds since 1970, by the clock that certificates are judged by.
 pub fn now() -> i64 {
     // SAFETY: NULL asks for the returned value only.

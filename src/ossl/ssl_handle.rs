@@ -114,6 +114,12 @@ impl<H> SslHandle<H> {
         queue::check(done, Code::Argument, "the session cannot be used")
     }
 
+    /// Whether nothing of the handshake has happened yet.
+    pub fn is_new(&self) -> bool {
+        // SAFETY: the SSL is live.
+        unsafe { sys::SSL_in_before(self.ptr()) == 1 }
+    }
+
     /// Whether the handshake is done.
     pub fn is_handshaken(&self) -> bool {
         // SAFETY: the SSL is live.

@@ -274,10 +274,10 @@ unsafe extern "C" {
     pub fn SSL_set_msg_callback(ssl: *mut SSL, cb: Option<MessageCallback>);
     pub fn SSL_is_dtls(ssl: *const SSL) -> c_int;
     pub fn SSL_CIPHER_find(ssl: *mut SSL, number: *const c_uchar) -> *const openssl_sys::SSL_CIPHER;
-    pub fn SSL_in_before(ssl: *const SSL) -> c_int;
     pub fn BIO_ctrl_pending(bio: *mut BIO) -> usize;
     pub fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;
     pub fn SSL_get_ex_data_X509_STORE_CTX_idx() -> c_int;
+    pub fn SSL_in_before(ssl: *const SSL) -> c_int;
     pub fn SSL_get1_session(ssl: *mut SSL) -> *mut SSL_SESSION;
     pub fn SSL_set_read_ahead(ssl: *mut SSL, yes: c_int);
     pub fn SSL_has_pending(ssl: *const SSL) -> c_int;

@@ -20,6 +20,8 @@ pub struct Resumption {
     shelf: Shelf,
     /// What was offered to the server.
     offered: Option<session::Session>,
+    /// Whether that is kept already.
+    is_kept: bool,
 }
 
 /// Where the sessions of a connection are kept.
@@ -54,7 +56,13 @@ impl Resumption {
         // The scope is in the session, too: what another scope has made is never offered.
         let found = found.filter(|found| found.session.id_context() == scope.as_bytes());
         let offered = found.map(|found| tls.resume(&found)).transpose()?;
-        Ok(Resumption { shelf, offered })
+        Ok(Resumption { shelf, offered, is_kept: true })
+    }
+
+    /// The program has given the connection this session.
+    pub fn offers(&mut self, session: session::Session) {
+        self.offered = Some(session);
+        self.is_kept = false;
     }
 
     /// The handshake is complete.
@@ -64,7 +72,7 @@ impl Resumption {
             cache::forget(&self.shelf.key);
         }
         let current = tls.session().map(|session| session.as_ptr());
-        if current == self.offered.as_ref().map(session::Session::as_ptr) {
+        if self.is_kept && current == self.offered.as_ref().map(session::Session::as_ptr) {
             return;
         }
         // Those of TLS 1.3 come later.

@@ -10,8 +10,8 @@ use crate::{
     error::{Error, Result},
     hostname::Hostname,
     net::deadline::{Deadline, Limit},
-    ossl, posix,
-    session::{Resumption, ServerSessions, Session},
+    posix,
+    session::ServerSessions,
     trace::Trace,
     transport::{dial, registration::PeerRegistration},
 };
@@ -50,6 +50,7 @@ mod pending;
 mod pump;
 mod queries;
 mod read_now;
+mod resuming;
 mod serving;
 mod state;
 mod timeouts;
@@ -150,32 +151,6 @@ impl Socket {
             }
         };
         Ok(has_begun.then_some(socket))
-    }
-
-    /// Resumes by itself, if the config says so: with the sessions of this host and port, unless the program has one.
-    fn resuming(self, place: (&str, u16), session: Option<&Session>) -> Result<Socket> {
-        let Parts { driver, scope, frozen, .. } = &self.0;
-        if frozen.config.resumes() {
-            let state = &mut *driver.lock();
-            let alpn = &frozen.config.alpn;
-            let resumption = Resumption::begin(&mut state.tls, scope, place, alpn, session.is_none())?;
-            state.resumption = Some(resumption);
-        }
-        if let Some(session) = session {
-            self.offer(session)?;
-        }
-        Ok(self)
-    }
-
-    /// Offers a session to the server, if a full handshake would accept the same peer: it was made in the same scope, and
-    /// no certificate of its chain has expired since. Otherwise the handshake will be a full one.
-    fn offer(&self, session: &Session) -> Result<()> {
-        let parts = &self.0;
-        let expired = session.chain_expires.is_some_and(|end| ossl::now() > end);
-        if !expired && session.session.id_context() == parts.scope.as_bytes() {
-            parts.driver.lock().tls.resume(session)?;
-        }
-        Ok(())
     }
 
     /// The eager handshake of a new socket.

@@ -17,7 +17,7 @@ use std::{
 use super::{
     counts::Tally,
     driver::{Driver, Peer},
-    serving::{Serving, new_tls},
+    serving::{Serving, client_scope, new_tls},
     state::SocketState,
     timeouts::Timeouts,
 };
@@ -47,12 +47,24 @@ pub fn client(
     let choice = frozen.default_choice()?;
     let (mut tls, scope) = new_tls(&choice, &endpoint, None)?;
     let sent_name = server_name(&frozen.config.server_name, hostname.as_ref());
-    // The names count also where they are not verified: they name the server that the session is of.
-    let scope = scope.with("host", format!("{:?}", (hostname.as_ref(), sent_name.as_deref())).as_bytes())?;
+    let scope = with_names(&scope, hostname.as_ref(), sent_name.as_deref())?;
     tls.set_session_id_context(scope.as_bytes())?;
     set_up_client(&mut tls, &frozen.config, hostname.as_ref(), sent_name.as_deref())?;
     let parts = assemble(frozen, choice, (tls, scope), None, endpoint, peer)?;
     Ok(Parts { sent_name, ..parts })
+}
+
+/// The names count also where they are not verified: they name the server that the session is of.
+fn with_names(scope: &Scope, hostname: Option<&Hostname>, sent_name: Option<&CStr>) -> Result<Scope> {
+    scope.with("host", format!("{:?}", (hostname, sent_name)).as_bytes())
+}
+
+/// Where the sessions of clients' connections to a host may be resumed.
+pub fn scope_of_client(frozen: &Arc<Frozen>, hostname: &Hostname) -> Result<Scope> {
+    let choice = frozen.default_choice()?;
+    let sent_name = server_name(&frozen.config.server_name, Some(hostname));
+    let scope = client_scope(&choice, choice.context.crls()?.as_ref())?;
+    with_names(&scope, Some(hostname), sent_name.as_deref())
 }
 
 /// The parts of a server's socket, whose sessions are like this.

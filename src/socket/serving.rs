@@ -8,6 +8,7 @@ use crate::{
     hello::Hello,
     ossl::{
         bio_backend::BioBackend,
+        requirements::CrlCheck,
         ssl::{connection::Ssl, message_log::Message},
     },
     session::{Scope, ServerSessions},
@@ -58,10 +59,7 @@ pub fn new_tls(choice: &Choice, endpoint: &Endpoint, sessions: Option<&ServerSes
     let (config, context) = (&choice.frozen.config, &choice.context);
     let policy = peer_policy(config, role, context.crls()?);
     // A client's scope becomes narrower yet, by the host. A server's is up to the choice.
-    let mut scope = *context.client_scope();
-    if let Some(crls) = &policy.further.crls {
-        scope = scope.with("CRLs", &crls.digest)?;
-    }
+    let scope = client_scope(choice, policy.further.crls.as_ref())?;
     let verifies = policy.chain && (role == Role::Client || policy.client_auth != ClientAuth::No);
     let store = if verifies { context.system_store()? } else { None };
     let transport = Transport::new(choice.frozen.medium(), endpoint)?;
@@ -74,6 +72,12 @@ pub fn new_tls(choice: &Choice, endpoint: &Endpoint, sessions: Option<&ServerSes
         tls.set_session_id_context(&choice.session_id_context()?)?;
     }
     Ok((tls, scope))
+}
+
+/// Where the sessions of clients may be resumed that judge by these revocation lists, before the host narrows it.
+pub fn client_scope(choice: &Choice, crls: Option<&CrlCheck>) -> Result<Scope> {
+    let scope = *choice.context.client_scope();
+    crls.map_or(Ok(scope), |crls| scope.with("CRLs", &crls.digest))
 }
 
 impl Serving {

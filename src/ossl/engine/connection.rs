@@ -183,12 +183,6 @@ impl Engine {
         self.hooks().server_name.borrow().clone()
     }
 
-    /// Whether nothing of the handshake has happened yet.
-    pub fn is_new(&self) -> bool {
-        // SAFETY: the SSL is live.
-        unsafe { sys::SSL_in_before(self.ptr()) == 1 }
-    }
-
     /// Offers to resume `session`, unless a full handshake might come to something else.
     pub fn resume(&mut self, session: Session) {
         self.offered = Some(session);

@@ -24,6 +24,7 @@ impl<B: BioBackend> Ssl<B> {
                 self.check_resumed()?;
             } else {
                 self.hooks().proved.set(Some(now()));
+                self.hooks().offered_chain.take();
             }
         }
         if step == Step::Done(()) {

@@ -92,6 +92,8 @@ pub struct Hooks {
     pub chain_expires: Cell<Option<i64>>,
     /// When the peer of the session that is offered has proved who it is, in seconds since 1970; None without one.
     pub proved: Cell<Option<i64>>,
+    /// What that peer had sent; OpenSSL does not write it down with a session.
+    pub offered_chain: RefCell<Vec<X509>>,
     /// Who gets new sessions.
     pub new_sessions: RefCell<Option<Box<dyn NewSessions>>>,
     pub panicked: Cell<bool>,
@@ -139,6 +141,7 @@ impl Hooks {
             expected: RefCell::new(None),
             chain_expires: Cell::new(None),
             proved: Cell::new(None),
+            offered_chain: RefCell::default(),
             new_sessions: RefCell::default(),
             panicked: Cell::new(false),
             asked_host: RefCell::default(),

@@ -82,6 +82,8 @@ impl<B: BioBackend> Ssl<B> {
         if !refused.is_empty() {
             return refused;
         }
-        (**self).peer_chain()
+        let chain = (**self).peer_chain();
+        let is_from_bytes = chain.is_empty() && self.session_reused();
+        if is_from_bytes { self.hooks().offered_chain.borrow().clone() } else { chain }
     }
 }

@@ -31,6 +31,7 @@ impl<B: BioBackend> Ssl<B> {
         let hooks = self.hooks();
         hooks.chain_expires.set(session.chain_expires);
         hooks.proved.set(Some(session.proved));
+        hooks.offered_chain.replace(session.chain.clone());
         Ok(copy)
     }
 
@@ -65,6 +66,7 @@ pub unsafe extern "C" fn callback(ssl: *mut ffi::SSL, session: *mut ffi::SSL_SES
         if let Ok(copy) = session.copy() {
             // SAFETY: the SSL is live, and lends the stack.
             let chain = unsafe { X509::from_borrowed_stack(ffi::SSL_get_peer_cert_chain(ssl)) };
+            let chain = if chain.is_empty() { hooks.offered_chain.borrow().clone() } else { chain };
             sink.add(with_origin(hooks, copy, chain));
         }
         0

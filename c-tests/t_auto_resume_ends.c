@@ -1,0 +1,282 @@
+/* Clients that resume by themselves: what ends a session, how many there are, and who uses them. */
+#include <sys/wait.h>
+
+#include "auto_resume.h"
+#include "openssl_peer.h"
+
+/* ---- what ends a session ---- */
+
+TEST_TABLE(forgotten_sessions_are_not_resumed, versions)
+{
+    struct count count = {0};
+    struct service service;
+    bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
+    start_service(&service, server, 4, serve_counted, &count);
+    CHECK(!visit(client, service.port));
+    bgl_ssl_forget_sessions();
+    bgl_ssl_socket_t *socket = connect_to(client, service.port);
+    CHECK(!bgl_ssl_socket_session_reused(socket));
+    bgl_ssl_forget_sessions();
+    check_echo(socket, "tickets that come only now are of before");
+    finish(socket);
+    CHECK(!visit(client, service.port));
+    CHECK(visit(client, service.port));
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* The server gives its sessions two hours. */
+TEST_TABLE(sessions_end_with_their_time, versions)
+{
+    struct count count = {0};
+    struct service service;
+    bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
+    start_service(&service, server, 4, serve_counted, &count);
+    CHECK(!visit(client, service.port));
+    atomic_fetch_add(&ahead, 3600);
+    CHECK(visit(client, service.port));
+    atomic_fetch_add(&ahead, 8 * 24 * 3600);
+    CHECK(!visit(client, service.port));
+    /* A clock that was set back makes no session younger. */
+    atomic_fetch_add(&ahead, -9 * 24 * 3600);
+    CHECK(!visit(client, service.port));
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* OpenSSL's own server, which goes on resuming for ever what is refreshed in time. */
+struct raw_server {
+    struct openssl openssl;
+    int listener, connections;
+};
+
+static void *serve_raw(void *data)
+{
+    struct raw_server *it = data;
+    struct openssl *o = &it->openssl;
+    void *ctx = o->SSL_CTX_new(o->TLS_server_method());
+    CHECK(ctx && o->SSL_CTX_use_certificate_chain_file(ctx, pki("good.pem")) == 1);
+    CHECK(o->SSL_CTX_use_PrivateKey_file(ctx, pki("good.key"), FILETYPE_PEM) == 1);
+    for (int i = 0; i < it->connections; i++) {
+        char byte;
+        int fd = accept(it->listener, NULL, NULL);
+        void *ssl = o->SSL_new(ctx);
+        CHECK(fd >= 0 && ssl && o->SSL_set_fd(ssl, fd) == 1);
+        CHECK_INT(1, o->SSL_accept(ssl));
+        while (o->SSL_read(ssl, &byte, 1) == 1)
+            CHECK_INT(1, o->SSL_write(ssl, &byte, 1));
+        o->SSL_free(ssl);
+        close(fd);
+    }
+    o->SSL_CTX_free(ctx);
+    return NULL;
+}
+
+/* Resumed over and over, a session ends a week after the server has proved who it is. */
+TEST(a_week_later_the_server_proves_who_it_is)
+{
+    enum { HOURS = 7 * 24 };
+    struct raw_server server = {.connections = HOURS + 2};
+    int port, full = 0;
+    load_openssl(&server.openssl);
+    bgl_ssl_config_t *client = named_client(&versions[1]);
+    server.listener = plain_listener(AF_INET, "127.0.0.1", 0, 4, &port);
+    pthread_t thread = start_thread(serve_raw, &server);
+    for (int hour = 0; hour < HOURS + 2; hour++) {
+        full += !visit(client, port);
+        CHECK_INT(hour < HOURS - 1 ? 1 : full, full);
+        atomic_fetch_add(&ahead, 3600);
+    }
+    CHECK_INT(2, full);
+    join_thread(thread);
+    close(server.listener);
+    bgl_ssl_config_free(client);
+}
+
+/* Another server at the port, with keys of its own: it refuses the tickets of the first. */
+TEST_TABLE(a_server_that_refuses_is_asked_once, versions)
+{
+    struct count count = {0};
+    struct service first, second;
+    bgl_ssl_config_t *client = named_client(row), *server = named_server(row), *other = named_server(row);
+    set_certificate(other, "good-rsa");
+    start_service(&first, server, 1, serve_counted, &count);
+    CHECK(!visit(client, first.port));
+    end_service(&first);
+    start_service_at("127.0.0.1", first.port, &second, other, 3, serve_counted, &count);
+    CHECK(!visit(client, first.port));
+    CHECK(visit(client, first.port));
+    CHECK(visit(client, first.port));
+    end_service(&second);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+    bgl_ssl_config_free(other);
+}
+
+/* Whoever was refused at a port has made what was known of it doubtful. */
+TEST_TABLE(a_server_that_is_refused_ends_the_sessions_of_before, versions)
+{
+    struct count count = {0};
+    struct service first, second, third;
+    bgl_ssl_config_t *client = named_client(row), *server = named_server(row), *impostor = named_server(row);
+    set_certificate(impostor, "untrusted");
+    start_service(&first, server, 1, serve_counted, &count);
+    CHECK(!visit(client, first.port));
+    end_service(&first);
+    start_service_at("127.0.0.1", first.port, &second, impostor, 1, serve_counted, &count);
+    CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect(client, "127.0.0.1", first.port, AF_INET));
+    end_service(&second);
+    start_service_at("127.0.0.1", first.port, &third, server, 2, serve_counted, &count);
+    CHECK(!visit(client, first.port));
+    CHECK(visit(client, first.port));
+    end_service(&third);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+    bgl_ssl_config_free(impostor);
+}
+
+/* ---- bounds ---- */
+
+/* All of 127.0.0.0/8 is this machine. */
+TEST(sessions_of_256_hosts_are_kept_and_the_one_that_was_used_last_goes_last)
+{
+    struct count count = {0};
+    struct service service;
+    char host[32];
+    const int hosts = 256;
+    bgl_ssl_config_t *client = named_client(&versions[0]), *server = named_server(&versions[0]);
+    start_service_at("0.0.0.0", 0, &service, server, hosts + 5, serve_counted, &count);
+    for (int i = 1; i <= hosts; i++) {
+        snprintf(host, sizeof host, "127.1.%d.%d", i / 100, i % 100 + 1);
+        CHECK(!visit_host(client, host, service.port));
+    }
+    CHECK(visit_host(client, "127.1.0.2", service.port)); /* the first, which is now the latest */
+    CHECK(!visit_host(client, "127.2.0.1", service.port));
+    CHECK(visit_host(client, "127.1.0.2", service.port));
+    CHECK(!visit_host(client, "127.1.0.3", service.port)); /* the second has made space */
+    CHECK(visit_host(client, "127.1.2.1", service.port));
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* ---- other ways to connect ---- */
+
+TEST_TABLE(a_session_that_is_given_goes_first, versions)
+{
+    struct count count = {0};
+    struct service service;
+    bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
+    bgl_ssl_config_t *off = named_client(row);
+    CHECK_OK(bgl_ssl_config_set_resume(off, false));
+    start_service(&service, server, 4, serve_counted, &count);
+    bgl_ssl_socket_t *socket = connect_to(off, service.port);
+    check_echo(socket, "x");
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    finish(socket);
+    CHECK(!visit(off, service.port));
+    socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+    CHECK(bgl_ssl_socket_session_reused(socket));
+    check_echo(socket, "x");
+    finish(socket);
+    CHECK(visit(client, service.port)); /* what came with the given one */
+    end_service(&service);
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(off);
+    bgl_ssl_config_free(server);
+}
+
+TEST(set_resume_checks_its_arguments)
+{
+    bgl_ssl_config_t *config = client_config();
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_resume(NULL, true));
+    CHECK_OK(bgl_ssl_config_set_resume(config, false));
+    CHECK_OK(bgl_ssl_config_freeze(config));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_resume(config, true));
+    bgl_ssl_config_free(config);
+    bgl_ssl_forget_sessions();
+    bgl_ssl_forget_sessions();
+}
+
+/* ---- processes and threads ---- */
+
+TEST_TABLE(a_child_does_not_use_the_sessions_of_its_parent, versions)
+{
+    struct count count = {0};
+    struct service service;
+    bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
+    start_service(&service, server, 4, serve_counted, &count);
+    CHECK(!visit(client, service.port));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+        _exit(!visit(client, service.port) && visit(client, service.port) ? 0 : 1);
+    int status = 0;
+    CHECK_INT(child, waitpid(child, &status, 0));
+    CHECK_INT(0, status);
+    CHECK(visit(client, service.port));
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+struct load {
+    const bgl_ssl_config_t *config;
+    int port;
+    atomic_bool *stops;
+};
+
+static void *visit_often(void *data)
+{
+    struct load *load = data;
+    while (!atomic_load(load->stops))
+        visit(load->config, load->port);
+    return NULL;
+}
+
+static void *forget_often(void *data)
+{
+    struct load *load = data;
+    while (!atomic_load(load->stops)) {
+        bgl_ssl_forget_sessions();
+        usleep(1000);
+    }
+    return NULL;
+}
+
+/* A child of a process whose threads are in the middle of this has locks of its own. */
+TEST(threads_and_children_resume_at_the_same_time)
+{
+    struct count count = {0};
+    struct service service;
+    pthread_t threads[4];
+    atomic_bool stops = false;
+    enum { CHILDREN = 10 };
+    bgl_ssl_config_t *client = named_client(&versions[1]), *server = named_server(&versions[1]);
+    start_service(&service, server, 1000000, serve_counted, &count);
+    struct load load = {client, service.port, &stops};
+    for (int i = 0; i < 4; i++)
+        threads[i] = start_thread(i ? visit_often : forget_often, &load);
+    for (int i = 0; i < CHILDREN; i++) {
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(20 * slowness());
+            _exit(visit(client, service.port));
+        }
+        int status = 0;
+        CHECK_INT(child, waitpid(child, &status, 0));
+        CHECK_INT(0, status);
+    }
+    atomic_store(&stops, true);
+    for (int i = 0; i < 4; i++)
+        join_thread(threads[i]);
+    CHECK_OK(bgl_ssl_server_close(service.server));
+    join_thread(service.thread);
+    bgl_ssl_server_free(service.server);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
