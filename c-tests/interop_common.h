@@ -2,6 +2,7 @@
 #ifndef INTEROP_COMMON_H
 #define INTEROP_COMMON_H
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,25 @@ static inline size_t read_text(const bgl_ssl_socket_t *socket, const char *end, 
         text[length] = '\0';
     }
     return length;
+}
+
+/* Listens, prints `port N`, and gives each client to `serve` in a thread of its own; never returns. */
+static inline void serve_clients(const bgl_ssl_config_t *config, void *serve(void *socket))
+{
+    bgl_ssl_server_t *server = bgl_ssl_listen(config, "127.0.0.1", 0, 128, AF_INET);
+    if (!server)
+        die("listen");
+    printf("port %d\n", bgl_ssl_server_port(server));
+    fflush(stdout);
+    for (;;) {
+        bgl_ssl_socket_t *socket = NULL;
+        pthread_t thread;
+        if (bgl_ssl_server_accept(server, 0, &socket) != BGL_SSL_OK)
+            continue;
+        if (pthread_create(&thread, NULL, serve, socket) != 0)
+            die("thread");
+        pthread_detach(thread);
+    }
 }
 
 #endif

@@ -4,7 +4,6 @@
  * a.test demands client certificates, b.test and *.wild.test do not, other names are refused. */
 #include "interop_common.h"
 
-#include <pthread.h>
 #include <strings.h>
 
 enum { SECOND = 1000000 };
@@ -100,18 +99,5 @@ int main(int argc, char **argv)
     must(bgl_ssl_config_set_unknown_host(config, BGL_SSL_UNKNOWN_HOST_REFUSE), "unknown hosts");
     must(bgl_ssl_config_set_lazy_handshake(config, true), "lazy handshake");
     must(bgl_ssl_config_set_read_timeout(config, 20 * SECOND), "read timeout");
-    bgl_ssl_server_t *server = bgl_ssl_listen(config, "127.0.0.1", 0, 128, AF_INET);
-    if (!server)
-        die("listen");
-    printf("port %d\n", bgl_ssl_server_port(server));
-    fflush(stdout);
-    for (;;) {
-        bgl_ssl_socket_t *socket = NULL;
-        pthread_t thread;
-        if (bgl_ssl_server_accept(server, 0, &socket) != BGL_SSL_OK)
-            continue;
-        if (pthread_create(&thread, NULL, serve, socket) != 0)
-            die("thread");
-        pthread_detach(thread);
-    }
+    serve_clients(config, serve);
 }

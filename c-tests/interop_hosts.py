@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 
-from interop_tools import Running, await_listener, expect, free_port, report, run, tool
+from interop_tools import Running, await_listener, expect, free_port, nginx, nss_database, report, run, tool
 
 PROGRAM = sys.argv[1]
 PKI = os.environ["BGLSSL_TEST_PKI"]
@@ -107,21 +107,9 @@ def gnutls_gets_a_host():
 # ---- NSS ----
 
 
-@contextlib.contextmanager
-def nss_database():
-    with tempfile.TemporaryDirectory() as directory:
-        for command in (
-            ["-N", "--empty-password"],
-            ["-A", "-n", "root", "-t", "C,,", "-i", CA],
-        ):
-            status, output = run(tool("certutil"), "-d", f"sql:{directory}", *command)
-            expect(status == 0, "certutil", output)
-        yield f"sql:{directory}"
-
-
 def nss_gets_each_host():
     client = tool("tstclnt")
-    with our_server() as port, nss_database() as database:
+    with our_server() as port, nss_database(CA) as database:
         for name in ("b.test", "x.wild.test"):
             with Running(client, "-h", "127.0.0.1", "-p", str(port), "-d", database, "-a", name) as nss:
                 nss.say(REQUEST.format(name))
@@ -130,7 +118,7 @@ def nss_gets_each_host():
 
 def nss_makes_many_connections():
     client = tool("strsclnt")
-    with our_server() as port, nss_database() as database:
+    with our_server() as port, nss_database(CA) as database:
         _, output = run(client, "-d", database, "-p", str(port), "-c", "60", "-t", "4", "-a", "b.test", "127.0.0.1")
         expect(re.search(r"\b5\d stateless resumes", output), "not all were resumed", output)
 
@@ -146,17 +134,8 @@ def fetch(port):
 
 
 def nginx_resumes():
-    with our_server() as port, tempfile.TemporaryDirectory() as directory:
-        front = free_port()
-        configuration = pathlib.Path(directory) / "nginx.conf"
-        configuration.write_text(f"""
-daemon off; master_process off; pid {directory}/pid; error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/1; proxy_temp_path {directory}/2; fastcgi_temp_path {directory}/3;
-    uwsgi_temp_path {directory}/4; scgi_temp_path {directory}/5;
-    server {{
+    front = free_port()
+    with our_server() as port, nginx(f"""
         listen 127.0.0.1:{front};
         location / {{
             proxy_pass https://127.0.0.1:{port};
@@ -164,14 +143,11 @@ http {{
             proxy_ssl_server_name on; proxy_ssl_name b.test;
             proxy_ssl_verify on; proxy_ssl_trusted_certificate {CA}; proxy_ssl_session_reuse on;
         }}
-    }}
-}}
-""")
-        with Running(tool("nginx"), "-e", "stderr", "-c", str(configuration)) as nginx:
-            await_listener(front, nginx)
-            first, second = fetch(front), fetch(front)
-            expect("host b.test" in first and "resumed 0" in first, "the first connection", first)
-            expect("resumed 1" in second, "the second connection", second)
+    """) as proxy:
+        await_listener(front, proxy)
+        first, second = fetch(front), fetch(front)
+        expect("host b.test" in first and "resumed 0" in first, "the first connection", first)
+        expect("resumed 1" in second, "the second connection", second)
 
 
 def haproxy_gets_a_host():

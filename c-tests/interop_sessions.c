@@ -3,8 +3,6 @@
  * `cache`; CONTEXT is a session id context in hexadecimal, and KEY-FILE the file of ticket keys of another server. */
 #include "interop_common.h"
 
-#include <pthread.h>
-
 enum { SECOND = 1000000 };
 
 static void *serve(void *data)
@@ -56,18 +54,5 @@ int main(int argc, char **argv)
         must(bgl_ssl_config_set_sessions(config, BGL_SSL_SESSIONS_CACHE), "sessions");
     if (argc == 7)
         share(config, argv[5], argv[6]);
-    bgl_ssl_server_t *server = bgl_ssl_listen(config, "127.0.0.1", 0, 128, AF_INET);
-    if (!server)
-        die("listen");
-    printf("port %d\n", bgl_ssl_server_port(server));
-    fflush(stdout);
-    for (;;) {
-        bgl_ssl_socket_t *socket = NULL;
-        pthread_t thread;
-        if (bgl_ssl_server_accept(server, 0, &socket) != BGL_SSL_OK)
-            continue;
-        if (pthread_create(&thread, NULL, serve, socket) != 0)
-            die("thread");
-        pthread_detach(thread);
-    }
+    serve_clients(config, serve);
 }

@@ -15,7 +15,7 @@ import ssl
 import sys
 import tempfile
 
-from interop_tools import Running, await_listener, expect, free_port, report, run, tool
+from interop_tools import Running, await_listener, expect, free_port, nginx, nss_database, report, run, tool
 
 PROGRAM = sys.argv[1]
 PKI = os.environ["BGLSSL_TEST_PKI"]
@@ -65,18 +65,9 @@ def gnutls_resumes(version, mode):
             client.await_text("resumed 1")
 
 
-@contextlib.contextmanager
-def nss_database():
-    with tempfile.TemporaryDirectory() as directory:
-        for command in (["-N", "--empty-password"], ["-A", "-n", "root", "-t", "C,,", "-i", CA]):
-            status, output = run(tool("certutil"), "-d", f"sql:{directory}", *command)
-            expect(status == 0, "certutil", output)
-        yield f"sql:{directory}"
-
-
 def nss_resumes(version, mode):
     client = tool("strsclnt")
-    with our_server(version, mode) as server, nss_database() as database:
+    with our_server(version, mode) as server, nss_database(CA) as database:
         options = ["-V", f"tls{version}:tls{version}", "-a", "localhost", "-c", "30", "-t", "2"]
         options += ["-u"] if mode == "tickets" else []
         _, output = run(client, "-d", database, "-p", str(server.port), *options, "127.0.0.1")
@@ -88,28 +79,16 @@ def nss_resumes(version, mode):
 
 
 @contextlib.contextmanager
-def nginx(version, keys):
-    with tempfile.TemporaryDirectory() as directory:
-        port = free_port()
-        configuration = pathlib.Path(directory) / "nginx.conf"
-        configuration.write_text(f"""
-daemon off; master_process off; pid {directory}/pid; error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/1; proxy_temp_path {directory}/2; fastcgi_temp_path {directory}/3;
-    uwsgi_temp_path {directory}/4; scgi_temp_path {directory}/5;
-    server {{
+def nginx_with_keys(version, keys):
+    port = free_port()
+    with nginx(f"""
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {CERT}; ssl_certificate_key {KEY}; ssl_protocols TLSv{version};
         ssl_session_ticket_key {keys};
         location / {{ return 200 "resumed $ssl_session_reused\\n"; }}
-    }}
-}}
-""")
-        with Running(tool("nginx"), "-e", "stderr", "-c", str(configuration)) as server:
-            await_listener(port, server)
-            yield port
+    """) as server:
+        await_listener(port, server)
+        yield port
 
 
 @contextlib.contextmanager
@@ -153,7 +132,7 @@ def pass_between(other, version, context, content):
 
 
 def nginx_and_we_resume_one_another_s_sessions(version, length):
-    pass_between(nginx, version, nginx_s_context(), os.urandom(length))
+    pass_between(nginx_with_keys, version, nginx_s_context(), os.urandom(length))
 
 
 def haproxy_and_we_resume_one_another_s_sessions(version, length):

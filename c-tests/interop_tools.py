@@ -1,10 +1,12 @@
 """What the tests with other libraries' tools share: their processes, and a case's line."""
 
 import concurrent.futures
+import contextlib
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 
 SECONDS = 30
@@ -123,6 +125,36 @@ def await_listener(port, process, transport="tcp", state="0A"):
         except subprocess.TimeoutExpired:
             pass
     raise Failed(f"nobody listens: {process.output}")
+
+
+@contextlib.contextmanager
+def nss_database(ca):
+    """The name of a database for NSS's tools that trusts a CA."""
+    with tempfile.TemporaryDirectory() as directory:
+        for command in (["-N", "--empty-password"], ["-A", "-n", "root", "-t", "C,,", "-i", ca]):
+            status, output = run(tool("certutil"), "-d", f"sql:{directory}", *command)
+            expect(status == 0, "certutil", output)
+        yield f"sql:{directory}"
+
+
+@contextlib.contextmanager
+def nginx(server):
+    """nginx with one server block of HTTP."""
+    with tempfile.TemporaryDirectory() as directory:
+        places = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        configuration = f"{directory}/nginx.conf"
+        with open(configuration, "w") as file:
+            file.write(f"""
+daemon off; master_process off; pid {directory}/pid; error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    {" ".join(f"{place}_temp_path {directory}/{place};" for place in places)}
+    server {{ {server} }}
+}}
+""")
+        with Running(tool("nginx"), "-e", "stderr", "-c", configuration) as process:
+            yield process
 
 
 def line_of(prefix, case):
