@@ -3,11 +3,11 @@
 use crate::ossl::{cleanse, now, session_rules::SessionStore};
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError, RwLock},
 };
 
 /// How large a cache becomes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLimits {
     /// The number of sessions.
     pub sessions: usize,
@@ -50,6 +50,10 @@ fn size(id: &[u8], session: &[u8]) -> usize {
 }
 
 impl Contents {
+    fn new(limits: CacheLimits) -> Contents {
+        Contents { limits, by_id: HashMap::new(), in_order: BTreeMap::new(), bytes: 0, next: 0 }
+    }
+
     fn remove(&mut self, id: &[u8]) {
         if let Some(entry) = self.by_id.remove(id) {
             self.in_order.remove(&entry.number);
@@ -79,40 +83,67 @@ impl Contents {
     }
 }
 
-/// The cache.
-pub struct SessionCache(Mutex<Contents>);
+/// The cache: in parts, so that connections seldom wait for one another. Ids are random, so the parts fill alike.
+pub struct SessionCache(RwLock<Parts>);
+
+struct Parts {
+    limits: CacheLimits,
+    parts: Vec<Mutex<Contents>>,
+}
+
+/// A cache of so many sessions, or more, has another part.
+const SESSIONS_OF_A_PART: usize = 256;
+const MOST_PARTS: usize = 16;
+
+impl Parts {
+    fn new(limits: CacheLimits) -> Parts {
+        let count = (limits.sessions / SESSIONS_OF_A_PART).clamp(1, MOST_PARTS);
+        let share = CacheLimits { sessions: limits.sessions / count, bytes: limits.bytes / count };
+        Parts { limits, parts: (0..count).map(|_| Mutex::new(Contents::new(share))).collect() }
+    }
+}
 
 impl SessionCache {
     /// An empty one.
     pub fn new(limits: CacheLimits) -> SessionCache {
-        SessionCache(Mutex::new(Contents {
-            limits,
-            by_id: HashMap::new(),
-            in_order: BTreeMap::new(),
-            bytes: 0,
-            next: 0,
-        }))
+        SessionCache(RwLock::new(Parts::new(limits)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with<T>(&self, id: &[u8], body: impl FnOnce(&mut Contents) -> T) -> Option<T> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let parts = &all.parts;
+        let part = parts.get(usize::from(*id.first()?) % parts.len().max(1))?;
+        Some(body(&mut part.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Makes it smaller, or lets it become larger.
     pub fn set_limits(&self, limits: CacheLimits) {
-        let mut contents = self.lock();
-        contents.limits = limits;
-        contents.shrink(now());
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if current.limits == limits {
+            return;
+        }
+        let before = std::mem::replace(&mut *current, Parts::new(limits));
+        drop(current);
+        for part in before.parts {
+            let Contents { mut by_id, in_order, .. } = part.into_inner().unwrap_or_else(PoisonError::into_inner);
+            for id in in_order.into_values() {
+                if let Some(mut entry) = by_id.remove(&id) {
+                    self.insert(id, std::mem::take(&mut entry.session), entry.until);
+                }
+            }
+        }
     }
 }
 
 impl SessionStore for SessionCache {
     fn insert(&self, id: Vec<u8>, session: Vec<u8>, until: i64) {
-        self.lock().insert(id, session, until, now());
+        self.with(&id.clone(), |contents| contents.insert(id, session, until, now()));
     }
 
     fn find(&self, id: &[u8]) -> Option<Vec<u8>> {
-        self.lock().by_id.get(id).filter(|entry| now() < entry.until).map(|entry| entry.session.clone())
+        self.with(id, |contents| {
+            contents.by_id.get(id).filter(|entry| now() < entry.until).map(|entry| entry.session.clone())
+        })?
     }
 }
 
@@ -125,8 +156,7 @@ mod tests {
     }
 
     fn contents(sessions: usize, bytes: usize) -> Contents {
-        let cache = SessionCache::new(CacheLimits { sessions, bytes });
-        cache.0.into_inner().unwrap()
+        Contents::new(CacheLimits { sessions, bytes })
     }
 
     #[test]
@@ -164,5 +194,20 @@ mod tests {
         (0..10).for_each(|_| cache.insert(id(1), vec![1; 10], 50, 10));
         assert_eq!((cache.by_id.len(), cache.in_order.len()), (1, 1));
         assert_eq!(cache.bytes, size(&id(1), &[1; 10]));
+    }
+
+    #[test]
+    fn a_large_cache_has_parts_and_keeps_its_sessions_when_its_limits_change() {
+        let cache = SessionCache::new(CacheLimits { sessions: 4096, bytes: 16 << 20 });
+        assert_eq!(cache.0.read().unwrap().parts.len(), 16);
+        let until = now() + 1000;
+        let ids: Vec<Vec<u8>> = (0..=255u8).map(|first| [vec![first], id(1)].concat()).collect();
+        ids.iter().for_each(|id| cache.insert(id.clone(), vec![1; 10], until));
+        assert!(ids.iter().all(|id| cache.find(id).is_some()));
+        cache.set_limits(CacheLimits { sessions: 300, bytes: 16 << 20 });
+        assert!(ids.iter().all(|id| cache.find(id).is_some()));
+        cache.set_limits(CacheLimits { sessions: 100, bytes: 16 << 20 });
+        assert_eq!(ids.iter().filter(|id| cache.find(id).is_some()).count(), 100);
+        assert!(cache.find(&[]).is_none());
     }
 }

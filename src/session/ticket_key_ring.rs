@@ -70,12 +70,24 @@ impl Ring {
         });
     }
 
-    /// Does what time brings.
-    fn advance(&mut self, now: i64, lifetime: i64) {
-        self.longest = self.longest.max(lifetime);
+    fn newest_is_due(&self, now: i64) -> bool {
         let age = now.saturating_sub(self.newest.since);
         // A clock that was set back by more than a period starts a new one, too.
-        if !self.newest.is_given && age.saturating_abs() >= self.period {
+        !self.newest.is_given && age.saturating_abs() >= self.period
+    }
+
+    /// Whether time has brought something to do, for the sake of tickets that may live for so many seconds.
+    pub fn is_due(&self, now: i64, lifetime: i64) -> bool {
+        let longest = self.longest.max(lifetime);
+        longest > self.longest
+            || self.newest_is_due(now)
+            || self.older.iter().any(|entry| !entry.decrypts(now, longest))
+    }
+
+    /// Does it.
+    pub fn advance(&mut self, now: i64, lifetime: i64) {
+        self.longest = self.longest.max(lifetime);
+        if self.newest_is_due(now) {
             if let Ok(key) = random() {
                 self.replace(key, false, now);
             }
@@ -84,15 +96,13 @@ impl Ring {
         self.older.retain(|entry| entry.decrypts(now, longest));
     }
 
-    /// The key for a new ticket, which may live for so many seconds.
-    pub fn newest(&mut self, now: i64, lifetime: i64) -> TicketKey {
-        self.advance(now, lifetime);
+    /// The key for a new ticket.
+    pub fn newest(&self) -> TicketKey {
         self.newest.key.clone()
     }
 
-    /// The key of this name, if it decrypts, and whether a newer one encrypts.
-    pub fn find(&mut self, name: &[u8; 16], now: i64, lifetime: i64) -> Option<(TicketKey, bool)> {
-        self.advance(now, lifetime);
+    /// The key of this name, if it decrypts tickets that may live for so many seconds, and whether a newer one encrypts.
+    pub fn find(&self, name: &[u8; 16], now: i64, lifetime: i64) -> Option<(TicketKey, bool)> {
         if self.newest.key.name == *name {
             return Some((self.newest.key.clone(), false));
         }
@@ -113,7 +123,11 @@ mod tests {
     }
 
     fn name_at(ring: &mut Ring, now: i64) -> [u8; 16] {
-        ring.newest(now, LIFETIME).name
+        if ring.is_due(now, LIFETIME) {
+            ring.advance(now, LIFETIME);
+            assert!(!ring.is_due(now, LIFETIME));
+        }
+        ring.newest().name
     }
 
     #[test]
@@ -131,7 +145,7 @@ mod tests {
     fn a_shorter_lifetime_does_not_drop_the_keys_of_a_longer_one() {
         let mut ring = Ring::new(PERIOD, 1000).unwrap();
         let first = name_at(&mut ring, 1000);
-        ring.newest(1100, LIFETIME);
+        name_at(&mut ring, 1100);
         assert!(ring.find(&first, 1200, 10).is_none());
         assert!(ring.find(&first, 1200, LIFETIME).is_some());
     }
@@ -140,7 +154,7 @@ mod tests {
     fn keys_that_nobody_needs_are_dropped() {
         let mut ring = Ring::new(PERIOD, 1000).unwrap();
         for now in (1000..100_000).step_by(50) {
-            ring.newest(now, LIFETIME);
+            name_at(&mut ring, now);
             assert!(ring.older.len() <= 4, "{}", ring.older.len());
         }
     }
@@ -152,6 +166,7 @@ mod tests {
         ring.give(given(1), 1010);
         assert_eq!(name_at(&mut ring, 1_000_000), [1; 16]);
         assert!(ring.find(&first, 1_000_000, LIFETIME).is_none());
+        assert!(ring.older.is_empty());
         ring.give(given(2), 2_000_000);
         assert!(ring.find(&[1; 16], 3_000_000, LIFETIME).unwrap().1);
         assert!(!ring.find(&[2; 16], 3_000_000, LIFETIME).unwrap().1);

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use super::{
@@ -30,7 +30,7 @@ pub struct TicketKeys(Source);
 
 enum Source {
     /// Made at random, each for one period, or given by the program.
-    Ring(Mutex<Ring>),
+    Ring(RwLock<Ring>),
     /// Derived from a secret and the time.
     Secret(Secret),
 }
@@ -38,7 +38,7 @@ enum Source {
 impl TicketKeys {
     /// Random ones, a new one for each period of so many seconds; None for the default.
     pub fn random(period: Option<i64>) -> Result<TicketKeys> {
-        Ring::new(checked(period)?, now()).map(|ring| TicketKeys(Source::Ring(Mutex::new(ring))))
+        Ring::new(checked(period)?, now()).map(|ring| TicketKeys(Source::Ring(RwLock::new(ring))))
     }
 
     /// Those that everybody has who has the secret.
@@ -58,7 +58,7 @@ impl TicketKeys {
         let key = ticket_key_file::key(bytes, Order::Nginx).ok_or_else(|| {
             Error::argument(format!("the ticket key has {} bytes: it needs 48 or 80", bytes.len()))
         })?;
-        self.ring()?.give(key, now());
+        self.own_ring()?.give(key, now());
         Ok(())
     }
 
@@ -68,14 +68,14 @@ impl TicketKeys {
             let what = "no file of ticket keys: 48 or 80 bytes, or lines of base64 of as many, were expected";
             Error::new(Code::Config, what).context(path.display())
         })?;
-        let mut ring = self.ring()?;
+        let mut ring = self.own_ring()?;
         keys.into_iter().for_each(|key| ring.give(key, now()));
         Ok(())
     }
 
-    fn ring(&self) -> Result<MutexGuard<'_, Ring>> {
+    fn own_ring(&self) -> Result<RwLockWriteGuard<'_, Ring>> {
         match &self.0 {
-            Source::Ring(ring) => Ok(lock(ring)),
+            Source::Ring(ring) => Ok(ring.write().unwrap_or_else(PoisonError::into_inner)),
             Source::Secret(_) => {
                 Err(Error::new(Code::State, "the ticket keys come from a secret: no others can be added"))
             }
@@ -83,8 +83,13 @@ impl TicketKeys {
     }
 }
 
-fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
-    ring.lock().unwrap_or_else(PoisonError::into_inner)
+/// The ring as it is now. Only what is done once in a period keeps connections waiting.
+fn current(ring: &RwLock<Ring>, now: i64, lifetime: i64) -> RwLockReadGuard<'_, Ring> {
+    let read = || ring.read().unwrap_or_else(PoisonError::into_inner);
+    if read().is_due(now, lifetime) {
+        ring.write().unwrap_or_else(PoisonError::into_inner).advance(now, lifetime);
+    }
+    read()
 }
 
 fn checked(period: Option<i64>) -> Result<i64> {
@@ -98,15 +103,16 @@ fn checked(period: Option<i64>) -> Result<i64> {
 impl TicketKeySource for TicketKeys {
     fn newest(&self, lifetime: i64) -> Result<TicketKey> {
         match &self.0 {
-            Source::Ring(ring) => Ok(lock(ring).newest(now(), lifetime)),
+            Source::Ring(ring) => Ok(current(ring, now(), lifetime).newest()),
             Source::Secret(secret) => secret.newest(now()),
         }
     }
 
     fn find(&self, name: &[u8; 16], lifetime: i64) -> Option<(TicketKey, bool)> {
+        let now = now();
         match &self.0 {
-            Source::Ring(ring) => lock(ring).find(name, now(), lifetime),
-            Source::Secret(secret) => secret.find(name, now(), lifetime),
+            Source::Ring(ring) => current(ring, now, lifetime).find(name, now, lifetime),
+            Source::Secret(secret) => secret.find(name, now, lifetime),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     ossl::{cleanse, session_rules::TicketKey},
 };
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 
 /// The number of bytes that a secret has at least.
 pub const SHORTEST: usize = 32;
@@ -19,7 +19,7 @@ pub struct Secret {
     /// What the names of the keys begin with: other secrets, and other periods, have others.
     id: [u8; 8],
     /// The key that was derived last for a new ticket, and its period.
-    latest: Mutex<Option<(i64, TicketKey)>>,
+    latest: RwLock<Option<(i64, TicketKey)>>,
 }
 
 impl Drop for Secret {
@@ -34,7 +34,7 @@ impl Secret {
         let mut id = [0; 8];
         let info = [b"bglssl ticket key name", &period.to_be_bytes()[..]].concat();
         hkdf(c"SHA256", secret, b"", &info, &mut id)?;
-        Ok(Secret { secret: secret.to_vec(), period, id, latest: Mutex::new(None) })
+        Ok(Secret { secret: secret.to_vec(), period, id, latest: RwLock::new(None) })
     }
 
     fn derive(&self, epoch: i64) -> Result<TicketKey> {
@@ -55,12 +55,13 @@ impl Secret {
     /// The key of the present period.
     pub fn newest(&self, now: i64) -> Result<TicketKey> {
         let epoch = now.div_euclid(self.period);
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, key)) = latest.as_ref().filter(|(of, _)| *of == epoch) {
             return Ok(key.clone());
         }
+        drop(latest);
         let key = self.derive(epoch)?;
-        *latest = Some((epoch, key.clone()));
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some((epoch, key.clone()));
         Ok(key)
     }
 
