@@ -781,3 +781,60 @@ TEST_TABLE(shared_keys_do_not_join_hosts, peer_versions)
     check_apart(row, BGL_SSL_SESSIONS_TICKETS);
     check_apart(row, BGL_SSL_SESSIONS_CACHE);
 }
+
+/* ---- what the hello tells of tickets ---- */
+
+struct offer {
+    size_t count, length;
+    unsigned char first[512];
+};
+
+static void look_at_offer(bgl_ssl_socket_t *socket, void *data)
+{
+    struct offer *offer = data;
+    unsigned char first[512];
+    bgl_ssl_hello_t *hello;
+    CHECK_OK(bgl_ssl_socket_hello(socket, &hello));
+    offer->count = bgl_ssl_hello_psk_identity_count(hello);
+    offer->length = bgl_ssl_hello_psk_identity(hello, 0, NULL, 0);
+    CHECK_INT(offer->length, bgl_ssl_hello_psk_identity(hello, 0, first, sizeof first));
+    memcpy(offer->first, first, sizeof first);
+    CHECK_INT(0, bgl_ssl_hello_psk_identity(hello, offer->count, first, sizeof first));
+    CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+    bgl_ssl_hello_free(hello);
+    serve_echo(socket, NULL);
+}
+
+TEST_TABLE(the_hello_tells_which_key_a_ticket_is_of, versions)
+{
+    const struct version *version = row;
+    struct offer offer = {0};
+    struct service service;
+    bgl_ssl_config_t *config = plain_server(version);
+    unsigned char name[16];
+    memset(name, 0x55, sizeof name);
+    name[0] = 7;
+    set_keys(config, added_keys(7, 80));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(config, true));
+    start_service(&service, config, 2, look_at_offer, &offer);
+    bgl_ssl_session_t *session = full_session(version, NULL, service.port);
+    CHECK_INT(0, offer.count);
+    CHECK(resumes(version, NULL, service.port, session));
+    end_service(&service);
+    if (version->number == BGLSSL_TLSV1_3) {
+        CHECK_INT(1, offer.count);
+        CHECK(offer.length > sizeof name && memcmp(offer.first, name, sizeof name) == 0);
+    } else {
+        CHECK_INT(0, offer.count);
+    }
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(config);
+}
+
+TEST(null_hellos_offer_nothing)
+{
+    char byte;
+    CHECK_INT(0, bgl_ssl_hello_psk_identity_count(NULL));
+    CHECK_INT(0, bgl_ssl_hello_psk_identity(NULL, 0, &byte, 1));
+    CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+}

@@ -10,6 +10,9 @@
       (macro $tls-hello-server-name::long (::void* ::string ::long) "bgl_ssl_hello_server_name")
       (macro $tls-hello-alpn-count::long (::void*) "bgl_ssl_hello_alpn_count")
       (macro $tls-hello-alpn::long (::void* ::long ::string ::long) "bgl_ssl_hello_alpn")
+      (macro $tls-hello-psk-identity-count::long (::void*) "bgl_ssl_hello_psk_identity_count")
+      (macro $tls-hello-psk-identity::long (::void* ::long ::string ::long)
+             "bgl_ssl_hello_psk_identity")
       (macro $tls-hello-fingerprint::long (::void* ::string ::string ::long)
              "bgl_ssl_hello_fingerprint")
       (macro $tls-hello-numbers::obj (::void* ::int) "bglssl_hello_numbers")
@@ -27,6 +30,7 @@
       (ssl-hello-ciphers::pair-nil ::ssl-hello)
       (ssl-hello-groups::pair-nil ::ssl-hello)
       (ssl-hello-signature-algorithms::pair-nil ::ssl-hello)
+      (ssl-hello-psk-identities::pair-nil ::ssl-hello)
       (ssl-hello-ja4::bstring ::ssl-hello)
       (%admit::obj ::obj ::obj ::bool)))
 
@@ -71,6 +75,14 @@
          (if (<fx i 0)
              names
              (loop (-fx i 1) (cons (c-text $tls-hello-alpn handle i) names))))))
+
+;; What the client would resume by TLS 1.3, and keys that it has otherwise: strings of bytes.
+(define (ssl-hello-psk-identities hello)
+   (with-hello hello handle
+      (let loop ((i (-fx ($tls-hello-psk-identity-count handle) 1)) (identities '()))
+         (if (<fx i 0)
+             identities
+             (loop (-fx i 1) (cons (c-bytes $tls-hello-psk-identity handle i) identities))))))
 
 (define (hello-numbers hello which::int)
    (with-hello hello handle

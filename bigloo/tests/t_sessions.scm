@@ -89,6 +89,29 @@
       (check-equal "other keys" (resumed? s) #f)
       (socket-close s)))
 
+;; The names of the keys of the tickets that the client offers.
+(define-case "the hello tells what the client would resume"
+   (let* ((k (make-ssl-ticket-keys))
+          (name (make-string 16 #\n))
+          (s (begin
+                (ssl-ticket-keys-add! k (string-append name (make-string 64 #\x)))
+                (server 0 :ticket-keys k :lazy-handshake #t)))
+          (offered (lambda ()
+                      (let* ((t (spawn (guarded
+                                          (lambda ()
+                                             (let* ((a (socket-accept s))
+                                                    (identities (ssl-hello-psk-identities (ssl-socket-hello a))))
+                                                (echo-lines a)
+                                                (map (lambda (i) (substring i 0 16)) identities))))))
+                             (c (make-ssl-client-socket "127.0.0.1" (socket-port-number s)
+                                   :hostname "localhost" :verify #t :CAs (list (pki "root.pem")))))
+                         (check-equal "echo" (ask c "x") "x")
+                         (socket-close c)
+                         (check-fine "the server" (join t))))))
+      (check-equal "first" (offered) '())
+      (check-equal "second" (offered) (list name))
+      (socket-close s)))
+
 (define-case "hosts have sessions of their own"
    (let ((s (server 0 :hosts `(("localhost" :cert ,(pki "good.pem") :pkey ,(pki "good.key") :sessions #f)))))
       (check-equal "first" (resumed? s) #f)

@@ -509,6 +509,31 @@ size_t bgl_ssl_hello_raw(const bgl_ssl_hello_t *hello,
 void bgl_ssl_hello_free(bgl_ssl_hello_t *hello);
 
 /**
+ * How many pre-shared keys the client offers (TLS 1.3): the tickets of sessions that it would resume, and keys that it
+ * has otherwise.
+ *
+ * Returns 0 also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See RFC 8446, section 4.2.11.
+ *
+ * Precondition: hello is NULL or live.
+ */
+size_t bgl_ssl_hello_psk_identity_count(const bgl_ssl_hello_t *hello);
+
+/**
+ * Copies out the identity of one of the pre-shared keys. That of a ticket of ours begins with the 16 bytes of its key's
+ * name (bgl_ssl_ticket_keys_add).
+ *
+ * index: 0 for the one that the client likes best.
+ *
+ * Returns how many bytes it has; 0 if there is no such one (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: hello is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hello_psk_identity(const bgl_ssl_hello_t *hello,
+                                  size_t index,
+                                  void *buf,
+                                  size_t size);
+
+/**
  * The socket's descriptor, for poll(2) only: it stays the library's.
  *
  * Returns -1 once the socket is closed, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.

@@ -22,6 +22,8 @@ pub struct Hello {
     pub groups: Vec<u16>,
     /// The signature algorithms that the client verifies, best first.
     pub signature_algorithms: Vec<u16>,
+    /// The identities of pre-shared keys, best first: tickets are such.
+    pub psk_identities: Vec<Vec<u8>>,
     /// The types of the extensions, in their order.
     pub extensions: Vec<u16>,
 }
@@ -37,6 +39,7 @@ const SERVER_NAME: u16 = 0;
 const SUPPORTED_GROUPS: u16 = 10;
 const SIGNATURE_ALGORITHMS: u16 = 13;
 const ALPN: u16 = 16;
+const PRE_SHARED_KEY: u16 = 41;
 const SUPPORTED_VERSIONS: u16 = 43;
 
 /// Takes values off the front.
@@ -139,6 +142,15 @@ impl Hello {
             SUPPORTED_GROUPS => self.groups = only(&mut content, 2)?.numbers()?,
             SIGNATURE_ALGORITHMS => self.signature_algorithms = only(&mut content, 2)?.numbers()?,
             SUPPORTED_VERSIONS => self.versions = only(&mut content, 1)?.numbers()?,
+            PRE_SHARED_KEY => {
+                let mut identities = content.vector(2)?;
+                while !identities.0.is_empty() {
+                    self.psk_identities.push(identities.vector(2)?.0.to_vec());
+                    identities.take(4)?;
+                }
+                // The binders.
+                only(&mut content, 2)?;
+            }
             ALPN => {
                 let mut names = only(&mut content, 2)?;
                 while !names.is_empty() {
@@ -222,6 +234,8 @@ pub mod tests {
         extensions.extend(extension(13, &counted(2, &[4, 3, 8, 4])));
         extensions.extend(extension(16, &counted(2, b"\x02h2\x08http/1.1")));
         extensions.extend(extension(43, &counted(1, &[3, 4, 3, 3])));
+        let identities = [&counted(2, b"ticket")[..], &[0; 4], &counted(2, b"key"), &[1; 4]].concat();
+        extensions.extend(extension(41, &[counted(2, &identities), counted(2, &[32; 33])].concat()));
         message(datagrams, &extensions)
     }
 
@@ -235,7 +249,8 @@ pub mod tests {
             assert_eq!(hello.ciphers, [0x1301, 0xc02b]);
             assert_eq!(hello.groups, [29, 23]);
             assert_eq!(hello.signature_algorithms, [0x403, 0x804]);
-            assert_eq!(hello.extensions, [0, 10, 13, 16, 43]);
+            assert_eq!(hello.psk_identities, [b"ticket".to_vec(), b"key".to_vec()]);
+            assert_eq!(hello.extensions, [0, 10, 13, 16, 43, 41]);
             assert_eq!(hello.raw, full(datagrams));
         }
     }

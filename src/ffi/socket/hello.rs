@@ -1,5 +1,7 @@
 //! The client's hello, and what a server decides by it.
 
+pub mod psk_identities;
+
 use crate::{error::Error, hello::Hello, socket::Step};
 use std::{
     ffi::{c_char, c_void},
