@@ -150,6 +150,29 @@ typedef struct {
     void (*free)(void *user);
 } bgl_ssl_io_t;
 
+/**
+ * Decides about a peer whose handshake is complete.
+ *
+ * socket: the connection, for questions about it: valid during the call only, also where the program has the socket
+ * under another pointer.
+ * chain: the chain that was verified, the peer's certificate first and the trusted one last; where none was, what the
+ * peer has sent; empty if it has shown no certificate. Valid during the call only.
+ * verify_result: an X509_V_ERR_... number, 0 if nothing is wrong; where the config verifies no chain, what a
+ * verification would have found.
+ * user: what was given with the function.
+ *
+ * Returns true to accept the peer, false to refuse it.
+ *
+ * It is called in the thread that completes the handshake, before that call returns, and may take its time: time
+ * limits do not interrupt it, and calls of other threads on this socket wait for it. It may call any function of this
+ * library; on this socket those that read, write or do the handshake are BGL_SSL_E_STATE. It must return: it may not
+ * raise an exception or call longjmp.
+ */
+typedef bool (*bgl_ssl_verify_callback_t)(const bgl_ssl_socket_t *socket,
+                                          const bgl_ssl_certificate_list_t *chain,
+                                          int32_t verify_result,
+                                          void *user);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1081,6 +1104,42 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_client_socket(const bgl_ssl_config_t *config,
 bgl_ssl_socket_t *bgl_ssl_upgrade_server_socket(const bgl_ssl_config_t *config,
                                                 const bgl_ssl_socket_t *outer,
                                                 size_t buffered);
+
+/**
+ * Sets a function that may refuse peers whom the config accepts: it is called once a handshake is complete, full or
+ * resumed, before the first byte of the program's. It cannot accept whom the config refuses, for whom it is not
+ * called.
+ *
+ * callback: NULL for none (the default). The function and user must stay usable until the config and everything that
+ * was made with it is freed. Several threads may call it at the same time.
+ * user: is passed on to the function; may be NULL.
+ *
+ * A peer that is refused is BGL_SSL_E_VERIFY in the call that completes the handshake. The peer learns of it by the end
+ * of the connection (close_notify): for OpenSSL the handshake is complete by then.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; callback is NULL or can be called with user.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_verify_callback(bgl_ssl_config_t *config,
+                                                    bgl_ssl_verify_callback_t callback,
+                                                    void *user);
+
+/**
+ * Sets a function that decides about peers in place of the config's verification, which tells it what it has found
+ * wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it replaces. A
+ * peer that shows no certificate where one is demanded is refused all the same.
+ *
+ * callback: NULL for none. A function that always returns true makes connections that anybody can intercept.
+ * user: is passed on to the function; may be NULL.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; callback is NULL or can be called with user.
+ */
+bgl_ssl_status_t bgl_ssl_config_insecure_set_verify_override(bgl_ssl_config_t *config,
+                                                             bgl_ssl_verify_callback_t callback,
+                                                             void *user);
 
 /**
  * Exports keying material: bytes that both ends derive from the connection, and nobody else can (RFC 5705; RFC 8446,

@@ -11,6 +11,7 @@ use crate::{
     protocol::{Protocol, Versions},
     session::SessionSettings,
     trace::Trace,
+    verify::judge::Judge,
 };
 use std::{ffi::CString, path::PathBuf, sync::Arc, time::Duration};
 
@@ -110,6 +111,8 @@ pub struct Config {
     pub verify: Verify,
     /// What else is demanded of the peer's certificate.
     pub requirements: Requirements,
+    /// What the program says about peers.
+    pub judge: Option<Judge>,
     /// Whether clients are asked.
     pub client_certificate: ClientCertificate,
     /// The peer's name where it is not the host connected to.
@@ -163,6 +166,7 @@ impl Default for Config {
             accepted: None,
             verify: Verify::ChainAndName,
             requirements: Requirements::default(),
+            judge: None,
             client_certificate: ClientCertificate::Auto,
             hostname: None,
             server_name: ServerName::Host,
@@ -220,6 +224,11 @@ impl Config {
     pub fn resumes(&self) -> bool {
         self.resume.unwrap_or(self.verify == Verify::ChainAndName)
             && self.requirements.staples != StaplePolicy::Require
+    }
+
+    /// Whether the program may accept a peer that the settings refuse.
+    pub fn may_be_overruled(&self) -> bool {
+        self.judge.as_ref().is_some_and(|judge| judge.may_overrule)
     }
 
     /// Fails for settings that contradict one another.

@@ -9,6 +9,7 @@ mod convert;
 mod guard;
 mod handle;
 mod sized;
+mod user;
 
 pub mod certificate;
 pub mod config;

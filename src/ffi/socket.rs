@@ -11,6 +11,7 @@ pub mod session;
 pub mod timeouts;
 pub mod trace;
 pub mod upgrade;
+pub mod verify_callback;
 
 use crate::{
     error::{Code, Error, Result},

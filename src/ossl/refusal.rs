@@ -16,6 +16,8 @@ pub enum Refusal {
     NotPinned,
     /// What the server has stapled.
     Staple(BadStaple),
+    /// The program does not want it.
+    ByProgram,
 }
 
 impl Refusal {
@@ -25,6 +27,7 @@ impl Refusal {
             Refusal::Chain(reason) => *reason,
             Refusal::NotAccepted | Refusal::NotPinned => sys::X509_V_ERR_CERT_REJECTED,
             Refusal::Staple(bad) => bad.verify_result(),
+            Refusal::ByProgram => sys::X509_V_ERR_APPLICATION_VERIFICATION,
         }
     }
 
@@ -39,6 +42,7 @@ impl Refusal {
                 (Code::Verify, "none of the peer's public keys is among the pinned ones".to_string())
             }
             Refusal::Staple(bad) => (Code::Verify, bad.message()),
+            Refusal::ByProgram => (Code::Verify, "the program has refused the peer's certificate".to_string()),
             Refusal::Chain(sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH) => {
                 (Code::Name, format!("the peer's certificate is not for \"{name}\""))
             }

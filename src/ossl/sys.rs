@@ -53,6 +53,7 @@ pub const X509_V_ERR_CERT_REVOKED: c_int = 23;
 pub const X509_V_ERR_OCSP_VERIFY_NEEDED: c_int = 73;
 pub const NID_TLSFEATURE: c_int = 1020;
 pub const X509_V_ERR_CERT_REJECTED: c_int = 28;
+pub const X509_V_ERR_APPLICATION_VERIFICATION: c_int = 50;
 pub const X509_V_ERR_OUT_OF_MEM: c_int = 17;
 pub const X509_V_ERR_UNSPECIFIED: c_int = 1;
 pub const X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: c_int = 20;

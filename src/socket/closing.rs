@@ -135,8 +135,13 @@ mod tests {
     /// A client that has sent its hello, or not, and the descriptor of its peer.
     fn client(has_begun: bool, now: Instant) -> (SocketState, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let policy =
-            PeerPolicy { client_auth: ClientAuth::No, chain: false, accepted: None, further: Default::default() };
+        let policy = PeerPolicy {
+            client_auth: ClientAuth::No,
+            chain: false,
+            may_be_overruled: false,
+            accepted: None,
+            further: Default::default(),
+        };
         let transport = Transport::new(Medium::Stream, &OwnedFd::from(ours).into()).unwrap();
         let mut tls = Ssl::new(&context::new(false).unwrap(), transport, Role::Client, policy, Vec::new()).unwrap();
         if has_begun {

@@ -25,6 +25,7 @@ use std::{
 
 use super::{
     info::ConnectionInfo,
+    judge_seat::JudgeSeat,
     op_lock::{Blocking, OpLock},
     state::{SocketState, WaitPlan, Waiter, closed, recheck_soon},
     timeouts::{LimitKind, Timeouts},
@@ -86,6 +87,8 @@ pub struct Driver {
     pub peer: Peer,
     /// What has been counted.
     pub counts: Counts,
+    /// Where the program decides about the peer.
+    pub judge_seat: JudgeSeat,
     /// Who is told of the messages.
     trace: Mutex<Option<Trace>>,
 }
@@ -142,6 +145,7 @@ impl Driver {
             timeouts,
             peer,
             counts: Counts { begun: Instant::now(), read: AtomicU64::new(0), written: AtomicU64::new(0) },
+            judge_seat: JudgeSeat::default(),
             trace: Mutex::default(),
         }
     }

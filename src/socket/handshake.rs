@@ -7,18 +7,22 @@ use crate::{
     transport::{Transport, endpoint::Endpoint},
     types::{Medium, Step},
 };
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     driver::{Driver, Progress, Run},
     info::ConnectionInfo,
     op_lock::Blocking,
+    peer_judge,
     state::{SocketState, WaitPlan, Waiter},
     timeouts::LimitKind,
 };
 
 /// Completes the handshake, if it is not complete. After it come the steps of reading and writing.
-pub fn complete(driver: &Driver) -> Result<Step<()>> {
+pub fn complete(driver: &Arc<Driver>) -> Result<Step<()>> {
     if driver.is_handshaken() {
         return Ok(Step::Done(()));
     }
@@ -26,7 +30,7 @@ pub fn complete(driver: &Driver) -> Result<Step<()>> {
 }
 
 /// The same with a deadline.
-pub fn complete_until(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
+pub fn complete_until(driver: &Arc<Driver>, deadline: Deadline) -> Result<Step<()>> {
     if driver.is_handshaken() {
         return Ok(Step::Done(()));
     }
@@ -54,18 +58,19 @@ fn is_of_connect(error: &Error) -> bool {
 }
 
 /// The same without waiting, for the connection that this one carries.
-pub fn complete_for_inner(driver: &Driver) -> Result<Step<()>> {
+pub fn complete_for_inner(driver: &Arc<Driver>) -> Result<Step<()>> {
     if driver.is_handshaken() {
         return Ok(Step::Done(()));
     }
     step_by_step(driver, None, Blocking::No).map_err(|error| failed(driver, error))
 }
 
-fn run(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
+fn run(driver: &Arc<Driver>, deadline: Deadline) -> Result<Step<()>> {
     step_by_step(driver, Some(LimitKind::Handshake), driver.blocking(deadline))
 }
 
-fn step_by_step(driver: &Driver, limit: Option<LimitKind>, blocking: Blocking) -> Result<Step<()>> {
+fn step_by_step(driver: &Arc<Driver>, limit: Option<LimitKind>, blocking: Blocking) -> Result<Step<()>> {
+    driver.judge_seat.check_not_taken_here()?;
     // Another thread is doing it: waiting for a message of the peer could miss it.
     let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
     let blocking = match (connect(driver, blocking)?, blocking) {
@@ -73,19 +78,30 @@ fn step_by_step(driver: &Driver, limit: Option<LimitKind>, blocking: Blocking) -
         (Connected::Now, Blocking::Until(_)) => Blocking::Until(driver.timeouts.deadline(LimitKind::Handshake)),
         (_, blocking) => blocking,
     };
-    driver.operate(limit, blocking, Waiter::Reader, |state, now| {
+    let step = driver.operate(limit, blocking, Waiter::Reader, |state, now| {
         let step = state.handshake_step()?;
-        if step == Step::Done(()) {
-            if let Some(resumption) = &state.resumption {
-                resumption.complete(&state.tls);
-            }
-            driver.set_info(ConnectionInfo::of(&state.tls, now));
-            if let Some(serving) = &state.serving {
-                serving.count(|tally| tally.completed(state.tls.session_reused()));
-            }
+        if step == Step::Done(()) && peer_judge::of(driver, state).is_none() {
+            finish(driver, state, now);
         }
         Ok(step)
-    })
+    })?;
+    if step == Step::Done(()) && !driver.is_handshaken() {
+        // Without the lock: the program may ask about the socket.
+        peer_judge::judge(driver)?;
+        finish(driver, &driver.lock(), Instant::now());
+    }
+    Ok(step)
+}
+
+/// The handshake is complete, and the peer accepted.
+fn finish(driver: &Driver, state: &SocketState, now: Instant) {
+    if let Some(resumption) = &state.resumption {
+        resumption.complete(&state.tls);
+    }
+    driver.set_info(ConnectionInfo::of(&state.tls, now));
+    if let Some(serving) = &state.serving {
+        serving.count(|tally| tally.completed(state.tls.session_reused()));
+    }
 }
 
 // ---- before the handshake ----

@@ -1,25 +1,15 @@
 //! What a program may do on a server before the handshake: look at the client's hello, and decide by it.
 
-use crate::{
-    config::{Choice, Frozen},
-    error::Result,
-    hello::Hello,
-    types::Step,
-};
+use crate::{config::Frozen, error::Result, hello::Hello, types::Step};
 use std::sync::Arc;
 
 use super::{Socket, handshake, serving::has_begun, state::Waiter, timeouts::LimitKind};
 
 impl Socket {
-    /// How the connection is served, as far as that is decided.
-    pub(super) fn choice(&self) -> Choice {
-        let state = self.0.driver.lock();
-        state.serving.as_ref().map_or(&self.0.choice, |serving| serving.choice()).clone()
-    }
-
     /// The client's hello, for which this waits. Fails once the handshake has begun without it.
     pub fn hello(&self) -> Result<Step<Arc<Hello>>> {
         let driver = self.own_driver()?;
+        driver.judge_seat.check_not_taken_here()?;
         let collect = || {
             let blocking = driver.blocking(driver.timeouts.deadline(LimitKind::Handshake));
             let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantRead) };

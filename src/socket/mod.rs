@@ -20,6 +20,7 @@ use monitor::ConnectionMonitor;
 use open::Parts;
 use state::{Lifecycle, closed};
 use std::{
+    any::Any,
     net::SocketAddr,
     os::fd::{BorrowedFd, OwnedFd},
     sync::Arc,
@@ -41,11 +42,13 @@ mod handshake;
 pub mod hello;
 mod info;
 mod io;
+mod judge_seat;
 mod keying_material;
 pub mod monitor;
 mod nested;
 mod op_lock;
 mod open;
+mod peer_judge;
 mod pending;
 mod pump;
 mod queries;
@@ -55,6 +58,7 @@ mod serving;
 mod state;
 mod timeouts;
 mod upgrade;
+mod verdict;
 
 /// A TLS socket.
 pub struct Socket(Parts);
@@ -62,7 +66,7 @@ pub struct Socket(Parts);
 impl Drop for Socket {
     fn drop(&mut self) {
         // In a child process the connection belongs to the parent.
-        if self.0.made_by == posix::pid() {
+        if self.0.made_by == Some(posix::pid()) {
             close::abandon_freed(&self.0.driver);
         }
     }
@@ -182,6 +186,11 @@ impl Socket {
         handshake::complete(driver)
     }
 
+    /// The socket that the program's function decides about: see `Judge`.
+    pub fn judged(connection: Box<dyn Any>) -> Option<Socket> {
+        connection.downcast::<Parts>().ok().map(|parts| Socket(*parts))
+    }
+
     /// Who is told of the messages from now on.
     pub fn set_trace(&self, trace: Option<Trace>) {
         self.0.driver.set_trace(trace);
@@ -217,7 +226,7 @@ impl Socket {
 
     /// How many bytes a read would give without waiting.
     pub fn pending(&self) -> usize {
-        self.own_driver().map_or(0, io::pending)
+        self.own_driver().map_or(0, |driver| io::pending(driver))
     }
 
     /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.

@@ -17,6 +17,7 @@ use std::{
 use super::{
     counts::Tally,
     driver::{Driver, Peer},
+    judge_seat::ClientParts,
     serving::{Serving, client_scope, new_tls},
     state::SocketState,
     timeouts::Timeouts,
@@ -32,8 +33,8 @@ pub struct Parts {
     pub frozen: Arc<Frozen>,
     /// How it was made; servers may choose otherwise before the handshake.
     pub choice: Choice,
-    /// The process that made it.
-    pub made_by: u32,
+    /// The process that made it, and ends the connection with it; None for one that ends nothing.
+    pub made_by: Option<u32>,
 }
 
 /// The parts of a client's socket.
@@ -51,6 +52,11 @@ pub fn client(
     tls.set_session_id_context(scope.as_bytes())?;
     set_up_client(&mut tls, &frozen.config, hostname.as_ref(), sent_name.as_deref())?;
     let parts = assemble(frozen, choice, (tls, scope), None, endpoint, peer)?;
+    if frozen.config.judge.is_some() {
+        let (sent_name, frozen, choice) = (sent_name.clone(), frozen.clone(), parts.choice.clone());
+        let client = Box::new(ClientParts { sent_name, scope, frozen, choice });
+        parts.driver.judge_seat.client.get_or_init(|| client);
+    }
     Ok(Parts { sent_name, ..parts })
 }
 
@@ -102,7 +108,7 @@ fn assemble(
         scope,
         frozen: frozen.clone(),
         choice,
-        made_by: posix::pid(),
+        made_by: Some(posix::pid()),
     })
 }
 

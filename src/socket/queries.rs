@@ -2,9 +2,8 @@
 
 use crate::{
     certificate::Certificate,
-    config::Verify,
     error::{Code, Error, Result},
-    ossl, posix,
+    posix,
     session::Session,
 };
 use std::{
@@ -72,16 +71,7 @@ impl Socket {
 
     /// What the check of the peer's chain found; None if the peer has shown no certificate.
     pub fn verify_result(&self) -> Option<i32> {
-        let driver = &self.0.driver;
-        let choice = self.choice();
-        let context = &choice.context;
-        // Reading the system's CAs takes time: not under the lock. Without them no chain can be fine.
-        let store = if choice.frozen.config.verify == Verify::None { context.unused_store() } else { Ok(None) };
-        let state = driver.lock();
-        state.tls.peer_certificate().map(|_| match &store {
-            Ok(store) => state.tls.verify_result(store.as_deref(), context.has_own_cas()),
-            Err(_) => ossl::sys::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
-        })
+        self.0.verify_result()
     }
 
     /// The peer's certificate.
@@ -94,14 +84,9 @@ impl Socket {
         self.with_info(|info| info.peer_chain.clone()).into_iter().map(Certificate::new).collect()
     }
 
-    /// The peer's chain that was verified, its own certificate first and the trusted one last; empty if none was. Where the
-    /// handshake was resumed it is built again.
+    /// The peer's chain that was verified, its own certificate first and the trusted one last; empty if none was.
     pub fn verified_chain(&self) -> Vec<Certificate> {
-        let choice = self.choice();
-        let context = &choice.context;
-        let Ok(store) = context.system_store() else { return Vec::new() };
-        let chain = self.0.driver.lock().tls.verified_chain(store, context.has_own_cas());
-        chain.into_iter().map(Certificate::new).collect()
+        self.0.verified_chain()
     }
 
     /// The OCSP response that the server has stapled; empty if it has not.

@@ -68,7 +68,7 @@ impl Socket {
     }
 
     /// The connection, for reading and writing.
-    pub(super) fn own_driver(&self) -> Result<&Driver> {
+    pub(super) fn own_driver(&self) -> Result<&Arc<Driver>> {
         self.0.driver.check_no_carrier()?;
         Ok(&self.0.driver)
     }

@@ -5,6 +5,7 @@ pub use revocation::Revocation;
 pub use system_cas::SystemCas;
 
 pub mod certificate;
+pub mod judge;
 mod policy;
 mod revocation;
 mod system_cas;

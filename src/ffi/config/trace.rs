@@ -6,6 +6,7 @@ use std::ffi::{CString, c_char, c_void};
 use crate::ffi::{
     config::{bgl_ssl_config_t, change},
     status::bgl_ssl_status_t,
+    user::User,
 };
 
 /// What is told of each message of a connection's handshake, and of each alert: "< ClientHello 517: example.org h2,http/1.1
@@ -22,20 +23,6 @@ use crate::ffi::{
 /// which would wait for itself; and it returns normally: it may not raise an exception or call longjmp.
 pub type bgl_ssl_trace_t =
     Option<unsafe extern "C" fn(peer: *const c_char, line: *const c_char, user: *mut c_void)>;
-
-/// The program's pointer.
-struct User(*mut c_void);
-
-// SAFETY: the program has promised, by setting it, that its function may be called with it in any thread.
-unsafe impl Send for User {}
-// SAFETY: likewise.
-unsafe impl Sync for User {}
-
-impl User {
-    fn pointer(&self) -> *mut c_void {
-        self.0
-    }
-}
 
 /// What a socket or config is given.
 ///

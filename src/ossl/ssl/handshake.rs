@@ -1,8 +1,8 @@
 //! The handshake, and what is checked again where it resumes a session.
 
 use crate::{
-    error::Result,
-    ossl::{bio_backend::BioBackend, now, refusal::Refusal, sys, x509::X509},
+    error::{Error, Result},
+    ossl::{bio_backend::BioBackend, now, queue, refusal::Refusal, sys, x509::X509},
     types::{ClientAuth, Role, Step},
 };
 use openssl_sys as ffi;
@@ -38,10 +38,11 @@ impl<B: BioBackend> Ssl<B> {
     fn check_resumed(&mut self) -> Result<()> {
         match self.peer_certificate().and_then(|certificate| self.refusal_of_resumed(&certificate)) {
             None => Ok(()),
-            Some(refusal) => {
-                self.failed = true;
-                Err(self.refused(refusal, None))
+            Some(refusal) if self.hooks().policy.may_be_overruled => {
+                self.hooks().open_refusal.replace(Some(refusal));
+                Ok(())
             }
+            Some(refusal) => Err(self.refuse_now(refusal)),
         }
     }
 
@@ -53,7 +54,11 @@ impl<B: BioBackend> Ssl<B> {
             let expected = hooks.expected.borrow();
             let name =
                 || expected.as_ref().map_or(0, |expected| expected.check(certificate, &hooks.policy.further));
+            // The peer of a session that the program has accepted all the same.
+            // SAFETY: the SSL is live.
+            let before = unsafe { ffi::SSL_get_verify_result(self.ptr()) } as c_int;
             let reason = match certificate.validity_at(now) {
+                _ if before != 0 => before,
                 0 if expired => sys::X509_V_ERR_CERT_HAS_EXPIRED,
                 0 => name(),
                 reason => reason,
@@ -66,6 +71,26 @@ impl<B: BioBackend> Ssl<B> {
         let keys = std::slice::from_ref(certificate);
         let by_key = if hooks.policy.chain { None } else { hooks.policy.refusal_by_key(keys) };
         by_key.or_else(|| hooks.policy.refusal_by_list(Some(certificate)))
+    }
+
+    /// Why the settings refuse the peer that the program decides about; None if they do not.
+    pub fn open_refusal(&self) -> Option<Refusal> {
+        self.hooks().open_refusal.borrow().clone()
+    }
+
+    /// The failure of a connection whose peer the program refuses.
+    pub fn refuse_peer(&mut self) -> Error {
+        self.refuse_now(self.open_refusal().unwrap_or(Refusal::ByProgram))
+    }
+
+    /// Refuses the peer although the handshake is complete for OpenSSL, which sends no other alert than close_notify then.
+    fn refuse_now(&mut self, refusal: Refusal) -> Error {
+        let error = self.refused(refusal, None);
+        // SAFETY: the SSL is live, and has not failed.
+        unsafe { ffi::SSL_shutdown(self.ptr()) };
+        queue::clear();
+        self.failed = true;
+        error
     }
 
     fn raw_handshake(&mut self) -> c_int {

@@ -27,6 +27,8 @@ pub struct PeerPolicy {
     pub client_auth: ClientAuth,
     /// Whether its chain must lead to a trusted anchor (and its name match, where one was set).
     pub chain: bool,
+    /// Whether who is refused is accepted for now: the program decides once the handshake is complete.
+    pub may_be_overruled: bool,
     /// If given, the certificates one of which it must be.
     pub accepted: Option<Vec<X509>>,
     /// What else is demanded of it.
@@ -84,6 +86,8 @@ pub struct Hooks {
     /// ALPN names, each behind its length.
     pub alpn: Vec<u8>,
     pub refusal: RefCell<Option<Refusal>>,
+    /// The same where it is for the program to decide.
+    pub open_refusal: RefCell<Option<Refusal>>,
     /// The chain of a peer that was refused: OpenSSL keeps only one that was accepted.
     pub refused: RefCell<Vec<X509>>,
     /// The name that the peer's certificate must be for.
@@ -137,6 +141,7 @@ impl Hooks {
             policy,
             alpn,
             refusal: RefCell::default(),
+            open_refusal: RefCell::default(),
             refused: RefCell::default(),
             expected: RefCell::new(None),
             chain_expires: Cell::new(None),

@@ -31,7 +31,9 @@ impl<B: BioBackend> Ssl<B> {
     /// built again of what the session has, and what is trusted: `store` or, without one, the context's own.
     pub fn verified_chain(&self, store: Option<&Store>, partial_chain: bool) -> Vec<X509> {
         let hooks = self.hooks();
-        if !hooks.policy.chain || !hooks.refused.borrow().is_empty() {
+        // SAFETY: the SSL is live.
+        let is_fine = unsafe { ffi::SSL_get_verify_result(self.ptr()) } == 0 && hooks.refused.borrow().is_empty();
+        if !hooks.policy.chain || !is_fine {
             return Vec::new();
         }
         // SAFETY: the SSL is live and lends the stack, or NULL.

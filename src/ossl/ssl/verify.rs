@@ -88,13 +88,17 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
     }
 }
 
-/// Notes why the peer was refused, and what it has shown.
+/// Notes why the peer was refused, and what it has shown. What it gives is for OpenSSL: whether the handshake goes on.
 ///
 /// # Safety
 /// `store` is live, and holds the peer's chain.
 unsafe fn refuse(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks, refusal: Refusal) -> c_int {
     // SAFETY: the caller guarantees the store context.
     unsafe { ffi::X509_STORE_CTX_set_error(store, refusal.verify_result()) };
+    if hooks.policy.may_be_overruled {
+        hooks.open_refusal.replace(Some(refusal));
+        return 1;
+    }
     hooks.refusal.replace(Some(refusal));
     // SAFETY: likewise; it lends the certificates.
     hooks.refused.replace(unsafe { X509::from_borrowed_stack(sys::X509_STORE_CTX_get0_untrusted(store)) });

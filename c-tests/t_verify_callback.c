@@ -1,0 +1,314 @@
+/* The program's own say about its peers. */
+#include "versions.h"
+
+enum { UNKNOWN_ISSUER = 20, REJECTED = 28, APPLICATION = 50 };
+
+struct decision {
+    bool accepts;
+    int calls, verify_result;
+    size_t chain;
+    char subject[64], protocol[16], name[64];
+    bool resumed, had_socket;
+    bgl_ssl_status_t reading, writing, handshake;
+    const bgl_ssl_socket_t *lazy; /* to be used from inside */
+};
+
+static bool decide(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain, int32_t verify_result,
+                   void *user)
+{
+    struct decision *it = user;
+    char byte;
+    size_t n;
+    it->calls++;
+    it->verify_result = verify_result;
+    it->chain = bgl_ssl_certificate_list_length(chain);
+    if (it->chain) {
+        bgl_ssl_certificate_t *leaf = MADE(bgl_ssl_certificate_t, bgl_ssl_certificate_list_get(chain, 0));
+        bgl_ssl_certificate_subject_name(leaf, it->subject, sizeof it->subject);
+        bgl_ssl_certificate_free(leaf);
+    }
+    /* Whatever is asked is answered. */
+    snprintf(it->protocol, sizeof it->protocol, "%s", bgl_ssl_socket_protocol(socket) ? "known" : "unknown");
+    bgl_ssl_socket_server_name(socket, it->name, sizeof it->name);
+    it->resumed = bgl_ssl_socket_session_reused(socket);
+    bgl_ssl_certificate_t *peer = bgl_ssl_socket_peer_certificate(socket);
+    it->had_socket = (peer != NULL) == (it->chain > 0);
+    bgl_ssl_certificate_free(peer);
+    bgl_ssl_certificate_list_free(bgl_ssl_socket_verified_chain(socket));
+    bgl_ssl_socket_verify_result(socket);
+    /* What would wait for this is refused. */
+    const bgl_ssl_socket_t *busy = it->lazy ? it->lazy : socket;
+    it->reading = bgl_ssl_socket_read(busy, &byte, 1, &n);
+    it->writing = bgl_ssl_socket_write(busy, "x", 1, &n);
+    it->handshake = bgl_ssl_socket_handshake(busy);
+    return it->accepts;
+}
+
+static void check_asked(const struct decision *it)
+{
+    CHECK(it->had_socket);
+    CHECK_INT(BGL_SSL_E_STATE, it->reading);
+    CHECK_INT(BGL_SSL_E_STATE, it->writing);
+    CHECK_INT(BGL_SSL_E_STATE, it->handshake);
+}
+
+static bgl_ssl_status_t use(const bgl_ssl_config_t *client, int port, bool *resumed)
+{
+    char byte = 'x';
+    size_t n;
+    bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", port, AF_INET);
+    if (!socket)
+        return last_error().code;
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND));
+    bgl_ssl_status_t status = bgl_ssl_socket_write(socket, &byte, 1, &n);
+    if (status == BGL_SSL_OK)
+        status = bgl_ssl_socket_read(socket, &byte, 1, &n);
+    *resumed = bgl_ssl_socket_session_reused(socket);
+    bgl_ssl_socket_close(socket);
+    bgl_ssl_socket_free(socket);
+    return status;
+}
+
+/* ---- on clients ---- */
+
+TEST_TABLE(a_client_asks_in_full_and_in_resumed_handshakes, versions)
+{
+    struct service service;
+    struct decision decision = {.accepts = true};
+    bool resumed;
+    bgl_ssl_config_t *client = of_version(row, client_config());
+    bgl_ssl_config_t *server = of_version(row, server_config("chained"));
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide, &decision));
+    start_service(&service, server, 3, serve_echo, NULL);
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(BGL_SSL_OK, use(client, service.port, &resumed));
+        CHECK_INT(i, resumed);
+        CHECK_INT(i, decision.resumed);
+        CHECK_INT(i + 1, decision.calls);
+        CHECK_INT(3, decision.chain);
+        CHECK_INT(0, decision.verify_result);
+        CHECK_STRING("localhost", decision.name);
+        check_asked(&decision);
+    }
+    decision.accepts = false;
+    CHECK_STATUS(BGL_SSL_E_VERIFY, use(client, service.port, &resumed));
+    CHECK_INT(APPLICATION, last_error().verify_result);
+    CHECK_MESSAGE("the program has refused the peer's certificate");
+    CHECK_INT(3, decision.calls);
+    CHECK(decision.resumed);
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(a_refused_peer_stays_refused_on_a_lazy_socket)
+{
+    struct ends ends;
+    char byte;
+    size_t n;
+    struct decision decision = {.accepts = false};
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide, &decision));
+    make_ends(&ends, client, server, "localhost");
+    decision.lazy = ends.client;
+    step_handshakes(&ends);
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
+    CHECK_INT(1, decision.calls);
+    check_asked(&decision);
+    CHECK_STATUS(BGL_SSL_E_VERIFY, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
+    CHECK_STATUS(BGL_SSL_E_VERIFY, bgl_ssl_socket_write(ends.client, &byte, 1, &n));
+    CHECK_INT(1, decision.calls);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(who_is_refused_already_is_not_asked_about)
+{
+    struct ends ends;
+    struct decision decision = {.accepts = true};
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide, &decision));
+    try_to_meet(&ends, client, server_config("untrusted"));
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
+    CHECK_INT(0, decision.calls);
+    free_ends(&ends);
+}
+
+TEST(what_a_verification_would_find_is_told_where_none_is_demanded)
+{
+    struct ends ends;
+    struct decision decision = {.accepts = true};
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
+    CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide, &decision));
+    let_meet(&ends, client, server_config("untrusted"));
+    CHECK_INT(UNKNOWN_ISSUER, decision.verify_result);
+    CHECK(decision.chain >= 1);
+    free_ends(&ends);
+}
+
+/* ---- on servers ---- */
+
+TEST_TABLE(a_server_asks_in_full_and_in_resumed_handshakes, versions)
+{
+    struct service service;
+    struct decision decision = {.accepts = true};
+    bool resumed;
+    bgl_ssl_config_t *client = of_version(row, client_config());
+    bgl_ssl_config_t *server = of_version(row, server_config("good"));
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    set_certificate(client, "client");
+    set_ca(server, "root.pem");
+    CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide, &decision));
+    start_service(&service, server, 3, serve_echo, NULL);
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(BGL_SSL_OK, use(client, service.port, &resumed));
+        CHECK_INT(i, resumed);
+        CHECK_INT(i, decision.resumed);
+        CHECK_INT(i + 1, decision.calls);
+        CHECK_INT(2, decision.chain);
+        CHECK(strstr(decision.subject, "client"));
+        check_asked(&decision);
+    }
+    decision.accepts = false;
+    CHECK(use(client, service.port, &resumed) != BGL_SSL_OK);
+    end_service(&service);
+    CHECK_INT(1, service.refused);
+    CHECK_INT(BGL_SSL_E_VERIFY, service.last_status);
+    CHECK_INT(3, decision.calls);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(a_server_may_refuse_clients_without_a_certificate)
+{
+    struct ends ends;
+    struct decision decision = {.accepts = false};
+    bgl_ssl_config_t *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide, &decision));
+    try_to_meet(&ends, client_config(), server);
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.server_status);
+    CHECK_INT(0, decision.chain);
+    CHECK_INT(1, decision.calls);
+    free_ends(&ends);
+}
+
+/* The config of the host that a client asks for decides. */
+TEST(a_host_has_a_function_of_its_own)
+{
+    struct ends ends;
+    struct decision of_server = {.accepts = true}, of_host = {.accepts = false};
+    bgl_ssl_config_t *server = server_config("good"), *host = server_config("host-a");
+    CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide, &of_server));
+    CHECK_OK(bgl_ssl_config_set_verify_callback(host, decide, &of_host));
+    CHECK_OK(bgl_ssl_config_add_host(server, "a.test", host));
+    bgl_ssl_config_free(host);
+    bgl_ssl_config_t *client = client_config();
+    connect_ends(&ends, client, server, "localhost");
+    CHECK_INT(1, of_server.calls);
+    CHECK_INT(0, of_host.calls);
+    free_ends(&ends);
+    make_ends(&ends, client, server, "a.test");
+    step_handshakes(&ends);
+    CHECK_INT(BGL_SSL_E_VERIFY, ends.server_status);
+    CHECK_INT(1, of_host.calls);
+    CHECK_INT(1, of_server.calls);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* ---- overruling ---- */
+
+struct overruled {
+    const char *name;
+    const char *server;
+    void (*demand)(bgl_ssl_config_t *client);
+    int verify_result;
+    bgl_ssl_status_t refused;
+};
+
+static void accept_another(bgl_ssl_config_t *client) { set_accepted(client, "good-rsa.pem"); }
+static void want_another_name(bgl_ssl_config_t *client)
+{
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "other.test"));
+}
+static void want_a_staple(bgl_ssl_config_t *client)
+{
+    CHECK_OK(bgl_ssl_config_set_staple_policy(client, BGL_SSL_STAPLE_REQUIRE));
+}
+
+static const struct overruled overruled[] = {
+    {"a_good_one", "good", NULL, 0, BGL_SSL_E_VERIFY},
+    {"an_unknown_ca", "untrusted", NULL, UNKNOWN_ISSUER, BGL_SSL_E_VERIFY},
+    {"an_expired_one", "expired", NULL, 10, BGL_SSL_E_VERIFY},
+    {"another_name", "good", want_another_name, 62, BGL_SSL_E_NAME},
+    {"one_that_is_not_accepted", "good", accept_another, REJECTED, BGL_SSL_E_VERIFY},
+    {"a_missing_staple", "good", want_a_staple, 73, BGL_SSL_E_VERIFY},
+};
+
+static void check_overruling(const struct version *version, const struct overruled *it)
+{
+    struct service service;
+    struct decision decision = {.accepts = true};
+    bool resumed;
+    bgl_ssl_config_t *client = of_version(version, client_config());
+    bgl_ssl_config_t *server = of_version(version, server_config(it->server));
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    if (it->demand)
+        it->demand(client);
+    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, decide, &decision));
+    start_service(&service, server, 3, serve_echo, NULL);
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(BGL_SSL_OK, use(client, service.port, &resumed));
+        /* In a resumed handshake there is no staple to miss. */
+        if (!resumed || it->verify_result != 73)
+            CHECK_INT(it->verify_result, decision.verify_result);
+        CHECK_INT(i + 1, decision.calls);
+    }
+    decision.accepts = false;
+    CHECK_STATUS(it->refused, use(client, service.port, &resumed));
+    end_service(&service);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST_TABLE(over_tls_1_2_a_program_may_overrule, overruled) { check_overruling(&versions[0], row); }
+TEST_TABLE(over_tls_1_3_a_program_may_overrule, overruled) { check_overruling(&versions[1], row); }
+TEST_TABLE(over_dtls_1_2_a_program_may_overrule, overruled) { check_overruling(&versions[2], row); }
+
+/* A session with a server that only the program has accepted is of no use to others. */
+TEST_TABLE(an_overruled_session_stays_with_programs_that_overrule, versions)
+{
+    struct service service;
+    struct decision decision = {.accepts = true};
+    bgl_ssl_config_t *lax = of_version(row, client_config()), *strict = of_version(row, client_config());
+    bgl_ssl_config_t *server = of_version(row, server_config("untrusted"));
+    CHECK_OK(bgl_ssl_config_set_hostname(lax, "localhost"));
+    CHECK_OK(bgl_ssl_config_set_hostname(strict, "localhost"));
+    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(lax, decide, &decision));
+    start_service(&service, server, 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(lax, "127.0.0.1", service.port, AF_INET));
+    check_echo(socket, "x");
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    finish(socket);
+    CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect_resume(strict, "127.0.0.1", service.port, AF_INET, session));
+    end_service(&service);
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(lax);
+    bgl_ssl_config_free(strict);
+    bgl_ssl_config_free(server);
+}
+
+TEST(wrong_arguments_are_refused)
+{
+    bgl_ssl_config_t *config = client_config();
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_verify_callback(NULL, decide, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_insecure_set_verify_override(NULL, decide, NULL));
+    CHECK_OK(bgl_ssl_config_set_verify_callback(config, NULL, NULL));
+    CHECK_OK(bgl_ssl_config_freeze(config));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_verify_callback(config, decide, NULL));
+    bgl_ssl_config_free(config);
+}
