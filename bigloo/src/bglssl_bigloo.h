@@ -139,6 +139,14 @@ void bglssl_socket_abandon(obj_t socket);
 void *bglssl_socket_handle(obj_t object);
 void *bglssl_server_handle(obj_t object);
 
+/* trace.c */
+int bglssl_config_trace(void *config);
+obj_t bglssl_take_trace(obj_t socket);
+
+/* sockets.c: who is told of the handshakes of a server's clients; objects.c: what it has counted */
+void bglssl_server_set_trace(obj_t socket, obj_t trace);
+obj_t bglssl_server_info(void *handle);
+
 /* hello.c */
 void *bglssl_box_hello(void *handle);
 void *bglssl_hello(void *socket);

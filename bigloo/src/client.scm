@@ -102,6 +102,7 @@
           (result ($tls-connect config proc host port family datagrams handshake-timeout
                      (or timeout 0) inbuf outbuf socket-closing)))
       (release-config! given config)
+      (%trace (trace-of further given) result)
       (if (socket? result)
           (begin
              ($tls-socket-configure result raises close-timeout)
@@ -139,15 +140,16 @@
                          verify hostname alpn min-protocol max-protocol ciphers groups
                          #f limit #t further))))
       (switch-socket! proc socket config given $tls-role-client limit #f where raises
-         (check-close-timeout proc close-timeout))))
+         (check-close-timeout proc close-timeout) (trace-of further given))))
 
 ;; What the program wrote before the switch goes out before it, in the clear.
 (define (switch-socket! proc socket config given role::int limit::long lazy::bool where raises::bool
-                        close-timeout::long)
+                        close-timeout::long trace)
    (flush-output-port (socket-output socket))
    (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) limit lazy proc where
                        socket-closing)))
       (release-config! given config)
+      (%trace trace socket)
       (if condition
           (raise condition)
           (begin

@@ -19,7 +19,8 @@
       (class ssl-config
          ($native::$ssl-config read-only)
          (protocol::symbol read-only)
-         (role::symbol read-only))
+         (role::symbol read-only)
+         (trace read-only (default #f)))
       (make-ssl-config::ssl-config
          #!key
          (role 'server) (protocol 'sslv23)
@@ -55,7 +56,8 @@
          (instantiate::ssl-config
             ($native box)
             (protocol protocol)
-            (role role)))))
+            (role role)
+            (trace (trace-of further #f))))))
 
 ;; The configuration that a maker was given, if it fits, and if nothing else belongs in one.
 (define (given-config proc config role protocol #!optional (further '()))

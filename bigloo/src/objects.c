@@ -314,6 +314,24 @@ static obj_t text_fact(const char *name, char *text, obj_t rest) {
   return fact(name, text[0] ? string_to_bstring(text) : BFALSE, rest);
 }
 
+obj_t bglssl_server_info(void *handle) {
+  bgl_ssl_server_info_t info = {.size = sizeof info};
+  obj_t facts = BNIL;
+
+  if (bgl_ssl_server_info(handle, &info) != BGL_SSL_OK) return BNIL;
+  facts = fact("abandoned", BINT((long)info.abandoned), facts);
+  facts = fact("failed-other", BINT((long)info.failed_other), facts);
+  facts = fact("failed-io", BINT((long)info.failed_io), facts);
+  facts = fact("failed-timeout", BINT((long)info.failed_timeout), facts);
+  facts = fact("failed-verify", BINT((long)info.failed_verify), facts);
+  facts = fact("failed-protocol", BINT((long)info.failed_protocol), facts);
+  facts = fact("refused", BINT((long)info.refused), facts);
+  facts = fact("resumed", BINT((long)info.resumed), facts);
+  facts = fact("handshakes", BINT((long)info.handshakes), facts);
+  facts = fact("open", BINT((long)info.open), facts);
+  return fact("accepted", BINT((long)info.accepted), facts);
+}
+
 obj_t bglssl_socket_info(void *handle) {
   bgl_ssl_socket_info_t info = {.size = sizeof info};
   if (bgl_ssl_socket_info(handle, &info) != BGL_SSL_OK)

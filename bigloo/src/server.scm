@@ -63,6 +63,7 @@
              (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (family (domain->int proc (if ipv6 'inet6 domain) '(inet inet6)))
              (lazy (or lazy-handshake choose))
+             (trace (trace-of further config))
              (config (if config
                          (as-lazy proc lazy (given-config proc config 'server protocol further))
                          (make-config proc where #t protocol cert pkey CAs accepted-certs
@@ -72,10 +73,14 @@
                             further
                             identities hosts unknown-host))))
          (check-port proc where port 0)
-         ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*) family limit
-            (and lazy-handshake #t) raises (check-close-timeout proc close-timeout)
-            (if (eq? accept-failure 'skip) #t accept-failure) (check-choose proc choose)
-            socket-closing))))
+         (let ((socket ($tls-make-server-socket config proc host port (minfx backlog *most-backlog*)
+                          family limit
+                          (and lazy-handshake #t) raises (check-close-timeout proc close-timeout)
+                          (if (eq? accept-failure 'skip) #t accept-failure) (check-choose proc choose)
+                          socket-closing)))
+            (when trace
+               ($tls-server-set-trace socket trace))
+            socket))))
 
 ;; A configuration whose handshakes do not begin in the acceptor, if they must not.
 (define (as-lazy proc lazy box::void*)
@@ -117,4 +122,5 @@
                          verify #f alpn min-protocol max-protocol ciphers groups
                          #f handshake-timeout #t further identities hosts unknown-host))))
       (switch-socket! proc socket config given $tls-role-server handshake-timeout
-         (and lazy-handshake #t) where raises (check-close-timeout proc close-timeout))))
+         (and lazy-handshake #t) where raises (check-close-timeout proc close-timeout)
+         (trace-of further given))))

@@ -75,9 +75,8 @@
    (define (set #!key
               (sessions 'tickets) (tickets #f) (session-lifetime #f) (session-cache #f)
               (session-id-context #f) (ticket-keys #f)
-              #!rest unknown)
-      (when (pair? unknown)
-         (error proc "illegal keyword argument" (car unknown)))
+              #!rest others)
+      (set-settings! proc config others)
       (check proc sessions
          ($tls-set-sessions config
             (case sessions

@@ -36,6 +36,9 @@ extern obj_t bglssl_scheme_accept_failed(obj_t policy, obj_t condition);
 /* Likewise: its :choose, and the handshake if it is not lazy. BFALSE, or why the client is not served: then the socket is closed. */
 extern obj_t bglssl_scheme_admit(obj_t choose, obj_t socket, bool_t lazy);
 
+/* Likewise: tells the lines of a handshake. */
+extern obj_t bglssl_scheme_trace(obj_t trace, obj_t socket);
+
 /* A listening socket of ours; lives as long as the Bigloo socket that points to it. */
 struct server {
   const void *tag;
@@ -47,6 +50,8 @@ struct server {
   long close_limit;
   obj_t accept_failure;
   obj_t choose;
+  /* A port or a procedure; BFALSE for none. */
+  obj_t trace;
   obj_t close_hook;
   /* Whether socket-accept-many has been seen at work. */
   atomic_bool many;
@@ -442,6 +447,13 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, struct bgl
   return handle;
 }
 
+static void tell_trace(struct server *server, obj_t server_socket, obj_t socket) {
+  if (server->trace == BFALSE) return;
+  /* A procedure that raises or escapes leaves socket-accept-many without the chance to do it. */
+  set_nonblocking(SOCKET(server_socket).fd, false);
+  bglssl_scheme_trace(server->trace, socket);
+}
+
 /* Turns a plain socket into an SSL socket. False, and the condition that says why not, or BFALSE where
  * nobody was there; then the socket is closed. */
 static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_t *condition) {
@@ -450,16 +462,21 @@ static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_
 
   if (!handle) {
     close_plain(socket);
+    tell_trace(server, server_socket, socket);
     return false;
   }
   if (peer.size > 0) set_address(socket, &peer.address);
   set_buffering(SOCKET(socket).output);
   bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, BFALSE, &peer, server->handshake_limit, server->close_hook);
   bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
-  if (server->choose == BFALSE) return true;
+  if (server->choose == BFALSE) {
+    tell_trace(server, server_socket, socket);
+    return true;
+  }
   /* A procedure that raises or escapes leaves socket-accept-many without the chance to do it. */
   set_nonblocking(SOCKET(server_socket).fd, false);
   *condition = bglssl_scheme_admit(server->choose, socket, server->lazy_handshake);
+  tell_trace(server, server_socket, socket);
   return *condition == BFALSE;
 }
 
@@ -522,6 +539,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   server->close_limit = close_limit;
   server->accept_failure = accept_failure;
   server->choose = choose;
+  server->trace = BFALSE;
   server->close_hook = close_hook;
   socket = allocate_socket(fd, bgl_ssl_server_port(owner->handle),
                            BUNSPEC, BFALSE, BGL_SOCKET_SERVER);
@@ -607,6 +625,12 @@ void *bglssl_server_handle(obj_t object) {
   struct server *server = SOCKETP(object) ? server_of_socket(object) : NULL;
 
   return server ? server->owner->handle : NULL;
+}
+
+void bglssl_server_set_trace(obj_t socket, obj_t trace) {
+  struct server *server = server_of_socket(socket);
+
+  if (server) server->trace = trace;
 }
 
 /* The close hook of every socket made here: these, one after the other. */

@@ -15,6 +15,7 @@
 ;;   requirements.scm  further keyword arguments: demands on the peer, CRLs, staples, algorithms
 ;;   verification.scm  certificates verified without a connection, chains of connections
 ;;   sessions.scm      further keyword arguments: sessions of servers, keys of tickets
+;;   settings.scm      sizes of records, order of ciphers, the trace of a handshake, counts of a server
 ;;   https.scm         https URLs for open-input-file
 ;;   secure-context.scm, ssl-connection.scm   TLS without a socket
 ;;   digest.scm        digests and HMAC
@@ -37,6 +38,7 @@
             "config.scm"
             "hello.scm"
             "requirements.scm"
+            "settings.scm"
             "verification.scm"
             "sessions.scm"
             "https.scm"
