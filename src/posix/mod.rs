@@ -7,6 +7,7 @@ mod datagram;
 pub mod event;
 pub mod gather;
 mod options;
+mod pipe;
 mod poll;
 mod process;
 mod stream;
@@ -19,7 +20,8 @@ pub use datagram::{
     connect_beside, connect_datagrams, descriptor_limit, is_bound_only, listen_datagrams, local_end, path_mtu,
     prepare_to_listen, recv_from, recv_with_destination, send_from, unmapped,
 };
-pub use options::{duplicate_socket, set_no_delay, set_nonblocking};
+pub use options::{duplicate, duplicate_socket, set_no_delay, set_nonblocking};
+pub use pipe::{access, is_socket, read_available, write_available};
 pub use poll::{Readiness, poll, poll_one};
 pub use process::{at_exit, at_fork, has_raised_privileges, pid};
 pub use stream::{

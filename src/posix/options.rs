@@ -55,9 +55,8 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> 
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw mut value) })
 }
 
-/// A duplicate of a descriptor of the caller's, closed on exec. Fails with EBADF for a closed one, with ENOTSOCK for
-/// what is no socket, with EPROTOTYPE for a socket that is no stream, or has no datagrams where those are wanted.
-pub fn duplicate_socket(fd: RawFd, datagrams: bool) -> io::Result<OwnedFd> {
+/// A duplicate of a descriptor of the caller's, closed on exec. Fails with EBADF for a closed one.
+pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
@@ -65,7 +64,13 @@ pub fn duplicate_socket(fd: RawFd, datagrams: bool) -> io::Result<OwnedFd> {
     let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
     check(copy)?;
     // SAFETY: fcntl has just made this descriptor, and nobody else knows it.
-    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// The same of a socket. Fails with ENOTSOCK for what is no socket, with EPROTOTYPE for a socket that is no stream, or has
+/// no datagrams where those are wanted.
+pub fn duplicate_socket(fd: RawFd, datagrams: bool) -> io::Result<OwnedFd> {
+    let copy = duplicate(fd)?;
     let wanted = if datagrams { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
     if socket_option(copy.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE)? == wanted {
         Ok(copy)

@@ -1,6 +1,6 @@
 //! What a thread is protected from: cancellation and signals.
 
-use std::mem;
+use std::{io, mem};
 
 /// While this lives, its thread is not cancelled (pthread_cancel): glibc would unwind the frames of the library, which
 /// Rust answers by ending the process. A cancellation that comes meanwhile takes effect at the next cancellation point
@@ -56,6 +56,37 @@ pub fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     }
     let old = set_signal_mask(&some);
     let result = action();
+    set_signal_mask(&old);
+    result
+}
+
+/// Runs `action`, a system call, so that it raises no SIGPIPE.
+pub fn without_sigpipe<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    // SAFETY: an all-zero sigset_t is a valid value to be overwritten.
+    let (mut only, mut pending): (libc::sigset_t, libc::sigset_t) = unsafe { mem::zeroed() };
+    // SAFETY: the sets are live, and the number is a signal's.
+    let was_pending = unsafe {
+        libc::sigemptyset(&mut only);
+        libc::sigaddset(&mut only, libc::SIGPIPE);
+        libc::sigpending(&mut pending);
+        libc::sigismember(&pending, libc::SIGPIPE) == 1
+    };
+    // SAFETY: an all-zero sigset_t is a valid value to be overwritten.
+    let mut old = unsafe { mem::zeroed() };
+    // SAFETY: both sets are live.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &only, &mut old) };
+    let result = action();
+    let is_broken = result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPIPE));
+    if is_broken && !was_pending {
+        let mut signal = 0;
+        // SAFETY: the sets are live. The signal of the call is pending, if it is one of this thread's, so nothing waits.
+        unsafe {
+            libc::sigpending(&mut pending);
+            if libc::sigismember(&pending, libc::SIGPIPE) == 1 {
+                libc::sigwait(&only, &mut signal);
+            }
+        }
+    }
     set_signal_mask(&old);
     result
 }

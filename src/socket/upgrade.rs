@@ -1,4 +1,4 @@
-//! TLS over what is no descriptor: another connection of ours, or a stream of the program's.
+//! TLS over what is no connected descriptor: another connection of ours, or another stream.
 
 use crate::{
     config::Frozen,

@@ -19,6 +19,7 @@ pub mod byte_stream;
 pub mod carrier;
 pub mod channel;
 pub mod datagram;
+pub mod descriptors;
 pub mod dial;
 pub mod disagreement;
 pub mod dtls;

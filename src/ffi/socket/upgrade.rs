@@ -1,8 +1,8 @@
-//! TLS over what is no descriptor: functions of the program, or another TLS connection.
+//! TLS over other things than one descriptor: functions of the program, another TLS connection, two descriptors.
 
-use crate::socket::Socket;
+use crate::{socket::Socket, transport::descriptors::Descriptors};
 use std::{
-    ffi::{c_char, c_void},
+    ffi::{c_char, c_int, c_void},
     ptr,
     sync::Arc,
 };
@@ -152,5 +152,69 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_server_socket(
         let begin = |outer: &Socket| Socket::upgrade_server_socket(&frozen, &frozen.sessions()?, outer);
         // SAFETY: likewise.
         unsafe { handle::with(outer, begin) }.map(handle::give)
+    })
+}
+
+/// Begins TLS as the client over one descriptor to read and another one to write (two pipes, say, or standard input and
+/// output), and does the handshake unless the config says lazy.
+///
+/// config: frozen by this. Not for DTLS.
+/// read_fd, write_fd: open descriptors of any kind, blocking or not; both may be the same. They stay the caller's: the
+/// library works on duplicates. Nobody else may read from or write to what is behind them. bgl_ssl_socket_fd returns the
+/// duplicate of read_fd; a program that does not block waits for write_fd where BGL_SSL_WANT_WRITE is returned.
+/// hostname, buffered: as for bgl_ssl_upgrade_client_fd.
+///
+/// bgl_ssl_socket_close sends close_notify. The end of a pipe comes when the caller's descriptors are closed, too; the
+/// writing half of a socket is shut down, but neither close waits for the peer's end, nor is anything discarded in the
+/// background.
+///
+/// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_IO (EBADF) for a descriptor that is not open;
+/// else as bgl_ssl_upgrade_client_fd. Any thread. Blocks no longer than the config's handshake timeout, and after a failed
+/// handshake 200 ms more, to send the alert. Writing to a pipe without a reader gives EPIPE, and no SIGPIPE.
+///
+/// Precondition: config is NULL or live, hostname NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_upgrade_client_fds(
+    config: *const bgl_ssl_config_t,
+    read_fd: c_int,
+    write_fd: c_int,
+    hostname: *const c_char,
+    buffered: usize,
+) -> *mut bgl_ssl_socket_t {
+    guard::or(ptr::null_mut(), || {
+        // SAFETY: the precondition covers handle and text.
+        let (config, hostname) =
+            unsafe { (handle::borrow(config)?, convert::optional_text(hostname, "host name")?) };
+        check_buffered(buffered)?;
+        let frozen = config.freeze()?;
+        let stream = Descriptors::duplicate(read_fd, write_fd)?;
+        Socket::upgrade_client_stream(&frozen, Arc::new(stream), hostname).map(handle::give)
+    })
+}
+
+/// Begins TLS as the server over one descriptor to read and another one to write, as a program does that inetd(8) or a
+/// shell's pipe has started, and does the handshake unless the config says lazy.
+///
+/// config: needs a certificate; frozen by this. Not for DTLS.
+/// read_fd, write_fd, buffered: as for bgl_ssl_upgrade_client_fds, with all that is said there.
+///
+/// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fds. Any thread. Blocks
+/// no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+///
+/// Precondition: config is NULL or live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_upgrade_server_fds(
+    config: *const bgl_ssl_config_t,
+    read_fd: c_int,
+    write_fd: c_int,
+    buffered: usize,
+) -> *mut bgl_ssl_socket_t {
+    guard::or(ptr::null_mut(), || {
+        // SAFETY: the precondition covers the handle.
+        let config = unsafe { handle::borrow(config)? };
+        check_buffered(buffered)?;
+        let frozen = config.freeze()?;
+        let stream = Descriptors::duplicate(read_fd, write_fd)?;
+        Socket::upgrade_server_stream(&frozen, &frozen.sessions()?, Arc::new(stream)).map(handle::give)
     })
 }
