@@ -147,6 +147,19 @@ obj_t bglssl_take_trace(obj_t socket);
 void bglssl_server_set_trace(obj_t socket, obj_t trace);
 obj_t bglssl_server_info(void *handle);
 
+/* memory_io.c */
+#define BGLSSL_MEMORY_WANTS (-1000)
+void *bglssl_memory_io(void *config, int role, obj_t hostname);
+void *bglssl_memory_socket(void *box);
+bool_t bglssl_memory_feed(void *box, const char *data, long length);
+void bglssl_memory_end(void *box);
+void bglssl_memory_break(void *box);
+obj_t bglssl_memory_take(void *box);
+long bglssl_memory_read(void *box, char *buffer, long length);
+long bglssl_memory_write(void *box, const void *data, long length);
+long bglssl_port_buffered(obj_t port);
+void bglssl_port_unlock(obj_t port);
+
 /* hello.c */
 void *bglssl_box_hello(void *handle);
 void *bglssl_hello(void *socket);

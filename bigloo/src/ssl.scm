@@ -9,6 +9,7 @@
 ;;   options.scm       the keyword arguments of all sockets -> a configuration
 ;;   client.scm        sockets that connect, and client-socket-use-ssl!
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
+;;   ssl-ports.scm     TLS over any two ports
 ;;   connection.scm    what one may ask of an SSL socket
 ;;   config.scm        configurations as objects, hosts, changes while serving
 ;;   hello.scm         what a client asks for, before the handshake
@@ -34,6 +35,7 @@
             "options.scm"
             "client.scm"
             "server.scm"
+            "ssl-ports.scm"
             "connection.scm"
             "config.scm"
             "hello.scm"

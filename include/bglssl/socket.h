@@ -1106,6 +1106,49 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_socket(const bgl_ssl_config_t *config,
                                                 size_t buffered);
 
 /**
+ * Begins TLS as the client over one descriptor to read and another one to write (two pipes, say, or standard input and
+ * output), and does the handshake unless the config says lazy.
+ *
+ * config: frozen by this. Not for DTLS.
+ * read_fd, write_fd: open descriptors of any kind, blocking or not; both may be the same. They stay the caller's: the
+ * library works on duplicates. Nobody else may read from or write to what is behind them. bgl_ssl_socket_fd returns the
+ * duplicate of read_fd; a program that does not block waits for write_fd where BGL_SSL_WANT_WRITE is returned.
+ * hostname, buffered: as for bgl_ssl_upgrade_client_fd.
+ *
+ * bgl_ssl_socket_close sends close_notify. The end of a pipe comes when the caller's descriptors are closed, too; the
+ * writing half of a socket is shut down, but neither close waits for the peer's end, nor is anything discarded in the
+ * background.
+ *
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_IO (EBADF) for a descriptor that is not open;
+ * else as bgl_ssl_upgrade_client_fd. Any thread. Blocks no longer than the config's handshake timeout, and after a failed
+ * handshake 200 ms more, to send the alert. Writing to a pipe without a reader gives EPIPE, and no SIGPIPE.
+ *
+ * Precondition: config is NULL or live, hostname NULL or NUL-terminated.
+ */
+bgl_ssl_socket_t *bgl_ssl_upgrade_client_fds(const bgl_ssl_config_t *config,
+                                             int read_fd,
+                                             int write_fd,
+                                             const char *hostname,
+                                             size_t buffered);
+
+/**
+ * Begins TLS as the server over one descriptor to read and another one to write, as a program does that inetd(8) or a
+ * shell's pipe has started, and does the handshake unless the config says lazy.
+ *
+ * config: needs a certificate; frozen by this. Not for DTLS.
+ * read_fd, write_fd, buffered: as for bgl_ssl_upgrade_client_fds, with all that is said there.
+ *
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fds. Any thread. Blocks
+ * no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_socket_t *bgl_ssl_upgrade_server_fds(const bgl_ssl_config_t *config,
+                                             int read_fd,
+                                             int write_fd,
+                                             size_t buffered);
+
+/**
  * Sets a function that may refuse peers whom the config accepts: it is called once a handshake is complete, full or
  * resumed, before the first byte of the program's. It cannot accept whom the config refuses, for whom it is not
  * called.

@@ -1,0 +1,171 @@
+;; ssl-ports.scm: TLS over any two ports.
+;;
+;; The library works on bytes in memory, and the procedures here carry them between there and the
+;; ports. So what the ports do, raise, or escape to happens outside of the library.
+(directives
+   (extern
+      (macro $tls-memory-io::void* (::void* ::int ::obj) "bglssl_memory_io")
+      (macro $tls-memory-socket::void* (::void*) "bglssl_memory_socket")
+      (macro $tls-memory-feed::bool (::void* ::string ::long) "bglssl_memory_feed")
+      (macro $tls-memory-end::void (::void*) "bglssl_memory_end")
+      (macro $tls-memory-break::void (::void*) "bglssl_memory_break")
+      (macro $tls-memory-take::obj (::void*) "bglssl_memory_take")
+      (macro $tls-memory-read::long (::void* ::string ::long) "bglssl_memory_read")
+      (macro $tls-memory-write::long (::void* ::void* ::long) "bglssl_memory_write")
+      (macro $tls-memory-wants::long "BGLSSL_MEMORY_WANTS")
+      (macro $tls-memory-truncated::long "BGL_SSL_E_TRUNCATED")
+      (macro $tls-memory-handshake::int (::void*) "bgl_ssl_socket_handshake")
+      (macro $tls-memory-shutdown::int (::void*) "bgl_ssl_socket_shutdown")
+      (macro $tls-port-buffered::long (::obj) "bglssl_port_buffered")
+      (macro $tls-port-unlock::void (::obj) "bglssl_port_unlock")
+      (macro $tls-last-condition::obj (::obj ::obj) "bglssl_last_condition"))
+   (export
+      (ssl-ports ::input-port ::output-port
+         #!key
+         (server? #f) (protocol 'sslv23)
+         (cert #f) (pkey #f)
+         (CAs '()) (accepted-certs #f)
+         (verify #unspecified) (hostname #f) (alpn #f)
+         (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
+         (truncation #unspecified)
+         (identities '()) (hosts '()) (unknown-host 'default) (config #f)
+         #!rest further)))
+
+;; What one read gives at most: a record.
+(define *largest-record* 16384)
+
+;; Gives an input and an output port. The handshake is done. The ports under them stay open, and
+;; are the program's: their time-outs hold, and what they raise comes through.
+(define (ssl-ports in out
+           #!key
+           (server? #f) (protocol 'sslv23)
+           (cert #f) (pkey #f)
+           (CAs '()) (accepted-certs #f)
+           (verify #unspecified) (hostname #f) (alpn #f)
+           (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
+           (truncation #unspecified)
+           (identities '()) (hosts '()) (unknown-host 'default) (config #f)
+           #!rest further)
+   (let* ((proc 'ssl-ports)
+          (where (or hostname in))
+          (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
+          (given config)
+          (box::void* (if given
+                          (given-config proc given (if server? 'server 'client) protocol further)
+                          (make-config proc where (and server? #t) protocol cert pkey CAs accepted-certs
+                             verify hostname alpn min-protocol max-protocol ciphers groups
+                             #f 0 #t further identities hosts unknown-host)))
+          (tls::void* ($tls-memory-io box (if server? $tls-role-server $tls-role-client)
+                         (and (string? hostname) hostname)))
+          (lock (make-mutex)))
+      (when ($tls-null? tls)
+         ($tls-raise proc where))
+      (release-config! given box)
+      (shake-hands proc where tls lock in out)
+      (values
+         (open-input-procedure (lambda () (receive-record where tls lock in out raises)) *largest-record*)
+         (make-output where tls lock out))))
+
+;; A port that is sent when it is flushed, or has a record's worth.
+(define (make-output where tls::void* lock out)
+   (let ((pieces '())
+         (size 0)
+         (port #f))
+      (define (send)
+         (let ((bytes (apply string-append (reverse! pieces))))
+            (set! pieces '())
+            (set! size 0)
+            (send-bytes where tls lock out bytes)))
+      ;; The runtime has locked the port, and would never unlock it after an escape.
+      (define (send-locked)
+         (let ((sent #f))
+            (unwind-protect
+               (begin
+                  (send)
+                  (set! sent #t))
+               (unless sent ($tls-port-unlock port)))))
+      (set! port
+         (open-output-procedure
+            (lambda (bytes)
+               (set! pieces (cons (string-copy bytes) pieces))
+               (set! size (+fx size (string-length bytes)))
+               (when (>=fx size *largest-record*) (send-locked)))
+            send-locked
+            #t
+            (lambda ()
+               (send)
+               (end-bytes tls lock out))))
+      port))
+
+;; Sends what the library has for the peer. A port that fails has sent nobody knows how much.
+(define (carry-out tls::void* lock out)
+   (synchronize lock
+      (let ((bytes::bstring ($tls-memory-take tls))
+            (sent #f))
+         (unless (string-null? bytes)
+            (unwind-protect
+               (begin
+                  (display-string bytes out)
+                  (flush-output-port out)
+                  (set! sent #t))
+               (unless sent ($tls-memory-break tls)))))))
+
+;; Waits for what the peer sends next, and takes no more than has come.
+(define (carry-in proc where tls::void* in)
+   (define (feed bytes::bstring)
+      (unless ($tls-memory-feed tls bytes (string-length bytes))
+         (error proc "memory ran out" where)))
+   (let ((c (read-char in)))
+      (if (char? c)
+          (begin
+             (feed (string c))
+             (let ((more ($tls-port-buffered in)))
+                (when (>fx more 0)
+                   (let ((bytes (read-chars more in)))
+                      (when (string? bytes) (feed bytes))))))
+          ($tls-memory-end tls))))
+
+(define (shake-hands proc where tls::void* lock in out)
+   (let ((status ($tls-memory-handshake ($tls-memory-socket tls))))
+      (if (<fx status 0)
+          (let ((condition ($tls-last-condition proc where)))
+             ;; The alert, if it can be sent; what went wrong is more than that it cannot.
+             (with-handler
+                (lambda (e) #f)
+                (carry-out tls lock out))
+             (raise condition))
+          (begin
+             (carry-out tls lock out)
+             (when (>fx status 0)
+                (carry-in proc where tls in)
+                (shake-hands proc where tls lock in out))))))
+
+;; What one record has, or #f at the end of the stream.
+(define (receive-record where tls::void* lock in out raises)
+   (let* ((buffer (make-string *largest-record*))
+          (n ($tls-memory-read tls buffer *largest-record*)))
+      (cond
+         ((>fx n 0)
+          (carry-out tls lock out)
+          (substring buffer 0 n))
+         ((=fx n 0) #f)
+         ((=fx n $tls-memory-wants)
+          (carry-out tls lock out)
+          (carry-in 'read where tls in)
+          (receive-record where tls lock in out raises))
+         ((and (not raises) (=fx n $tls-memory-truncated)) #f)
+         (else ($tls-raise 'read where)))))
+
+(define (send-bytes where tls::void* lock out bytes::bstring)
+   (let loop ((at 0))
+      (when (<fx at (string-length bytes))
+         (let ((n ($tls-memory-write tls ($tls-at bytes at) (-fx (string-length bytes) at))))
+            (when (and (<fx n 0) (not (=fx n $tls-memory-wants)))
+               ($tls-raise 'write where))
+            (carry-out tls lock out)
+            (loop (if (>fx n 0) (+fx at n) at))))))
+
+;; The peer reads the end; reading goes on.
+(define (end-bytes tls::void* lock out)
+   ($tls-memory-shutdown ($tls-memory-socket tls))
+   (carry-out tls lock out))
