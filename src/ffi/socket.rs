@@ -17,7 +17,7 @@ use crate::{
     error::{Code, Error, Result},
     net::resolve::Family,
     session::Session,
-    socket::{Socket, connecting::Destination},
+    socket::{Peer, Socket, connecting::Destination},
 };
 use std::{
     ffi::{c_char, c_int},
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_server_fd(
         let config = unsafe { handle::borrow(config)? };
         check_buffered(buffered)?;
         let frozen = config.freeze()?;
-        Socket::upgrade_server(&frozen, &frozen.sessions()?, None, fd).map(handle::give)
+        Socket::upgrade_server(&frozen, &frozen.sessions()?, None, fd, || Peer::Unknown).map(handle::give)
     })
 }
 

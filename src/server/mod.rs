@@ -150,7 +150,11 @@ impl Server {
     /// Begins TLS on a duplicate of a descriptor that was accepted otherwise.
     pub fn upgrade(&self, fd: i32) -> Result<Socket> {
         let terms = self.terms();
-        Socket::upgrade_server(&terms.frozen, &terms.sessions, Some(&self.counts), fd)
+        let unnamed = || match self.listener() {
+            Some(Listener::Stream(listener)) => unnamed_client(&listener),
+            _ => Peer::Unknown,
+        };
+        Socket::upgrade_server(&terms.frozen, &terms.sessions, Some(&self.counts), fd, unnamed)
     }
 
     /// What has been counted.

@@ -92,16 +92,17 @@ impl Socket {
         socket.handshake_unless_lazy(Deadline::NEVER)
     }
 
-    /// Begins TLS as the server on a duplicate of an open descriptor.
+    /// Begins TLS as the server on a duplicate of an open descriptor. `unnamed` is what to call a peer without an address.
     pub fn upgrade_server(
         frozen: &Arc<Frozen>,
         sessions: &ServerSessions,
         counts: Option<&Arc<ServerCounts>>,
         fd: i32,
+        unnamed: impl FnOnce() -> Peer,
     ) -> Result<Socket> {
         let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
         let tally = counts.map(Tally::new);
-        let parts = open::server(frozen, sessions, tally, fd, address.into())?;
+        let parts = open::server(frozen, sessions, tally, fd, address.map_or_else(unnamed, Peer::At))?;
         Socket(parts).handshake_unless_lazy(Deadline::NEVER)
     }
 
