@@ -95,6 +95,8 @@ bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int out
 #define BGLSSL_SEVERAL_ADDRESSES (-2)
 obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long limit, obj_t proc,
                   obj_t where, int *connected);
+/* The same to a Unix socket: a path, or "@" and an abstract name. */
+obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, int *connected);
 
 /* A peer's address; its size is 0 if it is not known. */
 struct bglssl_peer {
@@ -121,10 +123,10 @@ void bglssl_socket_end_output(obj_t socket);
 void bglssl_socket_begin_body(obj_t socket, BGL_LONGLONG_T length, bool_t chunked, long position);
 
 /* sockets.c: Bigloo sockets made from, or switched to, connections of the library */
-obj_t bglssl_connect(void *config, obj_t proc, obj_t hostname, int port, int family, bool_t datagrams,
-                     long handshake_limit, long limit, obj_t inbuf, obj_t outbuf, obj_t close_hook);
+obj_t bglssl_connect(void *config, obj_t proc, obj_t host, int port, int family, bool_t datagrams,
+                     bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf, obj_t outbuf, obj_t close_hook);
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
-                                long handshake_limit, bool_t lazy_handshake, bool_t raises_truncation,
+                                int mode, long handshake_limit, bool_t lazy_handshake, bool_t raises_truncation,
                                 long close_limit, obj_t accept_failure, obj_t choose, obj_t close_hook);
 obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
                      bool_t lazy_handshake, obj_t proc, obj_t where, obj_t close_hook);

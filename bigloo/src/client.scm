@@ -1,7 +1,8 @@
 ;; client.scm: sockets that connect, and the client's side of STARTTLS.
 (directives
    (extern
-      (macro $tls-connect::obj (::void* ::obj ::obj ::int ::int ::bool ::long ::long ::obj ::obj ::obj)
+      (macro $tls-connect::obj
+             (::void* ::obj ::obj ::int ::int ::bool ::bool ::obj ::long ::long ::obj ::obj ::obj)
              "bglssl_connect")
       (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::long ::bool ::obj ::obj ::obj)
              "bglssl_use_ssl")
@@ -81,11 +82,16 @@
          #!rest further)
    (let* ((proc 'make-ssl-client-socket)
           (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
-          (where (address (c-string proc "the host name" host) port))
-          (family (domain->int proc domain '(inet inet6 unspec)))
-          (port (begin
-                   (check-host proc where host)
-                   (check-port proc where port 1)))
+          (family (domain->int proc domain '(inet inet6 unspec unix local)))
+          (unix (=fx family $tls-af-unix))
+          (host (if unix (unix-name proc host) (c-string proc "the host name" host)))
+          (where (if unix host (address host port)))
+          (port (if unix
+                    -1
+                    (begin
+                       (check-host proc where host)
+                       (check-port proc where port 1))))
+          (name (and hostname (c-string proc "the host name" hostname)))
           (given config)
           (protocol (if (isa? given ssl-config)
                         (with-access::ssl-config given (protocol) protocol)
@@ -99,7 +105,11 @@
                       (make-config proc where #f protocol cert pkey CAs accepted-certs
                          verify hostname alpn min-protocol max-protocol ciphers groups
                          (or timeout 0) handshake-timeout (not datagrams) further)))
-          (result ($tls-connect config proc host port family datagrams handshake-timeout
+          (proxied (and (not unix)
+                        (if (isa? given ssl-config)
+                            (with-access::ssl-config given (proxied) proxied)
+                            (asks-for-proxy? further))))
+          (result ($tls-connect config proc host port family datagrams proxied name handshake-timeout
                      (or timeout 0) inbuf outbuf socket-closing)))
       (release-config! given config)
       (%trace (trace-of further given) result)
@@ -129,7 +139,7 @@
            (handshake-timeout #f) (truncation #unspecified)
          (close-timeout 2000000) (config #f)
          #!rest further)
-   (let* ((proc 'client-socket-use-ssl!)
+   (let* ((proc (without-proxy 'client-socket-use-ssl! further))
           (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
           (where (switchable-socket proc socket))
           (limit (or handshake-timeout ($tls-port-time-limit socket)))

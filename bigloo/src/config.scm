@@ -20,6 +20,7 @@
          ($native::$ssl-config read-only)
          (protocol::symbol read-only)
          (role::symbol read-only)
+         (proxied::bool read-only (default #f))
          (trace read-only (default #f)))
       (make-ssl-config::ssl-config
          #!key
@@ -48,6 +49,8 @@
    (let ((proc 'make-ssl-config))
       (unless (memq role '(server client))
          (error proc "the role must be server or client" role))
+      (when (eq? role 'server)
+         (without-proxy proc further))
       (let* ((limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (lazy (not (=fx (protocol->int proc protocol) $tls-dtlsv1)))
              (box (make-config proc protocol (eq? role 'server) protocol cert pkey CAs
@@ -57,6 +60,7 @@
             ($native box)
             (protocol protocol)
             (role role)
+            (proxied (asks-for-proxy? further))
             (trace (trace-of further #f))))))
 
 ;; The configuration that a maker was given, if it fits, and if nothing else belongs in one.

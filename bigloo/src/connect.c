@@ -9,8 +9,10 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "bglssl_bigloo.h"
@@ -175,7 +177,69 @@ static int race(struct dial *dial, struct bglssl_addresses *addresses, int port,
   }
 }
 
-/* ---- both ---------------------------------------------------------------------------------- */
+/* The condition of a failure. */
+static obj_t told(const struct failure *failure, const char *what, obj_t proc, obj_t where) {
+  bgl_ssl_error_t error;
+
+  memset(&error, 0, sizeof(error));
+  error.size = sizeof(error);
+  error.code = failure->code;
+  error.phase = failure->phase;
+  error.sys_errno = failure->number;
+  error.alert = -1;
+  snprintf(error.message, sizeof(error.message), "%.500s: %.500s", what, failure->reason);
+  return bglssl_condition(&error, proc, where);
+}
+
+/* ---- Unix sockets --------------------------------------------------------------------------- */
+
+/* How long a listener whose queue is full is left alone: nothing tells when it is not. */
+#define LOOK_AGAIN_US 10000
+
+obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, int *connected) {
+  struct dial *dial = (void *)GC_MALLOC_ATOMIC(sizeof(*dial));
+  int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = strlen(name);
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (name[0] != '@'));
+  struct failure failure = {0};
+  char what[160];
+
+  *connected = -1;
+  if (length == 0 || length >= sizeof(address.sun_path)) {
+    fail(&failure, BGL_SSL_E_ARGUMENT, BGL_SSL_PHASE_CONNECT, 0, "the name of a Unix socket has 1 to 107 bytes");
+  } else {
+    memcpy(address.sun_path, name, length);
+    if (name[0] == '@') address.sun_path[0] = '\0';
+    dial->lookup = NULL;
+    dial->count = 1;
+    dial->fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bglssl_finalize_with(dial, finalize_dial);
+    while (dial->fds[0] < 0 || connect(dial->fds[0], (const struct sockaddr *)&address, size) < 0) {
+      if (dial->fds[0] < 0 || errno != EAGAIN) {
+        fail(&failure, BGL_SSL_E_IO, BGL_SSL_PHASE_CONNECT, errno, strerror(errno));
+        break;
+      }
+      if (is_over(deadline)) {
+        fail(&failure, BGL_SSL_E_TIMEOUT, BGL_SSL_PHASE_CONNECT, 0, "timed out");
+        break;
+      }
+      bglssl_wait_for_one(NULL, 0, LOOK_AGAIN_US);
+    }
+    if (!failure.code) {
+      *connected = dial->fds[0];
+      dial->fds[0] = -1;
+      fcntl(*connected, F_SETFL, fcntl(*connected, F_GETFL) & ~O_NONBLOCK);
+    }
+    give_up(dial);
+    bglssl_finalize_no_more(dial);
+  }
+  if (*connected >= 0) return BFALSE;
+  snprintf(what, sizeof(what), "connect to %.120s", name);
+  return told(&failure, what, proc, where);
+}
+
+/* ---- hosts ---------------------------------------------------------------------------------- */
 
 obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long limit, obj_t proc, obj_t where,
                   int *connected) {
@@ -183,7 +247,7 @@ obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long
   int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
   struct bglssl_addresses addresses;
   struct failure failure = {0};
-  bgl_ssl_error_t error;
+  char what[NI_MAXHOST + 32];
 
   dial->lookup = NULL;
   dial->count = 0;
@@ -200,18 +264,10 @@ obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long
   give_up(dial);
   bglssl_finalize_no_more(dial);
   if (*connected != -1) return BFALSE;
-  memset(&error, 0, sizeof(error));
-  error.size = sizeof(error);
-  error.code = failure.code;
-  error.phase = failure.phase;
-  error.sys_errno = failure.number;
-  error.alert = -1;
   if (failure.phase == BGL_SSL_PHASE_RESOLVE)
-    snprintf(error.message, sizeof(error.message), "look up \"%.255s\": %.500s", host,
-             failure.reason);
+    snprintf(what, sizeof(what), "look up \"%.255s\"", host);
   else
-    snprintf(error.message, sizeof(error.message),
-             strchr(host, ':') && host[0] != '[' ? "connect to [%s]:%d: %s" : "connect to %s:%d: %s", host, port,
-             failure.reason);
-  return bglssl_condition(&error, proc, where);
+    snprintf(what, sizeof(what), strchr(host, ':') && host[0] != '[' ? "connect to [%s]:%d" : "connect to %s:%d", host,
+             port);
+  return told(&failure, what, proc, where);
 }

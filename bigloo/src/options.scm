@@ -13,6 +13,7 @@
       (macro $tls-af-inet::int "AF_INET")
       (macro $tls-af-inet6::int "AF_INET6")
       (macro $tls-af-unspec::int "AF_UNSPEC")
+      (macro $tls-af-unix::int "AF_UNIX")
       (macro $tls-client-certificate-optional::int "BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL")
       (macro $tls-client-certificate-required::int "BGL_SSL_CLIENT_CERTIFICATE_REQUIRED")
 
@@ -107,7 +108,15 @@
        (error proc "unsupported domain" domain))
       ((eq? domain 'inet) $tls-af-inet)
       ((eq? domain 'inet6) $tls-af-inet6)
+      ((memq domain '(unix local)) $tls-af-unix)
       (else $tls-af-unspec)))
+
+;; The name of a Unix socket: a path or, behind a NUL or "@", an abstract name.
+(define (unix-name::bstring proc::symbol name)
+   (c-string proc "the path"
+      (if (and (string? name) (>fx (string-length name) 0) (char=? (string-ref name 0) #a000))
+          (string-append "@" (substring name 1 (string-length name)))
+          name)))
 
 ;; An empty name is one that nobody has.
 (define (check-host proc::symbol where host::bstring)

@@ -1,5 +1,5 @@
 ;; requirements.scm: the keyword arguments that all makers of sockets and of configurations share and pass
-;; on in a list: what else is demanded of the peer's certificate, algorithms, staples, the key log.
+;; on in a list: what else is demanded of the peer's certificate, algorithms, staples, the key log, proxies.
 (directives
    (extern
       (macro $tls-add-pins::int (::void* ::string) "bgl_ssl_config_add_pins")
@@ -25,6 +25,7 @@
              "bgl_ssl_config_set_signature_algorithms")
       (macro $tls-set-key-log-file::int (::void* ::string)
              "bgl_ssl_config_insecure_set_key_log_file")
+      (macro $tls-set-proxy::int (::void* ::string ::void*) "bgl_ssl_config_set_proxy")
       (macro $tls-certificate-pin::long (::void* ::string ::long) "bgl_ssl_certificate_pin")
       (macro $tls-certificate-ocsp-url::long (::void* ::string ::long)
              "bgl_ssl_certificate_ocsp_url")
@@ -67,6 +68,7 @@
               (crls '()) (crl-policy #f)
               (staple #unspecified) (staple-policy #f)
               (security-level #f) (signature-algorithms #f) (keylog #f)
+              (proxy #f) (proxy-config #f)
               #!rest others)
       (set-sessions! proc config others)
       (when pins
@@ -105,8 +107,34 @@
                (c-string proc "the signature algorithms" signature-algorithms))))
       (when keylog
          (check proc keylog
-            ($tls-set-key-log-file config (c-string proc "the file name" keylog)))))
+            ($tls-set-key-log-file config (c-string proc "the file name" keylog))))
+      (when proxy
+         (set-proxy! proc config proxy proxy-config)))
    (apply set further))
+
+;; A URL, which errors do not show, because it has the password in it; or env, for what the environment
+;; says. TLS with the proxy itself is configured by an ssl-config of a client.
+(define (set-proxy! proc config::void* proxy proxy-config)
+   (let ((url::bstring (cond
+                          ((eq? proxy 'env) "env")
+                          ((and (string? proxy) (not (string-index proxy #a000))) proxy)
+                          (else (error proc "the proxy must be a URL or env" :proxy))))
+         (box (and proxy-config (given-config proc proxy-config 'client #f))))
+      (check proc "proxy"
+         ($tls-set-proxy config url (if box ($tls-unbox box) $tls-null)))
+      (when box
+         ($tls-keep-box box))))
+
+;; Whether the keywords of the list ask for a proxy.
+(define (asks-for-proxy?::bool further::pair-nil)
+   (let ((found (memq :proxy further)))
+      (and found (pair? (cdr found)) (cadr found) #t)))
+
+;; Of a procedure that connects to nothing.
+(define (without-proxy::symbol proc::symbol further::pair-nil)
+   (if (asks-for-proxy? further)
+       (error proc "only sockets that connect go through a proxy" :proxy)
+       proc))
 
 (define (small::int proc what n)
    (if (and (fixnum? n) (>=fx n 0) (<=fx n 100))

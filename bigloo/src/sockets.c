@@ -296,33 +296,41 @@ static bool is_host_name(const char *name) {
 }
 
 /* A socket, or the condition that says why there is none. `limit`: for connecting and the handshake
- * together, in microseconds; 0 for none. All waiting happens here, where the thread can be interrupted, but
- * for datagrams to one of several addresses, which the library tries one after another. */
-obj_t bglssl_connect(void *config, obj_t proc, obj_t hostname, int port, int family, bool_t datagrams,
-                     long handshake_limit, long limit, obj_t inbuf, obj_t outbuf, obj_t close_hook) {
-  const char *host = BSTRING_TO_STRING(hostname);
+ * together, in microseconds; 0 for none. `hostname`: the name to verify, or BFALSE. All waiting happens here, where
+ * the thread can be interrupted, but for datagrams to one of several addresses, which the library tries one after
+ * another. */
+obj_t bglssl_connect(void *config, obj_t proc, obj_t host_string, int port, int family, bool_t datagrams,
+                     bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf, obj_t outbuf,
+                     obj_t close_hook) {
+  const char *host = BSTRING_TO_STRING(host_string);
+  const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
   int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
   char text[NI_MAXHOST + 16];
   bgl_ssl_socket_t *handle;
-  obj_t where, condition;
-  int fd;
+  obj_t where, condition = BFALSE;
+  int fd = BGLSSL_SEVERAL_ADDRESSES;
 
-  snprintf(text, sizeof(text), "%s:%d", host, port);
+  snprintf(text, sizeof(text), family == AF_UNIX ? "%s" : "%s:%d", host, port);
   where = string_to_bstring(text);
-  condition = bglssl_dial(host, port, family, datagrams, limit, proc, where, &fd);
-  if (condition != BFALSE) return is_host_name(host) ? condition : bglssl_last_condition(proc, where);
-  if (fd == BGLSSL_SEVERAL_ADDRESSES) {
-    handle = bgl_ssl_connect(bglssl_unbox(config), host, port, family);
-    fd = handle ? fcntl(bgl_ssl_socket_fd(handle), F_DUPFD_CLOEXEC, 0) : -1;
-  } else {
+  if (family == AF_UNIX)
+    condition = bglssl_dial_unix(host, limit, proc, where, &fd);
+  else if (!proxied)
+    condition = bglssl_dial(host, port, family, datagrams, limit, proc, where, &fd);
+  if (condition != BFALSE)
+    return family == AF_UNIX || is_host_name(host) ? condition : bglssl_last_condition(proc, where);
+  if (fd != BGLSSL_SEVERAL_ADDRESSES) {
     if (!datagrams) send_at_once(fd);
-    handle = bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, host, 0);
-    if (handle && shake_hands(handle, fd, handshake_limit, deadline) != BGL_SSL_OK) {
-      condition = bglssl_last_condition(proc, where);
-      refuse(handle);
-      close(fd);
-      return condition;
-    }
+    handle = bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name || family == AF_UNIX ? name : host, 0);
+  } else if (!proxied) {
+    handle = bgl_ssl_connect_named(bglssl_unbox(config), host, port, family, name, NULL);
+  } else {
+    handle = bgl_ssl_connect_start(bglssl_unbox(config), host, port, family, name, NULL);
+  }
+  if (handle && (proxied || fd >= 0) && shake_hands(handle, fd, handshake_limit, deadline) != BGL_SSL_OK) {
+    condition = bglssl_last_condition(proc, where);
+    refuse(handle);
+    if (fd >= 0) close(fd);
+    return condition;
   }
   bglssl_keep(config);
   if (!handle) {
@@ -330,7 +338,8 @@ obj_t bglssl_connect(void *config, obj_t proc, obj_t hostname, int port, int fam
     if (fd >= 0) close(fd);
     return condition;
   }
-  return make_client_socket(handle, fd, proc, hostname, port, where, inbuf, outbuf, close_hook);
+  if (fd < 0) fd = fcntl(bgl_ssl_socket_fd(handle), F_DUPFD_CLOEXEC, 0);
+  return make_client_socket(handle, fd, proc, host_string, port, where, inbuf, outbuf, close_hook);
 }
 
 /* ---- servers ------------------------------------------------------------------------------ */
@@ -500,7 +509,7 @@ static obj_t accept_connection(obj_t server_socket, obj_t socket) {
 }
 
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog,
-                                int family, long handshake_limit, bool_t lazy_handshake,
+                                int family, int mode, long handshake_limit, bool_t lazy_handshake,
                                 bool_t raises_truncation, long close_limit, obj_t accept_failure,
                                 obj_t choose, obj_t close_hook) {
   const char *host = STRINGP(name) ? BSTRING_TO_STRING(name) : NULL;
@@ -512,11 +521,12 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   bglssl_open_ready_fd();
   owner->acceptor = NULL;
   owner->made_by = getpid();
-  owner->handle = bgl_ssl_listen(bglssl_unbox(config), host, port, backlog, family);
+  owner->handle = family == AF_UNIX ? bgl_ssl_listen_unix(bglssl_unbox(config), host, backlog, mode)
+                                    : bgl_ssl_listen(bglssl_unbox(config), host, port, backlog, family);
   if (!owner->handle) {
     char where[NI_MAXHOST + 16];
 
-    snprintf(where, sizeof(where), "%s:%d", host ? host : "*", port);
+    snprintf(where, sizeof(where), family == AF_UNIX ? "%s" : "%s:%d", host ? host : "*", port);
     return bglssl_raise(proc, string_to_bstring(where));
   }
   fd = bgl_ssl_server_fd(owner->handle);
@@ -542,7 +552,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   server->trace = BFALSE;
   server->close_hook = close_hook;
   socket = allocate_socket(fd, bgl_ssl_server_port(owner->handle),
-                           BUNSPEC, BFALSE, BGL_SOCKET_SERVER);
+                           family == AF_UNIX ? name : BUNSPEC, BFALSE, BGL_SOCKET_SERVER);
   /* Bigloo's own accept works on it. */
   set_nonblocking(SOCKET(socket).fd, false);
   SOCKET(socket).family = family;

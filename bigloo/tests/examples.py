@@ -80,6 +80,21 @@ def https(programs):
         sys.exit("an unknown CA was trusted")
 
 
+def proxy(programs):
+    server = programs.compile("https-server")
+    client = programs.compile("https-through-proxy")
+    _, port = programs.start(server, "0", pki("good.pem"), pki("good.key"))
+    peer, proxy_port = programs.start(sys.executable, str(HERE / "peer_proxy.py"), "0")
+    url = f"http://me:secret@127.0.0.1:{proxy_port}"
+    expect(output(client, url, "localhost", port, pki("root.pem")), "You asked: GET / HTTP/1.0")
+    expect(peer.stdout.readline(), f"CONNECT localhost:{port} HTTP/1.1")
+    refused = subprocess.run([client, url, "refuse"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             timeout=LIMIT, stdin=subprocess.DEVNULL)
+    expect(refused.stderr, "403 Not to this one")
+    if refused.returncode != 1 or "secret" in refused.stderr:
+        sys.exit("the refusal was told badly")
+
+
 def chat(programs):
     program = programs.compile("chat")
     server, port = programs.start(program, "listen", "0", pki("good.pem"), pki("good.key"), stdin=subprocess.PIPE)
@@ -186,10 +201,10 @@ def download(programs):
     expect(missing.stderr, "no such file")
 
 
-CASES = {"manual": manual, "https": https, "chat": chat, "starttls": starttls, "mutual": mutual, "dtls": dtls,
+CASES = {"manual": manual, "https": https, "proxy": proxy, "chat": chat, "starttls": starttls, "mutual": mutual, "dtls": dtls,
          "inspect": inspect, "download": download}
 # Those that need threads.
-THREADED = {"https", "chat", "mutual", "dtls"}
+THREADED = {"https", "proxy", "chat", "mutual", "dtls"}
 
 
 def main():
