@@ -212,6 +212,32 @@ sys.exit(0 if answer == data[::-1] else "the answer is not the question backward
   cat "$work/proxy.log"
   return "$status"
 }
+client_goes_through_a_proxy() {
+  start "$work/site.log" python3 -u -c '
+import socket, ssl, sys
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+listener = socket.create_server(("127.0.0.1", 0))
+print("port", listener.getsockname()[1])
+connection = listener.accept()[0]
+connection.settimeout(20)
+tls = context.wrap_socket(connection, server_side=True)
+assert tls.recv(1000).startswith(b"GET / ")
+tls.sendall(b"HTTP/1.0 200 OK\r\n\r\nit works\n")
+tls.unwrap()' "$pki/server.pem" "$pki/server.key" || return 1
+  site_pid=$server_pid site_port=$port
+  start "$work/connect.log" python3 -u bigloo/tests/peer_proxy.py 0 || return 1
+  SSL_CERT_FILE="$pki/ca.pem" timeout 30 "$run/tls-through-proxy" "http://me:secret@127.0.0.1:$port" localhost \
+    "$site_port" >"$work/page"
+  status=$?
+  timeout 30 "$run/tls-through-proxy" "http://me:secret@127.0.0.1:$port" refuse 443 2>"$work/refused" && status=1
+  stop TERM
+  kill "$site_pid" 2>/dev/null
+  cat "$work/page" "$work/refused"
+  grep -qx "it works" "$work/page" && grep -q "403 Not to this one" "$work/refused" || status=1
+  grep "secret" "$work/refused" && status=1
+  return "$status"
+}
 starttls_client_upgrades_an_smtp_connection() {
   start "$work/smtp.log" python3 -u -c '
 import socket, ssl, sys
@@ -277,7 +303,7 @@ https_get_tells_a_truncated_page() {
 if command -v openssl >/dev/null && command -v python3 >/dev/null; then
   try "certificates for the short programs" make_short_pki
   for case in mtls_server_serves_its_clients_only inspector_prints_what_a_certificate_says \
-    inspector_prints_the_chain_of_a_server proxy_carries_both_directions \
+    inspector_prints_the_chain_of_a_server proxy_carries_both_directions client_goes_through_a_proxy \
     starttls_client_upgrades_an_smtp_connection dtls_echo_answers https_get_prints_a_page https_get_tells_a_truncated_page; do
     try "$case" "$case"
   done
