@@ -106,6 +106,7 @@ impl Socket {
     /// Begins to connect, and waits for nothing: the handshake of the socket goes on with it.
     pub fn start(frozen: &Arc<Frozen>, to: &Destination<'_>) -> Result<Socket> {
         if frozen.medium() == Medium::Datagrams {
+            refuse_proxy(frozen, to)?;
             let message =
                 "a connect that does not wait is for TLS: with DTLS, connect to an address, by a lazy config";
             return Err(Error::new(Code::Unsupported, message));
