@@ -5,9 +5,6 @@
    (include "harness.scm" "threads.scm")
    (main run-cases))
 
-;; A plain listener whose clients are never answered.
-(define (silent-server) (make-server-socket 0 :backlog 100))
-
 ;; Whether the thread ends soon once it is terminated.
 (define (ends-when-terminated? thread)
    (sleep 300000)

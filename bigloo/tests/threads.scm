@@ -71,4 +71,4 @@
       (values client accepted)))
 
 ;; A server that never answers.
-(define (silent-server) (make-server-socket 0))
+(define (silent-server) (make-server-socket 0 :backlog 100))
