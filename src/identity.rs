@@ -9,14 +9,12 @@ use crate::{
     pem::Format,
     pkcs12::Pkcs12,
     private_key::PrivateKey,
+    replaceable::Replaceable,
 };
 use std::{
     ffi::CString,
     path::{Path, PathBuf},
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::Arc,
 };
 
 /// A certificate with its chain and key, as they are at one time.
@@ -95,22 +93,14 @@ struct Files {
 /// What a connection presents of itself, as its user holds it.
 pub struct Identity {
     files: Option<Files>,
-    current: RwLock<Arc<Material>>,
-}
-
-/// How often any identity has changed.
-static CHANGES: AtomicU64 = AtomicU64::new(0);
-
-/// A number that is another one after any identity has changed.
-pub fn changes() -> u64 {
-    CHANGES.load(SeqCst)
+    material: Replaceable<Material>,
 }
 
 impl Identity {
     /// One that stays as it is.
     pub fn new(chain: Vec<Certificate>, key: PrivateKey) -> Result<Identity> {
         let material = Material::new(chain, key)?;
-        Ok(Identity { files: None, current: RwLock::new(Arc::new(material)) })
+        Ok(Identity { files: None, material: Replaceable::new(material) })
     }
 
     /// Reads one: a chain in PEM, a certificate in DER, or both and the key in PKCS#12; and the key, where it is not in
@@ -118,12 +108,12 @@ impl Identity {
     pub fn from_files(chain: &Path, key: Option<&Path>, passphrase: Option<CString>) -> Result<Identity> {
         let files = Files { chain: chain.to_path_buf(), key: key.map(Path::to_path_buf), passphrase };
         let material = Material::read(&files)?;
-        Ok(Identity { files: Some(files), current: RwLock::new(Arc::new(material)) })
+        Ok(Identity { files: Some(files), material: Replaceable::new(material) })
     }
 
     /// As it is now.
     pub fn current(&self) -> Arc<Material> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.material.current()
     }
 
     /// What its files hold now; None if it is of no files.
@@ -133,11 +123,7 @@ impl Identity {
 
     /// Replaces it, for later handshakes.
     pub fn replace(&self, material: Material) {
-        if *self.current() == material {
-            return;
-        }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(material);
-        CHANGES.fetch_add(1, SeqCst);
+        self.material.replace(material);
     }
 
     /// Reads its files again. On failure it stays as it is.
@@ -152,18 +138,4 @@ impl Identity {
             }
         }
     }
-}
-
-/// Reads the files of all identities again, and replaces all of them or, if one fails, none.
-pub fn reload_all<'a>(identities: impl Iterator<Item = &'a Arc<Identity>>) -> Result<()> {
-    let mut read = Vec::new();
-    for identity in identities {
-        if let Some(material) = identity.read_again()? {
-            read.push((identity, material));
-        }
-    }
-    for (identity, material) in read {
-        identity.replace(material);
-    }
-    Ok(())
 }

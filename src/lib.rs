@@ -9,6 +9,7 @@ mod error;
 mod last_error;
 
 mod alpn;
+mod anchors;
 mod certificate;
 mod config;
 mod crl;
@@ -26,6 +27,7 @@ mod pin;
 mod pkcs12;
 mod private_key;
 mod protocol;
+mod replaceable;
 mod server;
 mod session;
 mod socket;

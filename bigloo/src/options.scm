@@ -27,6 +27,7 @@
              "bgl_ssl_config_set_certificate_file")
       (macro $tls-set-chain::int (::void* ::obj ::void*) "bglssl_config_set_chain")
       (macro $tls-set-cas::int (::void* ::obj) "bglssl_config_set_cas")
+      (macro $tls-set-ca-file::int (::void* ::string) "bgl_ssl_config_set_ca_file")
       (macro $tls-set-accepted::int (::void* ::obj) "bglssl_config_set_accepted")
       (macro $tls-set-alpn::int (::void* ::obj) "bglssl_config_set_alpn")
       (macro $tls-verify-chain-and-name::int (::void*) "bgl_ssl_config_verify_chain_and_name")
@@ -235,6 +236,13 @@
       (else
        (check proc where ($tls-verify-none config)))))
 
+;; The name of the file that all CAs are in, which ssl-server-socket-reload! reads again; else #f.
+(define (only-file CAs)
+   (cond
+      ((string? CAs) CAs)
+      ((and (list? CAs) (=fx (length CAs) 1) (string? (car CAs))) (car CAs))
+      (else #f)))
+
 ;; How long a connection whose handshake failed waits for the peer to have read why, in
 ;; microseconds: as long, a client that stays holds a server.
 (define *refusal-time* 200000)
@@ -258,9 +266,13 @@
          (check proc where ($tls-set-max-protocol config (protocol->int proc max-protocol))))
       (set-identity! proc where config server? cert pkey)
       (add-identities! proc config identities)
-      (let ((CAs (certificate-list proc "CA list" CAs)))
-         (when (pair? CAs)
-            (check proc where ($tls-set-cas config CAs)))
+      (let ((file (and server? (only-file CAs)))
+            (CAs (certificate-list proc "CA list" CAs)))
+         (cond
+            (file
+             (check proc where ($tls-set-ca-file config (c-string proc "the file name" file))))
+            ((pair? CAs)
+             (check proc where ($tls-set-cas config CAs))))
          (if server?
              (set-server-verification! proc where config CAs verify)
              (set-client-verification! proc where config CAs verify hostname)))

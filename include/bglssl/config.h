@@ -257,7 +257,7 @@ bgl_ssl_status_t bgl_ssl_config_insecure_set_key_log_file(bgl_ssl_config_t *conf
 
 /**
  * Sets the CA certificates against which the peer is verified to those of a PEM file: see
- * bgl_ssl_config_set_ca_certificates.
+ * bgl_ssl_config_set_ca_certificates. bgl_ssl_server_reload reads it again.
  *
  * file: a regular file of at most 16 MB with at least one certificate; anything else in it is skipped.
  *

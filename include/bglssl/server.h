@@ -165,9 +165,10 @@ bgl_ssl_status_t bgl_ssl_server_set_config(const bgl_ssl_server_t *server,
                                            const bgl_ssl_config_t *config);
 
 /**
- * Reads the files of all identities of the server's config again, those of its hosts included: for handshakes that
- * begin from now on, as bgl_ssl_identity_reload does. Identities that were made from objects stay as they are. All are
- * replaced or, if one cannot be read, none.
+ * Reads the files of all identities of the server's config again, and those of CAs (bgl_ssl_config_set_ca_file), those of
+ * its hosts included: for handshakes that begin from now on, as bgl_ssl_identity_reload does. What was made from objects
+ * stays as it is. All are replaced or, if one cannot be read, none. Where the CAs have changed, sessions of before are not
+ * resumed by servers that ask for certificates.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT for NULL; and BGL_SSL_E_IO or BGL_SSL_E_CONFIG for a file, which the message
  * names. Any thread. Blocks no longer than the disk.

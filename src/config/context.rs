@@ -1,6 +1,7 @@
 //! From settings to an SSL_CTX.
 
 use crate::{
+    anchors::Anchor,
     certificate::Certificate,
     error::{Code, Error, Result},
     identity::Material,
@@ -34,7 +35,7 @@ use super::{
 pub struct Key {
     versions: Versions,
     identities: Vec<Arc<Material>>,
-    cas: Option<Vec<Anchor>>,
+    cas: Option<Arc<Vec<Anchor>>>,
     accepted: Option<Vec<Certificate>>,
     verify: Verify,
     client_certificate: ClientCertificate,
@@ -55,18 +56,6 @@ pub struct Key {
     stores_sessions: bool,
     /// The system's CAs, where the peer is verified against them.
     system_cas: Option<SystemCas>,
-}
-
-/// A certificate to trust. Its settings of trust count, which the equality of certificates leaves out.
-#[derive(Clone)]
-struct Anchor(Certificate);
-
-impl PartialEq for Anchor {
-    fn eq(&self, other: &Anchor) -> bool {
-        let (own, other) = (self.0.x509(), other.0.x509());
-        own.as_ptr() == other.as_ptr()
-            || matches!((own.der_with_trust(), other.der_with_trust()), (Ok(own), Ok(other)) if own == other)
-    }
 }
 
 /// A staple is replaced while it is in use, so it is equal to itself only.
@@ -178,7 +167,7 @@ impl Context {
 impl Key {
     /// Those of these settings, with these of its identities.
     pub fn of(config: &Config, identities: &[Arc<Material>]) -> Key {
-        let cas = config.cas.as_ref().map(|cas| cas.iter().cloned().map(Anchor).collect());
+        let cas = config.cas.as_ref().map(|cas| cas.current());
         let by_system = config.cas.is_none() && config.verify != Verify::None;
         // The staple is about one certificate, and clients refuse it beside another.
         let first = config.identities.first().map(|identity| identity.current());
@@ -245,7 +234,7 @@ impl Key {
         scope.add("demands", demands.as_bytes())?;
         if let Some(cas) = &self.cas {
             scope.add("own CAs", b"")?;
-            for ca in cas {
+            for ca in cas.iter() {
                 scope.add("CA", &ca.0.x509().der_with_trust()?)?;
             }
         }

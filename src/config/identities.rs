@@ -2,9 +2,11 @@
 //! type of key goes to OpenSSL, which takes the first that the client can verify.
 
 use crate::{
+    anchors::Anchor,
     error::Result,
     hosts::{HostTable, Pattern},
-    identity::{self, Identity, Material},
+    identity::Material,
+    replaceable,
 };
 use std::{
     collections::HashMap,
@@ -43,8 +45,10 @@ impl Group {
 
 /// A config's identities as they are at one time.
 pub struct Identities {
-    /// What `identity::changes` said then.
+    /// What `replaceable::changes` said then.
     changes: u64,
+    /// Whom the contexts trust, if the config says whom.
+    anchors: Option<Arc<Vec<Anchor>>>,
     /// For clients that ask for no name, or for one that no certificate is for.
     default: Arc<Group>,
     by_name: HostTable<Arc<Group>>,
@@ -52,33 +56,49 @@ pub struct Identities {
 
 impl Identities {
     /// Puts a config's identities in order.
-    pub fn new(identities: &[Arc<Identity>]) -> Identities {
-        let changes = identity::changes();
-        Identities::of(identities.iter().map(|identity| identity.current()).collect(), changes, |materials| {
-            Arc::new(Group { materials, context: OnceLock::new() })
-        })
+    pub fn new(config: &Config) -> Identities {
+        Identities::as_now(config, replaceable::changes(), |_| HashMap::new())
     }
 
-    /// The same as they are now; None if none has changed. Groups that have not changed keep their contexts.
-    pub fn again(&self, identities: &[Arc<Identity>]) -> Option<Identities> {
-        let changes = identity::changes();
+    /// The same as they are now; None if nothing has changed. Groups that have not changed keep their contexts, unless
+    /// these trust others than the config does now.
+    pub fn again(&self, config: &Config) -> Option<Identities> {
+        let changes = replaceable::changes();
         if changes == self.changes {
             return None;
         }
-        let now: Vec<Arc<Material>> = identities.iter().map(|identity| identity.current()).collect();
-        let known: HashMap<Vec<*const Material>, &Arc<Group>> =
-            self.groups().map(|group| (addresses(&group.materials), group)).collect();
-        Some(Identities::of(now, changes, |materials| match known.get(&addresses(&materials)) {
+        Some(Identities::as_now(config, changes, |anchors| {
+            if anchors.map(Arc::as_ptr) != self.anchors.as_ref().map(Arc::as_ptr) {
+                return HashMap::new();
+            }
+            self.groups().map(|group| (addresses(&group.materials), group.clone())).collect()
+        }))
+    }
+
+    fn as_now(
+        config: &Config,
+        changes: u64,
+        known: impl FnOnce(Option<&Arc<Vec<Anchor>>>) -> HashMap<Vec<*const Material>, Arc<Group>>,
+    ) -> Identities {
+        let anchors = config.cas.as_ref().map(|cas| cas.current());
+        let known = known(anchors.as_ref());
+        let all = config.identities.iter().map(|identity| identity.current()).collect();
+        Identities::of(all, changes, anchors, |materials| match known.get(&addresses(&materials)) {
             Some(group) => Arc::clone(group),
             None => Arc::new(Group { materials, context: OnceLock::new() }),
-        }))
+        })
     }
 
     fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
         std::iter::once(&self.default).chain(self.by_name.values())
     }
 
-    fn of(all: Vec<Arc<Material>>, changes: u64, make: impl Fn(Vec<Arc<Material>>) -> Arc<Group>) -> Identities {
+    fn of(
+        all: Vec<Arc<Material>>,
+        changes: u64,
+        anchors: Option<Arc<Vec<Anchor>>>,
+        make: impl Fn(Vec<Arc<Material>>) -> Arc<Group>,
+    ) -> Identities {
         let mut by_pattern: HashMap<&Pattern, Vec<usize>> = HashMap::new();
         for (index, material) in all.iter().enumerate() {
             for name in &material.names {
@@ -115,7 +135,7 @@ impl Identities {
         for pattern in by_pattern.keys() {
             by_name.insert((*pattern).clone(), group(indices_for(pattern)));
         }
-        Identities { changes, default, by_name }
+        Identities { changes, anchors, default, by_name }
     }
 
     /// Whether what a client gets depends on its hello.

@@ -1,6 +1,7 @@
 //! What a connection should be: plain data with secure defaults. Nothing here knows of OpenSSL's contexts.
 
 use crate::{
+    anchors::Anchors,
     certificate::Certificate,
     error::{Code, Error, Result},
     hostname::Hostname,
@@ -104,7 +105,7 @@ pub struct Config {
     /// Who gets the default.
     pub unknown_host: UnknownHost,
     /// The trusted CAs: an empty list trusts nobody. None for the system's.
-    pub cas: Option<Vec<Certificate>>,
+    pub cas: Option<Arc<Anchors>>,
     /// If given, the peer must present one of these.
     pub accepted: Option<Vec<Certificate>>,
     /// What is verified.

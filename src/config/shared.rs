@@ -3,7 +3,6 @@
 use crate::{
     error::{Code, Error, Result},
     hosts::{self, HostTable, Pattern},
-    identity,
     net::proxy::choice::ProxyChoice,
     session::{Scope, ServerSessions},
     types::{ClientAuth, Medium, Role},
@@ -70,7 +69,7 @@ impl Choice {
 
 impl Frozen {
     fn new(config: Config, hosts: Hosts, proxy_config: Option<Arc<Frozen>>) -> Frozen {
-        let identities = RwLock::new(Arc::new(Identities::new(&config.identities)));
+        let identities = RwLock::new(Arc::new(Identities::new(&config)));
         Frozen { config, proxy_config, hosts, identities, sessions: OnceLock::new() }
     }
 
@@ -87,7 +86,7 @@ impl Frozen {
     /// The identities as they are now.
     fn identities(&self) -> Arc<Identities> {
         let current = self.identities.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match current.again(&self.config.identities) {
+        match current.again(&self.config) {
             None => current,
             Some(changed) => {
                 let changed = Arc::new(changed);
@@ -168,10 +167,19 @@ impl Frozen {
             || (!its.asks_clients() && !choice.frozen.asks_clients() && choice.group.covers(&name))
     }
 
-    /// Reads the files of all identities again, those of hosts included: all, or none if one fails.
+    /// Reads the files of all identities and CAs again, those of hosts included: all, or none if one fails.
     pub fn reload(&self) -> Result<()> {
-        let of_hosts = self.hosts.values().flat_map(|host| &host.config.identities);
-        identity::reload_all(self.config.identities.iter().chain(of_hosts))
+        let configs = || std::iter::once(&self.config).chain(self.hosts.values().map(|host| &host.config));
+        let (mut materials, mut cas) = (Vec::new(), Vec::new());
+        for identity in configs().flat_map(|config| &config.identities) {
+            materials.extend(identity.read_again()?.map(|material| (identity, material)));
+        }
+        for anchors in configs().filter_map(|config| config.cas.as_ref()) {
+            cas.extend(anchors.read_again()?.map(|certificates| (anchors, certificates)));
+        }
+        materials.into_iter().for_each(|(identity, material)| identity.replace(material));
+        cas.into_iter().for_each(|(anchors, certificates)| anchors.replace(certificates));
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The short forms that Bigloo's foreign interface has: a whole connection in one call, with Bigloo's defaults.
 
 use crate::{
+    anchors::Anchors,
     config::{Config, ConfigHandle, Frozen, Verify},
     error::Result,
     net::{deadline::Limit, resolve::Family},
@@ -45,7 +46,7 @@ impl Common {
             let key: Option<PrivateKey> = handle::borrow_optional(self.pkey)?.cloned();
             config.set_identity(certificate.into_iter().collect(), key)?;
             let cas = convert::clones(self.cas, self.n_cas, "CA certificates")?;
-            config.cas = if self.cas.is_null() { None } else { Some(cas) };
+            config.cas = if self.cas.is_null() { None } else { Some(Arc::new(Anchors::new(cas))) };
             let accepted = convert::clones(self.accepted, self.n_accepted, "accepted certificates")?;
             config.accepted = if self.accepted.is_null() { None } else { Some(accepted) };
         }

@@ -1,6 +1,7 @@
 //! Configs from files and lists: what takes a program several calls and handles with the functions of config.rs.
 
 use crate::{
+    anchors::Anchors,
     certificate::Certificate,
     config::Config,
     error::{Error, Result},
@@ -34,7 +35,7 @@ unsafe fn trusted(list: *const bgl_ssl_certificate_list_t) -> Result<Vec<Certifi
 }
 
 /// Sets the CA certificates against which the peer is verified to those of a PEM file: see
-/// bgl_ssl_config_set_ca_certificates.
+/// bgl_ssl_config_set_ca_certificates. bgl_ssl_server_reload reads it again.
 ///
 /// file: a regular file of at most 16 MB with at least one certificate; anything else in it is skipped.
 ///
@@ -51,7 +52,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_file(
     // SAFETY: the precondition covers handle and text.
     guard::done(|| unsafe {
         // The file is read before the config is locked.
-        let cas = Certificate::all_from_file(convert::path(file)?)?;
+        let cas = Arc::new(Anchors::from_file(convert::path(file)?)?);
         let set = |config: &mut Config| {
             config.cas = Some(cas);
             Ok(())
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_list(
     // SAFETY: the precondition covers the handles.
     unsafe {
         change(config, |config| {
-            config.cas = Some(trusted(list)?);
+            config.cas = Some(Arc::new(Anchors::new(trusted(list)?)));
             Ok(())
         })
     }

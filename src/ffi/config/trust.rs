@@ -1,9 +1,11 @@
 //! Whom to trust: CAs, accepted certificates, verification, client certificates.
 
 use crate::{
+    anchors::Anchors,
     config::{ClientCertificate, Config, Verify},
     error::Error,
 };
+use std::sync::Arc;
 
 use crate::ffi::{
     certificate::bgl_ssl_certificate_t,
@@ -49,7 +51,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_certificates(
         // SAFETY: the precondition covers the handles.
         unsafe {
             let list = convert::clones(certificates, count, "CA certificates")?;
-            let cas = if certificates.is_null() { None } else { Some(list) };
+            let cas = if certificates.is_null() { None } else { Some(Arc::new(Anchors::new(list))) };
             apply(config, |config| config.cas = cas)
         }
     })
