@@ -178,6 +178,30 @@ TEST_TABLE(unread_data_does_not_turn_the_close_into_a_reset, versions)
     end_delivery(&it);
 }
 
+/* The program shuts the descriptor down, below TLS, while bytes lie unread. */
+TEST_TABLE(a_descriptor_that_was_shut_down_does_not_turn_the_close_into_a_reset, versions)
+{
+    struct ends ends;
+    size_t n, length = 0;
+    ssize_t got;
+    static char received[2 * MEGABYTE];
+    char *data = megabyte();
+    let_meet_over_tcp(&ends, versioned_client(row), server_config("good"));
+    send_bytes(ends.client, "unread", 6);
+    CHECK_OK(bgl_ssl_socket_set_write_timeout(ends.server, SECOND / 5));
+    bgl_ssl_socket_write(ends.server, data, MEGABYTE, &n);
+    CHECK(n > 0);
+    CHECK_INT(0, shutdown(bgl_ssl_socket_fd(ends.server), SHUT_RDWR));
+    bgl_ssl_socket_close(ends.server);
+    while ((got = recv(bgl_ssl_socket_fd(ends.client), received + length, sizeof received - length, 0)) > 0)
+        length += (size_t)got;
+    if (got < 0)
+        FAIL("a reset after %zu bytes of %zu", length, n);
+    CHECK(length >= n);
+    free(data);
+    free_ends(&ends);
+}
+
 /* Ends that can talk, with hardly any space between them. The client's config is taken over. */
 static void make_cramped_ends(struct ends *ends, bgl_ssl_config_t *client)
 {

@@ -39,21 +39,34 @@ pub fn abort(driver: &Driver) {
 
 /// How closing ended.
 struct Finished {
-    /// Until when the connection lingers before it can be given up, if it does.
-    lingers: Option<Instant>,
+    /// How the connection lingers before it can be given up, if it does.
+    lingers: Option<Lingers>,
     /// Says that something that was written is lost.
     lost: Option<Error>,
+}
+
+/// Until when a connection lingers, and whether its reading half is shut down.
+struct Lingers {
+    until: Instant,
+    blind: bool,
 }
 
 fn run(driver: &Driver, is_nonblocking: bool, limit: Duration) -> Result<Step<()>> {
     let mut sends = false;
     let outcome = driver.run(|state, now| {
+        let lingers = |end: Deadline, blind| {
+            let until = end.0.filter(|_| !end.has_passed_at(now))?;
+            Some(Lingers { until, blind })
+        };
         let action = state.close_step(driver.is_handshaken(), limit, now);
         let (interest, end) = match action {
             CloseAction::Close(lost) => return Ok(Progress::Done(Finished { lingers: None, lost })),
             CloseAction::Linger(end) => {
-                let lingers = end.0.filter(|_| !end.has_passed_at(now));
+                let lingers = lingers(end, driver.is_read_shut());
                 return Ok(Progress::Done(Finished { lingers, lost: None }));
+            }
+            CloseAction::LingerAfterShutdown(end, lost) => {
+                return Ok(Progress::Done(Finished { lingers: lingers(end, true), lost }));
             }
             CloseAction::Wait(interest, _) if is_nonblocking => {
                 return Ok(Progress::Wait(WaitPlan::without_waiting(interest)));
@@ -104,9 +117,9 @@ fn close_stream(driver: &Driver, is_nonblocking: bool, limit: Duration) -> Resul
     }
 }
 
-/// Gives the descriptor up. The connection lingers until that time, if there is one; otherwise it ends, which wakes the
+/// Gives the descriptor up. The connection lingers, if it is to; otherwise it ends, which wakes the
 /// threads that wait on it.
-fn finish(driver: &Driver, lingers: Option<Instant>) {
+fn finish(driver: &Driver, lingers: Option<Lingers>) {
     let is_descriptor_shared = {
         let mut state = driver.lock();
         state.lifecycle = Lifecycle::Closed;
@@ -117,7 +130,7 @@ fn finish(driver: &Driver, lingers: Option<Instant>) {
         state.channel.end_registration()
     };
     match (driver.take_endpoint().filter(|_| !is_descriptor_shared), lingers) {
-        (Some(Endpoint::Descriptor(fd)), Some(until)) => linger::linger(fd, until, driver.is_read_shut()),
+        (Some(Endpoint::Descriptor(fd)), Some(Lingers { until, blind })) => linger::linger(fd, until, blind),
         // Fails only if the connection is gone already.
         (Some(Endpoint::Descriptor(fd)), None) => drop(posix::shutdown(fd.as_fd(), true)),
         (Some(Endpoint::Stream(stream)), _) => stream.abort(),

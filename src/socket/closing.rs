@@ -23,6 +23,9 @@ pub enum CloseAction {
     Wait(Readiness, Deadline),
     /// To take what the peer still sends in the background, and then to close.
     Linger(Deadline),
+    /// Likewise, of a connection that the program has shut down by its descriptor, so that the end of the stream says nothing
+    /// of the peer. The error as below.
+    LingerAfterShutdown(Deadline, Option<Error>),
     /// To close the descriptor. The error, if there is one, says that something that was written is lost.
     Close(Option<Error>),
 }
@@ -41,7 +44,16 @@ impl SocketState {
                 }
                 Ok(false) if deadline.has_passed_at(now) => return CloseAction::Close(Some(Error::timeout())),
                 Ok(false) => return CloseAction::Wait(Readiness::WRITE, deadline),
-                Err(error) => return CloseAction::Close(Some(error).filter(|_| self.channel.has_unsent_data())),
+                Err(error) => {
+                    let is_shut = error.sys_errno == libc::EPIPE
+                        && matches!(self.channel.drain(&mut self.tls, true), Some(Drain::InBackground));
+                    let lost = Some(error).filter(|_| self.channel.has_unsent_data());
+                    return match is_shut {
+                        // By the peer, which ends it at once, or by the program: then what it wrote before is on its way.
+                        true => CloseAction::LingerAfterShutdown(deadline, lost),
+                        false => CloseAction::Close(lost),
+                    };
+                }
             }
         }
         let Lifecycle::Draining(deadline) = self.lifecycle else {
