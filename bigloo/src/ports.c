@@ -286,14 +286,16 @@ static bool keep_rest(struct bglssl_link *link, const char *data, size_t size) {
 }
 
 /* A port is a stream of bytes, whose buffer may have little space left; a record is read as a
- * whole or not at all. What has no space waits for the next read. */
-static bgl_ssl_status_t read_record(struct bglssl_link *link, char *buffer, size_t size, size_t *got) {
+ * whole or not at all. What has no space waits for the next read. `waits`: in the library. */
+static bgl_ssl_status_t read_record(struct bglssl_link *link, char *buffer, size_t size, size_t *got,
+                                    bool waits) {
   char record[LARGEST_RECORD];
   bgl_ssl_status_t status;
 
   *got = take_rest(link, buffer, size);
   if (*got > 0) return BGL_SSL_OK;
-  status = bgl_ssl_socket_read(link->handle, record, sizeof(record), got);
+  status = waits ? bgl_ssl_socket_read(link->handle, record, sizeof(record), got)
+                 : bgl_ssl_socket_read_now(link->handle, record, sizeof(record), got, NULL);
   if (status != BGL_SSL_OK) return status;
   if (*got > size) {
     if (!keep_rest(link, record + size, *got - size)) return BGL_SSL_E_NO_MEMORY;
@@ -318,10 +320,6 @@ static void limit_handshake(struct bglssl_link *link, long limit) {
   bgl_ssl_socket_set_handshake_timeout(link->handle, limit);
 }
 
-/* Whether the thread waits here rather than in the library: see wait.c. A handshake that a read or
- * write begins, and datagrams, are waited for in the library. */
-static bool waits_here(struct bglssl_link *link) { return is_shaken(link) && !link->is_datagram; }
-
 static int64_t time_left(int64_t deadline) {
   return deadline ? deadline - bglssl_microseconds() : INT64_MAX;
 }
@@ -338,11 +336,35 @@ static bgl_ssl_status_t read_waiting(struct bglssl_link *link, char *buffer, siz
   if (deadline && limit <= 0) limit = 1;
   if (atomic_exchange(&link->read_limit, limit) != limit)
     bgl_ssl_socket_set_read_timeout(link->handle, limit);
-  return link->is_datagram ? read_record(link, buffer, size, got)
+  return link->is_datagram ? read_record(link, buffer, size, got, true)
                            : bgl_ssl_socket_read(link->handle, buffer, size, got);
 }
 
-/* Waits here. What the program has asked the peer takes a while: then to look first would be of no
+static bool has_more(struct bglssl_link *link) {
+  return link->rest_length > 0 || bgl_ssl_socket_pending(link->handle) > 0;
+}
+
+static bgl_ssl_status_t read_now(struct bglssl_link *link, char *buffer, size_t size, size_t *got,
+                                 bool *more) {
+  bgl_ssl_status_t status;
+
+  if (!link->is_datagram) return bgl_ssl_socket_read_now(link->handle, buffer, size, got, more);
+  status = read_record(link, buffer, size, got, false);
+  *more = status == BGL_SSL_OK && has_more(link);
+  return status;
+}
+
+/* What a connection over datagrams has to do at certain times, such as to send the end of its handshake
+ * again, is done while it is waited for. */
+static void wait_for_peer(struct bglssl_link *link, short events, int64_t left) {
+  int64_t timer = link->is_datagram ? bgl_ssl_socket_timeout(link->handle) : -1;
+
+  if (timer >= 0 && timer < left) left = timer;
+  if (!bglssl_wait(bgl_ssl_socket_fd(link->handle), events, left) && timer >= 0)
+    bgl_ssl_socket_handle_timeout(link->handle);
+}
+
+/* Waits here (see wait.c). What the program has asked the peer takes a while: then to look first would be of no
  * use. Otherwise the library is asked first: the answer may be there. It is asked time and again: what
  * came may be less than a record, or nothing that is for the program. */
 static bgl_ssl_status_t read_interruptibly(struct bglssl_link *link, char *buffer, size_t size,
@@ -354,9 +376,9 @@ static bgl_ssl_status_t read_interruptibly(struct bglssl_link *link, char *buffe
     bgl_ssl_status_t status;
     bool more;
 
-    if (awaited) bglssl_wait(bgl_ssl_socket_fd(link->handle), awaited, time_left(deadline));
+    if (awaited) wait_for_peer(link, awaited, time_left(deadline));
     if (is_read_closed(link)) return BGL_SSL_EOF;
-    status = bgl_ssl_socket_read_now(link->handle, buffer, size, got, &more);
+    status = read_now(link, buffer, size, got, &more);
     if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE) {
       if (status == BGL_SSL_OK) atomic_store(&link->has_asked, false);
       show_more(link, more);
@@ -372,10 +394,11 @@ static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_
                                    size_t *got) {
   bgl_ssl_status_t status;
 
-  if (waits_here(link)) return read_interruptibly(link, buffer, size, deadline, got);
+  if (is_shaken(link)) return read_interruptibly(link, buffer, size, deadline, got);
   if (is_read_closed(link)) return BGL_SSL_EOF;
+  /* A handshake that a read begins is waited for in the library. */
   status = read_waiting(link, buffer, size, deadline, got);
-  show_more(link, link->rest_length > 0 || bgl_ssl_socket_pending(link->handle) > 0);
+  show_more(link, has_more(link));
   return status;
 }
 
@@ -510,7 +533,8 @@ static void await_space(struct bglssl_link *link, obj_t port, int64_t deadline) 
 
 static bgl_ssl_status_t write_until(struct bglssl_link *link, obj_t port, const char *buffer, size_t size,
                                     int64_t deadline, size_t *done) {
-  bool wait_here = waits_here(link);
+  /* A datagram is taken at once, and a handshake that a write begins is waited for in the library. */
+  bool wait_here = is_shaken(link) && !link->is_datagram;
 
   *done = 0;
   for (;;) {

@@ -56,6 +56,34 @@
                (check "the close is not held" (< (duration (lambda () (socket-close c))) (seconds 4)))
                (mutex-unlock! stop))))))
 
+(define-case "a thread is terminated while it waits for a datagram, and another one reads on"
+   (let ((go (make-mutex)))
+      (mutex-lock! go)
+      (with-connection '(:protocol dtls) '(:protocol dtls)
+         (lambda (s)
+            (mutex-lock! go)
+            (display "on\n" (socket-output s))
+            (flush-output-port (socket-output s))
+            (socket-close s))
+         (lambda (c)
+            (let ((t (spawn (guarded (lambda () (read-char (socket-input c)))))))
+               (check "it ends" (ends-when-terminated? t)))
+            (mutex-unlock! go)
+            (check-equal "read" (read-line (socket-input c)) "on")
+            (socket-close c)))))
+
+(define-case "the handler of a signal escapes from waiting for a datagram"
+   (with-connection '(:protocol dtls) '(:protocol dtls) echo-lines
+      (lambda (c)
+         (check-equal "escaped"
+            (bind-exit (leave)
+               (signal sigalrm (lambda (n) (leave 'escaped)))
+               (system "(sleep 0.4; kill -ALRM $PPID) &")
+               (read-char (socket-input c)))
+            'escaped)
+         (check-equal "it goes on" (ask c "after it") "after it")
+         (socket-close c))))
+
 (define-case "the handler of a signal escapes from a handshake"
    (let* ((server (silent-server))
           (escaped (bind-exit (leave)
