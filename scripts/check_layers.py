@@ -22,7 +22,7 @@ LAYERS = [
     ("errors and limits", ["error", "last_error", "net::deadline", "types"]),
     ("OpenSSL", ["ossl"]),
     ("values", ["alpn", "anchors", "certificate", "crl", "file", "hello", "hostname", "hosts", "identity", "pem", "pin",
-                "pkcs12", "private_key", "protocol", "replaceable", "supports", "trace"]),
+                "pkcs12", "private_key", "protocol", "replaceable", "supports", "tlsa", "trace"]),
     ("algorithms and addresses", ["crypto", "linger", "net"]),
     ("settings", ["config", "session", "verify"]),
     ("transports", ["transport"]),

@@ -32,6 +32,7 @@ mod server;
 mod session;
 mod socket;
 mod supports;
+mod tlsa;
 mod trace;
 mod transport;
 mod types;

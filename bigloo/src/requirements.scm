@@ -19,6 +19,8 @@
       (macro $tls-staple-ignore::int "BGL_SSL_STAPLE_IGNORE")
       (macro $tls-staple-honour::int "BGL_SSL_STAPLE_HONOUR")
       (macro $tls-staple-require::int "BGL_SSL_STAPLE_REQUIRE")
+      (macro $tls-add-tlsa::int (::void* ::string) "bgl_ssl_config_add_tlsa")
+      (macro $tls-set-tlsa-names::int (::void* ::bool) "bgl_ssl_config_set_tlsa_names")
       (macro $tls-set-staple::int (::void* ::void* ::long) "bgl_ssl_config_set_staple")
       (macro $tls-set-security-level::int (::void* ::int) "bgl_ssl_config_set_security_level")
       (macro $tls-set-signature-algorithms::int (::void* ::string)
@@ -47,7 +49,7 @@
 
 ;; The keywords that ask for a verification of the peer.
 (define *demands*
-   '(:pins :verify-depth :verify-time :strict :no-common-name :crls :crl-policy))
+   '(:pins :verify-depth :verify-time :strict :no-common-name :crls :crl-policy :tlsa))
 
 ;; What :verify means beside further keywords: who demands something of a certificate wants it verified.
 (define (verify-for further::pair-nil verify)
@@ -66,6 +68,7 @@
    (define (set #!key
               (pins #f) (verify-depth #f) (verify-time #f) (strict #f) (no-common-name #f)
               (crls '()) (crl-policy #f)
+              (tlsa '()) (tlsa-names #t)
               (staple #unspecified) (staple-policy #f)
               (security-level #f) (signature-algorithms #f) (keylog #f)
               (proxy #f) (proxy-config #f)
@@ -87,6 +90,10 @@
          (if (list? crls) crls (list crls)))
       (when crl-policy
          (set-crl-policy! proc config (if (list? crl-policy) crl-policy (list crl-policy))))
+      (for-each (lambda (record)
+                   (check proc record ($tls-add-tlsa config (c-string proc "a TLSA record" record))))
+         (if (list? tlsa) tlsa (list tlsa)))
+      (check proc further ($tls-set-tlsa-names config (and tlsa-names #t)))
       (when (given? staple)
          (set-staple! proc config staple))
       (when staple-policy

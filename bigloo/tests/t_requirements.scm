@@ -272,3 +272,27 @@
          (check-equal "echo" (ask c "x") "x")
          (check-equal "nothing verified" (ssl-socket-verified-chain c) '())
          (socket-close c))))
+
+;; The TLSA record of a certificate's key.
+(define (record-of name)
+   (unless (=fx (system "command -v openssl >/dev/null 2>&1") 0)
+      (skip "no openssl command"))
+   (let* ((p (run-process "sh" "-c"
+                (format "openssl x509 -in '~a' -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -r | cut -d' ' -f1"
+                   (pki (string-append name ".pem")))
+                :wait #f :output pipe:))
+          (digest (read-line (process-output-port p))))
+      (process-wait p)
+      (string-append "3 1 1 " digest)))
+
+(define-case "TLSA records"
+   (check-equal "the key" (verdict "self-signed" '() :tlsa (record-of "self-signed")) 'fine)
+   (check-equal "one of several" 
+      (verdict "good" '() :tlsa (list (record-of "good-rsa") (record-of "good")))
+      'fine)
+   (check-equal "another" (verdict "good" '() :tlsa (record-of "good-rsa")) 65)
+   (check-equal "another name" (verdict "wrong-name" '() :tlsa (record-of "wrong-name")) 62)
+   (check-equal "any name" (verdict "wrong-name" '() :tlsa (record-of "wrong-name") :tlsa-names #f) 'fine)
+   (check-no-option "no record" &error :tlsa "3 1 1")
+   (check-no-option "no text" &error :tlsa 3)
+   (check-no-option "nothing verified" &io-ssl-error :tlsa (record-of "good") :verify #f))

@@ -168,7 +168,7 @@ impl Key {
     /// Those of these settings, with these of its identities.
     pub fn of(config: &Config, identities: &[Arc<Material>]) -> Key {
         let cas = config.cas.as_ref().map(|cas| cas.current());
-        let by_system = config.cas.is_none() && config.verify != Verify::None;
+        let by_system = config.cas.is_none() && config.verify != Verify::None && config.requirements.need_cas();
         // The staple is about one certificate, and clients refuse it beside another.
         let first = config.identities.first().map(|identity| identity.current());
         let is_the_first = matches!((identities, &first), ([one], Some(first)) if one == first);
@@ -305,6 +305,9 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
         let cas: Vec<X509> = cas.iter().map(|anchor| anchor.0.x509().clone()).collect();
         ctx.trust(&cas)?;
         ctx.name_cas_to_clients(&cas)?;
+    }
+    if !key.requirements.tlsa.is_empty() {
+        ctx.enable_dane()?;
     }
     ctx.set_session_id_context(scope.as_bytes())?;
     Ok(ctx)

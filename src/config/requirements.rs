@@ -3,7 +3,7 @@
 use crate::{crl::Crls, pin::Pin};
 use std::path::PathBuf;
 
-pub use crate::ossl::requirements::StaplePolicy;
+pub use crate::ossl::{dane::Record, requirements::StaplePolicy};
 
 /// The demands. The default demands nothing, but honours stapled OCSP responses.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,10 @@ pub struct Requirements {
     pub no_common_name: bool,
     /// What is made of stapled OCSP responses.
     pub staples: StaplePolicy,
+    /// The records one of which the server must be like; empty for any.
+    pub tlsa: Vec<Record>,
+    /// Whether the name counts, too, for a server whose own certificate or key a record names.
+    pub tlsa_names: bool,
     /// The revocation lists that are looked at.
     pub crls: CrlSettings,
 }
@@ -49,7 +53,12 @@ pub enum CrlSource {
 impl Requirements {
     /// Whether there is something that can only be looked at in a verified chain, and must not be passed over.
     pub fn need_a_chain(&self) -> bool {
-        !self.crls.sources.is_empty() || self.staples == StaplePolicy::Require
+        !self.crls.sources.is_empty() || !self.tlsa.is_empty() || self.staples == StaplePolicy::Require
+    }
+
+    /// Whether a chain must lead to a trusted CA: TLSA records can do without.
+    pub fn need_cas(&self) -> bool {
+        self.tlsa.is_empty() || self.tlsa.iter().any(Record::needs_cas)
     }
 }
 
@@ -62,6 +71,8 @@ impl Default for Requirements {
             strict: false,
             no_common_name: false,
             staples: StaplePolicy::Honour,
+            tlsa: Vec::new(),
+            tlsa_names: true,
             crls: CrlSettings {
                 sources: Vec::new(),
                 whole_chain: true,

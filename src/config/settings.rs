@@ -244,8 +244,8 @@ impl Config {
         if self.verify == Verify::None && self.requirements.need_a_chain() {
             return Err(Error::new(
                 Code::Config,
-                "revocation lists or stapled OCSP responses are demanded, and no chain is verified: nothing would be looked \
-                 for in them",
+                "revocation lists, stapled OCSP responses or TLSA records are demanded, and no chain is verified: nothing \
+                 would be looked for in them",
             ));
         }
         Ok(())

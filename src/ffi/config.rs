@@ -15,6 +15,7 @@ pub mod sessions;
 pub mod staples;
 pub mod ticket_keys;
 pub mod timeouts;
+pub mod tlsa;
 pub mod trace;
 pub mod trust;
 pub mod verification;

@@ -9,6 +9,7 @@ pub mod cipher;
 pub mod crl;
 pub mod ctx;
 mod ctx_value;
+pub mod dane;
 mod der;
 pub mod dh;
 #[cfg(not(ossl300))]

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{crl::Crl, lent_stack::LentStack, spki, sys, x509::X509};
+use super::{crl::Crl, dane::Record, lent_stack::LentStack, spki, sys, x509::X509};
 
 /// What a client makes of stapled responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +65,10 @@ pub struct Requirements {
     pub no_common_name: bool,
     /// What is made of stapled OCSP responses.
     pub staples: StaplePolicy,
+    /// The records one of which the server must be like; empty for any.
+    pub tlsa: Vec<Record>,
+    /// Whether the name counts, too, for a server whose own certificate or key a record names.
+    pub tlsa_names: bool,
     /// The revocation lists that must not name the certificates.
     pub crls: Option<CrlCheck>,
 }

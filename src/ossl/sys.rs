@@ -306,6 +306,26 @@ unsafe extern "C" {
     pub fn X509_check_purpose(x: *mut X509, id: c_int, ca: c_int) -> c_int;
     pub fn SSL_get_session(ssl: *const SSL) -> *mut SSL_SESSION;
     pub fn SSL_get_security_level(ssl: *const SSL) -> c_int;
+    pub fn SSL_CTX_dane_enable(ctx: *mut SSL_CTX) -> c_int;
+    pub fn SSL_dane_enable(ssl: *mut SSL, base_domain: *const c_char) -> c_int;
+    pub fn SSL_dane_tlsa_add(
+        ssl: *mut SSL,
+        usage: u8,
+        selector: u8,
+        matching: u8,
+        data: *const c_uchar,
+        len: usize,
+    ) -> c_int;
+    pub fn SSL_get0_dane(ssl: *mut SSL) -> *mut c_void;
+    pub fn SSL_get0_dane_tlsa(
+        ssl: *mut SSL,
+        usage: *mut u8,
+        selector: *mut u8,
+        matching: *mut u8,
+        data: *mut *const c_uchar,
+        len: *mut usize,
+    ) -> c_int;
+    pub fn X509_STORE_CTX_set0_dane(ctx: *mut X509_STORE_CTX, dane: *mut c_void);
     pub fn SSL_CTX_get_security_level(ctx: *const SSL_CTX) -> c_int;
     pub fn SSL_SESSION_get0_id_context(session: *const SSL_SESSION, len: *mut c_uint) -> *const c_uchar;
     pub fn SSL_SESSION_set1_id_context(session: *mut SSL_SESSION, id: *const c_uchar, len: c_uint) -> c_int;

@@ -3,7 +3,8 @@
 
 use openssl_sys as ffi;
 use std::{
-    ffi::{CStr, c_int},
+    ffi::{CStr, c_int, c_void},
+    marker::PhantomData,
     ptr::NonNull,
 };
 
@@ -49,6 +50,19 @@ pub struct Terms<'a> {
     pub security_level: c_int,
     /// What else is demanded of the chain.
     pub further: &'a Requirements,
+    /// The records that the chain must be like.
+    pub dane: Option<Dane<'a>>,
+}
+
+/// The records of a connection.
+pub struct Dane<'a>(*mut c_void, PhantomData<&'a ()>);
+
+impl Dane<'_> {
+    /// # Safety
+    /// `dane` is that of an SSL that lives as long as 'a.
+    pub unsafe fn lent(dane: *mut c_void) -> Self {
+        Dane(dane, PhantomData)
+    }
 }
 
 /// What was found.
@@ -87,6 +101,9 @@ pub fn verify(leaf: &X509, untrusted: &[X509], terms: &Terms<'_>) -> Verdict {
         match lent {
             None => out_of_memory(),
             Some(_lent) => {
+                if let Some(dane) = &terms.dane {
+                    sys::X509_STORE_CTX_set0_dane(raw, dane.0);
+                }
                 let param = sys::X509_STORE_CTX_get0_param(raw);
                 sys::X509_VERIFY_PARAM_set_auth_level(param, terms.security_level);
                 if terms.partial_chain {

@@ -3,7 +3,7 @@
 use crate::{
     certificate::Certificate,
     config::Frozen,
-    error::Result,
+    error::{Code, Error, Result},
     hostname::Hostname,
     ossl::{
         refusal::Refusal,
@@ -26,6 +26,9 @@ pub fn verify(
     purpose: Purpose,
     name: Option<&Hostname>,
 ) -> Result<Vec<Certificate>> {
+    if !frozen.config.requirements.tlsa.is_empty() {
+        return Err(Error::new(Code::Config, "the config has TLSA records, which are about connections"));
+    }
     let choice = frozen.default_choice()?;
     let context = &choice.context;
     let policy = peer_policy(&frozen.config, Role::Client, context.crls()?);
@@ -43,7 +46,7 @@ pub fn verify(
     };
     let untrusted: Vec<X509> = intermediates.iter().map(|it| it.x509().clone()).collect();
     let (partial_chain, security_level) = (context.has_own_cas(), context.ctx().security_level());
-    let terms = Terms { store, purpose, partial_chain, security_level, further: &policy.further };
+    let terms = Terms { store, purpose, partial_chain, security_level, further: &policy.further, dane: None };
     let expected = name.map(|name| match name {
         Hostname::Name(name) => Expected::Name(name.clone()),
         Hostname::Ip(ip) => Expected::Ip(*ip),

@@ -37,7 +37,7 @@ pub fn peer_policy(config: &Config, role: Role, crls: Option<CrlCheck>) -> PeerP
 
 fn further(settings: &Requirements, lists: Option<CrlCheck>) -> requirements::Requirements {
     // `crls` says where the lists come from.
-    let Requirements { pins, depth, time, strict, no_common_name, staples, crls: _ } = settings;
+    let Requirements { pins, depth, time, strict, no_common_name, staples, tlsa, tlsa_names, crls: _ } = settings;
     requirements::Requirements {
         pins: pins.iter().map(|pin| pin.digest()).collect(),
         depth: depth.map(i32::from),
@@ -45,6 +45,8 @@ fn further(settings: &Requirements, lists: Option<CrlCheck>) -> requirements::Re
         strict: *strict,
         no_common_name: *no_common_name,
         staples: *staples,
+        tlsa: tlsa.clone(),
+        tlsa_names: *tlsa_names,
         crls: lists,
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     ossl::{
         bio_backend::{BioBackend, BioStatus, CustomBio},
         ctx::Ctx,
-        queue,
+        dane, queue,
         ssl_handle::SslHandle,
         store::Store,
         sys,
@@ -72,6 +72,17 @@ impl<B: BioBackend> Ssl<B> {
         let (client_auth, demands_certificate) = (policy.client_auth, policy.demands_certificate());
         let mut handle = SslHandle::new(ctx, role, hooks_index(), Hooks::new(policy, alpn.clone()))?;
         handle.set_verify(client_auth, demands_certificate);
+        let tlsa = &handle.hooks().policy.further.tlsa;
+        if !tlsa.is_empty() {
+            if role == Role::Server {
+                return Err(Error::new(
+                    Code::Config,
+                    "TLSA records are about servers, and cannot be demanded of clients",
+                ));
+            }
+            // SAFETY: the SSL is live and new; its context is one for records, since the settings have some.
+            unsafe { dane::enable(handle.ptr(), tlsa)? };
+        }
         if role == Role::Client && !alpn.is_empty() {
             handle.offer_alpn(&alpn)?;
         }
@@ -116,7 +127,10 @@ impl<B: BioBackend> Ssl<B> {
         let command = sys::SSL_CTRL_SET_VERIFY_CERT_STORE;
         // SAFETY: the SSL and the store are live; 1 asks for a further reference to the store.
         let done = unsafe { ffi::SSL_ctrl(self.ptr(), command, 1, store.as_ptr().cast()) };
-        queue::check(done as c_int, Code::NoMemory, "the store of CA certificates cannot be used")
+        queue::check(done as c_int, Code::NoMemory, "the store of CA certificates cannot be used")?;
+        // SAFETY: the store is live; this is a reference of our own.
+        self.hooks().store.replace(Some(unsafe { Store::from_borrowed(store.as_ptr()) }));
+        Ok(())
     }
 
     /// Sessions of other scopes are not resumed. At most 32 bytes.

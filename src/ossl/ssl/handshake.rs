@@ -2,7 +2,9 @@
 
 use crate::{
     error::{Error, Result},
-    ossl::{bio_backend::BioBackend, now, queue, refusal::Refusal, sys, x509::X509},
+    ossl::{
+        bio_backend::BioBackend, dane, now, queue, refusal::Refusal, requirements::Requirements, sys, x509::X509,
+    },
     types::{ClientAuth, Role, Step},
 };
 use openssl_sys as ffi;
@@ -51,14 +53,17 @@ impl<B: BioBackend> Ssl<B> {
         if hooks.policy.chain {
             let now = hooks.policy.further.now();
             let expired = hooks.chain_expires.get().is_some_and(|end| now > end);
-            let expected = hooks.expected.borrow();
-            let name =
-                || expected.as_ref().map_or(0, |expected| expected.check(certificate, &hooks.policy.further));
+            let is_known_by_key = match self.is_known_by_key_again() {
+                Ok(known) => known,
+                Err(reason) => return Some(Refusal::Chain(reason)),
+            };
+            let name = || hooks.policy.check_name(hooks.expected.borrow().as_ref(), certificate, is_known_by_key);
             // The peer of a session that the program has accepted all the same.
             // SAFETY: the SSL is live.
             let before = unsafe { ffi::SSL_get_verify_result(self.ptr()) } as c_int;
             let reason = match certificate.validity_at(now) {
                 _ if before != 0 => before,
+                _ if is_known_by_key => name(),
                 0 if expired => sys::X509_V_ERR_CERT_HAS_EXPIRED,
                 0 => name(),
                 reason => reason,
@@ -71,6 +76,23 @@ impl<B: BioBackend> Ssl<B> {
         let keys = std::slice::from_ref(certificate);
         let by_key = if hooks.policy.chain { None } else { hooks.policy.refusal_by_key(keys) };
         by_key.or_else(|| hooks.policy.refusal_by_list(Some(certificate)))
+    }
+
+    /// Looks at the TLSA records again, where there are any: whether one names the peer's own certificate or key. An
+    /// `X509_V_*` code if none fits.
+    fn is_known_by_key_again(&self) -> std::result::Result<bool, c_int> {
+        let hooks = self.hooks();
+        if hooks.policy.further.tlsa.is_empty() {
+            return Ok(false);
+        }
+        // The scope stands for the revocation lists.
+        let further = Requirements { crls: None, ..hooks.policy.further.clone() };
+        let by_own_cas = hooks.store.borrow().is_none();
+        match self.verify_again(None, by_own_cas, &further).reason {
+            // SAFETY: the SSL is live.
+            0 => Ok(unsafe { dane::matched_end_entity(self.ptr()) }),
+            reason => Err(reason),
+        }
     }
 
     /// Why the settings refuse the peer that the program decides about; None if they do not.

@@ -3,7 +3,7 @@
 use crate::{
     ossl::{
         refusal::Refusal, requirements::Requirements, resumable::NewSessions, session_rules::SessionRules,
-        x509::X509,
+        store::Store, x509::X509,
     },
     types::ClientAuth,
 };
@@ -44,6 +44,17 @@ impl PeerPolicy {
     /// Whether none of these certificates has a pinned key, where keys are pinned.
     pub fn refusal_by_key(&self, keys: &[X509]) -> Option<Refusal> {
         (!self.further.has_pinned_key(keys)).then_some(Refusal::NotPinned)
+    }
+
+    /// Whether the certificate is not for the name that it must be for: an `X509_V_*` code, 0 if it is. A TLSA record can
+    /// stand for the name.
+    pub fn check_name(&self, expected: Option<&Expected>, certificate: &X509, is_known_by_key: bool) -> c_int {
+        match expected {
+            Some(expected) if !is_known_by_key || self.further.tlsa_names => {
+                expected.check(certificate, &self.further)
+            }
+            _ => 0,
+        }
     }
 
     /// Whether it is not an accepted certificate, where there is a list of them.
@@ -92,6 +103,10 @@ pub struct Hooks {
     pub refused: RefCell<Vec<X509>>,
     /// The name that the peer's certificate must be for.
     pub expected: RefCell<Option<Expected>>,
+    /// Whose certificates are trusted, if not those of the context.
+    pub store: RefCell<Option<Store>>,
+    /// Whether a TLSA record names the peer's own certificate or key, so that no CA, and no time, counts.
+    pub is_known_by_key: Cell<bool>,
     /// When the first certificate of the verified chain expires, in seconds since 1970.
     pub chain_expires: Cell<Option<i64>>,
     /// When the peer of the session that is offered has proved who it is, in seconds since 1970; None without one.
@@ -144,6 +159,8 @@ impl Hooks {
             open_refusal: RefCell::default(),
             refused: RefCell::default(),
             expected: RefCell::new(None),
+            store: RefCell::default(),
+            is_known_by_key: Cell::new(false),
             chain_expires: Cell::new(None),
             proved: Cell::new(None),
             offered_chain: RefCell::default(),

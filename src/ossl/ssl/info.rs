@@ -6,7 +6,7 @@ use crate::{
         requirements::Requirements,
         store::Store,
         sys,
-        verification::{self, Purpose, Terms, Verdict},
+        verification::{self, Dane, Purpose, Terms, Verdict},
         x509::X509,
     },
     types::Role,
@@ -47,7 +47,12 @@ impl<B: BioBackend> Ssl<B> {
         if verdict.reason == 0 { verdict.chain } else { Vec::new() }
     }
 
-    fn verify_again(&self, store: Option<&Store>, partial_chain: bool, further: &Requirements) -> Verdict {
+    pub(super) fn verify_again(
+        &self,
+        store: Option<&Store>,
+        partial_chain: bool,
+        further: &Requirements,
+    ) -> Verdict {
         let Some(leaf) = self.peer_certificate() else {
             return Verdict { reason: sys::X509_V_ERR_UNSPECIFIED, chain: Vec::new() };
         };
@@ -57,8 +62,11 @@ impl<B: BioBackend> Ssl<B> {
             let own = ffi::SSL_CTX_get_cert_store(ffi::SSL_get_SSL_CTX(self.ptr()));
             (Store::from_borrowed(own), sys::SSL_get_security_level(self.ptr()))
         };
-        let store = store.unwrap_or(&own);
-        let terms = Terms { store, purpose, partial_chain, security_level, further };
+        let set = self.hooks().store.borrow();
+        let store = store.or(set.as_ref()).unwrap_or(&own);
+        // SAFETY: the SSL lends its records, and outlives the verification.
+        let dane = (!further.tlsa.is_empty()).then(|| unsafe { Dane::lent(sys::SSL_get0_dane(self.ptr())) });
+        let terms = Terms { store, purpose, partial_chain, security_level, further, dane };
         verification::verify(&leaf, &self.peer_chain(), &terms)
     }
 

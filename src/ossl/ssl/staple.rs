@@ -148,6 +148,10 @@ unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), Ba
     if unsafe { X509::from_owned(crate::ossl::versions::get1_peer_certificate(ssl)) }.is_none() {
         return Ok(()); // A server without a certificate is refused for that, after the handshake.
     }
+    // No CA has a say about a key that a TLSA record names.
+    if hooks.is_known_by_key.get() && hooks.policy.further.staples != StaplePolicy::Require {
+        return Ok(());
+    }
     // SAFETY: the caller vouches for the SSL, which lends the response and the chain.
     let (response, chain) = unsafe { (stapled(ssl), X509::from_borrowed_stack(ffi::SSL_get0_verified_chain(ssl))) };
     let leaf = chain.first().ok_or(BadStaple::Missing)?;

@@ -1,6 +1,6 @@
 //! The decision about the peer's certificate.
 
-use crate::ossl::{refusal::Refusal, store, sys, x509::X509};
+use crate::ossl::{dane, refusal::Refusal, store, sys, x509::X509};
 use openssl_sys as ffi;
 use std::ffi::{c_int, c_void};
 
@@ -11,11 +11,17 @@ use super::hooks::{Hooks, guarded, hooks};
 /// # Safety
 /// `store` is live, and OpenSSL's for an SSL.
 unsafe fn hooks_of_store<'a>(store: *mut ffi::X509_STORE_CTX) -> Option<&'a Hooks> {
+    // SAFETY: the caller guarantees the store context.
+    unsafe { hooks(ssl_of_store(store)) }
+}
+
+/// The connection whose peer's certificate is being verified.
+///
+/// # Safety
+/// As for `hooks_of_store`.
+unsafe fn ssl_of_store(store: *mut ffi::X509_STORE_CTX) -> *mut ffi::SSL {
     // SAFETY: the caller guarantees the store context, whose ex_data leads to its SSL.
-    unsafe {
-        let ssl = ffi::X509_STORE_CTX_get_ex_data(store, sys::SSL_get_ex_data_X509_STORE_CTX_idx());
-        hooks(ssl.cast())
-    }
+    unsafe { ffi::X509_STORE_CTX_get_ex_data(store, sys::SSL_get_ex_data_X509_STORE_CTX_idx()).cast() }
 }
 
 /// Decides about the peer's certificate. OpenSSL calls this once it has the peer's chain.
@@ -70,13 +76,17 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
     if chain != 0 {
         return chain;
     }
-    let name = match (hooks.expected.borrow().as_ref(), leaf) {
-        (Some(expected), Some(leaf)) => expected.check(leaf, &hooks.policy.further),
-        (Some(_), None) => sys::X509_V_ERR_UNSPECIFIED,
-        (None, _) => 0,
-    };
+    let Some(leaf) = leaf else { return sys::X509_V_ERR_UNSPECIFIED };
+    // SAFETY: likewise; its ex_data leads to its live SSL.
+    let is_known_by_key =
+        !hooks.policy.further.tlsa.is_empty() && unsafe { dane::matched_end_entity(ssl_of_store(ctx)) };
+    hooks.is_known_by_key.set(is_known_by_key);
+    let name = hooks.policy.check_name(hooks.expected.borrow().as_ref(), leaf, is_known_by_key);
     if name != 0 {
         return name;
+    }
+    if is_known_by_key {
+        return 0;
     }
     // SAFETY: likewise.
     match unsafe { store::chain_expires(ctx) } {
