@@ -2,7 +2,7 @@
 //! about them happens while no OpenSSL call is in progress.
 
 use crate::{
-    certificate::Certificate,
+    alpn,
     error::{Code, Error, Result},
     hostname::Hostname,
     ossl::{
@@ -13,58 +13,23 @@ use crate::{
         },
         session::Session,
     },
-    session::Scope,
     types::{ClientAuth, Role, Step},
 };
 use std::{
-    ffi::{CStr, CString, c_int},
+    ffi::{CStr, c_int},
     sync::{Mutex, TryLockError},
 };
 
-use super::{secure_context::SecureContext, verify_error};
+use super::{
+    secure_context::SecureContext,
+    state::{Server, State},
+};
 
+pub use super::state::Outcome;
 pub use crate::ossl::engine::hooks::Event;
-
-/// How the last step went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was done.
-    Done,
-    /// The peer must send something first.
-    WantRead,
-    /// An event has to be looked at first.
-    WantEvent,
-    /// The peer has ended its half of the stream, with close_notify.
-    Eof,
-    /// It failed.
-    Failed(Code, String),
-}
 
 /// A connection. One thread at a time may use it; what comes meanwhile is refused.
 pub struct Connection(Mutex<State>);
-
-struct State {
-    /// None once it is closed.
-    engine: Option<Engine>,
-    ask: ClientAuth,
-    /// Where its sessions may be resumed, by what the context says.
-    scope: Scope,
-    /// Clients: which server they want, by which their sessions are kept apart, too.
-    server: Option<Server>,
-    last: Outcome,
-    /// Whether we have sent close_notify, and whether the peer has.
-    close_notifies: (bool, bool),
-    wanted: Wanted,
-}
-
-/// The server that a client wants.
-#[derive(Debug, Default)]
-struct Server {
-    /// Sent as SNI.
-    name: Option<CString>,
-    /// Verified.
-    hostname: Option<Hostname>,
-}
 
 impl Connection {
     /// A connection with the settings of a context. On servers `request_cert` asks the client for a certificate, and
@@ -98,7 +63,7 @@ impl Connection {
         })))
     }
 
-    fn with<T>(&self, body: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+    pub(super) fn with<T>(&self, body: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         match self.0.try_lock() {
             Ok(mut state) => body(&mut state),
             Err(TryLockError::Poisoned(state)) => body(&mut state.into_inner()),
@@ -108,7 +73,7 @@ impl Connection {
         }
     }
 
-    fn with_engine<T>(&self, body: impl FnOnce(&mut Engine) -> Result<T>) -> Result<T> {
+    pub(super) fn with_engine<T>(&self, body: impl FnOnce(&mut Engine) -> Result<T>) -> Result<T> {
         self.with(|state| body(state.engine()?))
     }
 
@@ -237,11 +202,6 @@ impl Connection {
         })
     }
 
-    /// The name that a client sends, or that a server has received, as SNI.
-    pub fn server_name(&self) -> Result<Option<Vec<u8>>> {
-        self.with_engine(|engine| Ok(engine.server_name()))
-    }
-
     /// Makes the verification tell whether the peer's certificate is for this host, too.
     pub fn set_hostname(&self, hostname: Hostname) -> Result<()> {
         self.with(|state| {
@@ -259,7 +219,7 @@ impl Connection {
 
     /// Offers or prefers these protocols, each name behind its length, best first.
     pub fn set_protocols(&self, wire: &[u8]) -> Result<()> {
-        check_wire(wire)?;
+        alpn::check(wire)?;
         self.before_handshake(|engine| engine.set_protocols(wire.to_vec()))
     }
 
@@ -269,11 +229,6 @@ impl Connection {
             engine.set_strict_protocols(strict);
             Ok(())
         })
-    }
-
-    /// What ALPN or NPN chose.
-    pub fn negotiated_protocol(&self) -> Result<Option<Vec<u8>>> {
-        self.with_engine(|engine| Ok(engine.negotiated_protocol()))
     }
 
     fn before_handshake(&self, body: impl FnOnce(&mut Engine) -> Result<()>) -> Result<()> {
@@ -289,11 +244,6 @@ impl Connection {
         })
     }
 
-    /// The session, serialized. Empty if there is none yet.
-    pub fn session(&self) -> Result<Vec<u8>> {
-        self.with_engine(|engine| Ok(engine.session().map_or_else(Vec::new, |session| session.der())))
-    }
-
     /// Hands a serialized session to the server's next look-up; none for no bytes.
     pub fn load_session(&self, der: &[u8]) -> Result<()> {
         let session = if der.is_empty() { None } else { Some(Session::from_der(der)?) };
@@ -301,44 +251,6 @@ impl Connection {
             engine.load(session);
             Ok(())
         })
-    }
-
-    /// Whether this connection resumed a session.
-    pub fn session_reused(&self) -> Result<bool> {
-        self.with_engine(|engine| Ok(engine.session_reused()))
-    }
-
-    /// Whether the handshake is done. False once it is closed.
-    pub fn is_handshaken(&self) -> Result<bool> {
-        self.with(|state| Ok(state.engine.as_ref().is_some_and(|engine| engine.is_handshaken())))
-    }
-
-    /// The cipher's name, and the lowest protocol version that has it.
-    pub fn cipher(&self) -> Result<Option<(&'static CStr, &'static CStr)>> {
-        self.with_engine(|engine| Ok(engine.cipher()))
-    }
-
-    /// The negotiated protocol version.
-    pub fn protocol(&self) -> Result<Option<&'static CStr>> {
-        self.with_engine(|engine| Ok(engine.protocol()))
-    }
-
-    /// Why the peer's certificate is not fine, by the name of OpenSSL's constant; None if it is.
-    pub fn verify_error(&self) -> Result<Option<&'static CStr>> {
-        self.with_engine(|engine| match engine.peer_certificate() {
-            None => Ok(Some(c"UNABLE_TO_GET_ISSUER_CERT")),
-            Some(peer) => Ok(verify_error::name(engine.verify_result(&peer))),
-        })
-    }
-
-    /// The peer's certificate.
-    pub fn peer_certificate(&self) -> Result<Option<Certificate>> {
-        self.with_engine(|engine| Ok(engine.peer_certificate().map(Certificate::new)))
-    }
-
-    /// The certificates that the peer sent, its own first.
-    pub fn peer_chain(&self) -> Result<Vec<Certificate>> {
-        self.with_engine(|engine| Ok(engine.peer_chain().into_iter().map(Certificate::new).collect()))
     }
 }
 
@@ -352,91 +264,4 @@ pub enum ServerNameAnswer<'a> {
     NotAcknowledged,
     /// None: the handshake fails.
     Refused,
-}
-
-impl State {
-    fn engine(&mut self) -> Result<&mut Engine> {
-        self.engine.as_mut().ok_or_else(|| Error::new(Code::State, "the connection is closed"))
-    }
-
-    /// The engine, as long as nothing of the handshake has happened.
-    fn new_engine(&mut self) -> Result<&mut Engine> {
-        let engine = self.engine()?;
-        if engine.is_new() { Ok(engine) } else { Err(Error::new(Code::State, "the handshake has already begun")) }
-    }
-
-    fn handshake(&mut self) -> Result<Step<usize>> {
-        let begins = self.engine()?.is_new();
-        if let Some(server) = self.server.as_ref().filter(|_| begins) {
-            let scope = self.scope.with("server", format!("{server:?}").as_bytes())?;
-            self.engine()?.narrow(scope.as_bytes())?;
-        }
-        Ok(match self.engine()?.handshake()? {
-            Step::Done(()) => Step::Done(0),
-            Step::WantRead => Step::WantRead,
-            Step::WantWrite => Step::WantWrite,
-            Step::Eof => Step::Eof,
-        })
-    }
-
-    fn after_handshake(&mut self, body: impl FnOnce(&mut Engine) -> Result<Step<usize>>) -> Result<Step<usize>> {
-        if !self.engine()?.is_handshaken() {
-            match self.handshake()? {
-                // The caller may raise an exception for an event, and would not learn what became of the data.
-                Step::Done(_) if self.engine()?.stop_for_events() => return Ok(Step::WantRead),
-                Step::Done(_) => {}
-                waiting => return Ok(waiting),
-            }
-        }
-        body(self.engine()?)
-    }
-
-    /// Keeps how a step went, and hands it on.
-    fn record(&mut self, step: Result<Step<usize>>) -> Result<(Outcome, usize)> {
-        let engine = self.engine()?;
-        let stopped = engine.is_stopped();
-        self.close_notifies = engine.close_notifies();
-        let (outcome, n) = match step {
-            Ok(Step::Done(n)) => (Outcome::Done, n),
-            Ok(Step::WantRead | Step::WantWrite) if stopped => (Outcome::WantEvent, 0),
-            Ok(Step::WantRead | Step::WantWrite) => (Outcome::WantRead, 0),
-            Ok(Step::Eof) => (Outcome::Eof, 0),
-            Err(error) => {
-                self.last = Outcome::Failed(error.code, error.message.clone());
-                return Err(error);
-            }
-        };
-        self.last = outcome.clone();
-        Ok((outcome, n))
-    }
-}
-
-/// Fails unless `wire` is a list of names of 1 to 255 bytes, each behind its length.
-fn check_wire(wire: &[u8]) -> Result<()> {
-    let mut rest = wire;
-    while let Some((&len, names)) = rest.split_first() {
-        rest = match names.get(usize::from(len)..) {
-            Some(next) if len > 0 => next,
-            _ => return Err(Error::argument("the protocol names are not each behind a length of 1 to 255")),
-        };
-    }
-    if wire.len() > usize::from(u16::MAX) {
-        return Err(Error::argument("the protocol names have more than 65535 bytes together"));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_behind_their_lengths_are_taken() {
-        assert!(check_wire(b"\x02h2\x08http/1.1").is_ok() && check_wire(b"").is_ok());
-    }
-
-    #[test]
-    fn a_name_without_length_or_end_is_refused() {
-        assert!([&b"\x00"[..], b"\x03h2", b"\x02h2\x00"].iter().all(|wire| check_wire(wire).is_err()));
-    }
 }

@@ -2,6 +2,8 @@
 //! Connection.
 
 pub mod connection;
+mod facts;
 pub mod method;
 pub mod secure_context;
+pub mod state;
 pub mod verify_error;
