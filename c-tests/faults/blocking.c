@@ -58,9 +58,8 @@ static bool visit(const struct scenario *scenario, bgl_ssl_config_t *client, int
     static char data[BYTES], taken[BYTES];
     size_t arrived = 0, n = 0;
     bool good = false;
-    bgl_ssl_socket_t *socket = offered ? bgl_ssl_connect_resume(client, "127.0.0.1", port, AF_INET, offered)
-                                       : bgl_ssl_connect(client, "127.0.0.1", port, AF_INET);
-    if (!good_handle(socket, "bgl_ssl_connect")) {
+    bgl_ssl_socket_t *socket = connect_by(scenario->way, client, port, offered);
+    if (!good_handle(socket, "connect_by")) {
         if (scenario->outcome == SUCCEEDS || scenario->outcome == CLIENT_REFUSES)
             refused_rightly(scenario, CLIENT_REFUSES);
         return false;
@@ -95,14 +94,16 @@ static bool call_on(const struct scenario *scenario, bgl_ssl_config_t *configs[2
                     bgl_ssl_session_t **session)
 {
     struct served served = {scenario, NULL, 1};
-    served.server = TRY(bgl_ssl_server_t, bgl_ssl_listen(configs[1], "127.0.0.1", 0, 16, AF_INET));
+    served.server = TRY(bgl_ssl_server_t, listen_by(scenario->way, configs[1]));
     if (!served.server) {
         must_be_planned("bgl_ssl_listen failed");
         return false;
     }
-    int port = bgl_ssl_server_port(served.server);
+    int port = scenario->way == BY_UNIX ? 1 : bgl_ssl_server_port(served.server);
     pthread_t thread = start_thread(serve, &served);
     bool good = port > 0 && visit(scenario, configs[0], port, offered, session);
+    if (port > 0)
+        leave(scenario->way);
     if (!good)
         IS_GOOD(bgl_ssl_server_close(served.server));
     join_thread(thread);

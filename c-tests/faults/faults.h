@@ -8,6 +8,9 @@
 /* What a run without a failure has to come to. Runs with one may fail, but where the peer has to be refused, it is. */
 enum outcome { SUCCEEDS, CLIENT_REFUSES, SERVER_REFUSES };
 
+/* How the client gets to the server. */
+enum way { BY_TCP, BY_UNIX, BY_PROXY, WITHOUT_WAITING };
+
 struct scenario {
     const char *name;
     void (*run)(const struct scenario *scenario);
@@ -19,6 +22,7 @@ struct scenario {
     const char *server_trusts;   /* a CA file, with which client certificates are required; NULL: none is asked for */
     const char *accepted;        /* the one certificate that the client accepts, or NULL */
     const char *crl;             /* engine only */
+    enum way way;                /* of blocking sockets */
     int protocol;                /* BGLSSL_..., 0: the default */
     bool configs_too;            /* the configs are made under failures, too */
     bool resumes;                /* a session of a good connection is offered */

@@ -48,6 +48,13 @@ void in_lock_step(const struct scenario *scenario);
 
 void blocking(const struct scenario *scenario);
 
+/* ---- ways.c ---- */
+
+bgl_ssl_server_t *listen_by(enum way way, const bgl_ssl_config_t *config);
+/* Where `port` is that of the server. `leave` follows, once the socket is freed, if there is one. */
+bgl_ssl_socket_t *connect_by(enum way way, const bgl_ssl_config_t *config, int port, const bgl_ssl_session_t *offered);
+void leave(enum way way);
+
 /* ---- engine.c ---- */
 
 void engine(const struct scenario *scenario);

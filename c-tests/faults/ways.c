@@ -1,0 +1,155 @@
+/* The ways from a client to the server: TCP, a Unix socket, a proxy, a connect that does not wait. */
+#include <poll.h>
+
+#include "steps.h"
+
+/* ---- a proxy, in a thread; the program's own calls do not fail ---- */
+
+struct proxy {
+    int listener;
+    int port;
+    int target;
+    int stop[2];
+    pthread_t thread;
+};
+
+static bool is_stopped(const struct proxy *it, int fd)
+{
+    struct pollfd fds[2] = {{fd, POLLIN, 0}, {it->stop[0], POLLIN, 0}};
+    return poll(fds, 2, -1) < 0 || !(fds[0].revents & (POLLIN | POLLHUP | POLLERR));
+}
+
+/* From one to the other; false once there is nothing more. */
+static bool carry(int from, int to)
+{
+    char buffer[16384];
+    ssize_t n = recv(from, buffer, sizeof buffer, 0);
+    return n > 0 && send(to, buffer, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+static void serve_client(const struct proxy *it, int client)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\n\r\n";
+    char request[1024] = "";
+    for (size_t length = 0; !strstr(request, "\r\n\r\n") && length + 1 < sizeof request; length++)
+        if (is_stopped(it, client) || recv(client, request + length, 1, 0) != 1)
+            return;
+    int server = plain_connect(it->target);
+    if (server < 0)
+        return;
+    send(client, answer, sizeof answer - 1, MSG_NOSIGNAL);
+    struct pollfd fds[3] = {{client, POLLIN, 0}, {server, POLLIN, 0}, {it->stop[0], POLLIN, 0}};
+    while ((fds[0].fd >= 0 || fds[1].fd >= 0) && poll(fds, 3, -1) > 0 && !fds[2].revents) {
+        if (fds[0].revents && !carry(client, server))
+            shutdown(server, SHUT_WR), fds[0].fd = -1;
+        if (fds[1].revents && !carry(server, client))
+            shutdown(client, SHUT_WR), fds[1].fd = -1;
+    }
+    close(server);
+}
+
+static void *run_proxy(void *data)
+{
+    const struct proxy *it = data;
+    int client = is_stopped(it, it->listener) ? -1 : accept(it->listener, NULL, NULL);
+    if (client >= 0) {
+        serve_client(it, client);
+        close(client);
+    }
+    return NULL;
+}
+
+static void start_proxy(struct proxy *it, int target)
+{
+    it->listener = plain_listener(AF_INET, "127.0.0.1", 0, 5, &it->port);
+    it->target = target;
+    CHECK(pipe(it->stop) == 0);
+    it->thread = start_thread(run_proxy, it);
+}
+
+static void end_proxy(struct proxy *it)
+{
+    close(it->stop[1]);
+    join_thread(it->thread);
+    close(it->stop[0]);
+    close(it->listener);
+}
+
+/* ---- the ways ---- */
+
+/* One at a time, from a connect to `leave`. */
+static struct proxy proxy;
+
+static bgl_ssl_socket_t *through_proxy(const bgl_ssl_config_t *client, int port)
+{
+    char url[64];
+    bgl_ssl_socket_t *socket = NULL;
+    bgl_ssl_config_t *config = TRY(bgl_ssl_config_t, bgl_ssl_config_copy(client));
+    start_proxy(&proxy, port);
+    if (!config)
+        return NULL;
+    snprintf(url, sizeof url, "http://me:secret@127.0.0.1:%d", proxy.port);
+    if (IS_GOOD(bgl_ssl_config_set_proxy(config, url, NULL)))
+        socket = bgl_ssl_connect(config, "localhost", port, AF_INET);
+    bgl_ssl_config_free(config);
+    return socket;
+}
+
+static bgl_ssl_socket_t *without_waiting(const bgl_ssl_config_t *client, int port)
+{
+    bgl_ssl_socket_t *socket = bgl_ssl_connect_start(client, "localhost", port, AF_INET, NULL, NULL);
+    int64_t deadline = now_us() + 5 * LIMIT;
+    bgl_ssl_status_t status;
+    if (!socket)
+        return NULL;
+    while ((status = bgl_ssl_socket_handshake(socket)) == BGL_SSL_WANT_READ || status == BGL_SSL_WANT_WRITE) {
+        struct pollfd wait = {bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT, 0};
+        int64_t left = bgl_ssl_socket_timeout(socket);
+        if (now_us() > deadline)
+            FAIL("the handshake did not end in time");
+        poll(&wait, 1, left < 0 || left > SECOND ? 1000 : (int)(left / MS) + 1);
+    }
+    if (status == BGL_SSL_OK && bgl_ssl_socket_set_nonblocking(socket, false) == BGL_SSL_OK)
+        return socket;
+    bgl_ssl_error_t before = last_error();
+    bgl_ssl_socket_free(socket);
+    if (last_error().code != before.code)
+        FAIL("a free has changed the error slot");
+    return NULL;
+}
+
+static const char *path(void)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "/tmp/bglssl-faults-%d", (int)getpid());
+    return path;
+}
+
+void leave(enum way way)
+{
+    if (way == BY_PROXY)
+        end_proxy(&proxy);
+    if (way == BY_UNIX)
+        unlink(path());
+}
+
+bgl_ssl_server_t *listen_by(enum way way, const bgl_ssl_config_t *config)
+{
+    return way == BY_UNIX ? bgl_ssl_listen_unix(config, path(), 16, 0600)
+                          : bgl_ssl_listen(config, "127.0.0.1", 0, 16, AF_INET);
+}
+
+bgl_ssl_socket_t *connect_by(enum way way, const bgl_ssl_config_t *config, int port, const bgl_ssl_session_t *offered)
+{
+    switch (way) {
+    case BY_UNIX:
+        return bgl_ssl_connect_unix(config, path(), NULL);
+    case BY_PROXY:
+        return through_proxy(config, port);
+    case WITHOUT_WAITING:
+        return without_waiting(config, port);
+    default:
+        return offered ? bgl_ssl_connect_resume(config, "127.0.0.1", port, AF_INET, offered)
+                       : bgl_ssl_connect(config, "127.0.0.1", port, AF_INET);
+    }
+}
