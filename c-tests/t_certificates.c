@@ -256,6 +256,60 @@ TEST(a_ca_is_told_from_other_certificates)
     bgl_ssl_certificate_free(leaf);
 }
 
+static void check_bytes(const void *expected, size_t length, const unsigned char *actual, size_t actual_length)
+{
+    CHECK_INT((long long)length, (long long)actual_length);
+    CHECK_INT(0, memcmp(expected, actual, length));
+}
+
+TEST(identifiers_policies_and_timestamps_are_what_the_certificate_says)
+{
+    unsigned char bytes[64];
+    char text[64];
+    bgl_ssl_certificate_t *cert = certificate("identifiers.pem");
+    check_bytes("\x0a\x0b\x0c\x0d", 4, bytes, bgl_ssl_certificate_subject_key_id(cert, bytes, sizeof bytes));
+    check_bytes("\1\2\3\4", 4, bytes, bgl_ssl_certificate_authority_key_id(cert, bytes, sizeof bytes));
+    CHECK_INT(2, (long long)bgl_ssl_certificate_policy_count(cert));
+    CHECK_INT(14, (long long)bgl_ssl_certificate_policy(cert, 0, text, sizeof text));
+    CHECK_STRING("2.23.140.1.2.1", text);
+    CHECK_INT(7, (long long)bgl_ssl_certificate_policy(cert, 1, text, sizeof text));
+    CHECK_STRING("1.2.3.4", text);
+    check_bytes("\0\3\0\1\xaa", 5, bytes, bgl_ssl_certificate_timestamps(cert, bytes, sizeof bytes));
+    check_bytes("\x04\x04\x0a\x0b\x0c\x0d", 6, bytes,
+                bgl_ssl_certificate_extension(cert, "2.5.29.14", bytes, sizeof bytes));
+    /* As many as fit, and how many there are. */
+    memset(bytes, '#', sizeof bytes);
+    CHECK_INT(4, (long long)bgl_ssl_certificate_subject_key_id(cert, bytes, 2));
+    CHECK_INT(0x0b, bytes[1]);
+    CHECK_INT('#', bytes[2]);
+    CHECK_INT(5, (long long)bgl_ssl_certificate_timestamps(cert, NULL, 0));
+    bgl_ssl_certificate_free(cert);
+}
+
+TEST(a_certificate_without_extensions_has_no_identifiers)
+{
+    char text[8];
+    bgl_ssl_certificate_t *cert = certificate("good.pem");
+    CHECK_INT(0, (long long)bgl_ssl_certificate_policy_count(cert));
+    CHECK_INT(0, (long long)bgl_ssl_certificate_policy(cert, 0, text, sizeof text));
+    CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+    CHECK_INT(0, (long long)bgl_ssl_certificate_timestamps(cert, text, sizeof text));
+    CHECK_INT(0, (long long)bgl_ssl_certificate_extension(cert, "1.2.3", text, sizeof text));
+    CHECK_INT(BGL_SSL_E_STATE, last_error().code);
+    static const char *const wrong[] = {"", "x", "1.2.", "-1", NULL};
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        CHECK_INT(0, (long long)bgl_ssl_certificate_extension(cert, wrong[i], text, sizeof text));
+        CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+    }
+    CHECK_INT(0, (long long)bgl_ssl_certificate_subject_key_id(NULL, text, sizeof text));
+    CHECK_INT(0, (long long)bgl_ssl_certificate_authority_key_id(NULL, text, sizeof text));
+    CHECK_INT(0, (long long)bgl_ssl_certificate_policy_count(NULL));
+    CHECK_INT(0, (long long)bgl_ssl_certificate_policy(NULL, 0, text, sizeof text));
+    CHECK_INT(0, (long long)bgl_ssl_certificate_timestamps(NULL, text, sizeof text));
+    CHECK_INT(0, (long long)bgl_ssl_certificate_extension(NULL, "1.2.3", text, sizeof text));
+    bgl_ssl_certificate_free(cert);
+}
+
 TEST(key_usage_is_the_sum_of_its_bits_or_any)
 {
     bgl_ssl_certificate_t *ca = certificate("root.pem");

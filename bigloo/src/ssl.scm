@@ -6,6 +6,7 @@
 ;;   native.scm        what the other files need of C: boxes, texts, checks of strings
 ;;   condition.scm     &io-ssl-error, and how an error of the library becomes a condition
 ;;   certificate.scm   certificates and private keys
+;;   identifiers.scm   key identifiers, policies, purposes and timestamps of certificates
 ;;   options.scm       the keyword arguments of all sockets -> a configuration
 ;;   client.scm        sockets that connect, and client-socket-use-ssl!
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
@@ -32,6 +33,7 @@
    (include "native.scm"
             "condition.scm"
             "certificate.scm"
+            "identifiers.scm"
             "options.scm"
             "client.scm"
             "server.scm"

@@ -137,6 +137,15 @@ DNS.1=\"good.example, DNS:evil.example\"
 DNS.2=localhost"
 
 # A revocation list of each CA; root has revoked one certificate.
+# A certificate that has every identifier, and a list of one timestamp of one byte.
+key identifiers
+issue identifiers root "$LEAF
+subjectAltName=$LOCAL
+subjectKeyIdentifier=0A0B0C0D
+2.5.29.35=DER:30:06:80:04:01:02:03:04
+certificatePolicies=2.23.140.1.2.1,1.2.3.4
+1.3.6.1.4.1.11129.2.4.2=DER:04:05:00:03:00:01:AA"
+
 # OCSP: a certificate that demands a staple, and responders with and without the right to sign.
 key must-staple
 issue must-staple root "$LEAF

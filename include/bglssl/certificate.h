@@ -444,6 +444,79 @@ bgl_ssl_status_t bgl_ssl_identity_reload(const bgl_ssl_identity_t *identity);
 void bgl_ssl_identity_free(bgl_ssl_identity_t *identity);
 
 /**
+ * Copies out the identifier of the certificate's key (subjectKeyIdentifier): as many bytes as fit.
+ *
+ * Returns how many bytes there are; 0 if it has none, and on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_subject_key_id(const bgl_ssl_certificate_t *certificate,
+                                          void *buf,
+                                          size_t size);
+
+/**
+ * Copies out the identifier of the key that has signed the certificate (authorityKeyIdentifier): as many bytes as fit.
+ *
+ * Returns how many bytes there are; 0 if it names none, and on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_authority_key_id(const bgl_ssl_certificate_t *certificate,
+                                            void *buf,
+                                            size_t size);
+
+/**
+ * How many policies the certificate was issued under (certificatePolicies).
+ *
+ * Returns 0 if it has no such extension, or on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+size_t bgl_ssl_certificate_policy_count(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * Copies out a policy of the certificate: its OID, such as "2.23.140.1.2.1" (domain validated).
+ *
+ * index: from 0 to the count less 1.
+ *
+ * Returns the length of the whole text; 0 beyond the end (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_policy(const bgl_ssl_certificate_t *certificate,
+                                  size_t index,
+                                  char *buf,
+                                  size_t size);
+
+/**
+ * Copies out the signed certificate timestamps that the certificate carries, as a SignedCertificateTimestampList of TLS:
+ * as many bytes as fit. They are not verified.
+ *
+ * Returns how many bytes there are; 0 if there are none, and on failure (BGL_SSL_E_CONFIG if they cannot be read). Never blocks;
+ * any thread. See RFC 6962, section 3.3.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_timestamps(const bgl_ssl_certificate_t *certificate,
+                                      void *buf,
+                                      size_t size);
+
+/**
+ * Copies out the value of any extension of the certificate, as DER has it: as many bytes as fit.
+ *
+ * oid: of the extension, in dotted numbers, such as "2.5.29.17" (subjectAltName).
+ *
+ * Returns how many bytes there are; 0 if it has no such extension (the last error is BGL_SSL_E_STATE then), and on failure
+ * (BGL_SSL_E_ARGUMENT for a text that is no OID). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; oid is NULL or NUL-terminated; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_extension(const bgl_ssl_certificate_t *certificate,
+                                     const char *oid,
+                                     void *buf,
+                                     size_t size);
+
+/**
  * Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another
  * name of OpenSSL's; an OID in dotted numbers if OpenSSL has no name.
  *

@@ -3,6 +3,7 @@
 pub mod contents;
 pub mod details;
 pub mod identity;
+pub mod ids;
 pub mod key;
 pub mod names;
 pub mod pkcs12;

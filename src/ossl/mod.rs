@@ -50,6 +50,7 @@ pub mod verification;
 pub mod versions;
 pub mod x509;
 pub mod x509_details;
+pub mod x509_ids;
 pub mod x509_key;
 pub mod x509_names;
 

@@ -52,6 +52,7 @@ pub const X509_V_ERR_CRL_HAS_EXPIRED: c_int = 12;
 pub const X509_V_ERR_CERT_REVOKED: c_int = 23;
 pub const X509_V_ERR_OCSP_VERIFY_NEEDED: c_int = 73;
 pub const NID_TLSFEATURE: c_int = 1020;
+pub const NID_CT_PRECERT_SCTS: c_int = 951;
 pub const X509_V_ERR_CERT_REJECTED: c_int = 28;
 pub const X509_V_ERR_APPLICATION_VERIFICATION: c_int = 50;
 pub const X509_V_ERR_OUT_OF_MEM: c_int = 17;
@@ -149,6 +150,13 @@ pub struct BioAddr {
     _private: [u8; 0],
 }
 
+/// OpenSSL's POLICYINFO.
+#[repr(C)]
+pub struct PolicyInfo {
+    pub policy_id: *mut ASN1_OBJECT,
+    pub qualifiers: *mut c_void,
+}
+
 /// OpenSSL's X509_PUBKEY.
 #[repr(C)]
 pub struct X509Pubkey {
@@ -224,6 +232,7 @@ unsafe extern "C" {
         parameters: *mut *mut X509_ALGOR,
         public: *mut X509Pubkey,
     ) -> c_int;
+    pub fn CERTIFICATEPOLICIES_free(policies: *mut c_void);
     pub fn X509_check_ca(x509: *mut X509) -> c_int;
     pub fn OBJ_nid2ln(nid: c_int) -> *const c_char;
     pub fn i2d_X509_PUBKEY(key: *const X509Pubkey, out: *mut *mut c_uchar) -> c_int;
