@@ -3,7 +3,7 @@
 
 #include "steps.h"
 
-static bool open_ends(struct ends *ends, bgl_ssl_config_t *configs[2])
+static bool open_over_descriptors(struct ends *ends, bgl_ssl_config_t *configs[2])
 {
     int fds[2];
     memset(ends, 0, sizeof *ends);
@@ -12,7 +12,18 @@ static bool open_ends(struct ends *ends, bgl_ssl_config_t *configs[2])
     ends->server = ends->client ? TRY(bgl_ssl_socket_t, bgl_ssl_upgrade_server_fd(configs[1], fds[1], 0)) : NULL;
     close(fds[0]);
     close(fds[1]);
-    return ends->server && IS_GOOD(bgl_ssl_socket_set_nonblocking(ends->client, true)) &&
+    return ends->server;
+}
+
+static bool open_ends(const struct scenario *scenario, struct ends *ends, bgl_ssl_config_t *configs[2])
+{
+    struct ends outer;
+    bool good = scenario->over_functions ? open_over_functions(ends, configs) : open_over_descriptors(ends, configs);
+    if (good && scenario->nested) {
+        outer = *ends;
+        good = open_inside(ends, &outer, configs);
+    }
+    return good && IS_GOOD(bgl_ssl_socket_set_nonblocking(ends->client, true)) &&
            IS_GOOD(bgl_ssl_socket_set_nonblocking(ends->server, true));
 }
 
@@ -84,7 +95,7 @@ static void close_ends(struct ends *ends)
 bool meet(const struct scenario *scenario, bgl_ssl_config_t *configs[2])
 {
     struct ends ends;
-    bool good = open_ends(&ends, configs);
+    bool good = open_ends(scenario, &ends, configs);
     if (good) {
         step_handshakes(&ends);
         check_told(ends.client_status, &ends.client_error);

@@ -39,6 +39,11 @@ void free_configs(bgl_ssl_config_t *configs[2]);
 /* The connection whose session this one offers. */
 struct scenario fine_one_before(const struct scenario *scenario);
 
+/* ---- carried.c ---- */
+
+bool open_over_functions(struct ends *ends, bgl_ssl_config_t *configs[2]);
+bool open_inside(struct ends *ends, struct ends *outer, bgl_ssl_config_t *configs[2]);
+
 /* ---- lock_step.c ---- */
 
 bool meet(const struct scenario *scenario, bgl_ssl_config_t *configs[2]);
