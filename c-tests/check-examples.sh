@@ -262,6 +262,17 @@ tls.unwrap()' "$pki/server.pem" "$pki/server.key" || return 1
   exec 4<&-
   grep -q "221 bye" "$work/smtp"
 }
+tls_in_tls_reaches_the_host_behind_the_proxy() {
+  start "$work/tunnel.log" python3 -u c-tests/tunnel.py "$pki/server.pem" "$pki/server.key" || return 1
+  read -r line <&4
+  echo "carried inside" | timeout 30 "$run/tls-in-tls" localhost "$port" localhost "${line##* }" "$pki/ca.pem" >"$work/tunnel"
+  status=$?
+  wait "$server_pid"
+  server_pid=
+  exec 4<&-
+  cat "$work/tunnel" "$work/tunnel.log"
+  [ "$status" = 0 ] && grep -qx "CARRIED INSIDE" "$work/tunnel"
+}
 dtls_echo_answers() {
   start "$work/dtls.log" "$run/dtls-echo" server "$pki/server.pem" "$pki/server.key" 0 || return 1
   timeout 60 "$run/dtls-echo" client "$pki/ca.pem" 127.0.0.1 "$port" "one datagram" >"$work/dtls"
@@ -304,7 +315,8 @@ if command -v openssl >/dev/null && command -v python3 >/dev/null; then
   try "certificates for the short programs" make_short_pki
   for case in mtls_server_serves_its_clients_only inspector_prints_what_a_certificate_says \
     inspector_prints_the_chain_of_a_server proxy_carries_both_directions client_goes_through_a_proxy \
-    starttls_client_upgrades_an_smtp_connection dtls_echo_answers https_get_prints_a_page https_get_tells_a_truncated_page; do
+    starttls_client_upgrades_an_smtp_connection tls_in_tls_reaches_the_host_behind_the_proxy dtls_echo_answers \
+    https_get_prints_a_page https_get_tells_a_truncated_page; do
     try "$case" "$case"
   done
 else

@@ -150,6 +150,14 @@ def starttls(programs):
             expect(result.stdout, "plaintext" if inject else "AUTH PLAIN")
 
 
+def nested(programs):
+    program = programs.compile("tls-in-tls")
+    tunnel, port = programs.start("python3", "-u", str(HERE.parent.parent / "c-tests" / "tunnel.py"), pki("good.pem"),
+                                  pki("good.key"))
+    host_port = tunnel.stdout.readline().split()[-1]
+    expect(output(program, "localhost", port, "localhost", host_port, "inside", pki("root.pem")), "INSIDE\n")
+
+
 def mutual(programs):
     program = programs.compile("mutual-tls")
     server, port = programs.start(program, "listen", "0", pki("good.pem"), pki("good.key"), pki("root.pem"))
@@ -201,7 +209,8 @@ def download(programs):
     expect(missing.stderr, "no such file")
 
 
-CASES = {"manual": manual, "https": https, "proxy": proxy, "chat": chat, "starttls": starttls, "mutual": mutual, "dtls": dtls,
+CASES = {"manual": manual, "https": https, "proxy": proxy, "chat": chat, "starttls": starttls,
+         "nested": nested, "mutual": mutual, "dtls": dtls,
          "inspect": inspect, "download": download}
 # Those that need threads.
 THREADED = {"https", "proxy", "chat", "mutual", "dtls"}
