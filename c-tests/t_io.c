@@ -24,6 +24,8 @@ struct plumbing {
     int fails_with; /* errno */
     unsigned shutdowns, shutdown_waits;
     unsigned freed;
+    size_t cut_after; /* the peer's stream ends after so many bytes; 0: it does not */
+    size_t taken;
     /* calls another socket from inside */
     const bgl_ssl_socket_t *other;
 };
@@ -49,11 +51,16 @@ static bgl_ssl_status_t read_some(void *user, void *buffer, size_t length, size_
         return it->fails;
     if (it->hesitates && it->calls % 2 == 0)
         return it->read_wants;
+    if (it->cut_after > 0 && it->taken + 1 >= it->cut_after)
+        return BGL_SSL_EOF;
     if (it->in->length == 0)
         return it->in->ended ? BGL_SSL_EOF : it->read_wants;
     *n = length < it->in->length ? length : it->in->length;
     if (*n > it->piece)
         *n = it->piece;
+    if (it->cut_after > 0 && *n > it->cut_after - 1 - it->taken)
+        *n = it->cut_after - 1 - it->taken;
+    it->taken += *n;
     memcpy(buffer, it->in->bytes, *n);
     memmove(it->in->bytes, it->in->bytes + *n, it->in->length - *n);
     it->in->length -= *n;
@@ -134,7 +141,7 @@ static void step_both(struct world *world)
 {
     struct ends *ends = &world->ends;
     ends->client_status = ends->server_status = BGL_SSL_WANT_READ;
-    for (int i = 0; i < 200000 && ((ends->client_status > 0 && ends->server_status >= 0) || ends->server_status > 0); i++) {
+    for (int i = 0; i < 30000 && ((ends->client_status > 0 && ends->server_status >= 0) || ends->server_status > 0); i++) {
         if (ends->client_status > 0 && (ends->client_status = bgl_ssl_socket_handshake(ends->client)) < 0) {
             ends->client_error = last_error();
             world->queues[0].ended = true;
@@ -312,6 +319,41 @@ TEST(the_end_without_close_notify_is_a_truncation)
     world.queues[0].ended = true;
     CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
     free_world(&world);
+}
+
+/* The handshake, some data and the closes, with an end after each byte of them. */
+static bool talk_until(size_t end, bool at_client)
+{
+    struct world world;
+    char byte;
+    size_t n;
+    plan(&world);
+    (at_client ? &world.client : &world.server)->cut_after = end;
+    begin_with(&world, client_config(), server_config("good"));
+    step_both(&world);
+    bgl_ssl_socket_t *cut = at_client ? world.ends.client : world.ends.server;
+    bgl_ssl_socket_t *other = at_client ? world.ends.server : world.ends.client;
+    bgl_ssl_status_t status = at_client ? world.ends.client_status : world.ends.server_status;
+    if (status == BGL_SSL_OK && bgl_ssl_socket_handshake(other) == BGL_SSL_OK) {
+        CHECK_OK(bgl_ssl_socket_write(other, "x", 1, &n));
+        CHECK_OK(bgl_ssl_socket_close(other));
+        while ((status = bgl_ssl_socket_read(cut, &byte, 1, &n)) == BGL_SSL_OK)
+            continue;
+    }
+    bool is_whole = status == BGL_SSL_EOF;
+    CHECK(is_whole || status == BGL_SSL_E_TRUNCATED || status == BGL_SSL_E_PROTOCOL);
+    free_world(&world);
+    return is_whole;
+}
+
+TEST(the_stream_can_end_after_any_byte)
+{
+    for (int at_client = 0; at_client < 2; at_client++) {
+        size_t end = 1;
+        while (!talk_until(end, at_client))
+            end += end < 100 ? 1 : 13;
+        CHECK(end > 300);
+    }
 }
 
 TEST(a_failed_handshake_is_told_to_the_peer)

@@ -1,7 +1,9 @@
 /* TLS inside TLS: both roles, any depth, one thread and several, closing and cutting off. */
 #define _GNU_SOURCE
 #include "harness.h"
+#include "openssl_peer.h"
 
+#include <fcntl.h>
 #include <poll.h>
 
 /* Ends inside of others, which stay the case's. The roles can be swapped: then the client's end of `outer` is the inner
@@ -144,6 +146,84 @@ TEST(three_levels)
     CHECK_OK(bgl_ssl_socket_close(level[2].server));
     for (int i = 0; i < 3; i++)
         free_ends(&level[i]);
+}
+
+/* ---- an outer peer that is OpenSSL itself, and changes its keys ---- */
+
+enum { CTRL_RESET = 1 };
+
+static void *accept_with_openssl(void *peer)
+{
+    openssl_accept(peer);
+    return NULL;
+}
+
+/* Hands what OpenSSL has written to the descriptor. */
+static void pass_on(struct openssl_peer *peer)
+{
+    char *bytes;
+    long length = openssl_kept(peer, &bytes);
+    if (length > 0)
+        write_all(peer->fd, bytes, (size_t)length);
+    peer->openssl.BIO_ctrl(peer->kept, CTRL_RESET, 0, NULL);
+}
+
+static bgl_ssl_status_t read_with_openssl(void *user, void *buffer, size_t length, size_t *n)
+{
+    struct openssl_peer *peer = user;
+    int got = peer->openssl.SSL_read(peer->ssl, buffer, (int)length);
+    if (got <= 0)
+        return BGL_SSL_WANT_READ;
+    *n = (size_t)got;
+    return BGL_SSL_OK;
+}
+
+static bgl_ssl_status_t write_with_openssl(void *user, const void *buffer, size_t length, size_t *n)
+{
+    struct openssl_peer *peer = user;
+    *n = length < 1000 ? length : 1000;
+    CHECK_INT((long long)*n, peer->openssl.SSL_write(peer->ssl, buffer, (int)*n));
+    pass_on(peer);
+    return BGL_SSL_OK;
+}
+
+TEST(the_outer_peer_may_change_its_keys)
+{
+    struct openssl_peer peer = {.fd = -1};
+    struct ends inner = {0};
+    int fds[2];
+    load_openssl(&peer.openssl);
+    local_pair(fds);
+    peer.fd = fds[1];
+    pthread_t thread = start_thread(accept_with_openssl, &peer);
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    bgl_ssl_socket_t *outer = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
+    close(fds[0]);
+    join_thread(thread);
+    pass_on(&peer);
+    CHECK(fcntl(fds[1], F_SETFL, O_NONBLOCK) == 0);
+    bgl_ssl_config_t *lazy = MADE(bgl_ssl_config_t, bgl_ssl_config_copy(client));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(lazy, true));
+    bgl_ssl_io_t io = {.size = sizeof io, .read = read_with_openssl, .write = write_with_openssl};
+    inner.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_socket(lazy, outer, "localhost", 0));
+    inner.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &peer, 0));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(inner.client, true));
+    step_handshakes(&inner);
+    CHECK_INT(BGL_SSL_OK, inner.client_status);
+    CHECK_INT(BGL_SSL_OK, inner.server_status);
+    for (int i = 0; i < 10; i++) {
+        openssl_key_update(&peer, i % 2 ? REQUESTED : NOT_REQUESTED);
+        pass_on(&peer);
+        move_bytes(inner.server, inner.client, 20000);
+        move_bytes(inner.client, inner.server, 20000);
+    }
+    free_ends(&inner);
+    bgl_ssl_socket_free(outer);
+    openssl_free(&peer);
+    close(fds[1]);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(lazy);
+    bgl_ssl_config_free(server);
 }
 
 /* ---- several threads ---- */
