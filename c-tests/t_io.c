@@ -12,11 +12,11 @@ struct queue {
 };
 
 /* One end of a connection over two queues. */
-struct plumbing {
+struct memory_end {
     struct queue *in, *out;
     size_t piece;     /* no call moves more bytes than this */
     size_t capacity;  /* of what goes out */
-    bool hesitates;   /* every other call moves nothing, though it could */
+    bool alternates;   /* every other call moves nothing, though it could */
     unsigned calls;
     bgl_ssl_status_t read_wants, write_wants; /* what is said where nothing can be moved */
     bgl_ssl_status_t fails;                   /* what is returned from `fails_at` on, a count of calls */
@@ -30,7 +30,7 @@ struct plumbing {
     const bgl_ssl_socket_t *other;
 };
 
-static bool fails(struct plumbing *it)
+static bool fails(struct memory_end *it)
 {
     it->calls++;
     if (it->freed > 0)
@@ -45,11 +45,11 @@ static bool fails(struct plumbing *it)
 
 static bgl_ssl_status_t read_some(void *user, void *buffer, size_t length, size_t *n)
 {
-    struct plumbing *it = user;
+    struct memory_end *it = user;
     CHECK(*n == 0 && length > 0);
     if (fails(it))
         return it->fails;
-    if (it->hesitates && it->calls % 2 == 0)
+    if (it->alternates && it->calls % 2 == 0)
         return it->read_wants;
     if (it->cut_after > 0 && it->taken + 1 >= it->cut_after)
         return BGL_SSL_EOF;
@@ -69,12 +69,12 @@ static bgl_ssl_status_t read_some(void *user, void *buffer, size_t length, size_
 
 static bgl_ssl_status_t write_some(void *user, const void *buffer, size_t length, size_t *n)
 {
-    struct plumbing *it = user;
+    struct memory_end *it = user;
     CHECK(*n == 0 && length > 0);
     if (fails(it))
         return it->fails;
     size_t space = it->capacity > it->out->length ? it->capacity - it->out->length : 0;
-    if (space == 0 || (it->hesitates && it->calls % 2 == 0))
+    if (space == 0 || (it->alternates && it->calls % 2 == 0))
         return it->write_wants;
     *n = length < space ? length : space;
     if (*n > it->piece)
@@ -91,7 +91,7 @@ static bgl_ssl_status_t write_some(void *user, const void *buffer, size_t length
 
 static bgl_ssl_status_t shut_down(void *user)
 {
-    struct plumbing *it = user;
+    struct memory_end *it = user;
     CHECK_INT(0, it->freed);
     it->shutdowns++;
     if (it->shutdown_waits > 0) {
@@ -104,51 +104,51 @@ static bgl_ssl_status_t shut_down(void *user)
 
 static void count_free(void *user)
 {
-    ((struct plumbing *)user)->freed++;
+    ((struct memory_end *)user)->freed++;
 }
 
 static const bgl_ssl_io_t in_memory = {
     .size = sizeof in_memory, .read = read_some, .write = write_some, .shutdown = shut_down, .free = count_free};
 
 /* Both ends in memory; the queues are the case's. */
-struct world {
+struct connection {
     struct queue queues[2];
-    struct plumbing client, server;
+    struct memory_end client, server;
     struct ends ends;
 };
 
-static void plan(struct world *world)
+static void set_up(struct connection *connection)
 {
-    memset(world, 0, sizeof *world);
-    struct plumbing usual = {
+    memset(connection, 0, sizeof *connection);
+    struct memory_end usual = {
         .piece = SIZE_MAX, .capacity = SIZE_MAX, .read_wants = BGL_SSL_WANT_READ, .write_wants = BGL_SSL_WANT_WRITE};
-    world->client = world->server = usual;
-    world->client.out = world->server.in = &world->queues[0];
-    world->server.out = world->client.in = &world->queues[1];
+    connection->client = connection->server = usual;
+    connection->client.out = connection->server.in = &connection->queues[0];
+    connection->server.out = connection->client.in = &connection->queues[1];
 }
 
-static void begin_with(struct world *world, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+static void begin_with(struct connection *connection, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
 {
-    world->ends.client =
-        MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &in_memory, &world->client, "localhost", 0));
-    world->ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &in_memory, &world->server, 0));
+    connection->ends.client =
+        MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &in_memory, &connection->client, "localhost", 0));
+    connection->ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &in_memory, &connection->server, 0));
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }
 
 /* Steps both handshakes until they are done or have failed. */
-static void step_both(struct world *world)
+static void step_both(struct connection *connection)
 {
-    struct ends *ends = &world->ends;
+    struct ends *ends = &connection->ends;
     ends->client_status = ends->server_status = BGL_SSL_WANT_READ;
     for (int i = 0; i < 30000 && ((ends->client_status > 0 && ends->server_status >= 0) || ends->server_status > 0); i++) {
         if (ends->client_status > 0 && (ends->client_status = bgl_ssl_socket_handshake(ends->client)) < 0) {
             ends->client_error = last_error();
-            world->queues[0].ended = true;
+            connection->queues[0].ended = true;
         }
         if (ends->server_status > 0 && (ends->server_status = bgl_ssl_socket_handshake(ends->server)) < 0) {
             ends->server_error = last_error();
-            world->queues[1].ended = true;
+            connection->queues[1].ended = true;
         }
         /* The server's tickets come after the client's handshake. */
         char byte;
@@ -158,21 +158,21 @@ static void step_both(struct world *world)
     }
 }
 
-static void let_them_meet(struct world *world)
+static void connect_both(struct connection *connection)
 {
-    begin_with(world, client_config(), server_config("good"));
-    step_both(world);
-    CHECK_INT(BGL_SSL_OK, world->ends.client_status);
-    CHECK_INT(BGL_SSL_OK, world->ends.server_status);
+    begin_with(connection, client_config(), server_config("good"));
+    step_both(connection);
+    CHECK_INT(BGL_SSL_OK, connection->ends.client_status);
+    CHECK_INT(BGL_SSL_OK, connection->ends.server_status);
 }
 
-static void free_world(struct world *world)
+static void free_connection(struct connection *connection)
 {
-    free_ends(&world->ends);
-    CHECK_INT(1, world->client.freed);
-    CHECK_INT(1, world->server.freed);
-    free(world->queues[0].bytes);
-    free(world->queues[1].bytes);
+    free_ends(&connection->ends);
+    CHECK_INT(1, connection->client.freed);
+    CHECK_INT(1, connection->server.freed);
+    free(connection->queues[0].bytes);
+    free(connection->queues[1].bytes);
 }
 
 static unsigned char pattern(size_t i)
@@ -209,7 +209,7 @@ static void move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to,
 struct manner {
     const char *name;
     size_t piece, capacity;
-    bool hesitates;
+    bool alternates;
 };
 
 static const struct manner manners[] = {
@@ -223,51 +223,51 @@ static const struct manner manners[] = {
 TEST_TABLE(bytes_pass, manners)
 {
     const struct manner *manner = row;
-    struct world world;
-    plan(&world);
-    world.client.piece = world.server.piece = manner->piece;
-    world.client.capacity = world.server.capacity = manner->capacity;
-    world.client.hesitates = world.server.hesitates = manner->hesitates;
-    let_them_meet(&world);
-    CHECK_INT(-1, bgl_ssl_socket_fd(world.ends.client));
-    move_bytes(world.ends.client, world.ends.server, 40000);
-    move_bytes(world.ends.server, world.ends.client, 40000);
+    struct connection connection;
+    set_up(&connection);
+    connection.client.piece = connection.server.piece = manner->piece;
+    connection.client.capacity = connection.server.capacity = manner->capacity;
+    connection.client.alternates = connection.server.alternates = manner->alternates;
+    connect_both(&connection);
+    CHECK_INT(-1, bgl_ssl_socket_fd(connection.ends.client));
+    move_bytes(connection.ends.client, connection.ends.server, 40000);
+    move_bytes(connection.ends.server, connection.ends.client, 40000);
     bgl_ssl_status_t status;
-    while ((status = bgl_ssl_socket_close(world.ends.client)) > 0) {
+    while ((status = bgl_ssl_socket_close(connection.ends.client)) > 0) {
         char byte;
         size_t n;
         CHECK_STATUS(BGL_SSL_WANT_WRITE, status);
-        bgl_ssl_socket_read(world.ends.server, &byte, 1, &n);
+        bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n);
     }
     CHECK_OK(status);
-    CHECK_INT(1, world.client.freed);
+    CHECK_INT(1, connection.client.freed);
     char byte;
     size_t n;
-    while ((status = bgl_ssl_socket_read(world.ends.server, &byte, 1, &n)) == BGL_SSL_WANT_READ)
+    while ((status = bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n)) == BGL_SSL_WANT_READ)
         continue;
     CHECK_STATUS(BGL_SSL_EOF, status);
-    CHECK_INT(0, (long long)bgl_ssl_socket_pending(world.ends.client));
-    free_world(&world);
+    CHECK_INT(0, (long long)bgl_ssl_socket_pending(connection.ends.client));
+    free_connection(&connection);
 }
 
 TEST(what_the_functions_want_is_what_is_returned)
 {
-    struct world world;
+    struct connection connection;
     char byte;
     size_t n;
-    plan(&world);
-    let_them_meet(&world);
-    move_bytes(world.ends.server, world.ends.client, 1);
-    world.client.read_wants = BGL_SSL_WANT_WRITE;
-    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_read(world.ends.client, &byte, 1, &n));
-    world.client.write_wants = BGL_SSL_WANT_READ;
-    world.client.capacity = 0;
-    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_write(world.ends.client, "x", 1, &n));
-    world.client.capacity = SIZE_MAX;
-    CHECK_OK(bgl_ssl_socket_write(world.ends.client, "x", 1, &n));
-    CHECK_OK(bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
-    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
-    free_world(&world);
+    set_up(&connection);
+    connect_both(&connection);
+    move_bytes(connection.ends.server, connection.ends.client, 1);
+    connection.client.read_wants = BGL_SSL_WANT_WRITE;
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_read(connection.ends.client, &byte, 1, &n));
+    connection.client.write_wants = BGL_SSL_WANT_READ;
+    connection.client.capacity = 0;
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_write(connection.ends.client, "x", 1, &n));
+    connection.client.capacity = SIZE_MAX;
+    CHECK_OK(bgl_ssl_socket_write(connection.ends.client, "x", 1, &n));
+    CHECK_OK(bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n));
+    free_connection(&connection);
 }
 
 TEST(each_call_can_fail_in_both_roles)
@@ -275,65 +275,65 @@ TEST(each_call_can_fail_in_both_roles)
     static const int errors[][2] = {{BGL_SSL_E_IO, ECONNABORTED}, {BGL_SSL_E_TIMEOUT, 0}, {-99, 0}};
     for (unsigned e = 0; e < COUNT(errors); e++) {
         for (unsigned at = 1; at < 60; at++) {
-            struct world world;
-            plan(&world);
-            struct plumbing *bad = at % 2 ? &world.client : &world.server;
+            struct connection connection;
+            set_up(&connection);
+            struct memory_end *bad = at % 2 ? &connection.client : &connection.server;
             bad->piece = 700;
             bad->fails = errors[e][0];
             bad->fails_with = errors[e][1];
             bad->fails_at = at / 2 + 1;
-            begin_with(&world, client_config(), server_config("good"));
-            step_both(&world);
-            bgl_ssl_status_t status = at % 2 ? world.ends.client_status : world.ends.server_status;
+            begin_with(&connection, client_config(), server_config("good"));
+            step_both(&connection);
+            bgl_ssl_status_t status = at % 2 ? connection.ends.client_status : connection.ends.server_status;
             if (status < 0) {
-                const bgl_ssl_error_t *error = at % 2 ? &world.ends.client_error : &world.ends.server_error;
+                const bgl_ssl_error_t *error = at % 2 ? &connection.ends.client_error : &connection.ends.server_error;
                 CHECK_INT(errors[e][0] == -99 ? BGL_SSL_E_IO : errors[e][0], status);
                 CHECK_INT(errors[e][1], error->sys_errno);
                 CHECK(strstr(error->message, "the program's function to") != NULL);
             }
-            free_world(&world);
+            free_connection(&connection);
         }
     }
 }
 
 TEST(a_function_that_says_too_much_is_not_believed)
 {
-    struct world world;
-    plan(&world);
-    let_them_meet(&world);
-    world.client.fails_at = 1;
-    world.client.fails = BGL_SSL_WANT_EVENT;
+    struct connection connection;
+    set_up(&connection);
+    connect_both(&connection);
+    connection.client.fails_at = 1;
+    connection.client.fails = BGL_SSL_WANT_EVENT;
     char byte;
     size_t n;
-    CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_read(world.ends.client, &byte, 1, &n));
-    free_world(&world);
+    CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_read(connection.ends.client, &byte, 1, &n));
+    free_connection(&connection);
 }
 
 TEST(the_end_without_close_notify_is_a_truncation)
 {
-    struct world world;
+    struct connection connection;
     char byte;
     size_t n;
-    plan(&world);
-    let_them_meet(&world);
-    world.queues[0].ended = true;
-    CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
-    free_world(&world);
+    set_up(&connection);
+    connect_both(&connection);
+    connection.queues[0].ended = true;
+    CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n));
+    free_connection(&connection);
 }
 
 /* The handshake, some data and the closes, with an end after each byte of them. */
 static bool talk_until(size_t end, bool at_client)
 {
-    struct world world;
+    struct connection connection;
     char byte;
     size_t n;
-    plan(&world);
-    (at_client ? &world.client : &world.server)->cut_after = end;
-    begin_with(&world, client_config(), server_config("good"));
-    step_both(&world);
-    bgl_ssl_socket_t *cut = at_client ? world.ends.client : world.ends.server;
-    bgl_ssl_socket_t *other = at_client ? world.ends.server : world.ends.client;
-    bgl_ssl_status_t status = at_client ? world.ends.client_status : world.ends.server_status;
+    set_up(&connection);
+    (at_client ? &connection.client : &connection.server)->cut_after = end;
+    begin_with(&connection, client_config(), server_config("good"));
+    step_both(&connection);
+    bgl_ssl_socket_t *cut = at_client ? connection.ends.client : connection.ends.server;
+    bgl_ssl_socket_t *other = at_client ? connection.ends.server : connection.ends.client;
+    bgl_ssl_status_t status = at_client ? connection.ends.client_status : connection.ends.server_status;
     if (status == BGL_SSL_OK && bgl_ssl_socket_handshake(other) == BGL_SSL_OK) {
         CHECK_OK(bgl_ssl_socket_write(other, "x", 1, &n));
         CHECK_OK(bgl_ssl_socket_close(other));
@@ -342,7 +342,7 @@ static bool talk_until(size_t end, bool at_client)
     }
     bool is_whole = status == BGL_SSL_EOF;
     CHECK(is_whole || status == BGL_SSL_E_TRUNCATED || status == BGL_SSL_E_PROTOCOL);
-    free_world(&world);
+    free_connection(&connection);
     return is_whole;
 }
 
@@ -358,66 +358,66 @@ TEST(the_stream_can_end_after_any_byte)
 
 TEST(a_failed_handshake_is_told_to_the_peer)
 {
-    struct world world;
-    plan(&world);
-    begin_with(&world, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config("good"));
-    step_both(&world);
-    CHECK_INT(BGL_SSL_E_VERIFY, world.ends.client_status);
-    CHECK_INT(BGL_SSL_E_PROTOCOL, world.ends.server_status);
-    CHECK(world.ends.server_error.alert >= 0);
-    free_world(&world);
+    struct connection connection;
+    set_up(&connection);
+    begin_with(&connection, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config("good"));
+    step_both(&connection);
+    CHECK_INT(BGL_SSL_E_VERIFY, connection.ends.client_status);
+    CHECK_INT(BGL_SSL_E_PROTOCOL, connection.ends.server_status);
+    CHECK(connection.ends.server_error.alert >= 0);
+    free_connection(&connection);
 }
 
 TEST(a_shutdown_that_waits_is_repeated)
 {
-    struct world world;
+    struct connection connection;
     size_t n;
     char byte;
-    plan(&world);
-    world.client.shutdown_waits = 2;
-    let_them_meet(&world);
-    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_shutdown(world.ends.client));
-    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_shutdown(world.ends.client));
-    CHECK_OK(bgl_ssl_socket_shutdown(world.ends.client));
-    CHECK_INT(3, world.client.shutdowns);
-    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
-    world.server.shutdown_waits = 1;
-    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_close(world.ends.server));
-    CHECK_INT(0, world.server.freed);
-    CHECK_OK(bgl_ssl_socket_close(world.ends.server));
-    CHECK_INT(1, world.server.freed);
-    free_world(&world);
+    set_up(&connection);
+    connection.client.shutdown_waits = 2;
+    connect_both(&connection);
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_shutdown(connection.ends.client));
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_shutdown(connection.ends.client));
+    CHECK_OK(bgl_ssl_socket_shutdown(connection.ends.client));
+    CHECK_INT(3, connection.client.shutdowns);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n));
+    connection.server.shutdown_waits = 1;
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_close(connection.ends.server));
+    CHECK_INT(0, connection.server.freed);
+    CHECK_OK(bgl_ssl_socket_close(connection.ends.server));
+    CHECK_INT(1, connection.server.freed);
+    free_connection(&connection);
 }
 
 TEST(functions_may_use_other_sockets)
 {
-    struct world world, other;
-    plan(&world);
-    plan(&other);
-    let_them_meet(&other);
-    world.client.other = other.ends.client;
-    world.server.other = other.ends.server;
-    let_them_meet(&world);
-    move_bytes(world.ends.client, world.ends.server, 50000);
-    free_world(&world);
-    free_world(&other);
+    struct connection connection, other;
+    set_up(&connection);
+    set_up(&other);
+    connect_both(&other);
+    connection.client.other = other.ends.client;
+    connection.server.other = other.ends.server;
+    connect_both(&connection);
+    move_bytes(connection.ends.client, connection.ends.server, 50000);
+    free_connection(&connection);
+    free_connection(&other);
 }
 
 /* ---- what is refused, and free ---- */
 
 TEST(free_is_called_once_on_every_path)
 {
-    struct world world;
+    struct connection connection;
     bgl_ssl_config_t *client = client_config(), *server = server_config("good"), *dtls = client_config();
     CHECK_OK(bgl_ssl_config_set_protocol(dtls, BGLSSL_DTLSV1));
     unsigned freed = 0;
-    plan(&world);
+    set_up(&connection);
 #define REFUSED(status, call)                                                                                          \
     do {                                                                                                               \
         CHECK_REFUSED(status, call);                                                                                   \
-        CHECK_INT(++freed, world.client.freed);                                                                        \
+        CHECK_INT(++freed, connection.client.freed);                                                                        \
     } while (0)
-    void *user = &world.client;
+    void *user = &connection.client;
     REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(NULL, &in_memory, user, "localhost", 0));
     REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, &in_memory, user, "\xff", 0));
     REFUSED(BGL_SSL_E_STATE, bgl_ssl_upgrade_client_io(client, &in_memory, user, "localhost", 1));
@@ -437,7 +437,7 @@ TEST(free_is_called_once_on_every_path)
     } later = {in_memory, NULL};
     later.known.size = sizeof later;
     bgl_ssl_socket_free(MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &later.known, user, "localhost", 0)));
-    CHECK_INT(++freed, world.client.freed);
+    CHECK_INT(++freed, connection.client.freed);
     later.unknown = &later;
     REFUSED(BGL_SSL_E_UNSUPPORTED, bgl_ssl_upgrade_client_io(client, &later.known, user, "localhost", 0));
     /* The functions are not known. */
@@ -446,7 +446,7 @@ TEST(free_is_called_once_on_every_path)
     io.size = SIZE_MAX;
     CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, &io, user, "localhost", 0));
     CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_upgrade_client_io(client, NULL, user, "localhost", 0));
-    CHECK_INT(freed, world.client.freed);
+    CHECK_INT(freed, connection.client.freed);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
     bgl_ssl_config_free(dtls);
@@ -454,35 +454,35 @@ TEST(free_is_called_once_on_every_path)
 
 TEST(without_a_function_that_waits_nothing_blocks)
 {
-    struct world world;
+    struct connection connection;
     char byte;
     size_t n;
-    plan(&world);
-    let_them_meet(&world);
-    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(world.ends.server, false));
-    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read(world.ends.server, &byte, 1, &n));
+    set_up(&connection);
+    connect_both(&connection);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(connection.ends.server, false));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n));
     CHECK_MESSAGE("no function");
-    move_bytes(world.ends.client, world.ends.server, 1);
-    free_world(&world);
+    move_bytes(connection.ends.client, connection.ends.server, 1);
+    free_connection(&connection);
 }
 
 TEST(nothing_but_the_two_needed_functions)
 {
-    struct world world;
+    struct connection connection;
     bgl_ssl_io_t io = {.size = sizeof io, .read = read_some, .write = write_some};
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    plan(&world);
-    world.ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &io, &world.client, "localhost", 0));
-    world.ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &world.server, 0));
-    step_both(&world);
-    move_bytes(world.ends.client, world.ends.server, 10);
-    CHECK_OK(bgl_ssl_socket_shutdown(world.ends.client));
-    CHECK_OK(bgl_ssl_socket_close(world.ends.client));
-    CHECK_OK(bgl_ssl_socket_close(world.ends.server));
-    free_ends(&world.ends);
-    free(world.queues[0].bytes);
-    free(world.queues[1].bytes);
+    set_up(&connection);
+    connection.ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &io, &connection.client, "localhost", 0));
+    connection.ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &connection.server, 0));
+    step_both(&connection);
+    move_bytes(connection.ends.client, connection.ends.server, 10);
+    CHECK_OK(bgl_ssl_socket_shutdown(connection.ends.client));
+    CHECK_OK(bgl_ssl_socket_close(connection.ends.client));
+    CHECK_OK(bgl_ssl_socket_close(connection.ends.server));
+    free_ends(&connection.ends);
+    free(connection.queues[0].bytes);
+    free(connection.queues[1].bytes);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }
@@ -679,23 +679,23 @@ TEST(a_thread_that_waits_notices_the_end_of_reading)
 
 TEST(tls_inside_of_tls_over_functions)
 {
-    struct world world;
+    struct connection connection;
     struct ends inner = {0};
-    plan(&world);
-    world.client.piece = world.server.piece = 1;
-    begin_with(&world, client_config(), server_config("good"));
+    set_up(&connection);
+    connection.client.piece = connection.server.piece = 1;
+    begin_with(&connection, client_config(), server_config("good"));
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    inner.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_socket(client, world.ends.client, "localhost", 0));
-    inner.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_socket(server, world.ends.server, 0));
-    struct world as_world = {.ends = inner};
-    step_both(&as_world);
-    CHECK_INT(BGL_SSL_OK, as_world.ends.client_status);
-    CHECK_INT(BGL_SSL_OK, as_world.ends.server_status);
+    inner.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_socket(client, connection.ends.client, "localhost", 0));
+    inner.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_socket(server, connection.ends.server, 0));
+    struct connection as_connection = {.ends = inner};
+    step_both(&as_connection);
+    CHECK_INT(BGL_SSL_OK, as_connection.ends.client_status);
+    CHECK_INT(BGL_SSL_OK, as_connection.ends.server_status);
     move_bytes(inner.client, inner.server, 30000);
     move_bytes(inner.server, inner.client, 30000);
     CHECK_INT(-1, bgl_ssl_socket_fd(inner.client));
     free_ends(&inner);
-    free_world(&world);
+    free_connection(&connection);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }

@@ -565,7 +565,7 @@ TEST(bad_arguments_leave_the_outer_socket_as_it_is)
     free_ends(&outer);
 }
 
-static void *accept_in_vain(void *data)
+static void *accept_refused(void *data)
 {
     bgl_ssl_config_t *server = server_config("good");
     CHECK_REFUSED(BGL_SSL_E_PROTOCOL, bgl_ssl_upgrade_server_socket(server, data, 0));
@@ -578,7 +578,7 @@ TEST(a_handshake_that_fails_inside_tells_the_peer_why)
 {
     struct ends outer;
     let_outer_meet(&outer);
-    pthread_t thread = start_thread(accept_in_vain, outer.server);
+    pthread_t thread = start_thread(accept_refused, outer.server);
     bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_upgrade_client_socket(client, outer.client, "localhost", 0));
     join_thread(thread);
