@@ -116,7 +116,7 @@ static void compare_sides(const scenario_t *scenario, const pki_t *pki, const ne
 static void one_side(const scenario_t *scenario, const pki_t *pki, const network_t *network, const char *name) {
   const side_t *side = strcmp(name, side_openssl.name) == 0 ? &side_openssl : &side_bglssl;
   measure_t m = measure(scenario, side, pki, network, false);
-  printf("%-46s %-10s %9.1f %-5s  cpu of the server %.2f s, of the client %.2f s\n", scenario->name, side->name, m.result,
+  printf("%-46s %-10s %9.1f %-5s  cpu of the server %.3f s, of the client %.3f s\n", scenario->name, side->name, m.result,
          scenario->unit, m.server_cpu, m.client_cpu);
 }
 

@@ -20,7 +20,9 @@ pub use datagram::{
     connect_beside, connect_datagrams, descriptor_limit, is_bound_only, listen_datagrams, local_end, path_mtu,
     prepare_to_listen, recv_from, recv_with_destination, send_from, unmapped,
 };
-pub use options::{duplicate, duplicate_socket, set_no_delay, set_nonblocking};
+pub use options::{
+    duplicate, duplicate_socket, receive_buffer_size, set_no_delay, set_nonblocking, set_receive_low_water,
+};
 pub use pipe::{access, is_socket, read_available, write_available};
 pub use poll::{Readiness, poll, poll_one};
 pub use process::{at_exit, at_fork, has_raised_privileges, pid};

@@ -48,6 +48,18 @@ pub fn set_no_delay(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_socket_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
 }
 
+/// From how many received bytes on the descriptor counts as readable. The end of the stream and errors count at once, and so
+/// does a receive buffer that is nearly full.
+pub fn set_receive_low_water(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    set_socket_option(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, bytes)
+}
+
+/// The size of the receive buffer, of which the system uses a part for itself.
+pub fn receive_buffer_size(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    socket_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF).map(|size| usize::try_from(size).unwrap_or(0))
+}
+
 /// Whether calls on the descriptor that would wait fail with WouldBlock instead.
 pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
     let mut value = libc::c_int::from(nonblocking);

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, RawFd},
+    ptr,
     time::Instant,
 };
 
@@ -55,12 +56,7 @@ fn readiness(got: &libc::pollfd, want: Readiness) -> Readiness {
 
 fn poll_all(fds: &mut [libc::pollfd], deadline: Option<Instant>) -> io::Result<()> {
     loop {
-        let timeout = match deadline {
-            None => -1,
-            Some(at) => milliseconds_until(at),
-        };
-        // SAFETY: `fds` is a live array of `fds.len()` pollfd structures.
-        let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) };
+        let ready = poll_once(fds, deadline);
         if ready < 0 {
             let error = io::Error::last_os_error();
             if error.kind() == io::ErrorKind::Interrupted {
@@ -72,6 +68,28 @@ fn poll_all(fds: &mut [libc::pollfd], deadline: Option<Instant>) -> io::Result<(
             return Ok(());
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn poll_once(fds: &mut [libc::pollfd], deadline: Option<Instant>) -> libc::c_int {
+    let left = deadline.map(|at| {
+        let left = at.saturating_duration_since(Instant::now());
+        libc::timespec {
+            tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
+            // Below 10^9.
+            tv_nsec: left.subsec_nanos() as _,
+        }
+    });
+    let left = left.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `fds` is a live array of `fds.len()` pollfd structures; `left` is NULL or points to a live timespec.
+    unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, left, ptr::null()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn poll_once(fds: &mut [libc::pollfd], deadline: Option<Instant>) -> libc::c_int {
+    let timeout = deadline.map_or(-1, milliseconds_until);
+    // SAFETY: `fds` is a live array of `fds.len()` pollfd structures.
+    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) }
 }
 
 /// Rounded up, so that a wait never ends before its deadline.

@@ -130,9 +130,11 @@ fn finish(driver: &Driver, lingers: Option<Lingers>) {
         state.channel.end_registration()
     };
     match (driver.take_endpoint().filter(|_| !is_descriptor_shared), lingers) {
-        (Some(Endpoint::Descriptor(fd)), Some(Lingers { until, blind })) => linger::linger(fd, until, blind),
+        (Some(Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd)), Some(Lingers { until, blind })) => {
+            linger::linger(fd, until, blind);
+        }
         // Fails only if the connection is gone already.
-        (Some(Endpoint::Descriptor(fd)), None) => drop(posix::shutdown(fd.as_fd(), true)),
+        (Some(Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd)), None) => drop(posix::shutdown(fd.as_fd(), true)),
         (Some(Endpoint::Stream(stream)), _) => stream.abort(),
         (None, _) => {}
     }

@@ -380,7 +380,11 @@ impl Driver {
         if plan.receive_directly && self.receive() {
             return Ok(());
         }
-        match self.wait_for(plan.interest, plan.deadline.or_sooner(plan.timer)) {
+        let waited = self.wait_for(plan.interest, plan.deadline.or_sooner(plan.timer));
+        if plan.gathers {
+            self.lock().tls.transport().end_gathering();
+        }
+        match waited {
             Err(error) if error.code == Code::Timeout && !plan.deadline.has_passed() => Ok(()),
             waited => waited,
         }
@@ -408,7 +412,7 @@ impl Driver {
             until = recheck_soon(deadline, Instant::now());
         }
         let fd = match endpoint {
-            Endpoint::Descriptor(fd) => fd,
+            Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd) => fd,
             Endpoint::Stream(stream) => return stream.wait(interest, until),
         };
         let ready = posix::poll_one(fd.as_fd(), interest, until.0).map_err(|error| Error::io(&error))?;

@@ -6,7 +6,9 @@ use crate::{
     net::deadline::Deadline,
     posix::Readiness,
     session::Resumption,
-    transport::{Tls, channel::Channel, disagreement::explained, unreported_writes::WriteProgress},
+    transport::{
+        Tls, channel::Channel, disagreement::explained, gathering::GATHERING_TIME, unreported_writes::WriteProgress,
+    },
     types::Step,
 };
 use std::time::{Duration, Instant};
@@ -72,13 +74,22 @@ pub struct WaitPlan {
     pub back_off: bool,
     /// Whether the call waits at all, or returns instead.
     pub may_wait: bool,
+    /// Whether the wait is for several records, until `timer` at the latest.
+    pub gathers: bool,
 }
 
 impl WaitPlan {
     /// For a call that returns instead of waiting.
     pub fn without_waiting(interest: Readiness) -> WaitPlan {
-        let (deadline, timer) = (Deadline::NEVER, Deadline::NEVER);
-        WaitPlan { receive_directly: false, interest, deadline, timer, back_off: false, may_wait: false }
+        WaitPlan {
+            receive_directly: false,
+            interest,
+            deadline: Deadline::NEVER,
+            timer: Deadline::NEVER,
+            back_off: false,
+            may_wait: false,
+            gathers: false,
+        }
     }
 }
 
@@ -264,13 +275,15 @@ impl SocketState {
         let back_off = status.read_budget_exhausted || (is_beside_reader && status.send_errno != 0);
         let timer = self.channel.next_timeout(&self.tls, now);
         let timer = if is_beside_reader { recheck_soon(timer, now) } else { timer };
-        let may_receive_directly = !is_beside_reader
-            && !back_off
-            && interest == Readiness::READ
-            && deadline == Deadline::NEVER
-            && self.channel.reads().should_receive_directly();
+        let only_reads = waiter == Waiter::Reader && !back_off && interest == Readiness::READ;
+        let gathers = only_reads
+            && deadline.remaining_at(now).is_none_or(|left| left > GATHERING_TIME)
+            && self.channel.gathers(&mut self.tls, now);
+        let timer = timer.or_sooner(Deadline::starting(now, Some(GATHERING_TIME).filter(|_| gathers)));
+        let may_receive_directly =
+            only_reads && !gathers && deadline == Deadline::NEVER && self.channel.reads().should_receive_directly();
         let receive_directly = may_receive_directly && self.tls.transport().start_external_receive();
-        WaitPlan { receive_directly, interest, deadline, timer, back_off, may_wait: true }
+        WaitPlan { receive_directly, interest, deadline, timer, back_off, may_wait: true, gathers }
     }
 
     /// Which limit of a non-blocking call will be over first, and when.

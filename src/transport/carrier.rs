@@ -10,7 +10,12 @@ use std::{
 /// What a stream's buffers are emptied into, and filled from.
 pub enum Carrier {
     /// A connected descriptor, which is read and written in place.
-    Descriptor(Arc<OwnedFd>),
+    Descriptor {
+        /// The descriptor.
+        fd: Arc<OwnedFd>,
+        /// Whether the program has no descriptor of this connection, so that nobody else depends on its options.
+        is_ours_alone: bool,
+    },
     /// The driver, which moves the bytes outside of the lock.
     Pumped(Box<Pumped>),
     /// None: the socket is closed.
@@ -29,7 +34,7 @@ pub struct Pumped {
 impl Carrier {
     fn fd(&self) -> io::Result<BorrowedFd<'_>> {
         match self {
-            Carrier::Descriptor(fd) => Ok(fd.as_fd()),
+            Carrier::Descriptor { fd, .. } => Ok(fd.as_fd()),
             Carrier::Pumped(_) => Err(io::ErrorKind::WouldBlock.into()),
             Carrier::Closed => Err(posix::bad_descriptor()),
         }
@@ -54,7 +59,7 @@ impl Carrier {
     fn pumped(&self) -> Option<&Pumped> {
         match self {
             Carrier::Pumped(pumped) => Some(pumped),
-            Carrier::Descriptor(_) | Carrier::Closed => None,
+            Carrier::Descriptor { .. } | Carrier::Closed => None,
         }
     }
 
@@ -71,6 +76,24 @@ impl Carrier {
     /// How many bytes are neither sent nor in the buffer.
     pub fn in_transit(&self) -> usize {
         self.pumped().and_then(|pumped| pumped.sending).unwrap_or(0)
+    }
+
+    /// How many bytes at most `report_readable_from` may be asked for. 0: the carrier reports each byte.
+    pub fn max_low_water(&self) -> usize {
+        match self {
+            // A quarter is what the system can hold at least, whatever size the segments have. Others than Linux are not known
+            // to report a buffer that is full.
+            Carrier::Descriptor { fd, is_ours_alone: true } if cfg!(target_os = "linux") => {
+                posix::receive_buffer_size(fd.as_fd()).unwrap_or(0) / 4
+            }
+            _ => 0,
+        }
+    }
+
+    /// Has the system report the descriptor as readable only once so many bytes have been received, or the stream has ended.
+    /// Where that is the case already, it is reported again.
+    pub fn report_readable_from(&self, bytes: usize) -> io::Result<()> {
+        self.fd().and_then(|fd| posix::set_receive_low_water(fd, bytes))
     }
 
     /// Whether the peer has ended its half, where our reading half is shut down and receiving does not tell.

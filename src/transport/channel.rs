@@ -107,6 +107,15 @@ impl Channel {
         }
     }
 
+    /// A read waits, in this library. True if the wait is for several records, and shall last no longer than
+    /// `GATHERING_TIME`.
+    pub fn gathers(&mut self, tls: &mut Tls, now: Instant) -> bool {
+        match self {
+            Channel::Stream(stream) => stream.gathers(tls, now),
+            Channel::Datagram(_) => false,
+        }
+    }
+
     /// The policy for reads.
     pub fn reads(&self) -> &ReadStrategy {
         match self {

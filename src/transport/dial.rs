@@ -14,8 +14,11 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
+    sync::Arc,
     vec,
 };
+
+use super::endpoint::Endpoint;
 
 /// Descriptors for datagrams to a host, one address after the other. Datagrams do not tell whether anybody listens: the
 /// handshake finds out.
@@ -59,10 +62,12 @@ pub fn send_at_once(fd: &OwnedFd) {
 }
 
 /// A duplicate of a program's connected descriptor, and its peer's address where it has one of the internet.
-pub fn duplicate(medium: Medium, fd: i32) -> Result<(OwnedFd, Option<SocketAddr>)> {
+pub fn duplicate(medium: Medium, fd: i32) -> Result<(Endpoint, Option<SocketAddr>)> {
     posix::duplicate_socket(fd, medium == Medium::Datagrams)
         // A socket that was never connected would look like one whose peer has closed.
-        .and_then(|copy| posix::connected_peer(copy.as_fd()).map(|peer| (copy, peer)))
+        .and_then(|copy| {
+            posix::connected_peer(copy.as_fd()).map(|peer| (Endpoint::Duplicate(Arc::new(copy)), peer))
+        })
         .map_err(|error| unusable(medium, fd, &error))
 }
 

@@ -14,6 +14,8 @@ pub enum Endpoint {
     Descriptor(Arc<OwnedFd>),
     /// A stream of the program's, or another TLS connection.
     Stream(Arc<dyn ByteStream>),
+    /// A duplicate of a descriptor of the program's, whose options are the program's as well.
+    Duplicate(Arc<OwnedFd>),
 }
 
 impl From<OwnedFd> for Endpoint {
@@ -28,13 +30,15 @@ pub enum WeakEndpoint {
     Descriptor(Weak<OwnedFd>),
     /// A stream.
     Stream(Weak<dyn ByteStream>),
+    /// A duplicate.
+    Duplicate(Weak<OwnedFd>),
 }
 
 impl Endpoint {
     /// The descriptor whose readiness tells about this, if there is one.
     pub fn fd(self) -> Option<Arc<OwnedFd>> {
         match self {
-            Endpoint::Descriptor(fd) => Some(fd),
+            Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd) => Some(fd),
             Endpoint::Stream(stream) => stream.fd(),
         }
     }
@@ -42,7 +46,8 @@ impl Endpoint {
     /// What a stream over this goes through.
     pub fn carrier(&self) -> Carrier {
         match self {
-            Endpoint::Descriptor(fd) => Carrier::Descriptor(fd.clone()),
+            Endpoint::Descriptor(fd) => Carrier::Descriptor { fd: fd.clone(), is_ours_alone: true },
+            Endpoint::Duplicate(fd) => Carrier::Descriptor { fd: fd.clone(), is_ours_alone: false },
             Endpoint::Stream(_) => Carrier::Pumped(Box::default()),
         }
     }
@@ -52,6 +57,7 @@ impl Endpoint {
         match self {
             Endpoint::Descriptor(fd) => WeakEndpoint::Descriptor(Arc::downgrade(fd)),
             Endpoint::Stream(stream) => WeakEndpoint::Stream(Arc::downgrade(stream)),
+            Endpoint::Duplicate(fd) => WeakEndpoint::Duplicate(Arc::downgrade(fd)),
         }
     }
 }
@@ -62,6 +68,7 @@ impl WeakEndpoint {
         match self {
             WeakEndpoint::Descriptor(fd) => fd.upgrade().map(Endpoint::Descriptor),
             WeakEndpoint::Stream(stream) => stream.upgrade().map(Endpoint::Stream),
+            WeakEndpoint::Duplicate(fd) => fd.upgrade().map(Endpoint::Duplicate),
         }
     }
 }

@@ -25,12 +25,15 @@ pub mod disagreement;
 pub mod dtls;
 pub mod endpoint;
 pub mod first_bytes;
+pub mod gathering;
 pub mod idle_timer;
 pub mod opening;
 pub mod outgoing;
 pub mod pumped;
 pub mod read_strategy;
+pub mod record_framing;
 pub mod record_ramp;
+pub mod record_wait;
 pub mod registration;
 pub mod stream;
 pub mod tls_stream;
@@ -53,7 +56,7 @@ impl Transport {
     pub fn new(medium: Medium, endpoint: &Endpoint) -> Result<Transport> {
         match (medium, endpoint) {
             (Medium::Stream, endpoint) => Ok(Transport::Stream(StreamTransport::new(endpoint.carrier()))),
-            (Medium::Datagrams, Endpoint::Descriptor(fd)) => {
+            (Medium::Datagrams, Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd)) => {
                 Ok(Transport::Datagram(DatagramTransport::new(fd.clone())))
             }
             (Medium::Datagrams, Endpoint::Stream(_)) => {
@@ -155,6 +158,30 @@ impl Transport {
         match self {
             Transport::Stream(stream) => stream.recv(buffer),
             Transport::Datagram(datagrams) => datagrams.recv(buffer),
+        }
+    }
+
+    /// Whether a part of a record has been received, and its end is missing.
+    pub fn is_inside_record(&self) -> bool {
+        match self {
+            Transport::Stream(stream) => stream.is_inside_record(),
+            Transport::Datagram(_) => false,
+        }
+    }
+
+    /// Has the next wait end once several small records are there, and no longer with the first one. False if nobody can be
+    /// asked for that.
+    pub fn gather_records(&mut self) -> bool {
+        match self {
+            Transport::Stream(stream) => stream.gather_records(),
+            Transport::Datagram(_) => false,
+        }
+    }
+
+    /// The wait for several records is over.
+    pub fn end_gathering(&mut self) {
+        if let Transport::Stream(stream) = self {
+            stream.end_gathering();
         }
     }
 

@@ -1,5 +1,8 @@
 //! When to read ahead, and when to keep OpenSSL's buffers: what the reads so far say about the next one.
 
+use super::gathering::Gathering;
+use std::time::Instant;
+
 /// The most that a small read gives.
 pub const SMALL_READ: usize = 4096;
 
@@ -12,11 +15,20 @@ pub struct ReadStrategy {
     last_read_was_small: bool,
     /// How many reads since the last write or wait found something.
     consecutive_reads: u32,
+    /// Whether the latest wait was for the rest of a record.
+    waited_inside_record: bool,
+    gathering: Gathering,
 }
 
 impl Default for ReadStrategy {
     fn default() -> ReadStrategy {
-        ReadStrategy { is_first_read_after_write: true, last_read_was_small: true, consecutive_reads: 0 }
+        ReadStrategy {
+            is_first_read_after_write: true,
+            last_read_was_small: true,
+            consecutive_reads: 0,
+            waited_inside_record: false,
+            gathering: Gathering::default(),
+        }
     }
 }
 
@@ -26,26 +38,42 @@ impl ReadStrategy {
         self.is_first_read_after_write = false;
         self.last_read_was_small = bytes <= SMALL_READ;
         self.consecutive_reads = self.consecutive_reads.saturating_add(1);
+        self.gathering.on_read();
     }
 
     /// A read found nothing.
     pub fn on_nothing(&mut self) {
         self.consecutive_reads = 0;
+        self.waited_inside_record = false;
+    }
+
+    /// A read found a part of a record.
+    pub fn on_part_of_record(&mut self) {
+        self.waited_inside_record = true;
     }
 
     /// A write begins.
     pub fn on_write(&mut self) {
         self.is_first_read_after_write = true;
         self.consecutive_reads = 0;
+        self.gathering.reset();
+    }
+
+    /// A read waits, in this library. Whether it should wait for several records.
+    pub fn on_wait(&mut self, now: Instant) -> bool {
+        if !self.last_read_was_small {
+            self.gathering.reset();
+        }
+        !self.is_first_read_after_write && self.gathering.on_wait(now)
     }
 
     /// Whether to read all that has come, rather than one record.
     ///
-    /// Only for the first read after a write, which is for the peer's answer. It saves system calls, but a reader that
-    /// drains the socket sleeps after each record; the peer then sends records one by one, which can halve the
-    /// throughput (bench/README.md).
+    /// For the first read after a write, which is for the peer's answer, and for small records that come in segments which
+    /// they do not fill, so that there are several. It saves system calls, but a reader that drains the socket sleeps after
+    /// each record; if the peer then sends records one by one, that can halve the throughput (bench/README.md).
     pub fn should_read_ahead(&self) -> bool {
-        self.is_first_read_after_write
+        self.is_first_read_after_write || self.waited_inside_record || self.gathering.is_on()
     }
 
     /// Whether OpenSSL should keep its buffers although they are empty: during consecutive reads. A read that waits

@@ -8,7 +8,7 @@
 use crate::ossl::bio_backend::{BioStatus, Question};
 use std::io;
 
-use super::{carrier::Carrier, first_bytes::FirstBytes, outgoing::Outgoing};
+use super::{carrier::Carrier, first_bytes::FirstBytes, outgoing::Outgoing, record_wait::RecordWait};
 
 /// Upper bound of the bytes that one OpenSSL call may read, so that a flood of records without application data cannot keep
 /// the lock. A call that reads application data, or a whole handshake message, ends before.
@@ -45,6 +45,9 @@ pub struct StreamTransport {
     first_bytes: FirstBytes,
     /// How many bytes the OpenSSL call in progress may still read.
     read_budget: usize,
+    record_wait: RecordWait,
+    /// Whether the OpenSSL call in progress has received all there is, and must wait for more.
+    has_received_all: bool,
 }
 
 impl StreamTransport {
@@ -64,12 +67,29 @@ impl StreamTransport {
             reading_shut: false,
             first_bytes: FirstBytes::default(),
             read_budget: READ_BUDGET,
+            record_wait: RecordWait::default(),
+            has_received_all: false,
         }
     }
 
     /// What the bytes go through.
     pub fn carrier(&self) -> &Carrier {
         &self.carrier
+    }
+
+    /// Whether a part of a record has been received, and its end is missing.
+    pub fn is_inside_record(&self) -> bool {
+        self.record_wait.is_inside_record()
+    }
+
+    /// Has the next wait end once several small records are there. False if nobody can be asked for that.
+    pub fn gather_records(&mut self) -> bool {
+        self.is_quiet() && self.record_wait.gather(&self.carrier)
+    }
+
+    /// The wait for several records is over.
+    pub fn end_gathering(&mut self) {
+        self.record_wait.found_nothing(&self.carrier);
     }
 
     /// What is known of the connection.
@@ -98,10 +118,14 @@ impl StreamTransport {
     }
 
     /// Leaves receiving to the caller, who waits for the peer outside all locks, until `finish_external_receive`. False if
-    /// there is nothing to wait for, or another thread waits already.
+    /// there is nothing to wait for, or another thread waits already, or so much is expected that copying it would cost more
+    /// than the system call that is saved.
     pub fn start_external_receive(&mut self) -> bool {
-        let starts =
-            !self.external_receive_pending && !self.reading_shut && !self.carrier.is_pumped() && self.is_quiet();
+        let starts = !self.external_receive_pending
+            && !self.reading_shut
+            && !self.carrier.is_pumped()
+            && !self.record_wait.is_worthwhile()
+            && self.is_quiet();
         self.external_receive_pending |= starts;
         starts
     }
@@ -127,6 +151,7 @@ impl StreamTransport {
     /// An OpenSSL call begins.
     pub fn reset_read_budget(&mut self) {
         self.read_budget = READ_BUDGET;
+        self.has_received_all = false;
     }
 
     /// How many bytes wait to be sent.
@@ -175,6 +200,11 @@ impl StreamTransport {
 
     /// Receives without TLS, to discard what is not wanted any more.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.record_wait.end(&self.carrier);
+        self.receive(buffer)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.incoming.is_empty() {
             return Ok(self.take_incoming(buffer));
         }
@@ -272,12 +302,22 @@ impl StreamTransport {
             // The socket's next flush returns how it failed.
             let _ = self.flush();
         }
-        if self.waits_to_send() || self.read_budget == 0 {
+        if self.waits_to_send() || self.read_budget == 0 || self.has_received_all {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = self.recv(buffer)?;
-        self.read_budget = self.read_budget.saturating_sub(n);
-        Ok(n)
+        let is_buffered = !self.incoming.is_empty();
+        let received = self.receive(buffer);
+        match &received {
+            Ok(n) => {
+                self.read_budget = self.read_budget.saturating_sub(*n);
+                let bytes = buffer.get(..*n).unwrap_or_default();
+                let is_all_there_is = !is_buffered && (1..buffer.len()).contains(n);
+                self.has_received_all = self.record_wait.received(bytes, is_all_there_is, &self.carrier);
+            }
+            Err(_) if self.receive_suspended || self.external_receive_pending => {}
+            Err(_) => self.record_wait.found_nothing(&self.carrier),
+        }
+        received
     }
 
     /// Whether nothing is received until something has been sent.

@@ -58,9 +58,16 @@ impl TlsStream {
         let step = tls.read(buffer);
         match step {
             Ok(Step::Done(n)) => self.reads.on_read(n),
+            // The buffer holds a part of a record.
+            Ok(Step::WantRead) if tls.transport().is_inside_record() => self.reads.on_part_of_record(),
             _ => self.release_buffers(tls),
         }
         step
+    }
+
+    /// A read waits. True if the wait is for several records, and shall last no longer than `GATHERING_TIME`.
+    pub fn gathers(&mut self, tls: &mut Tls, now: Instant) -> bool {
+        self.reads.on_wait(now) && tls.transport().gather_records()
     }
 
     /// Consecutive reads have ended: idle connections hold no buffers.
