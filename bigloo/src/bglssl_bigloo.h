@@ -54,6 +54,7 @@ void *bglssl_box_certificate(void *handle);
 void *bglssl_box_private_key(void *handle);
 void *bglssl_box_config(void *handle);
 void *bglssl_box_ticket_keys(void *handle);
+void *bglssl_box_session(void *handle);
 void *bglssl_box_ctx(void *handle);
 void *bglssl_box_connection(void *handle);
 void *bglssl_make_box(void *handle, void (*release)(void *));
@@ -123,12 +124,13 @@ void bglssl_socket_end_output(obj_t socket);
 void bglssl_socket_begin_body(obj_t socket, BGL_LONGLONG_T length, bool_t chunked, long position);
 
 /* sockets.c: Bigloo sockets made from, or switched to, connections of the library */
-obj_t bglssl_connect(void *config, obj_t proc, obj_t host, int port, int family, bool_t datagrams,
-                     bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf, obj_t outbuf, obj_t close_hook);
+obj_t bglssl_connect(void *config, void *session, obj_t proc, obj_t host, int port, int family, bool_t datagrams,
+                     bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf, obj_t outbuf,
+                     obj_t close_hook);
 obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, int backlog, int family,
                                 int mode, long handshake_limit, bool_t lazy_handshake, bool_t raises_truncation,
                                 long close_limit, obj_t accept_failure, obj_t choose, obj_t close_hook);
-obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
+obj_t bglssl_use_ssl(obj_t socket, void *config, void *session, int role, obj_t hostname, long handshake_limit,
                      bool_t lazy_handshake, obj_t proc, obj_t where, obj_t close_hook);
 obj_t bglssl_peer_name(obj_t socket);
 obj_t bglssl_name_of_peer(const struct bglssl_peer *peer);

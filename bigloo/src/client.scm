@@ -2,9 +2,9 @@
 (directives
    (extern
       (macro $tls-connect::obj
-             (::void* ::obj ::obj ::int ::int ::bool ::bool ::obj ::long ::long ::obj ::obj ::obj)
+             (::void* ::void* ::obj ::obj ::int ::int ::bool ::bool ::obj ::long ::long ::obj ::obj ::obj)
              "bglssl_connect")
-      (macro $tls-use-ssl::obj (::obj ::void* ::int ::obj ::long ::bool ::obj ::obj ::obj)
+      (macro $tls-use-ssl::obj (::obj ::void* ::void* ::int ::obj ::long ::bool ::obj ::obj ::obj)
              "bglssl_use_ssl")
       (macro $tls-role-client::int "BGLSSL_ROLE_CLIENT")
       (macro $tls-switchable?::bool (::obj) "bglssl_switchablep")
@@ -26,7 +26,7 @@
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout 0) (truncation #unspecified)
-         (close-timeout 2000000) (config #f)
+         (close-timeout 2000000) (config #f) (session #f)
          #!rest further)
       (client-socket-use-ssl! ::socket
          #!key
@@ -36,7 +36,7 @@
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
          (handshake-timeout #f) (truncation #unspecified)
-         (close-timeout 2000000) (config #f)
+         (close-timeout 2000000) (config #f) (session #f)
          #!rest further)))
 
 ;; The close hook of all sockets of this library. A flush hook of the program's may raise or
@@ -78,7 +78,7 @@
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout 0) (truncation #unspecified)
-         (close-timeout 2000000) (config #f)
+         (close-timeout 2000000) (config #f) (session #f)
          #!rest further)
    (let* ((proc 'make-ssl-client-socket)
           (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
@@ -93,6 +93,7 @@
                        (check-port proc where port 1))))
           (name (and hostname (c-string proc "the host name" hostname)))
           (given config)
+          (session-box::void* (given-session proc session))
           (protocol (if (isa? given ssl-config)
                         (with-access::ssl-config given (protocol) protocol)
                         protocol))
@@ -109,10 +110,12 @@
                         (if (isa? given ssl-config)
                             (with-access::ssl-config given (proxied) proxied)
                             (asks-for-proxy? further))))
-          (result ($tls-connect config proc host port family datagrams proxied name handshake-timeout
+          (result ($tls-connect config session-box proc host port family datagrams proxied name
+                      handshake-timeout
                      (or timeout 0) inbuf outbuf socket-closing)))
       (release-config! given config)
       (%trace (trace-of further given) result)
+      ($tls-keep session)
       (if (socket? result)
           (begin
              ($tls-socket-configure result raises close-timeout)
@@ -137,7 +140,7 @@
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            (handshake-timeout #f) (truncation #unspecified)
-         (close-timeout 2000000) (config #f)
+         (close-timeout 2000000) (config #f) (session #f)
          #!rest further)
    (let* ((proc (without-proxy 'client-socket-use-ssl! further))
           (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
@@ -150,16 +153,17 @@
                          verify hostname alpn min-protocol max-protocol ciphers groups
                          #f limit #t further))))
       (switch-socket! proc socket config given $tls-role-client limit #f where raises
-         (check-close-timeout proc close-timeout) (trace-of further given))))
+         (check-close-timeout proc close-timeout) (trace-of further given) session)))
 
 ;; What the program wrote before the switch goes out before it, in the clear.
 (define (switch-socket! proc socket config given role::int limit::long lazy::bool where raises::bool
-                        close-timeout::long trace)
+                        close-timeout::long trace #!optional (session #f))
    (flush-output-port (socket-output socket))
-   (let ((condition ($tls-use-ssl socket config role ($tls-known-hostname socket) limit lazy proc where
-                       socket-closing)))
+   (let ((condition ($tls-use-ssl socket config (given-session proc session) role
+                       ($tls-known-hostname socket) limit lazy proc where socket-closing)))
       (release-config! given config)
       (%trace trace socket)
+      ($tls-keep session)
       (if condition
           (raise condition)
           (begin

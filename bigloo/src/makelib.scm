@@ -7,6 +7,7 @@
          (class ssl-config)
          (class ssl-hello)
          (class ssl-ticket-keys)
+         (class ssl-session)
          (class secure-context)
          (class ssl-connection)
          (class dh)

@@ -55,6 +55,7 @@ struct box {
 static void release_certificate(void *handle) { bgl_ssl_certificate_free(handle); }
 static void release_private_key(void *handle) { bgl_ssl_private_key_free(handle); }
 static void release_config(void *handle) { bgl_ssl_config_free(handle); }
+static void release_session(void *handle) { bgl_ssl_session_free(handle); }
 static void release_ticket_keys(void *handle) { bgl_ssl_ticket_keys_free(handle); }
 
 static void release_ctx(void *handle) { bgl_ssl_ctx_free(handle); }
@@ -99,6 +100,7 @@ void *bglssl_make_box(void *handle, void (*release)(void *)) {
 void *bglssl_box_certificate(void *handle) { return bglssl_make_box(handle, release_certificate); }
 void *bglssl_box_private_key(void *handle) { return bglssl_make_box(handle, release_private_key); }
 void *bglssl_box_config(void *handle) { return bglssl_make_box(handle, release_config); }
+void *bglssl_box_session(void *handle) { return bglssl_make_box(handle, release_session); }
 void *bglssl_box_ticket_keys(void *handle) { return bglssl_make_box(handle, release_ticket_keys); }
 void *bglssl_box_ctx(void *handle) { return bglssl_make_box(handle, release_ctx); }
 void *bglssl_box_connection(void *handle) { return bglssl_make_box(handle, release_connection); }

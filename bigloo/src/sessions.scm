@@ -74,7 +74,7 @@
 (define (set-sessions! proc config::void* further::pair-nil)
    (define (set #!key
               (sessions 'tickets) (tickets #f) (session-lifetime #f) (session-cache #f)
-              (session-id-context #f) (ticket-keys #f)
+              (session-id-context #f) (ticket-keys #f) (resume #unspecified)
               #!rest others)
       (set-settings! proc config others)
       (check proc sessions
@@ -100,6 +100,8 @@
             (check proc id
                ($tls-set-session-id-context config ($tls-at id 0) (string-length id)))
             ($tls-keep id)))
+      (when (given? resume)
+         (check proc resume ($tls-set-resume config (if resume #t #f))))
       (when ticket-keys
          (unless (isa? ticket-keys ssl-ticket-keys)
             (error proc "the ticket-keys must be ssl-ticket-keys" ticket-keys))

@@ -295,13 +295,19 @@ static bool is_host_name(const char *name) {
   return is;
 }
 
+/* Offers the server the session, if there is one, before the handshake. */
+static bool offer(bgl_ssl_socket_t *handle, const bgl_ssl_session_t *session) {
+  return !session || bgl_ssl_socket_set_session(handle, session) == BGL_SSL_OK;
+}
+
 /* A socket, or the condition that says why there is none. `limit`: for connecting and the handshake
  * together, in microseconds; 0 for none. `hostname`: the name to verify, or BFALSE. All waiting happens here, where
  * the thread can be interrupted, but for datagrams to one of several addresses, which the library tries one after
  * another. */
-obj_t bglssl_connect(void *config, obj_t proc, obj_t host_string, int port, int family, bool_t datagrams,
-                     bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf, obj_t outbuf,
-                     obj_t close_hook) {
+obj_t bglssl_connect(void *config, void *session, obj_t proc, obj_t host_string, int port, int family,
+                     bool_t datagrams, bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf,
+                     obj_t outbuf, obj_t close_hook) {
+  bgl_ssl_session_t *offered = session ? bglssl_unbox(session) : NULL;
   const char *host = BSTRING_TO_STRING(host_string);
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
   int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
@@ -318,15 +324,21 @@ obj_t bglssl_connect(void *config, obj_t proc, obj_t host_string, int port, int 
     condition = bglssl_dial(host, port, family, datagrams, limit, proc, where, &fd);
   if (condition != BFALSE)
     return family == AF_UNIX || is_host_name(host) ? condition : bglssl_last_condition(proc, where);
+  /* The handshake over datagrams begins with the socket: a session must be there by then. */
+  if (datagrams && session && fd >= 0) {
+    close(fd);
+    fd = BGLSSL_SEVERAL_ADDRESSES;
+  }
   if (fd != BGLSSL_SEVERAL_ADDRESSES) {
     if (!datagrams) send_at_once(fd);
     handle = bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name || family == AF_UNIX ? name : host, 0);
   } else if (!proxied) {
-    handle = bgl_ssl_connect_named(bglssl_unbox(config), host, port, family, name, NULL);
+    handle = bgl_ssl_connect_named(bglssl_unbox(config), host, port, family, name, offered);
   } else {
-    handle = bgl_ssl_connect_start(bglssl_unbox(config), host, port, family, name, NULL);
+    handle = bgl_ssl_connect_start(bglssl_unbox(config), host, port, family, name, offered);
   }
-  if (handle && (proxied || fd >= 0) && shake_hands(handle, fd, handshake_limit, deadline) != BGL_SSL_OK) {
+  if (handle && (proxied || fd >= 0) &&
+      ((fd >= 0 && !offer(handle, offered)) || shake_hands(handle, fd, handshake_limit, deadline) != BGL_SSL_OK)) {
     condition = bglssl_last_condition(proc, where);
     refuse(handle);
     if (fd >= 0) close(fd);
@@ -590,7 +602,7 @@ static bgl_ssl_socket_t *begin_tls(obj_t socket, struct bglssl_link *outer, void
 /* The handshake, over a socket that `bglssl_switchablep` accepts: over an SSL socket it is one inside of the
  * connection that there is. BFALSE, or what went wrong; then the socket is closed: nobody can tell what the peer
  * makes of what it was sent. */
-obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long handshake_limit,
+obj_t bglssl_use_ssl(obj_t socket, void *config, void *session, int role, obj_t hostname, long handshake_limit,
                      bool_t lazy_handshake, obj_t proc, obj_t where, obj_t close_hook) {
   obj_t input = SOCKET(socket).input;
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
@@ -598,7 +610,8 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, int role, obj_t hostname, long 
   bgl_ssl_socket_t *handle = begin_tls(socket, outer, bglssl_unbox(config), role, name);
 
   bglssl_keep(config);
-  if (!handle || (!lazy_handshake && bglssl_handshake(handle, NULL, -1, role == BGLSSL_ROLE_SERVER) != BGL_SSL_OK)) {
+  if (!handle || !offer(handle, session ? bglssl_unbox(session) : NULL) ||
+      (!lazy_handshake && bglssl_handshake(handle, NULL, -1, role == BGLSSL_ROLE_SERVER) != BGL_SSL_OK)) {
     /* First of all: close hooks may call the library too. */
     obj_t condition = bglssl_last_condition(proc, where);
 

@@ -16,6 +16,7 @@
 ;;   hello.scm         what a client asks for, before the handshake
 ;;   requirements.scm  further keyword arguments: demands on the peer, CRLs, staples, algorithms
 ;;   verification.scm  certificates verified without a connection, chains of connections
+;;   resumption.scm    sessions that clients resume
 ;;   sessions.scm      further keyword arguments: sessions of servers, keys of tickets
 ;;   settings.scm      sizes of records, order of ciphers, the trace of a handshake, counts of a server
 ;;   https.scm         https URLs for open-input-file
@@ -44,6 +45,7 @@
             "requirements.scm"
             "settings.scm"
             "verification.scm"
+            "resumption.scm"
             "sessions.scm"
             "https.scm"
             "secure-context.scm"
