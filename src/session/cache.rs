@@ -1,7 +1,8 @@
 //! The sessions that this process's clients resume by themselves: those of TLS 1.3 once each, those of before for as long
 //! as they last.
 //!
-//! One lock guards all of them, for no longer than it takes to look one up: OpenSSL's work is done outside of it.
+//! They are in parts with a lock each, which is held no longer than it takes to look one up: OpenSSL's work is done outside
+//! of it.
 
 use crate::{
     ossl::{self, resumable::Session},
@@ -10,19 +11,22 @@ use crate::{
 use std::{
     collections::HashMap,
     mem,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use super::scope::Scope;
 
-/// Of how many hosts there are sessions at most. Settings and ports count: see `Key`.
-const HOSTS: usize = 256;
+/// How many parts there are. A key says by itself which is its own, and keys are spread evenly.
+const PARTS: usize = 16;
+
+/// Of how many hosts there are sessions at most in a part. Settings and ports count: see `Key`.
+const HOSTS: usize = 256 / PARTS;
 
 /// How many sessions of TLS 1.3 there are of one host at most.
 const TICKETS: usize = 4;
 
-/// How many bytes all may take, and one of them.
-const BYTES: usize = 8 << 20;
+/// How many bytes all of a part may take, and one of them.
+const BYTES: usize = (8 << 20) / PARTS;
 const BYTES_OF_ONE: usize = 64 << 10;
 
 /// What OpenSSL needs for a session beside its contents, about.
@@ -89,7 +93,7 @@ impl Host {
     }
 }
 
-/// What the lock guards.
+/// A part: what its lock guards.
 #[derive(Default)]
 struct Sessions {
     hosts: HashMap<Key, Host>,
@@ -167,29 +171,30 @@ impl Sessions {
 /// was held during the fork stays locked in the child: so the child has sessions of its own, behind its parent's.
 struct OfProcess {
     pid: u32,
-    sessions: Mutex<Sessions>,
+    parts: [Mutex<Sessions>; PARTS],
     of_child: OnceLock<Box<OfProcess>>,
 }
 
 impl OfProcess {
     fn new() -> OfProcess {
-        OfProcess { pid: posix::pid(), sessions: Mutex::default(), of_child: OnceLock::new() }
+        OfProcess { pid: posix::pid(), parts: Default::default(), of_child: OnceLock::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// That of this process.
+    fn own() -> &'static OfProcess {
+        static FIRST: OnceLock<OfProcess> = OnceLock::new();
+        let pid = posix::pid();
+        let mut own = FIRST.get_or_init(OfProcess::new);
+        while own.pid != pid {
+            own = own.of_child.get_or_init(|| Box::new(OfProcess::new()));
+        }
+        own
     }
 }
 
-/// Runs `action` on this process's sessions, and frees what it drops once the lock is free.
-fn with<T>(action: impl FnOnce(&mut Sessions) -> T) -> T {
-    static FIRST: OnceLock<OfProcess> = OnceLock::new();
-    let pid = posix::pid();
-    let mut own = FIRST.get_or_init(OfProcess::new);
-    while own.pid != pid {
-        own = own.of_child.get_or_init(|| Box::new(OfProcess::new()));
-    }
-    let mut sessions = own.lock();
+/// Runs `action` on a part, and frees what it drops once the lock is free.
+fn with<T>(part: &Mutex<Sessions>, action: impl FnOnce(&mut Sessions) -> T) -> T {
+    let mut sessions = part.lock().unwrap_or_else(PoisonError::into_inner);
     let result = action(&mut sessions);
     let dropped = mem::take(&mut sessions.dropped);
     drop(sessions);
@@ -197,16 +202,22 @@ fn with<T>(action: impl FnOnce(&mut Sessions) -> T) -> T {
     result
 }
 
+/// The same on the part that a key belongs to.
+fn with_part_of<T>(key: &Key, action: impl FnOnce(&mut Sessions) -> T) -> T {
+    let number = key.as_bytes().first().map_or(0, |byte| usize::from(*byte) % PARTS);
+    with(&OfProcess::own().parts[number], action)
+}
+
 /// A session to resume, if one is `wanted`, and a number that changes once all are forgotten.
 pub fn take(key: &Key, wanted: bool) -> (Option<Arc<Session>>, u64) {
     let now = ossl::now();
-    with(|sessions| (if wanted { sessions.take(key, now) } else { None }, sessions.forgotten))
+    with_part_of(key, |sessions| (if wanted { sessions.take(key, now) } else { None }, sessions.forgotten))
 }
 
 /// Keeps a session, unless all were forgotten since that number was given.
 pub fn add(key: &Key, session: Session, forgotten: u64) {
     let Some(kept) = Kept::new(session) else { return };
-    with(|sessions| {
+    with_part_of(key, |sessions| {
         if sessions.forgotten == forgotten {
             sessions.add(key, kept);
         } else {
@@ -217,10 +228,12 @@ pub fn add(key: &Key, session: Session, forgotten: u64) {
 
 /// Forgets the sessions of a host.
 pub fn forget(key: &Key) {
-    with(|sessions| sessions.forget(key));
+    with_part_of(key, |sessions| sessions.forget(key));
 }
 
 /// Forgets all sessions, and those that connections of now will still get.
 pub fn forget_all() {
-    with(Sessions::forget_all);
+    for part in &OfProcess::own().parts {
+        with(part, Sessions::forget_all);
+    }
 }
