@@ -145,6 +145,7 @@
    (let* ((proc (without-proxy 'client-socket-use-ssl! further))
           (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
           (where (switchable-socket proc socket))
+          (session-box::void* (given-session proc session))
           (limit (or handshake-timeout ($tls-port-time-limit socket)))
           (given config)
           (config (if given
