@@ -204,8 +204,10 @@ fn with<T>(part: &Mutex<Sessions>, action: impl FnOnce(&mut Sessions) -> T) -> T
 
 /// The same on the part that a key belongs to.
 fn with_part_of<T>(key: &Key, action: impl FnOnce(&mut Sessions) -> T) -> T {
+    let parts = &OfProcess::own().parts;
+    let [first, ..] = parts;
     let number = key.as_bytes().first().map_or(0, |byte| usize::from(*byte) % PARTS);
-    with(&OfProcess::own().parts[number], action)
+    with(parts.get(number).unwrap_or(first), action)
 }
 
 /// A session to resume, if one is `wanted`, and a number that changes once all are forgotten.
