@@ -593,6 +593,44 @@ static bool has_session_id(const char *output)
     return id && id[strlen("Session-ID: ")] != '\n';
 }
 
+/* What `openssl s_client` prints of it. */
+static int hinted_lifetime(const char *output)
+{
+    static const char hint[] = "lifetime hint: ";
+    const char *at = strstr(output, hint);
+    return at ? atoi(at + strlen(hint)) : -1;
+}
+
+TEST(clients_are_told_for_how_long_a_session_lasts)
+{
+    for (size_t i = 0; i < COUNT(peer_versions); i++) {
+        bgl_ssl_config_t *config = server_config("good");
+        CHECK_OK(bgl_ssl_config_set_session_lifetime(config, 100 * SECOND));
+        CHECK_INT(100, hinted_lifetime(shown_by(&peer_versions[i], config)));
+    }
+}
+
+/* A ticket that comes with a resumed handshake of TLS 1.3 lasts for what is left. */
+TEST(clients_are_told_what_is_left_of_a_session)
+{
+    struct service service;
+    char *session = strdup(own_path("session"));
+    bgl_ssl_config_t *config = of_version(&versions[1], server_config("good"));
+    CHECK_OK(bgl_ssl_config_set_session_lifetime(config, 1000 * SECOND));
+    start_service(&service, config, 2, serve_a_word, NULL);
+    CHECK_INT(1000, hinted_lifetime(s_client(&peer_versions[1], service.port, "localhost", "-sess_out", session)));
+    /* The server's clock, and not the client's: for TLS 1.3 a ticket must be about as old as its client says. */
+    atomic_fetch_add(&ahead, 5);
+    const char *output = s_client(&peer_versions[1], service.port, "localhost", "-sess_in", session);
+    CHECK(strstr(output, "Reused, "));
+    int left = hinted_lifetime(output);
+    if (left < 900 || left > 995)
+        FAIL("%d s are left", left);
+    end_service(&service);
+    bgl_ssl_config_free(config);
+    free(session);
+}
+
 static void check_no_sessions(const struct peer_version *version, bgl_ssl_config_t *config)
 {
     const char *output = shown_by(version, config);
@@ -837,4 +875,57 @@ TEST(null_hellos_offer_nothing)
     CHECK_INT(0, bgl_ssl_hello_psk_identity_count(NULL));
     CHECK_INT(0, bgl_ssl_hello_psk_identity(NULL, 0, &byte, 1));
     CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 4, ROUNDS = 40, KEYS = 200 };
+
+struct worker {
+    const bgl_ssl_config_t *client, *server;
+};
+
+static void *meet_often(void *data)
+{
+    const struct worker *worker = data;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct ends ends;
+        int fds[2];
+        local_pair(fds);
+        make_lazy_ends(&ends, worker->client, worker->server, "localhost", fds);
+        step_handshakes(&ends);
+        CHECK_OK(ends.client_status);
+        CHECK_OK(ends.server_status);
+        CHECK(exchange_bytes(&ends));
+        free_ends(&ends);
+    }
+    return NULL;
+}
+
+TEST(threads_use_keys_and_a_cache_while_keys_are_added)
+{
+    static const int modes[] = {BGL_SSL_SESSIONS_TICKETS, BGL_SSL_SESSIONS_CACHE};
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+        bgl_ssl_ticket_keys_t *keys = random_keys(MINUTE * SECOND);
+        pthread_t threads[THREADS];
+        CHECK_OK(bgl_ssl_config_set_sessions(server, modes[i]));
+        CHECK_OK(bgl_ssl_config_set_session_cache(server, 1000, 20000));
+        CHECK_OK(bgl_ssl_config_set_ticket_keys(server, keys));
+        CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+        CHECK_OK(bgl_ssl_config_set_lazy_handshake(server, true));
+        struct worker worker = {client, server};
+        for (size_t j = 0; j < THREADS; j++)
+            threads[j] = start_thread(meet_often, &worker);
+        for (int j = 0; j < KEYS; j++) {
+            atomic_fetch_add(&ahead, MINUTE);
+            if (j % 2 == 1)
+                add_key(keys, (unsigned char)j, 80);
+        }
+        for (size_t j = 0; j < THREADS; j++)
+            join_thread(threads[j]);
+        bgl_ssl_ticket_keys_free(keys);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
 }

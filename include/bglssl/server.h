@@ -150,8 +150,8 @@ bgl_ssl_socket_t *bgl_ssl_server_upgrade_fd(const bgl_ssl_server_t *server,
 
 /**
  * Replaces the config of a server: for the clients that it accepts from now on. Connections that it has accepted keep
- * theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: they belong
- * to the server. How many peers a server over datagrams has at most stays as it was.
+ * theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: their keys are
+ * the server's, unless the new config has keys of its own (bgl_ssl_config_set_ticket_keys). How many peers a server over datagrams has at most stays as it was.
  *
  * config: with a certificate; frozen by this.
  *

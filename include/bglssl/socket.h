@@ -366,7 +366,7 @@ bgl_ssl_status_t bgl_ssl_socket_hello(const bgl_ssl_socket_t *socket,
 /**
  * Gives a server's socket another config before its handshake, which then decides how the client is served; if it has
  * hosts, by their names. Time limits and the settings for datagrams stay those of the config that the socket was made
- * with, and its tickets those of the server.
+ * with, and the keys of its tickets those of the server, unless config has keys of its own.
  *
  * config: with a certificate; frozen by this.
  *

@@ -81,7 +81,7 @@ impl Ring {
         let longest = self.longest.max(lifetime);
         longest > self.longest
             || self.newest_is_due(now)
-            || self.older.iter().any(|entry| !entry.decrypts(now, longest))
+            || self.older.back().is_some_and(|oldest| !oldest.decrypts(now, longest))
     }
 
     /// Does it.

@@ -67,7 +67,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_hello(
 
 /// Gives a server's socket another config before its handshake, which then decides how the client is served; if it has
 /// hosts, by their names. Time limits and the settings for datagrams stay those of the config that the socket was made
-/// with, and its tickets those of the server.
+/// with, and the keys of its tickets those of the server, unless config has keys of its own.
 ///
 /// config: with a certificate; frozen by this.
 ///
