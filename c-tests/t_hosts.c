@@ -305,7 +305,7 @@ TEST(connection_of_a_demanding_host_serves_no_other)
 TEST(hosts_that_cannot_be_are_refused)
 {
     bgl_ssl_config_t *server = server_config("good"), *a = server_config("host-a"), *empty = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
-    static const char *const patterns[] = {"", "*", "*.*.test", "a*.test", "127.0.0.1", "::1", "b\xc3\xbc" "cher.test", "a..b"};
+    static const char *const patterns[] = {"", "*", "*.*.test", "a*.test", "127.0.0.1", "::1", "b\303\274cher.test", "a..b"};
     for (size_t i = 0; i < COUNT(patterns); i++)
         CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_add_host(server, patterns[i], a));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_add_host(server, NULL, a));
