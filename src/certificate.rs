@@ -3,7 +3,7 @@
 use crate::{
     error::{Code, Error, Result},
     file,
-    ossl::{bio::MemReader, x509::X509, x509_names::AltName},
+    ossl::{bio::MemReader, uri, x509::X509, x509_names::AltName},
     pem::{self, Format},
     private_key::PrivateKey,
 };
@@ -116,6 +116,17 @@ impl Certificate {
     pub fn alt_names(&self) -> Result<&[String]> {
         let names = || Ok(self.x509.alt_names()?.iter().map(alt_name_text).collect());
         kept(&self.alt_names, names).map(Vec::as_slice)
+    }
+
+    /// All certificates at a URI that OpenSSL, or a provider of its, knows.
+    pub fn all_from_uri(uri: &CStr, passphrase: Option<&CStr>) -> Result<Vec<Certificate>> {
+        let what = uri.to_string_lossy();
+        let found = uri::load(uri, passphrase).map_err(|error| error.context(&what))?;
+        let all: Vec<Certificate> = found.certificates.into_iter().map(Certificate::new).collect();
+        if all.is_empty() {
+            return Err(Error::new(Code::Config, format!("{what}: no certificate found")));
+        }
+        Ok(all)
     }
 
     /// The OIDs of its extended key usage, in dotted numbers; none if it has no such extension.

@@ -3,7 +3,7 @@
 use crate::{
     error::{Code, Error, Result},
     file,
-    ossl::pkey::Pkey,
+    ossl::{pkey::Pkey, uri},
     pem::{self, Format},
 };
 use std::{ffi::CStr, path::Path};
@@ -27,6 +27,14 @@ impl PrivateKey {
     pub fn from_file(path: &Path, format: Format, passphrase: Option<&CStr>) -> Result<PrivateKey> {
         let data = file::read(path)?;
         PrivateKey::from_bytes(&data, format, passphrase).map_err(|error| error.context(path.display()))
+    }
+
+    /// The first key at a URI that OpenSSL, or a provider of its, knows.
+    pub fn from_uri(uri: &CStr, passphrase: Option<&CStr>) -> Result<PrivateKey> {
+        let what = uri.to_string_lossy();
+        let found = uri::load(uri, passphrase).map_err(|error| error.context(&what))?;
+        let none = || Error::new(Code::Config, format!("{what}: no private key found"));
+        found.keys.into_iter().next().map(PrivateKey).ok_or_else(none)
     }
 
     /// The first key in `data`.

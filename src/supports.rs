@@ -2,16 +2,18 @@
 
 use crate::{
     error::{Error, Result},
-    ossl::ssl,
+    ossl::{provider, ssl, uri},
     protocol::{Protocol, Versions},
 };
 use std::ffi::CString;
 
-/// Whether a feature is there. Features are "protocol:NAME", "group:NAME", "signature-algorithm:NAME", "cipher:NAME".
+/// Whether a feature is there. Features are "protocol:NAME", "group:NAME", "signature-algorithm:NAME", "cipher:NAME",
+/// "provider:NAME", "store:SCHEME".
 pub fn supports(feature: &str) -> Result<bool> {
     let unknown = || {
         Error::argument(format!(
-            "\"{feature}\" is no feature: protocol:, group:, signature-algorithm: or cipher: and a name was expected"
+            "\"{feature}\" is no feature: protocol:, group:, signature-algorithm:, cipher:, provider: or store: and a name was \
+             expected"
         ))
     };
     let (kind, name) = feature.split_once(':').ok_or_else(unknown)?;
@@ -28,6 +30,8 @@ pub fn supports(feature: &str) -> Result<bool> {
         "signature-algorithm" => Ok(ctx.set_signature_algorithms(&text).is_ok()),
         "cipher" if name.starts_with("TLS_") => Ok(ctx.set_cipher_suites(&text).is_ok()),
         "cipher" => Ok(ctx.set_cipher_list(&text).is_ok()),
+        "provider" => Ok(provider::is_loaded(&text)),
+        "store" => Ok(uri::has_loader(name)),
         _ => Err(unknown()),
     }
 }

@@ -324,11 +324,40 @@ int32_t bgl_ssl_protocol_number(const char *name);
 const char *bgl_ssl_protocol_name(int32_t protocol);
 
 /**
+ * Loads a provider of OpenSSL's for the whole process: "legacy", "fips", or a module such as "tpm2" or "pkcs11" in OpenSSL's
+ * directory of modules. Those that OpenSSL loads by itself stay; it is never unloaded. Load it before the configs that need it
+ * are frozen.
+ *
+ * Returns BGL_SSL_OK, also if it is loaded already; BGL_SSL_E_ARGUMENT; BGL_SSL_E_UNSUPPORTED if there is no such provider, and
+ * with OpenSSL 1.1.1. Blocks no longer than the disk; any thread. See OSSL_PROVIDER_try_load(3).
+ *
+ * Precondition: name is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_load_provider(const char *name);
+
+/**
+ * Whether OpenSSL takes its algorithms from FIPS modules only, by bgl_ssl_set_fips or by its configuration.
+ *
+ * Returns false also with OpenSSL 1.1.1. Never blocks; any thread. See EVP_default_properties_is_fips_enabled(3).
+ */
+bool bgl_ssl_fips(void);
+
+/**
+ * Makes OpenSSL take its algorithms from FIPS modules only, for the whole process and from now on, or from any. What uses others
+ * already goes on. The providers "fips" and "base" are loaded.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_UNSUPPORTED if there is no FIPS module, and with OpenSSL 1.1.1 (for true). Blocks no longer than
+ * the disk, and the module's tests of itself; any thread. See fips_module(7).
+ */
+bgl_ssl_status_t bgl_ssl_set_fips(bool fips);
+
+/**
  * Whether the OpenSSL in use has a feature: what a config may then ask for without BGL_SSL_E_UNSUPPORTED or
  * BGL_SSL_E_CONFIG.
  *
  * feature: "protocol:tlsv1_3" (the names of bgl_ssl_protocol_number), "group:X25519MLKEM768",
- * "signature-algorithm:ed25519", "cipher:TLS_AES_256_GCM_SHA384" or another name of OpenSSL's for one.
+ * "signature-algorithm:ed25519", "cipher:TLS_AES_256_GCM_SHA384" or another name of OpenSSL's for one; "provider:tpm2",
+ * whether that provider is loaded; "store:pkcs11", whether URIs of that scheme can be opened.
  *
  * Returns true or false; false also on failure: BGL_SSL_E_ARGUMENT for a text that is no feature. Never blocks; any
  * thread.

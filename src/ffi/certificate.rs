@@ -8,6 +8,7 @@ pub mod key;
 pub mod names;
 pub mod pkcs12;
 pub mod private_key;
+pub mod uri;
 
 use crate::{
     certificate::Certificate,

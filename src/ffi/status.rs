@@ -2,6 +2,7 @@
 
 pub mod errors;
 pub mod protocol;
+pub mod provider;
 pub mod supports;
 
 use crate::error::Code;

@@ -42,9 +42,11 @@ impl PartialEq for Pkey {
 }
 
 /// What the passphrase callback is given, and what it notes.
-struct Asked<'a> {
-    passphrase: Option<&'a CStr>,
-    asked: bool,
+pub(super) struct Asked<'a> {
+    /// The passphrase, if there is one.
+    pub passphrase: Option<&'a CStr>,
+    /// Whether OpenSSL has asked.
+    pub asked: bool,
 }
 
 impl Pkey {
@@ -146,7 +148,8 @@ fn check_own_form(pem: &[u8]) -> Result<()> {
     }
 }
 
-unsafe extern "C" fn give_passphrase(
+/// The passphrase callback: `user` is an Asked.
+pub(super) unsafe extern "C" fn give_passphrase(
     buffer: *mut c_char,
     size: c_int,
     _writing: c_int,

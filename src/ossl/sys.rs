@@ -144,6 +144,33 @@ pub type AlpnCallback =
 pub type NpnSelectCallback =
     unsafe extern "C" fn(*mut SSL, *mut *mut c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;
 
+/// OpenSSL's OSSL_STORE_CTX.
+#[repr(C)]
+pub struct StoreCtx {
+    _private: [u8; 0],
+}
+
+/// OpenSSL's OSSL_STORE_INFO.
+#[repr(C)]
+pub struct StoreInfo {
+    _private: [u8; 0],
+}
+
+/// OpenSSL's UI_METHOD.
+#[repr(C)]
+pub struct UiMethod {
+    _private: [u8; 0],
+}
+
+#[cfg(ossl300)]
+pub const OSSL_STORE_INFO_PKEY: c_int = 4;
+#[cfg(not(ossl300))]
+pub const OSSL_STORE_INFO_PKEY: c_int = 3;
+#[cfg(ossl300)]
+pub const OSSL_STORE_INFO_CERT: c_int = 5;
+#[cfg(not(ossl300))]
+pub const OSSL_STORE_INFO_CERT: c_int = 4;
+
 /// OpenSSL's BIO_ADDR.
 #[repr(C)]
 pub struct BioAddr {
@@ -200,6 +227,33 @@ unsafe extern "C" {
     #[cfg(ossl300)]
     pub fn OSSL_LIB_CTX_get0_global_default() -> *mut c_void;
     pub fn OPENSSL_cleanse(secret: *mut c_void, len: usize);
+    pub fn UI_UTIL_wrap_read_pem_callback(cb: Option<PassphraseCallback>, writing: c_int) -> *mut UiMethod;
+    pub fn UI_destroy_method(method: *mut UiMethod);
+    pub fn OSSL_STORE_open(
+        uri: *const c_char,
+        method: *const UiMethod,
+        user: *mut c_void,
+        process: *const c_void,
+        process_data: *mut c_void,
+    ) -> *mut StoreCtx;
+    pub fn OSSL_STORE_load(store: *mut StoreCtx) -> *mut StoreInfo;
+    pub fn OSSL_STORE_eof(store: *mut StoreCtx) -> c_int;
+    pub fn OSSL_STORE_error(store: *mut StoreCtx) -> c_int;
+    pub fn OSSL_STORE_close(store: *mut StoreCtx) -> c_int;
+    pub fn OSSL_STORE_INFO_get_type(object: *const StoreInfo) -> c_int;
+    pub fn OSSL_STORE_INFO_get1_PKEY(object: *const StoreInfo) -> *mut EVP_PKEY;
+    pub fn OSSL_STORE_INFO_get1_CERT(object: *const StoreInfo) -> *mut X509;
+    pub fn OSSL_STORE_INFO_free(object: *mut StoreInfo);
+    #[cfg(ossl300)]
+    pub fn OSSL_STORE_LOADER_fetch(
+        context: *mut openssl_sys::OSSL_LIB_CTX,
+        scheme: *const c_char,
+        properties: *const c_char,
+    ) -> *mut c_void;
+    #[cfg(ossl300)]
+    pub fn OSSL_STORE_LOADER_free(loader: *mut c_void);
+    #[cfg(ossl300)]
+    pub fn OSSL_PROVIDER_available(context: *mut openssl_sys::OSSL_LIB_CTX, name: *const c_char) -> c_int;
     pub fn BIO_ADDR_new() -> *mut BioAddr;
     pub fn BIO_ADDR_free(address: *mut BioAddr);
     pub fn DTLS_get_data_mtu(ssl: *const SSL) -> usize;
