@@ -131,7 +131,8 @@ static void run_over(const network_t *network, const char *only, int rounds, dou
   if (!only) print_heading(network);
   for (int i = 0; i < scenarios_count; i++) {
     scenario_t scenario = scenarios[i];
-    if (!wanted(&scenario, words, n) || (scenario.only_once && network != networks)) continue;
+    if (!wanted(&scenario, words, n) || (scenario.only_once && network != networks) ||
+        scenario.counts_round_trips != (network->round_trip > 0)) continue;
     scenario.count = (size_t)((double)scenario.count * scale * network->scale) + 1;
     const pki_t *its = scenario.link.rsa ? &rsa : &pki;
     if (only)

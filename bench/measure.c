@@ -118,6 +118,7 @@ measure_t measure(const scenario_t *scenario, const side_t *side, const pki_t *p
   take(job.result_pipe[0], &m.result, sizeof m.result);
   take(job.calls_pipe[0], calls, sizeof calls);
   m.calls = calls[0] < 0 || calls[1] < 0 ? -1 : (long)(calls[0] + calls[1]);
+  if (scenario->counts_round_trips) m.result /= (double)network->round_trip / 1e6;
   close(job.result_pipe[0]);
   close(job.calls_pipe[0]);
   return m;

@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 #include "network.h"
+#include "delay.h"
 #include "side.h"
 
 #include <errno.h>
@@ -18,6 +19,8 @@ network_t networks[] = {
   {.name = "veth, 200 Mbit/s", .address = "10.0.0.1", .rate = 200, .is_veth = true, .scale = 0.25,
    .server_namespace = -1, .client_namespace = -1},
   {.name = "veth, full speed", .address = "10.0.0.1", .is_veth = true, .scale = 1,
+   .server_namespace = -1, .client_namespace = -1},
+  {.name = "veth, 40 ms", .address = "10.0.0.1", .round_trip = 40000, .is_veth = true, .scale = 1,
    .server_namespace = -1, .client_namespace = -1},
 };
 const int networks_count = sizeof networks / sizeof networks[0];
@@ -48,18 +51,39 @@ static int new_namespace(void) {
 
 /* In the namespace of one end: its address, and how fast it sends. One segment a packet, as over a wire without offloading. */
 static bool set_up_end(const network_t *network, int last_byte) {
+  if (network->round_trip) complete_checksums("veth");
   return run("ip address add 10.0.0.%d/24 dev veth && ip link set veth gso_max_segs 1 up", last_byte) &&
          (network->rate == 0 ||
           run("tc qdisc add dev veth root tbf rate %dmbit burst 16kb latency 100ms", network->rate));
+}
+
+/* From the namespace that the process is in to another. */
+static bool add_pair(const char *name, int other_namespace, const char *other_name) {
+  return run("ip link add %s type veth peer name %s netns /proc/%d/fd/%d", name, other_name, getpid(), other_namespace);
+}
+
+/* The ends have a delay line between them, in a namespace of its own; the process is in it then. */
+static bool add_delayed_pairs(const network_t *network) {
+  static const char *const devices[] = {"server", "client"};
+  int namespace = new_namespace();
+  if (namespace < 0 || !add_pair(devices[0], network->server_namespace, "veth") ||
+      !add_pair(devices[1], network->client_namespace, "veth") || !run("ip link set server up && ip link set client up"))
+    return false;
+  if (fork() == 0) run_delay_line(devices, network->round_trip / 2);
+  return true;
 }
 
 static bool make_veth(network_t *network) {
   network->server_namespace = new_namespace();
   if (network->server_namespace < 0) return false;
   network->client_namespace = new_namespace();
-  return network->client_namespace >= 0 &&
-         run("ip link add veth type veth peer name veth netns /proc/%d/fd/%d", getpid(), network->server_namespace) &&
-         set_up_end(network, 2) && (enter_namespace(network->server_namespace), set_up_end(network, 1));
+  if (network->client_namespace < 0) return false;
+  if (!(network->round_trip ? add_delayed_pairs(network) : add_pair("veth", network->server_namespace, "veth")))
+    return false;
+  enter_namespace(network->server_namespace);
+  if (!set_up_end(network, 1)) return false;
+  enter_namespace(network->client_namespace);
+  return set_up_end(network, 2);
 }
 
 bool make_network(network_t *network) {

@@ -8,6 +8,7 @@ typedef struct {
   const char *name;
   const char *address; /* the server's */
   int rate;            /* Mbit/s in each direction; 0: unlimited */
+  long round_trip;     /* microseconds that one takes, beside the time of the system itself */
   bool is_veth;        /* a pair of virtual Ethernet devices with an MTU of 1500; otherwise the loopback device */
   double scale;        /* how much of each scenario is done over it */
   /* Descriptors of the network namespaces of the ends; -1: the one that the benchmark was started in. */

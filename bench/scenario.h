@@ -14,6 +14,7 @@ struct scenario {
   void (*server)(const scenario_t *, const side_t *, void *server, int result_fd);
   void (*client)(const scenario_t *, const side_t *, void *client, int port, int result_fd);
   bool less_is_better;
+  bool counts_round_trips; /* over networks whose round trips take time, and over no other */
   bool only_once; /* over one network, and in one round: other networks and rounds would give the same */
   int threads;
   size_t count; /* connections, messages */

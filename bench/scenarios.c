@@ -117,6 +117,39 @@ static void handshake_client(const scenario_t *scenario, const side_t *side, voi
   put_result(result_fd, (double)scenario->count / (now() - start));
 }
 
+/* -------------------------------------------------------------------------------------------------- first responses */
+
+enum { REQUEST = 200 };
+
+static void response_server(const scenario_t *scenario, const side_t *side, void *server, int result_fd) {
+  (void)result_fd;
+  char *data = calloc(1, scenario->size);
+  for (size_t i = 0; i < scenario->count; i++) {
+    void *connection = side->accept(server);
+    read_exactly(side, connection, data, REQUEST);
+    side->write(connection, data, scenario->size);
+    if (side->read(connection, data, 1) != 0) die("server", "more data than expected");
+    end_server(side, connection);
+  }
+  free(data);
+}
+
+/* The result is the time from the beginning of a connect to the last byte of the response. */
+static void response_client(const scenario_t *scenario, const side_t *side, void *client, int port, int result_fd) {
+  char *data = calloc(1, scenario->size);
+  double time = 0;
+  for (size_t i = 0; i < scenario->count; i++) {
+    double start = now();
+    void *connection = side->connect(client, port);
+    side->write(connection, data, REQUEST);
+    read_exactly(side, connection, data, scenario->size);
+    time += now() - start;
+    end_client(scenario, side, connection);
+  }
+  put_result(result_fd, time / (double)scenario->count);
+  free(data);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ bulk */
 
 static void send_bulk(const scenario_t *scenario, const side_t *side, void *connection) {
@@ -319,6 +352,8 @@ const scenario_t scenarios[] = {
    .link.datagrams = true, .count = 30000, .size = 1024},
   {.name = "DTLS datagrams of 1 kB to the server", .unit = "/s", .server = flow_server, .client = flow_client,
    .link.datagrams = true, .count = 100000, .size = 1024},
+  {.name = "connect, request, response of 10 kB", .unit = "RTT", .server = response_server, .client = response_client,
+   .counts_round_trips = true, .count = 30, .size = 10240},
   {.name = "memory of an idle connection", .unit = "kB", .server = idle_server, .client = idle_client,
    .less_is_better = true, .only_once = true, .count = 10000},
 };
