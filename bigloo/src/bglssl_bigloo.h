@@ -149,6 +149,7 @@ obj_t bglssl_take_trace(obj_t socket);
 
 /* sockets.c: who is told of the handshakes of a server's clients; objects.c: what it has counted */
 void bglssl_server_set_trace(obj_t socket, obj_t trace);
+void bglssl_server_set_verify_peer(obj_t socket, obj_t verify_peer);
 obj_t bglssl_server_info(void *handle);
 
 /* memory_io.c */

@@ -94,6 +94,7 @@
           (name (and hostname (c-string proc "the host name" hostname)))
           (given config)
           (session-box::void* (given-session proc session))
+          (verifier (verifier-of proc further given #f))
           (protocol (if (isa? given ssl-config)
                         (with-access::ssl-config given (protocol) protocol)
                         protocol))
@@ -119,6 +120,7 @@
       (if (socket? result)
           (begin
              ($tls-socket-configure result raises close-timeout)
+             (verify-peer! verifier result (or hostname host) proc where)
              result)
           (raise result))))
 
@@ -154,11 +156,12 @@
                          verify hostname alpn min-protocol max-protocol ciphers groups
                          #f limit #t further))))
       (switch-socket! proc socket config given $tls-role-client limit #f where raises
-         (check-close-timeout proc close-timeout) (trace-of further given) session)))
+         (check-close-timeout proc close-timeout) (trace-of further given)
+         (verifier-of proc further given #f) (or hostname ($tls-known-hostname socket)) session)))
 
 ;; What the program wrote before the switch goes out before it, in the clear.
 (define (switch-socket! proc socket config given role::int limit::long lazy::bool where raises::bool
-                        close-timeout::long trace #!optional (session #f))
+                        close-timeout::long trace verifier host #!optional (session #f))
    (flush-output-port (socket-output socket))
    (let ((condition ($tls-use-ssl socket config (given-session proc session) role
                        ($tls-known-hostname socket) limit lazy proc where socket-closing)))
@@ -169,4 +172,5 @@
           (raise condition)
           (begin
              ($tls-socket-configure socket raises close-timeout)
+             (verify-peer! verifier socket (or host (ssl-socket-server-name socket)) proc where)
              socket))))

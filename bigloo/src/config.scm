@@ -21,7 +21,8 @@
          (protocol::symbol read-only)
          (role::symbol read-only)
          (proxied::bool read-only (default #f))
-         (trace read-only (default #f)))
+         (trace read-only (default #f))
+         (verify-peer read-only (default #f)))
       (make-ssl-config::ssl-config
          #!key
          (role 'server) (protocol 'sslv23)
@@ -61,10 +62,11 @@
             (protocol protocol)
             (role role)
             (proxied (asks-for-proxy? further))
-            (trace (trace-of further #f))))))
+            (trace (trace-of further #f))
+            (verify-peer (verifier-of proc further #f #f))))))
 
 ;; The configuration that a maker was given, if it fits, and if nothing else belongs in one.
-(define (given-config proc config role protocol #!optional (further '()))
+(define (given-config proc config role protocol #!optional (further #unspecified))
    (when (pair? further)
       (error proc "beside :config this keyword has no effect: it belongs in the configuration"
          (car further)))
@@ -73,6 +75,9 @@
    (with-access::ssl-config config ($native (its-role role) (its-protocol protocol))
       (unless (eq? its-role role)
          (error proc (format "the configuration is not a ~a's" role) config))
+      ;; Makers look at the procedure; others would never call it.
+      (unless (given? further)
+         (without-verifier proc config))
       $native))
 
 ;; Of a maker's configuration, which nothing else has: the collector need not find it.
@@ -126,6 +131,8 @@
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
            #!rest further)
+   (when (memq :verify-peer further)
+      (error proc "verify-peer is for the whole server: it is told the host" :verify-peer))
    (make-config proc protocol #t protocol cert pkey CAs accepted-certs verify #f alpn
       min-protocol max-protocol ciphers groups #f (default-handshake-timeout proc protocol) lazy
       further identities))

@@ -49,7 +49,7 @@
 
 ;; The keywords that ask for a verification of the peer.
 (define *demands*
-   '(:pins :verify-depth :verify-time :strict :no-common-name :crls :crl-policy :tlsa))
+   '(:pins :verify-depth :verify-time :strict :no-common-name :crls :crl-policy :tlsa :verify-peer))
 
 ;; What :verify means beside further keywords: who demands something of a certificate wants it verified.
 (define (verify-for further::pair-nil verify)
@@ -71,9 +71,10 @@
               (tlsa '()) (tlsa-names #t)
               (staple #unspecified) (staple-policy #f)
               (security-level #f) (signature-algorithms #f) (keylog #f)
-              (proxy #f) (proxy-config #f)
+              (proxy #f) (proxy-config #f) (verify-peer #f)
               #!rest others)
       (set-sessions! proc config others)
+      (check-verifier proc verify-peer)
       (when pins
          (set-pins! proc config pins))
       (when verify-depth

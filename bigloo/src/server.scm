@@ -68,6 +68,7 @@
              (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
              (lazy (or lazy-handshake choose))
              (trace (trace-of further config))
+             (verifier (verifier-of proc further config lazy-handshake))
              (config (if config
                          (as-lazy proc lazy (given-config proc config 'server protocol further))
                          (make-config proc where #t protocol cert pkey CAs accepted-certs
@@ -84,6 +85,8 @@
                           socket-closing)))
             (when trace
                ($tls-server-set-trace socket trace))
+            (when verifier
+               ($tls-server-set-verify-peer socket verifier))
             socket))))
 
 ;; A configuration whose handshakes do not begin in the acceptor, if they must not.
@@ -127,4 +130,4 @@
                          #f handshake-timeout #t further identities hosts unknown-host))))
       (switch-socket! proc socket config given $tls-role-server handshake-timeout
          (and lazy-handshake #t) where raises (check-close-timeout proc close-timeout)
-         (trace-of further given))))
+         (trace-of further given) (verifier-of proc further given lazy-handshake) #f)))

@@ -36,6 +36,9 @@ extern obj_t bglssl_scheme_accept_failed(obj_t policy, obj_t condition);
 /* Likewise: its :choose, and the handshake if it is not lazy. BFALSE, or why the client is not served: then the socket is closed. */
 extern obj_t bglssl_scheme_admit(obj_t choose, obj_t socket, bool_t lazy);
 
+/* Likewise: has :verify-peer look at a client. BFALSE, or why it is refused: then the socket is closed. */
+extern obj_t bglssl_scheme_verify_peer(obj_t verify_peer, obj_t socket);
+
 /* Likewise: tells the lines of a handshake. */
 extern obj_t bglssl_scheme_trace(obj_t trace, obj_t socket);
 
@@ -52,6 +55,8 @@ struct server {
   obj_t choose;
   /* A port or a procedure; BFALSE for none. */
   obj_t trace;
+  /* A procedure that decides about clients; BFALSE for none. */
+  obj_t verify_peer;
   obj_t close_hook;
   /* Whether socket-accept-many has been seen at work. */
   atomic_bool many;
@@ -490,14 +495,18 @@ static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_
   set_buffering(SOCKET(socket).output);
   bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, BFALSE, &peer, server->handshake_limit, server->close_hook);
   bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
-  if (server->choose == BFALSE) {
-    tell_trace(server, server_socket, socket);
-    return true;
+  *condition = BFALSE;
+  if (server->choose != BFALSE) {
+    /* A procedure that raises or escapes leaves socket-accept-many without the chance to do it. */
+    set_nonblocking(SOCKET(server_socket).fd, false);
+    *condition = bglssl_scheme_admit(server->choose, socket, server->lazy_handshake);
   }
-  /* A procedure that raises or escapes leaves socket-accept-many without the chance to do it. */
-  set_nonblocking(SOCKET(server_socket).fd, false);
-  *condition = bglssl_scheme_admit(server->choose, socket, server->lazy_handshake);
   tell_trace(server, server_socket, socket);
+  if (*condition == BFALSE && server->verify_peer != BFALSE) {
+    /* Likewise. */
+    set_nonblocking(SOCKET(server_socket).fd, false);
+    *condition = bglssl_scheme_verify_peer(server->verify_peer, socket);
+  }
   return *condition == BFALSE;
 }
 
@@ -562,6 +571,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   server->accept_failure = accept_failure;
   server->choose = choose;
   server->trace = BFALSE;
+  server->verify_peer = BFALSE;
   server->close_hook = close_hook;
   socket = allocate_socket(fd, bgl_ssl_server_port(owner->handle),
                            family == AF_UNIX ? name : BUNSPEC, BFALSE, BGL_SOCKET_SERVER);
@@ -654,6 +664,12 @@ void bglssl_server_set_trace(obj_t socket, obj_t trace) {
   struct server *server = server_of_socket(socket);
 
   if (server) server->trace = trace;
+}
+
+void bglssl_server_set_verify_peer(obj_t socket, obj_t verify_peer) {
+  struct server *server = server_of_socket(socket);
+
+  if (server) server->verify_peer = verify_peer;
 }
 
 /* The close hook of every socket made here: these, one after the other. */

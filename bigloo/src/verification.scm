@@ -1,12 +1,16 @@
-;; verification.scm: certificates verified without a connection, and the chains that connections have verified.
+;; verification.scm: certificates verified without a connection, the chains that connections have verified, and what
+;; the program itself says about peers.
 (directives
    (extern
+      (export %verify-peer "bglssl_scheme_verify_peer")
+      (macro $tls-server-set-verify-peer::void (::obj ::obj) "bglssl_server_set_verify_peer")
       (macro $tls-certificate-verify::void* (::void* ::void* ::void* ::int ::void*)
              "bglssl_certificate_verify")
       (macro $tls-list-from-mem::void* (::string ::long) "bgl_ssl_certificate_list_from_mem")
       (macro $tls-purpose-any::int "BGL_SSL_PURPOSE_ANY")
       (macro $tls-purpose-server::int "BGL_SSL_PURPOSE_SERVER")
       (macro $tls-purpose-client::int "BGL_SSL_PURPOSE_CLIENT")
+      (macro $tls-refused::int "BGL_SSL_E_VERIFY")
       (macro $tls-connection-verified-chain::void* (::void*) "bgl_ssl_socket_verified_chain"))
    (export
       (certificate-verify::pair-nil ::certificate
@@ -14,7 +18,8 @@
          (intermediates '()) (purpose 'server) (hostname #f)
          (CAs '()) (accepted-certs #f) (config #f)
          #!rest further)
-      (ssl-socket-verified-chain::pair-nil ::socket)))
+      (ssl-socket-verified-chain::pair-nil ::socket)
+      (%verify-peer::obj ::obj ::obj)))
 
 ;; The chain, the certificate first; raises where there is no good one. What is demanded is in `config`, or in the
 ;; other keywords.
@@ -65,3 +70,60 @@
    (with-connection 'ssl-socket-verified-chain socket handle
       (let ((chain ($tls-connection-verified-chain handle)))
          (if ($tls-null? chain) '() (take-certificates chain)))))
+
+;; ---- :verify-peer, of all makers ----
+
+;; The procedure, among the further keywords or in the configuration; #f for none.
+(define (verifier-of proc further::pair-nil config lazy)
+   (let ((verifier (if (isa? config ssl-config)
+                       (with-access::ssl-config config (verify-peer) verify-peer)
+                       (let ((l (memq :verify-peer further)))
+                          (and (pair? l) (pair? (cdr l)) (cadr l))))))
+      (when (and verifier lazy)
+         (error proc "verify-peer needs the handshake, which lazy-handshake puts off" verifier))
+      verifier))
+
+(define (check-verifier proc verifier)
+   (when (and verifier (not (and (procedure? verifier) (correct-arity? verifier 3))))
+      (error proc "verify-peer must be a procedure of three arguments" verifier)))
+
+;; Where it would never be called.
+(define (without-verifier proc config::ssl-config)
+   (with-access::ssl-config config (verify-peer)
+      (when verify-peer
+         (error proc "a configuration with verify-peer is for the procedures that make sockets" config))
+      config))
+
+;; #f if the procedure accepts the peer of a new socket; else the socket is closed, and the value is the condition that
+;; says so. The procedure is called between OpenSSL's calls: it may raise or escape, and then the socket is closed, too.
+(define (refused-by verifier socket host proc where)
+   (let ((accepted #f))
+      (unwind-protect
+         (begin
+            (let ((verified (ssl-socket-verified-chain socket)))
+               (set! accepted
+                  (verifier (if (pair? verified) verified (ssl-socket-peer-chain socket))
+                     (ssl-socket-verify-error socket)
+                     host)))
+            (and (not accepted)
+                 (instantiate::&io-ssl-error
+                    (proc proc)
+                    (msg "the program has refused the peer's certificate")
+                    (obj where)
+                    (code $tls-refused)
+                    (verify-result *refused-by-application*))))
+         (unless accepted
+            (attempt (lambda () (socket-close socket) #f))))))
+
+;; X509_V_ERR_APPLICATION_VERIFICATION.
+(define *refused-by-application* 50)
+
+;; On a server that has accepted a client.
+(define (%verify-peer verifier socket)
+   (refused-by verifier socket (ssl-socket-server-name socket) 'socket-accept ($tls-peer-name socket)))
+
+;; On a socket that was connected or switched.
+(define (verify-peer! verifier socket host proc where)
+   (let ((condition (and verifier (refused-by verifier socket host proc where))))
+      (when condition
+         (raise condition))))
