@@ -1,4 +1,4 @@
-/* The program's own say about its peers. */
+/* The verify callback. */
 #include "versions.h"
 
 enum { UNKNOWN_ISSUER = 20, REJECTED = 28, APPLICATION = 50 };
@@ -220,9 +220,9 @@ TEST(a_host_has_a_function_of_its_own)
     bgl_ssl_config_free(server);
 }
 
-/* ---- overruling ---- */
+/* ---- overriding ---- */
 
-struct overruled {
+struct overridden {
     const char *name;
     const char *server;
     void (*demand)(bgl_ssl_config_t *client);
@@ -240,7 +240,7 @@ static void want_a_staple(bgl_ssl_config_t *client)
     CHECK_OK(bgl_ssl_config_set_staple_policy(client, BGL_SSL_STAPLE_REQUIRE));
 }
 
-static const struct overruled overruled[] = {
+static const struct overridden overridden[] = {
     {"a_good_one", "good", NULL, 0, BGL_SSL_E_VERIFY},
     {"an_unknown_ca", "untrusted", NULL, UNKNOWN_ISSUER, BGL_SSL_E_VERIFY},
     {"an_expired_one", "expired", NULL, 10, BGL_SSL_E_VERIFY},
@@ -249,7 +249,7 @@ static const struct overruled overruled[] = {
     {"a_missing_staple", "good", want_a_staple, 73, BGL_SSL_E_VERIFY},
 };
 
-static void check_overruling(const struct version *version, const struct overruled *it)
+static void check_overriding(const struct version *version, const struct overridden *it)
 {
     struct service service;
     struct decision decision = {.accepts = true};
@@ -275,12 +275,12 @@ static void check_overruling(const struct version *version, const struct overrul
     bgl_ssl_config_free(server);
 }
 
-TEST_TABLE(over_tls_1_2_a_program_may_overrule, overruled) { check_overruling(&versions[0], row); }
-TEST_TABLE(over_tls_1_3_a_program_may_overrule, overruled) { check_overruling(&versions[1], row); }
-TEST_TABLE(over_dtls_1_2_a_program_may_overrule, overruled) { check_overruling(&versions[2], row); }
+TEST_TABLE(over_tls_1_2_a_program_may_override, overridden) { check_overriding(&versions[0], row); }
+TEST_TABLE(over_tls_1_3_a_program_may_override, overridden) { check_overriding(&versions[1], row); }
+TEST_TABLE(over_dtls_1_2_a_program_may_override, overridden) { check_overriding(&versions[2], row); }
 
 /* A session with a server that only the program has accepted is of no use to others. */
-TEST_TABLE(an_overruled_session_stays_with_programs_that_overrule, versions)
+TEST_TABLE(an_overridden_session_stays_with_programs_that_override, versions)
 {
     struct service service;
     struct decision decision = {.accepts = true};

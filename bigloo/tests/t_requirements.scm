@@ -9,7 +9,7 @@
 
 ;; What a client with these options makes of a server with this certificate and these options: fine, or
 ;; the number of why it was refused.
-(define (verdict name server-options . client-options)
+(define (outcome name server-options . client-options)
    (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (append (its-own name) server-options)))
           (t (accept-one s echo-lines))
           (result (with-handler
@@ -40,17 +40,17 @@
 (define-case "pins"
    (let ((good (certificate-pin (test-certificate "good"))))
       (check-equal "length" (string-length good) 52)
-      (check-equal "of the server" (verdict "good" '() :pins good) 'fine)
-      (check-equal "of a CA's certificate" (verdict "good" '() :pins (CA)) 'fine)
-      (check-equal "one of several" (verdict "good" '() :pins (list (test-certificate "good-rsa") good)) 'fine)
-      (check-equal "another" (verdict "good-rsa" '() :pins good) rejected)
+      (check-equal "of the server" (outcome "good" '() :pins good) 'fine)
+      (check-equal "of a CA's certificate" (outcome "good" '() :pins (CA)) 'fine)
+      (check-equal "one of several" (outcome "good" '() :pins (list (test-certificate "good-rsa") good)) 'fine)
+      (check-equal "another" (outcome "good-rsa" '() :pins good) rejected)
       (check-no-option "no pin" &error :pins "sha1//x")
       (check-no-option "none" &error :pins '())))
 
 (define-case "pins without a chain"
    (let ((pin (certificate-pin (test-certificate "self-signed"))))
-      (check-equal "of the server" (verdict "self-signed" '() :verify #f :pins pin) 'fine)
-      (check-equal "another" (verdict "good" '() :verify #f :pins pin) rejected)))
+      (check-equal "of the server" (outcome "self-signed" '() :verify #f :pins pin) 'fine)
+      (check-equal "another" (outcome "good" '() :verify #f :pins pin) rejected)))
 
 (define-case "clients are pinned"
    (let* ((s (apply make-ssl-server-socket 0 :CAs (CA) :pins (test-certificate "client") (its-own "good")))
@@ -68,43 +68,43 @@
       (socket-close s)))
 
 (define-case "the depth of the chain"
-   (check-equal "one CA between" (verdict "chained" '() :verify-depth 1) 'fine)
-   (check-equal "none" (verdict "chained" '() :verify-depth 0) 22)
+   (check-equal "one CA between" (outcome "chained" '() :verify-depth 1) 'fine)
+   (check-equal "none" (outcome "chained" '() :verify-depth 0) 22)
    (check-no-option "too many" &error :verify-depth 101)
    (check-no-option "no number" &error :verify-depth "1"))
 
 (define-case "the time of the verification"
-   (check-equal "a number" (verdict "good" '() :verify-time 1) not-yet-valid)
-   (check-equal "a date" (verdict "good" '() :verify-time (seconds->date #e86400)) not-yet-valid)
-   (check-equal "now" (verdict "good" '() :verify-time (current-seconds)) 'fine)
+   (check-equal "a number" (outcome "good" '() :verify-time 1) not-yet-valid)
+   (check-equal "a date" (outcome "good" '() :verify-time (seconds->date #e86400)) not-yet-valid)
+   (check-equal "now" (outcome "good" '() :verify-time (current-seconds)) 'fine)
    (check-equal "after the end" 
-      (verdict "good" '() :verify-time
+      (outcome "good" '() :verify-time
          (+elong (date->seconds (certificate-not-after (test-certificate "root"))) #e1))
       expired)
    (check-no-option "no time" &error :verify-time "noon")
    (check-no-option "before 1970" &error :verify-time -1))
 
 (define-case "the CommonName, and the letter of the RFC"
-   (check-equal "it stands in" (verdict "cn-localhost" '()) 'fine)
-   (check-equal "it does not" (verdict "cn-localhost" '() :no-common-name #t) 62)
-   (check-equal "well-formed" (verdict "good" '() :strict #t) 'fine)
+   (check-equal "it stands in" (outcome "cn-localhost" '()) 'fine)
+   (check-equal "it does not" (outcome "cn-localhost" '() :no-common-name #t) 62)
+   (check-equal "well-formed" (outcome "good" '() :strict #t) 'fine)
    ;; It does not name its issuer's key, which OpenSSL 3 looks for.
    (unless (string-contains (ssl-version) "OpenSSL 1.")
-      (check-equal "not so" (verdict "cn-localhost" '() :strict #t) 85)))
+      (check-equal "not so" (outcome "cn-localhost" '() :strict #t) 85)))
 
 (define-case "revocation lists"
    (let ((list-of-root (pki "root.crl")))
-      (check-equal "not listed" (verdict "good" '() :crls list-of-root) 'fine)
-      (check-equal "listed" (verdict "revoked" '() :crls list-of-root) revoked)
+      (check-equal "not listed" (outcome "good" '() :crls list-of-root) 'fine)
+      (check-equal "listed" (outcome "revoked" '() :crls list-of-root) revoked)
       (check-equal "bytes" 
-         (verdict "revoked" '() :crls `((bytes ,(call-with-input-file list-of-root read-string))))
+         (outcome "revoked" '() :crls `((bytes ,(call-with-input-file list-of-root read-string))))
          revoked)
-      (check-equal "without a list" (verdict "good" '() :crls (pki "intermediate.crl")) no-list)
+      (check-equal "without a list" (outcome "good" '() :crls (pki "intermediate.crl")) no-list)
       (check-equal "which is tolerated" 
-         (verdict "good" '() :crls (pki "intermediate.crl") :crl-policy 'tolerate-missing)
+         (outcome "good" '() :crls (pki "intermediate.crl") :crl-policy 'tolerate-missing)
          'fine)
       (check-equal "the leaf alone" 
-         (verdict "chained" '() :crls (list (pki "intermediate.crl")) :crl-policy '(leaf tolerate-expired))
+         (outcome "chained" '() :crls (list (pki "intermediate.crl")) :crl-policy '(leaf tolerate-expired))
          'fine)
       (check-equal "no file" 
          (class-name (object-class (raised (lambda () (make-ssl-config :role 'client :crls "/no/such/file")))))
@@ -126,11 +126,11 @@
 
 (define-case "staples"
    (let ((good (answer-about "good")))
-      (check-equal "stapled" (verdict "good" `(:staple ,good) :staple-policy 'require) 'fine)
-      (check-equal "missing" (verdict "good" '() :staple-policy 'require) staple-needed)
-      (check-equal "honoured" (verdict "revoked" `(:staple ,(answer-about "revoked")) :verify #t) revoked)
+      (check-equal "stapled" (outcome "good" `(:staple ,good) :staple-policy 'require) 'fine)
+      (check-equal "missing" (outcome "good" '() :staple-policy 'require) staple-needed)
+      (check-equal "honoured" (outcome "revoked" `(:staple ,(answer-about "revoked")) :verify #t) revoked)
       (check-equal "ignored" 
-         (verdict "revoked" `(:staple ,(answer-about "revoked")) :verify #t :staple-policy 'ignore)
+         (outcome "revoked" `(:staple ,(answer-about "revoked")) :verify #t :staple-policy 'ignore)
          'fine)
       (check-no-option "the policy" &error :staple-policy 'perhaps)
       (check-raises "no bytes" &error (lambda () (make-ssl-config :staple 7)))
@@ -167,13 +167,13 @@
 
 (define-case "algorithms and the key log"
    (check-equal "of both" 
-      (verdict "good" '() :signature-algorithms "ecdsa_secp256r1_sha256" :security-level 2)
+      (outcome "good" '() :signature-algorithms "ecdsa_secp256r1_sha256" :security-level 2)
       'fine)
-   (check-equal "of nobody" (verdict "good" '() :signature-algorithms "rsa_pss_rsae_sha256") 0)
+   (check-equal "of nobody" (outcome "good" '() :signature-algorithms "rsa_pss_rsae_sha256") 0)
    (check-no-option "none" &io-ssl-error :signature-algorithms "x")
    (check-no-option "a level" &error :security-level 6)
    (let ((file (string-append (os-tmp) "/bglssl-keys-" (number->string (getpid)))))
-      (check-equal "logged" (verdict "good" '() :keylog file :protocol 'tlsv1_3) 'fine)
+      (check-equal "logged" (outcome "good" '() :keylog file :protocol 'tlsv1_3) 'fine)
       (check "secrets" (contains? (call-with-input-file file read-string) "CLIENT_TRAFFIC_SECRET_0"))
       (delete-file file))
    (check "a group" (ssl-supports? "group:X25519"))
@@ -286,13 +286,13 @@
       (string-append "3 1 1 " digest)))
 
 (define-case "TLSA records"
-   (check-equal "the key" (verdict "self-signed" '() :tlsa (record-of "self-signed")) 'fine)
+   (check-equal "the key" (outcome "self-signed" '() :tlsa (record-of "self-signed")) 'fine)
    (check-equal "one of several" 
-      (verdict "good" '() :tlsa (list (record-of "good-rsa") (record-of "good")))
+      (outcome "good" '() :tlsa (list (record-of "good-rsa") (record-of "good")))
       'fine)
-   (check-equal "another" (verdict "good" '() :tlsa (record-of "good-rsa")) 65)
-   (check-equal "another name" (verdict "wrong-name" '() :tlsa (record-of "wrong-name")) 62)
-   (check-equal "any name" (verdict "wrong-name" '() :tlsa (record-of "wrong-name") :tlsa-names #f) 'fine)
+   (check-equal "another" (outcome "good" '() :tlsa (record-of "good-rsa")) 65)
+   (check-equal "another name" (outcome "wrong-name" '() :tlsa (record-of "wrong-name")) 62)
+   (check-equal "any name" (outcome "wrong-name" '() :tlsa (record-of "wrong-name") :tlsa-names #f) 'fine)
    (check-no-option "no record" &error :tlsa "3 1 1")
    (check-no-option "no text" &error :tlsa 3)
    (check-no-option "nothing verified" &io-ssl-error :tlsa (record-of "good") :verify #f))

@@ -49,7 +49,7 @@ pub struct Key {
     records: Records,
     staple: Option<OwnStaple>,
     requirements: Requirements,
-    may_be_overruled: bool,
+    may_be_overridden: bool,
     /// Whether servers ask their clients for certificates.
     asks_clients: bool,
     /// Whether servers have sessions in memory.
@@ -189,7 +189,7 @@ impl Key {
             records: config.records,
             staple: config.staple.clone().filter(|_| is_the_first).map(OwnStaple),
             requirements: config.requirements.clone(),
-            may_be_overruled: config.may_be_overruled(),
+            may_be_overridden: config.may_be_overridden(),
             asks_clients: client_auth(config, Role::Server) != ClientAuth::No,
             stores_sessions: config.sessions.uses_cache(),
             system_cas: by_system.then(SystemCas::now),
@@ -230,7 +230,7 @@ impl Key {
             return scope.finish();
         }
         let demands =
-            format!("{:?}", (self.verify, self.client_certificate, &self.requirements, self.may_be_overruled));
+            format!("{:?}", (self.verify, self.client_certificate, &self.requirements, self.may_be_overridden));
         scope.add("demands", demands.as_bytes())?;
         if let Some(cas) = &self.cas {
             scope.add("own CAs", b"")?;

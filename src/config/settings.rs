@@ -12,7 +12,7 @@ use crate::{
     protocol::{Protocol, Versions},
     session::SessionSettings,
     trace::Trace,
-    verify::judge::Judge,
+    verify::callback::VerifyCallback,
 };
 use std::{ffi::CString, path::PathBuf, sync::Arc, time::Duration};
 
@@ -112,8 +112,8 @@ pub struct Config {
     pub verify: Verify,
     /// What else is demanded of the peer's certificate.
     pub requirements: Requirements,
-    /// What the program says about peers.
-    pub judge: Option<Judge>,
+    /// The program's function that decides about peers.
+    pub verify_callback: Option<VerifyCallback>,
     /// Whether clients are asked.
     pub client_certificate: ClientCertificate,
     /// The peer's name where it is not the host connected to.
@@ -167,7 +167,7 @@ impl Default for Config {
             accepted: None,
             verify: Verify::ChainAndName,
             requirements: Requirements::default(),
-            judge: None,
+            verify_callback: None,
             client_certificate: ClientCertificate::Auto,
             hostname: None,
             server_name: ServerName::Host,
@@ -228,8 +228,8 @@ impl Config {
     }
 
     /// Whether the program may accept a peer that the settings refuse.
-    pub fn may_be_overruled(&self) -> bool {
-        self.judge.as_ref().is_some_and(|judge| judge.may_overrule)
+    pub fn may_be_overridden(&self) -> bool {
+        self.verify_callback.as_ref().is_some_and(|callback| callback.may_override)
     }
 
     /// Fails for settings that contradict one another.

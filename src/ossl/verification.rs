@@ -66,7 +66,7 @@ impl Dane<'_> {
 }
 
 /// What was found.
-pub struct Verdict {
+pub struct Outcome {
     /// An `X509_V_*` code, 0 if the chain is fine.
     pub reason: c_int,
     /// The chain, as far as it could be built, the certificate itself first.
@@ -84,9 +84,9 @@ impl Drop for StoreCtx {
 }
 
 /// Builds and checks the chain of a certificate. The untrusted ones help to build it.
-pub fn verify(leaf: &X509, untrusted: &[X509], terms: &Terms<'_>) -> Verdict {
+pub fn verify(leaf: &X509, untrusted: &[X509], terms: &Terms<'_>) -> Outcome {
     queue::clear();
-    let out_of_memory = || Verdict { reason: sys::X509_V_ERR_OUT_OF_MEM, chain: Vec::new() };
+    let out_of_memory = || Outcome { reason: sys::X509_V_ERR_OUT_OF_MEM, chain: Vec::new() };
     let Some(stack) = LentStack::new(untrusted.iter().map(X509::as_ptr)) else { return out_of_memory() };
     // SAFETY: no preconditions.
     let Some(ctx) = NonNull::new(unsafe { ffi::X509_STORE_CTX_new() }).map(StoreCtx) else {
@@ -94,7 +94,7 @@ pub fn verify(leaf: &X509, untrusted: &[X509], terms: &Terms<'_>) -> Verdict {
     };
     let raw = ctx.0.as_ptr();
     // SAFETY: the store, the leaf, the stack and the lists that are lent to it outlive the store context.
-    let verdict = unsafe {
+    let outcome = unsafe {
         let is_set_up = ffi::X509_STORE_CTX_init(raw, terms.store.as_ptr(), leaf.as_ptr(), stack.as_ptr()) == 1
             && terms.purpose.name().is_none_or(|name| sys::X509_STORE_CTX_set_default(raw, name.as_ptr()) == 1);
         let lent = if is_set_up { terms.further.prepare(raw) } else { None };
@@ -110,10 +110,10 @@ pub fn verify(leaf: &X509, untrusted: &[X509], terms: &Terms<'_>) -> Verdict {
                     ffi::X509_VERIFY_PARAM_set_flags(param, sys::X509_V_FLAG_PARTIAL_CHAIN);
                 }
                 let reason = store::verify(raw);
-                Verdict { reason, chain: X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(raw)) }
+                Outcome { reason, chain: X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(raw)) }
             }
         }
     };
     queue::clear();
-    verdict
+    outcome
 }

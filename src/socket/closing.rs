@@ -150,7 +150,7 @@ mod tests {
         let policy = PeerPolicy {
             client_auth: ClientAuth::No,
             chain: false,
-            may_be_overruled: false,
+            may_be_overridden: false,
             accepted: None,
             further: Default::default(),
         };

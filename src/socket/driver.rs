@@ -24,8 +24,8 @@ use std::{
 };
 
 use super::{
+    callback_state::CallbackState,
     info::ConnectionInfo,
-    judge_seat::JudgeSeat,
     op_lock::{Blocking, OpLock},
     state::{SocketState, WaitPlan, Waiter, closed, recheck_soon},
     timeouts::{LimitKind, Timeouts},
@@ -88,7 +88,7 @@ pub struct Driver {
     /// What has been counted.
     pub counts: Counts,
     /// Where the program decides about the peer.
-    pub judge_seat: JudgeSeat,
+    pub verify_callback: CallbackState,
     /// Who is told of the messages.
     trace: Mutex<Option<Trace>>,
 }
@@ -145,7 +145,7 @@ impl Driver {
             timeouts,
             peer,
             counts: Counts { begun: Instant::now(), read: AtomicU64::new(0), written: AtomicU64::new(0) },
-            judge_seat: JudgeSeat::default(),
+            verify_callback: CallbackState::default(),
             trace: Mutex::default(),
         }
     }

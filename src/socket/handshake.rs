@@ -16,9 +16,9 @@ use super::{
     driver::{Driver, Progress, Run},
     info::ConnectionInfo,
     op_lock::Blocking,
-    peer_judge,
     state::{SocketState, WaitPlan, Waiter},
     timeouts::LimitKind,
+    verify_peer,
 };
 
 /// Completes the handshake, if it is not complete. After it come the steps of reading and writing.
@@ -70,7 +70,7 @@ fn run(driver: &Arc<Driver>, deadline: Deadline) -> Result<Step<()>> {
 }
 
 fn step_by_step(driver: &Arc<Driver>, limit: Option<LimitKind>, blocking: Blocking) -> Result<Step<()>> {
-    driver.judge_seat.check_not_taken_here()?;
+    driver.verify_callback.check_not_running_here()?;
     // Another thread is doing it: waiting for a message of the peer could miss it.
     let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
     let blocking = match (connect(driver, blocking)?, blocking) {
@@ -80,14 +80,14 @@ fn step_by_step(driver: &Arc<Driver>, limit: Option<LimitKind>, blocking: Blocki
     };
     let step = driver.operate(limit, blocking, Waiter::Reader, |state, now| {
         let step = state.handshake_step()?;
-        if step == Step::Done(()) && peer_judge::of(driver, state).is_none() {
+        if step == Step::Done(()) && verify_peer::callback_of(driver, state).is_none() {
             finish(driver, state, now);
         }
         Ok(step)
     })?;
     if step == Step::Done(()) && !driver.is_handshaken() {
         // Without the lock: the program may ask about the socket.
-        peer_judge::judge(driver)?;
+        verify_peer::ask(driver)?;
         finish(driver, &driver.lock(), Instant::now());
     }
     Ok(step)

@@ -9,7 +9,7 @@ impl Socket {
     /// The client's hello, for which this waits. Fails once the handshake has begun without it.
     pub fn hello(&self) -> Result<Step<Arc<Hello>>> {
         let driver = self.own_driver()?;
-        driver.judge_seat.check_not_taken_here()?;
+        driver.verify_callback.check_not_running_here()?;
         let collect = || {
             let blocking = driver.blocking(driver.timeouts.deadline(LimitKind::Handshake));
             let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantRead) };

@@ -31,6 +31,7 @@ pub use crate::types::Step;
 pub use driver::Peer;
 pub use timeouts::LimitKind;
 
+mod callback_state;
 mod close;
 mod closing;
 mod connect;
@@ -42,13 +43,11 @@ mod handshake;
 pub mod hello;
 mod info;
 mod io;
-mod judge_seat;
 mod keying_material;
 pub mod monitor;
 mod nested;
 mod op_lock;
 mod open;
-mod peer_judge;
 mod pending;
 mod pump;
 mod queries;
@@ -58,7 +57,8 @@ mod serving;
 mod state;
 mod timeouts;
 mod upgrade;
-mod verdict;
+mod verification;
+mod verify_peer;
 
 /// A TLS socket.
 pub struct Socket(Parts);
@@ -187,8 +187,8 @@ impl Socket {
         handshake::complete(driver)
     }
 
-    /// The socket that the program's function decides about: see `Judge`.
-    pub fn judged(connection: Box<dyn Any>) -> Option<Socket> {
+    /// The socket that the program's function decides about: see `VerifyCallback`.
+    pub fn in_callback(connection: Box<dyn Any>) -> Option<Socket> {
         connection.downcast::<Parts>().ok().map(|parts| Socket(*parts))
     }
 

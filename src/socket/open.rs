@@ -15,9 +15,9 @@ use std::{
 };
 
 use super::{
+    callback_state::ClientParts,
     counts::Tally,
     driver::{Driver, Peer},
-    judge_seat::ClientParts,
     serving::{Serving, client_scope, new_tls},
     state::SocketState,
     timeouts::Timeouts,
@@ -52,10 +52,10 @@ pub fn client(
     tls.set_session_id_context(scope.as_bytes())?;
     set_up_client(&mut tls, &frozen.config, hostname.as_ref(), sent_name.as_deref())?;
     let parts = assemble(frozen, choice, (tls, scope), None, endpoint, peer)?;
-    if frozen.config.judge.is_some() {
+    if frozen.config.verify_callback.is_some() {
         let (sent_name, frozen, choice) = (sent_name.clone(), frozen.clone(), parts.choice.clone());
         let client = Box::new(ClientParts { sent_name, scope, frozen, choice });
-        parts.driver.judge_seat.client.get_or_init(|| client);
+        parts.driver.verify_callback.client.get_or_init(|| client);
     }
     Ok(Parts { sent_name, ..parts })
 }

@@ -55,16 +55,16 @@ pub fn verify(
         let name = expected.as_ref().map_or_else(String::new, Expected::to_string);
         Err(refusal.error(&name))
     };
-    let verdict = verification::verify(leaf.x509(), &untrusted, &terms);
-    if verdict.reason != 0 {
-        return refused(Refusal::Chain(verdict.reason));
+    let outcome = verification::verify(leaf.x509(), &untrusted, &terms);
+    if outcome.reason != 0 {
+        return refused(Refusal::Chain(outcome.reason));
     }
     let by_name = expected.as_ref().map_or(0, |expected| expected.check(leaf.x509(), &policy.further));
     if by_name != 0 {
         return refused(Refusal::Chain(by_name));
     }
-    match policy.refusal_by_key(&verdict.chain).or_else(|| policy.refusal_by_list(Some(leaf.x509()))) {
+    match policy.refusal_by_key(&outcome.chain).or_else(|| policy.refusal_by_list(Some(leaf.x509()))) {
         Some(refusal) => refused(refusal),
-        None => Ok(verdict.chain.into_iter().map(Certificate::new).collect()),
+        None => Ok(outcome.chain.into_iter().map(Certificate::new).collect()),
     }
 }

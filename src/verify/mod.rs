@@ -4,8 +4,8 @@ pub use policy::{client_auth, peer_policy};
 pub use revocation::Revocation;
 pub use system_cas::SystemCas;
 
+pub mod callback;
 pub mod certificate;
-pub mod judge;
 mod policy;
 mod revocation;
 mod system_cas;

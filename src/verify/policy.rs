@@ -29,7 +29,7 @@ pub fn peer_policy(config: &Config, role: Role, crls: Option<CrlCheck>) -> PeerP
     PeerPolicy {
         client_auth: client_auth(config, role),
         chain: config.verify != Verify::None,
-        may_be_overruled: config.may_be_overruled(),
+        may_be_overridden: config.may_be_overridden(),
         further: further(&config.requirements, crls),
         accepted: accepted.map(|list| list.iter().map(|certificate| certificate.x509().clone()).collect()),
     }

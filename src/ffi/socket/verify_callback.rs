@@ -1,6 +1,6 @@
-//! The program's own say about peers.
+//! The verify callback of a config.
 
-use crate::{certificate::Certificate, socket::Socket, verify::judge::Judge};
+use crate::{certificate::Certificate, socket::Socket, verify::callback::VerifyCallback};
 use std::{any::Any, ffi::c_void, sync::Arc};
 
 use crate::ffi::{
@@ -38,11 +38,15 @@ pub type bgl_ssl_verify_callback_t = Option<
 >;
 
 /// Precondition: callback may be called with user until nothing uses what is returned.
-unsafe fn judge_of(callback: bgl_ssl_verify_callback_t, user: *mut c_void, may_overrule: bool) -> Option<Judge> {
+unsafe fn callback_of(
+    callback: bgl_ssl_verify_callback_t,
+    user: *mut c_void,
+    may_override: bool,
+) -> Option<VerifyCallback> {
     let user = User(user);
     callback.map(|callback| {
         let decide = move |connection: Box<dyn Any>, chain: Vec<Certificate>, verify_result: i32| {
-            let Some(socket) = Socket::judged(connection) else { return false };
+            let Some(socket) = Socket::in_callback(connection) else { return false };
             let (socket, chain) = (handle::give(socket), handle::give(chain));
             // SAFETY: the caller vouches for the function; both handles are live until they are freed here.
             unsafe {
@@ -52,7 +56,7 @@ unsafe fn judge_of(callback: bgl_ssl_verify_callback_t, user: *mut c_void, may_o
                 accepted
             }
         };
-        Judge { decide: Arc::new(decide), may_overrule }
+        VerifyCallback { decide: Arc::new(decide), may_override }
     })
 }
 
@@ -79,7 +83,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_verify_callback(
     // SAFETY: the precondition covers handle and function.
     unsafe {
         change(config, |config| {
-            config.judge = judge_of(callback, user, false);
+            config.verify_callback = callback_of(callback, user, false);
             Ok(())
         })
     }
@@ -104,7 +108,7 @@ pub unsafe extern "C" fn bgl_ssl_config_insecure_set_verify_override(
     // SAFETY: the precondition covers handle and function.
     unsafe {
         change(config, |config| {
-            config.judge = judge_of(callback, user, true);
+            config.verify_callback = callback_of(callback, user, true);
             Ok(())
         })
     }

@@ -40,8 +40,8 @@ impl<B: BioBackend> Ssl<B> {
     fn check_resumed(&mut self) -> Result<()> {
         match self.peer_certificate().and_then(|certificate| self.refusal_of_resumed(&certificate)) {
             None => Ok(()),
-            Some(refusal) if self.hooks().policy.may_be_overruled => {
-                self.hooks().open_refusal.replace(Some(refusal));
+            Some(refusal) if self.hooks().policy.may_be_overridden => {
+                self.hooks().pending_refusal.replace(Some(refusal));
                 Ok(())
             }
             Some(refusal) => Err(self.refuse_now(refusal)),
@@ -96,13 +96,13 @@ impl<B: BioBackend> Ssl<B> {
     }
 
     /// Why the settings refuse the peer that the program decides about; None if they do not.
-    pub fn open_refusal(&self) -> Option<Refusal> {
-        self.hooks().open_refusal.borrow().clone()
+    pub fn pending_refusal(&self) -> Option<Refusal> {
+        self.hooks().pending_refusal.borrow().clone()
     }
 
     /// The failure of a connection whose peer the program refuses.
     pub fn refuse_peer(&mut self) -> Error {
-        self.refuse_now(self.open_refusal().unwrap_or(Refusal::ByProgram))
+        self.refuse_now(self.pending_refusal().unwrap_or(Refusal::ByProgram))
     }
 
     /// Refuses the peer although the handshake is complete for OpenSSL, which sends no other alert than close_notify then.

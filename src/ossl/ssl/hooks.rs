@@ -28,7 +28,7 @@ pub struct PeerPolicy {
     /// Whether its chain must lead to a trusted anchor (and its name match, where one was set).
     pub chain: bool,
     /// Whether who is refused is accepted for now: the program decides once the handshake is complete.
-    pub may_be_overruled: bool,
+    pub may_be_overridden: bool,
     /// If given, the certificates one of which it must be.
     pub accepted: Option<Vec<X509>>,
     /// What else is demanded of it.
@@ -98,7 +98,7 @@ pub struct Hooks {
     pub alpn: Vec<u8>,
     pub refusal: RefCell<Option<Refusal>>,
     /// The same where it is for the program to decide.
-    pub open_refusal: RefCell<Option<Refusal>>,
+    pub pending_refusal: RefCell<Option<Refusal>>,
     /// The chain of a peer that was refused: OpenSSL keeps only one that was accepted.
     pub refused: RefCell<Vec<X509>>,
     /// The name that the peer's certificate must be for.
@@ -156,7 +156,7 @@ impl Hooks {
             policy,
             alpn,
             refusal: RefCell::default(),
-            open_refusal: RefCell::default(),
+            pending_refusal: RefCell::default(),
             refused: RefCell::default(),
             expected: RefCell::new(None),
             store: RefCell::default(),

@@ -6,7 +6,7 @@ use crate::{
         requirements::Requirements,
         store::Store,
         sys,
-        verification::{self, Dane, Purpose, Terms, Verdict},
+        verification::{self, Dane, Outcome, Purpose, Terms},
         x509::X509,
     },
     types::Role,
@@ -43,8 +43,8 @@ impl<B: BioBackend> Ssl<B> {
         }
         // Whether it is revoked by now does not change what was verified.
         let further = Requirements { crls: None, ..hooks.policy.further.clone() };
-        let verdict = self.verify_again(store, partial_chain, &further);
-        if verdict.reason == 0 { verdict.chain } else { Vec::new() }
+        let outcome = self.verify_again(store, partial_chain, &further);
+        if outcome.reason == 0 { outcome.chain } else { Vec::new() }
     }
 
     pub(super) fn verify_again(
@@ -52,9 +52,9 @@ impl<B: BioBackend> Ssl<B> {
         store: Option<&Store>,
         partial_chain: bool,
         further: &Requirements,
-    ) -> Verdict {
+    ) -> Outcome {
         let Some(leaf) = self.peer_certificate() else {
-            return Verdict { reason: sys::X509_V_ERR_UNSPECIFIED, chain: Vec::new() };
+            return Outcome { reason: sys::X509_V_ERR_UNSPECIFIED, chain: Vec::new() };
         };
         let purpose = if self.role() == Role::Client { Purpose::Server } else { Purpose::Client };
         // SAFETY: the SSL is live, and so is its context's store, to which this is a reference of our own.

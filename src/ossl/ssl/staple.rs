@@ -108,8 +108,8 @@ unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_in
     guarded(hooks, 0, || match unsafe { check(ssl, hooks) } {
         Ok(()) => 1,
         Err(bad) => {
-            if hooks.policy.may_be_overruled {
-                hooks.open_refusal.borrow_mut().get_or_insert(Refusal::Staple(bad));
+            if hooks.policy.may_be_overridden {
+                hooks.pending_refusal.borrow_mut().get_or_insert(Refusal::Staple(bad));
                 return 1;
             }
             hooks.refusal.replace(Some(Refusal::Staple(bad)));

@@ -29,14 +29,14 @@ pub unsafe extern "C" fn verify_callback(store: *mut ffi::X509_STORE_CTX, _: *mu
     // SAFETY: OpenSSL passes a live store context.
     match unsafe { hooks_of_store(store) } {
         // SAFETY: the store context is live.
-        Some(hooks) => guarded(hooks, 0, || unsafe { judge(store, hooks) }),
+        Some(hooks) => guarded(hooks, 0, || unsafe { decide(store, hooks) }),
         None => 0,
     }
 }
 
 /// # Safety
 /// `ctx` is live, and holds the peer's chain.
-unsafe fn judge(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
+unsafe fn decide(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
     // SAFETY: the store context lends the peer's certificate.
     let leaf = unsafe { X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(ctx)) };
     // Nobody asked for the chain: it is verified when somebody asks what is wrong with it.
@@ -105,8 +105,8 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
 unsafe fn refuse(store: *mut ffi::X509_STORE_CTX, hooks: &Hooks, refusal: Refusal) -> c_int {
     // SAFETY: the caller guarantees the store context.
     unsafe { ffi::X509_STORE_CTX_set_error(store, refusal.verify_result()) };
-    if hooks.policy.may_be_overruled {
-        hooks.open_refusal.replace(Some(refusal));
+    if hooks.policy.may_be_overridden {
+        hooks.pending_refusal.replace(Some(refusal));
         return 1;
     }
     hooks.refusal.replace(Some(refusal));

@@ -1,41 +1,41 @@
-//! The program's say about the peer, once the handshake is complete and before anything else may use the connection.
+//! The verify callback: the program decides about the peer, once the handshake is complete and before anything else may use the connection.
 
 use crate::{
     certificate::Certificate,
     error::{Code, Error, Result},
-    verify::judge::Judge,
+    verify::callback::VerifyCallback,
 };
 use std::sync::Arc;
 
-use super::{driver::Driver, judge_seat::ClientParts, open::Parts, state::SocketState};
+use super::{callback_state::ClientParts, driver::Driver, open::Parts, state::SocketState};
 
 /// Who decides about the peer, if anybody does.
-pub fn of(driver: &Driver, state: &SocketState) -> Option<Judge> {
-    let config = match (&state.serving, driver.judge_seat.client.get()) {
+pub fn callback_of(driver: &Driver, state: &SocketState) -> Option<VerifyCallback> {
+    let config = match (&state.serving, driver.verify_callback.client.get()) {
         (Some(serving), _) => &serving.choice().frozen.config,
         (None, Some(client)) => &client.frozen.config,
         (None, None) => return None,
     };
-    config.judge.clone()
+    config.verify_callback.clone()
 }
 
 /// Lets the program decide. The state's lock is free meanwhile.
-pub fn judge(driver: &Arc<Driver>) -> Result<()> {
-    let (judge, parts, chain, result) = {
+pub fn ask(driver: &Arc<Driver>) -> Result<()> {
+    let (callback, parts, chain, result) = {
         let state = driver.lock();
-        let Some(judge) = of(driver, &state) else { return Ok(()) };
-        let no_parts = || Error::new(Code::Internal, "a judge without a socket");
+        let Some(callback) = callback_of(driver, &state) else { return Ok(()) };
+        let no_parts = || Error::new(Code::Internal, "a verify callback without a socket");
         let parts = parts_of(driver, &state).ok_or_else(no_parts)?;
-        let open_refusal = state.tls.open_refusal();
-        (judge, parts, state.tls.peer_chain(), open_refusal.map(|refusal| refusal.verify_result()))
+        let pending_refusal = state.tls.pending_refusal();
+        (callback, parts, state.tls.peer_chain(), pending_refusal.map(|refusal| refusal.verify_result()))
     };
     let result = result.or_else(|| parts.verify_result()).unwrap_or(0);
     let verified = parts.verified_chain();
     let sent = || chain.into_iter().map(Certificate::new).collect();
     let chain: Vec<Certificate> = if verified.is_empty() { sent() } else { verified };
     let accepted = {
-        let _taken = driver.judge_seat.take();
-        (judge.decide)(Box::new(parts), chain, result)
+        let _running = driver.verify_callback.begin();
+        (callback.decide)(Box::new(parts), chain, result)
     };
     if accepted {
         return Ok(());
@@ -56,7 +56,7 @@ fn parts_of(driver: &Arc<Driver>, state: &SocketState) -> Option<Parts> {
         let (frozen, scope) = (choice.frozen.clone(), *choice.context.scope());
         return Some(Parts { driver, sent_name: None, scope, frozen, choice, made_by: None });
     }
-    let ClientParts { sent_name, scope, frozen, choice } = driver.judge_seat.client.get()?.as_ref();
+    let ClientParts { sent_name, scope, frozen, choice } = driver.verify_callback.client.get()?.as_ref();
     let (sent_name, scope, frozen, choice) = (sent_name.clone(), *scope, frozen.clone(), choice.clone());
     Some(Parts { driver, sent_name, scope, frozen, choice, made_by: None })
 }

@@ -1,4 +1,4 @@
-//! What a program itself says about its peers.
+//! The verify callback of a program.
 
 use crate::certificate::Certificate;
 use std::{any::Any, sync::Arc};
@@ -9,9 +9,9 @@ pub type Decide = dyn Fn(Box<dyn Any>, Vec<Certificate>, i32) -> bool + Send + S
 
 /// A program's function that decides about peers once their handshake is complete, resumed ones included.
 #[derive(Clone)]
-pub struct Judge {
+pub struct VerifyCallback {
     /// The function.
     pub decide: Arc<Decide>,
     /// Whether it may accept whom the settings refuse.
-    pub may_overrule: bool,
+    pub may_override: bool,
 }

@@ -1,4 +1,4 @@
-//! What a connection keeps for the program's say about its peer.
+//! What a connection keeps for the verify callback.
 
 use crate::{
     config::{Choice, Frozen},
@@ -19,32 +19,32 @@ pub struct ClientParts {
     pub choice: Choice,
 }
 
-/// The place where the program decides.
+/// What the verify callback needs, and whether it runs.
 #[derive(Default)]
-pub struct JudgeSeat {
-    /// On a client whose config has a judge.
+pub struct CallbackState {
+    /// On a client whose config has a callback.
     pub client: OnceLock<Box<ClientParts>>,
-    /// The thread that decides now.
-    taken_by: Mutex<Option<ThreadId>>,
+    /// The thread in which it runs.
+    running_in: Mutex<Option<ThreadId>>,
 }
 
-/// The seat while it is taken.
-pub struct Taken<'a>(&'a JudgeSeat);
+/// The callback while it runs.
+pub struct Running<'a>(&'a CallbackState);
 
-impl JudgeSeat {
-    fn taken_by(&self) -> MutexGuard<'_, Option<ThreadId>> {
-        self.taken_by.lock().unwrap_or_else(PoisonError::into_inner)
+impl CallbackState {
+    fn running_in(&self) -> MutexGuard<'_, Option<ThreadId>> {
+        self.running_in.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This thread decides until what is returned is dropped.
-    pub fn take(&self) -> Taken<'_> {
-        *self.taken_by() = Some(thread::current().id());
-        Taken(self)
+    pub fn begin(&self) -> Running<'_> {
+        *self.running_in() = Some(thread::current().id());
+        Running(self)
     }
 
     /// Fails in the thread that decides: what needs the handshake to be complete would wait for itself.
-    pub fn check_not_taken_here(&self) -> Result<()> {
-        if *self.taken_by() == Some(thread::current().id()) {
+    pub fn check_not_running_here(&self) -> Result<()> {
+        if *self.running_in() == Some(thread::current().id()) {
             let message = "the function that decides about the peer is running: it may only ask about the socket";
             return Err(Error::new(Code::State, message));
         }
@@ -52,8 +52,8 @@ impl JudgeSeat {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        *self.0.taken_by() = None;
+        *self.0.running_in() = None;
     }
 }
