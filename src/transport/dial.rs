@@ -50,8 +50,8 @@ impl Iterator for DatagramDialer {
 
     fn next(&mut self) -> Option<Attempt> {
         let address = self.addresses.next()?;
-        let what = format_args!("connect to {}", self.peer);
-        let fd = posix::connect_datagrams(&address).map_err(|error| Error::io(&error).during(Phase::Connect, what));
+        let fd = posix::connect_datagrams(&address)
+            .map_err(|error| Error::io(&error).during(Phase::Connect, format_args!("connect to {}", self.peer)));
         Some(Attempt { fd, others: self.addresses.len() })
     }
 }
