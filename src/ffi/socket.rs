@@ -15,9 +15,8 @@ pub mod verify_callback;
 
 use crate::{
     error::{Code, Error, Result},
-    net::resolve::Family,
     session::Session,
-    socket::{Peer, Socket, connecting::Destination},
+    socket::{Peer, Socket},
 };
 use std::{
     ffi::{c_char, c_int},
@@ -102,14 +101,8 @@ pub unsafe extern "C" fn bgl_ssl_connect_resume(
     family: c_int,
     session: *const bgl_ssl_session_t,
 ) -> *mut bgl_ssl_socket_t {
-    guard::or(ptr::null_mut(), || {
-        // SAFETY: the precondition covers handles and text.
-        let (config, host, session) =
-            unsafe { (handle::borrow(config)?, convert::text(host, "host")?, handle::borrow_optional(session)?) };
-        let (port, family) = (convert::port(port)?, Family::from_number(family)?);
-        let to = Destination { host, port, family, hostname: None, session };
-        Socket::connect(&config.freeze()?, &to).map(handle::give)
-    })
+    // SAFETY: the precondition covers handles and text.
+    unsafe { connect::bgl_ssl_connect_named(config, host, port, family, ptr::null(), session) }
 }
 
 /// Begins TLS as the client on an open stream socket (STARTTLS), and does the handshake unless the config says lazy.

@@ -1,12 +1,15 @@
 //! Further ways to connect: by another name, without waiting, to Unix sockets.
 
 use crate::{
+    config::Frozen,
+    error::Result,
     net::{resolve::Family, unix::UnixAddress},
     socket::{Socket, connecting::Destination},
 };
 use std::{
     ffi::{c_char, c_int},
     ptr,
+    sync::Arc,
 };
 
 use super::{bgl_ssl_session_t, bgl_ssl_socket_t};
@@ -31,14 +34,8 @@ pub unsafe extern "C" fn bgl_ssl_connect_named(
     hostname: *const c_char,
     session: *const bgl_ssl_session_t,
 ) -> *mut bgl_ssl_socket_t {
-    guard::or(ptr::null_mut(), || {
-        // SAFETY: the precondition covers handles and texts.
-        unsafe {
-            let config = handle::borrow(config)?;
-            let to = destination(host, port, family, hostname, session)?;
-            Socket::connect(&config.freeze()?, &to).map(handle::give)
-        }
-    })
+    // SAFETY: the precondition covers handles and texts.
+    unsafe { make(config, host, port, family, hostname, session, Socket::connect) }
 }
 
 /// Begins to connect as bgl_ssl_connect_named does, and waits for nothing: for event loops. The socket is in non-blocking mode
@@ -66,14 +63,8 @@ pub unsafe extern "C" fn bgl_ssl_connect_start(
     hostname: *const c_char,
     session: *const bgl_ssl_session_t,
 ) -> *mut bgl_ssl_socket_t {
-    guard::or(ptr::null_mut(), || {
-        // SAFETY: the precondition covers handles and texts.
-        unsafe {
-            let config = handle::borrow(config)?;
-            let to = destination(host, port, family, hostname, session)?;
-            Socket::start(&config.freeze()?, &to).map(handle::give)
-        }
-    })
+    // SAFETY: the precondition covers handles and texts.
+    unsafe { make(config, host, port, family, hostname, session, Socket::start) }
 }
 
 /// Connects to a Unix socket, and does the TLS handshake as the client unless the config says lazy. The config's proxy does not
@@ -107,22 +98,28 @@ pub unsafe extern "C" fn bgl_ssl_connect_unix(
     })
 }
 
-/// Precondition: the handle and the texts are NULL or live.
-unsafe fn destination<'a>(
+/// Precondition: config and session are NULL or live, host and hostname NULL or NUL-terminated.
+unsafe fn make(
+    config: *const bgl_ssl_config_t,
     host: *const c_char,
     port: c_int,
     family: c_int,
     hostname: *const c_char,
     session: *const bgl_ssl_session_t,
-) -> crate::error::Result<Destination<'a>> {
-    // SAFETY: the precondition covers handle and texts.
-    unsafe {
-        Ok(Destination {
-            host: convert::text(host, "host")?,
-            port: convert::port(port)?,
-            family: Family::from_number(family)?,
-            hostname: convert::optional_text(hostname, "host name")?,
-            session: handle::borrow_optional(session)?,
-        })
-    }
+    connect: impl FnOnce(&Arc<Frozen>, &Destination<'_>) -> Result<Socket>,
+) -> *mut bgl_ssl_socket_t {
+    guard::or(ptr::null_mut(), || {
+        // SAFETY: the precondition covers handles and texts.
+        let (config, to) = unsafe {
+            let to = Destination {
+                host: convert::text(host, "host")?,
+                port: convert::port(port)?,
+                family: Family::from_number(family)?,
+                hostname: convert::optional_text(hostname, "host name")?,
+                session: handle::borrow_optional(session)?,
+            };
+            (handle::borrow(config)?, to)
+        };
+        connect(&config.freeze()?, &to).map(handle::give)
+    })
 }
