@@ -324,7 +324,7 @@ TEST_TABLE(a_proxy_is_told_of_that_is, bad)
     start_proxy(&proxy, it->acts, it->count, it->end, 0);
     bgl_ssl_config_t *client = client_through(&proxy, it->url);
     if (it->status == BGL_SSL_E_TIMEOUT)
-        CHECK_OK(bgl_ssl_config_set_connect_timeout(client, 100 * MS));
+        CHECK_OK(bgl_ssl_config_set_connect_timeout(client, 300 * MS * slowness()));
     CHECK_REFUSED(it->status, bgl_ssl_connect(client, "localhost", 1, AF_INET));
     check_told(it, &proxy);
     end_proxy(&proxy);
@@ -338,7 +338,7 @@ TEST_TABLE(a_start_tells_of_a_proxy_that_is, bad)
     start_proxy(&proxy, it->acts, it->count, it->end, 0);
     bgl_ssl_config_t *client = client_through(&proxy, it->url);
     if (it->status == BGL_SSL_E_TIMEOUT)
-        CHECK_OK(bgl_ssl_config_set_connect_timeout(client, 100 * MS));
+        CHECK_OK(bgl_ssl_config_set_connect_timeout(client, 300 * MS * slowness()));
     bgl_ssl_socket_t *socket =
         MADE(bgl_ssl_socket_t, bgl_ssl_connect_start(client, "localhost", 1, AF_INET, NULL, NULL));
     bgl_ssl_status_t status;

@@ -557,7 +557,8 @@ size_t bgl_ssl_hello_psk_identity(const bgl_ssl_hello_t *hello,
                                   size_t size);
 
 /**
- * The socket's descriptor, for poll(2) only: it stays the library's.
+ * The socket's descriptor, for poll(2) only: it stays the library's. That of a socket of bgl_ssl_connect_start is another one
+ * once it is connected.
  *
  * Returns -1 once the socket is closed, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
