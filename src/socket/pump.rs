@@ -161,10 +161,11 @@ impl Driver {
                 return;
             }
         }
-        let mut piece = [0; PIECE];
+        // Not on the stack: connections may be inside one another.
+        let mut piece = vec![0; PIECE];
         let outcome = stream.try_read(&mut piece);
         if let Some(buffers) = self.lock().tls.transport().stream() {
-            buffers.finish_pumped_receive(&outcome, &piece);
+            buffers.finish_pumped_receive(&outcome, piece);
         }
         match outcome {
             Ok(Step::Done(n)) => {

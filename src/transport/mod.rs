@@ -15,6 +15,7 @@ use endpoint::Endpoint;
 use std::{ffi::CStr, io, sync::OnceLock};
 use stream::StreamTransport;
 
+pub mod byte_queue;
 pub mod byte_stream;
 pub mod carrier;
 pub mod channel;
@@ -28,7 +29,6 @@ pub mod first_bytes;
 pub mod gathering;
 pub mod idle_timer;
 pub mod opening;
-pub mod outgoing;
 pub mod pumped;
 pub mod read_strategy;
 pub mod record_framing;

@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{io, mem};
 
-use super::{carrier::Carrier, outgoing::Outgoing, stream::StreamTransport};
+use super::{byte_queue::ByteQueue, carrier::Carrier, stream::StreamTransport};
 
 /// What there is to send.
 pub enum Sending {
@@ -15,7 +15,7 @@ pub enum Sending {
     /// Another thread is sending, and will send what has been added meanwhile.
     Busy,
     /// This, which comes back through `finish_external_send`.
-    Batch(Outgoing),
+    Batch(ByteQueue),
 }
 
 /// Whether the driver may bring bytes.
@@ -44,7 +44,7 @@ impl StreamTransport {
     }
 
     /// Takes back what was not sent, and why.
-    pub fn finish_external_send(&mut self, mut batch: Outgoing, outcome: &Result<Step<usize>>) {
+    pub fn finish_external_send(&mut self, mut batch: ByteQueue, outcome: &Result<Step<usize>>) {
         let Carrier::Pumped(pumped) = &mut self.carrier else { return };
         pumped.sending = None;
         match outcome {
@@ -74,7 +74,7 @@ impl StreamTransport {
     }
 
     /// Takes over what was received, which is at the beginning of `bytes`, or why there is nothing.
-    pub fn finish_pumped_receive(&mut self, outcome: &Result<Step<usize>>, bytes: &[u8]) {
+    pub fn finish_pumped_receive(&mut self, outcome: &Result<Step<usize>>, mut bytes: Vec<u8>) {
         let received = match outcome {
             Ok(Step::Done(n)) => Ok((*n).min(bytes.len())),
             Ok(Step::Eof) => Ok(0),
@@ -86,8 +86,12 @@ impl StreamTransport {
                 Err(io::Error::from_raw_os_error(errno_of(error)))
             }
         };
-        // How it failed has been recorded.
-        let _ = self.finish_external_receive(received, bytes);
+        self.external_receive_pending = false;
+        // How it failed has been recorded. There was nothing before it.
+        if let Ok(n) = self.record_receive(received, &bytes) {
+            bytes.truncate(n);
+            self.incoming = bytes.into();
+        }
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
         StreamTransport::new(Carrier::Pumped(Box::default()))
     }
 
-    fn batch(stream: &mut StreamTransport) -> Outgoing {
+    fn batch(stream: &mut StreamTransport) -> ByteQueue {
         match stream.start_external_send() {
             Sending::Batch(batch) => batch,
             _ => panic!("nothing to send"),
@@ -135,7 +139,7 @@ mod tests {
         stream.finish_external_send(taken, &Err(Error::timeout()));
         assert!(stream.flush().is_err());
         assert_eq!(stream.start_pumped_receive(), Receiving::Started);
-        stream.finish_pumped_receive(&Ok(Step::Done(2)), b"xy");
+        stream.finish_pumped_receive(&Ok(Step::Done(2)), b"xyz".to_vec());
         assert_eq!(stream.start_pumped_receive(), Receiving::Unneeded);
         assert_eq!(stream.recv(&mut [0; 4]).unwrap(), 2);
     }
@@ -145,10 +149,10 @@ mod tests {
         let mut stream = stream();
         assert_eq!(stream.start_pumped_receive(), Receiving::Started);
         assert_eq!(stream.start_pumped_receive(), Receiving::Busy);
-        stream.finish_pumped_receive(&Ok(Step::WantRead), &[]);
+        stream.finish_pumped_receive(&Ok(Step::WantRead), Vec::new());
         assert_eq!(stream.recv(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(stream.start_pumped_receive(), Receiving::Started);
-        stream.finish_pumped_receive(&Ok(Step::Eof), &[0; 4]);
+        stream.finish_pumped_receive(&Ok(Step::Eof), vec![0; 4]);
         assert_eq!(stream.recv(&mut [0; 4]).unwrap(), 0);
         assert_eq!(stream.start_pumped_receive(), Receiving::Unneeded);
     }

@@ -8,7 +8,7 @@
 use crate::ossl::bio_backend::{BioStatus, Question};
 use std::io;
 
-use super::{carrier::Carrier, first_bytes::FirstBytes, outgoing::Outgoing, record_wait::RecordWait};
+use super::{byte_queue::ByteQueue, carrier::Carrier, first_bytes::FirstBytes, record_wait::RecordWait};
 
 /// Upper bound of the bytes that one OpenSSL call may read, so that a flood of records without application data cannot keep
 /// the lock. A call that reads application data, or a whole handshake message, ends before.
@@ -21,11 +21,11 @@ const MAX_UNSENT: usize = 64 * 1024;
 /// The carrier, bytes not yet sent or not yet read, and how the last system calls went.
 pub struct StreamTransport {
     pub(super) carrier: Carrier,
-    pub(super) outgoing: Outgoing,
+    pub(super) outgoing: ByteQueue,
     /// Whether what OpenSSL writes is kept until the next flush, so that it goes out at once.
     holds_output: bool,
     /// What was received externally, and not yet read.
-    pub(super) incoming: Vec<u8>,
+    pub(super) incoming: ByteQueue,
     /// Whether anything was sent.
     has_sent: bool,
     /// While one thread is blocked in recv, no other thread may receive: bytes received later must not overtake the
@@ -55,9 +55,9 @@ impl StreamTransport {
     pub fn new(carrier: Carrier) -> StreamTransport {
         StreamTransport {
             carrier,
-            outgoing: Outgoing::default(),
+            outgoing: ByteQueue::default(),
             holds_output: false,
-            incoming: Vec::new(),
+            incoming: ByteQueue::default(),
             has_sent: false,
             external_receive_pending: false,
             receive_suspended: false,
@@ -144,7 +144,7 @@ impl StreamTransport {
     pub fn finish_external_receive(&mut self, received: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
         self.external_receive_pending = false;
         let n = self.record_receive(received, bytes)?;
-        self.incoming.extend_from_slice(bytes.get(..n).unwrap_or_default());
+        self.incoming.push(bytes.get(..n).unwrap_or_default());
         Ok(n)
     }
 
@@ -189,6 +189,7 @@ impl StreamTransport {
                 }
             }
         }
+        // Idle connections hold no buffer.
         self.outgoing.clear();
         Ok(self.carrier.in_transit() == 0)
     }
@@ -206,7 +207,7 @@ impl StreamTransport {
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.incoming.is_empty() {
-            return Ok(self.take_incoming(buffer));
+            return Ok(self.incoming.take(buffer));
         }
         if self.external_receive_pending || self.receive_suspended {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -221,21 +222,8 @@ impl StreamTransport {
         self.record_receive(received, buffer)
     }
 
-    fn take_incoming(&mut self, buffer: &mut [u8]) -> usize {
-        let n = self.incoming.len().min(buffer.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..n), self.incoming.get(..n)) {
-            to.copy_from_slice(from);
-        }
-        self.incoming.drain(..n);
-        // Idle connections hold no buffer.
-        if self.incoming.is_empty() {
-            self.incoming = Vec::new();
-        }
-        n
-    }
-
     /// Records how a receive into `buffer` went.
-    fn record_receive(&mut self, received: io::Result<usize>, buffer: &[u8]) -> io::Result<usize> {
+    pub(super) fn record_receive(&mut self, received: io::Result<usize>, buffer: &[u8]) -> io::Result<usize> {
         match received {
             Ok(0) if self.reading_shut && !self.carrier.peer_has_ended() => Err(io::ErrorKind::WouldBlock.into()),
             Ok(0) if !buffer.is_empty() => {
