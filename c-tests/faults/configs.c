@@ -58,6 +58,15 @@ static bool identify(bgl_ssl_config_t *config, const char *name)
     return good;
 }
 
+static bool derive_keys(bgl_ssl_config_t *config)
+{
+    static const char secret[32] = "thirty-one bytes, and one of 0.";
+    bgl_ssl_ticket_keys_t *keys = TRY(bgl_ssl_ticket_keys_t, bgl_ssl_ticket_keys_from_secret(secret, sizeof secret, 0));
+    bool good = keys && IS_GOOD(bgl_ssl_config_set_ticket_keys(config, keys));
+    bgl_ssl_ticket_keys_free(keys);
+    return good;
+}
+
 bool limit(bgl_ssl_config_t *config, int protocol)
 {
     return IS_GOOD(bgl_ssl_config_set_connect_timeout(config, LIMIT)) &&
@@ -77,6 +86,8 @@ static bgl_ssl_config_t *make_config(const struct scenario *scenario, bool serve
     bool good = limit(config, scenario->protocol);
     if (server)
         good = good && identify(config, scenario->identity) &&
+               (!scenario->caches || IS_GOOD(bgl_ssl_config_set_sessions(config, BGL_SSL_SESSIONS_CACHE))) &&
+               (!scenario->derives_keys || derive_keys(config)) &&
                (!scenario->server_trusts ||
                 (trust_file(config, scenario->server_trusts, false) &&
                  IS_GOOD(bgl_ssl_config_set_client_certificate(config, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED))));

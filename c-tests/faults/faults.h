@@ -27,6 +27,8 @@ struct scenario {
     bool configs_too;            /* the configs are made under failures, too */
     bool over_functions;         /* in lock step: over functions in memory */
     bool nested;                 /* in lock step: inside of another connection with the same configs */
+    bool caches;                 /* the server's sessions are in its memory */
+    bool derives_keys;           /* the keys of the server's tickets come from a secret */
     bool resumes;                /* a session of a good connection is offered */
     bool again;                  /* afterwards, without failures, equal configs have to work: nothing of it is kept */
     long at_least;               /* so many runs, also in a sample of fewer */
