@@ -279,6 +279,7 @@ static void set_stage(struct stage *stage, const struct version *version, const 
     stage->client = client_config();
     stage->server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_hostname(stage->client, "localhost"));
+    CHECK_OK(bgl_ssl_config_set_resume(stage->client, true));
     if (change)
         change->apply(stage);
     of_version(version, stage->client);
@@ -327,7 +328,7 @@ static void check_change(const struct version *version, const struct change *cha
     struct stage before, after;
     struct service first, second;
     set_stage(&before, version, change, false);
-    start_service(&first, before.server, on_server ? 2 : 4, serve_echo, NULL);
+    start_service(&first, before.server, on_server ? 3 : 5, serve_echo, NULL);
     struct outcome made = meet(before.client, first.port, NULL);
     CHECK_STATUS(BGL_SSL_OK, made.client);
     CHECK(!made.reused);
@@ -336,6 +337,10 @@ static void check_change(const struct version *version, const struct change *cha
     struct outcome again = meet(copy, first.port, made.session);
     CHECK_STATUS(BGL_SSL_OK, again.client);
     CHECK(again.reused);
+    struct outcome by_itself = meet(copy, first.port, NULL);
+    CHECK_STATUS(BGL_SSL_OK, by_itself.client);
+    CHECK(by_itself.reused);
+    bgl_ssl_session_free(by_itself.session);
     bgl_ssl_config_free(copy);
     if (on_server)
         end_service(&first);
@@ -344,12 +349,13 @@ static void check_change(const struct version *version, const struct change *cha
     if (on_server)
         start_service(&second, after.server, 2, serve_echo, NULL);
     struct service *service = on_server ? &second : &first;
+    /* What the library has kept is offered no more than what the program has. */
     struct outcome full = meet(after.client, service->port, NULL);
     struct outcome resumed = meet(after.client, service->port, again.session);
     end_service(service);
     CHECK_INT(change->client, full.client);
     CHECK_INT(change->client, resumed.client);
-    CHECK(!resumed.reused);
+    CHECK(!full.reused && !resumed.reused);
     CHECK_INT(2, service->refused);
     CHECK_INT(change->server, service->last_status);
     bgl_ssl_session_free(made.session);
