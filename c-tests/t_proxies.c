@@ -625,3 +625,24 @@ TEST(a_session_is_resumed_with_and_without_a_proxy)
     bgl_ssl_session_free(session);
     bgl_ssl_config_free(client);
 }
+
+/* Servers could tell by a ticket that the client comes by another way, too. */
+TEST(nothing_is_resumed_by_itself_by_another_way)
+{
+    struct proxy proxy;
+    struct visit visit;
+    await_visits(&visit, client_config(), server_config("good"), 3, serve_echo, NULL);
+    start_proxy(&proxy, http_acts, 1, TUNNEL, visit.service.port);
+    bgl_ssl_config_t *through = client_through(&proxy, "http://u:pw@");
+    for (int i = 0; i < 3; i++) {
+        const bgl_ssl_config_t *client = i == 1 ? through : visit.client;
+        bgl_ssl_socket_t *socket =
+            MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "localhost", visit.service.port, AF_INET));
+        CHECK_INT(i == 2, bgl_ssl_socket_session_reused(socket));
+        check_echo(socket, "x");
+        finish(socket);
+    }
+    end_visit(&visit);
+    end_proxy(&proxy);
+    bgl_ssl_config_free(through);
+}

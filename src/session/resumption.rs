@@ -39,17 +39,19 @@ impl NewSessions for Shelf {
 }
 
 impl Resumption {
-    /// For a connection to a port of a host, which offers these protocols (ALPN) and whose sessions are of this scope.
+    /// For a connection to a port of a host, which offers these protocols (ALPN), may go through a proxy, and whose sessions
+    /// are of this scope. Servers must not learn from a ticket that a client comes by another way, too.
     /// Where `may_offer`, a session that is there is offered.
     pub fn begin<B: BioBackend>(
         tls: &mut Ssl<B>,
         scope: &Scope,
         (host, port): (&str, u16),
-        alpn: &[u8],
+        (alpn, proxy): (&[u8], Option<&[u8]>),
         may_offer: bool,
     ) -> Result<Resumption> {
         let place = format!("{port} {}", host.to_ascii_lowercase());
         let key = scope.with("place", place.as_bytes())?.with("ALPN", alpn)?;
+        let key = proxy.map_or(Ok(key), |proxy| key.with("proxy", proxy))?;
         let (found, forgotten) = cache::take(&key, may_offer);
         let shelf = Shelf { key, forgotten };
         tls.set_new_sessions(Box::new(shelf));

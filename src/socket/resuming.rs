@@ -44,8 +44,9 @@ impl Socket {
         let Parts { driver, scope, frozen, .. } = &self.0;
         let mut state = driver.lock();
         if frozen.config.resumes() {
-            let alpn = &frozen.config.alpn;
-            let resumption = Resumption::begin(&mut state.tls, scope, place, alpn, session.is_none())?;
+            let way = frozen.config.proxy.for_host(place.0, place.1).map(|proxy| proxy.identity());
+            let beside = (frozen.config.alpn.as_slice(), way.as_deref());
+            let resumption = Resumption::begin(&mut state.tls, scope, place, beside, session.is_none())?;
             state.resumption = Some(resumption);
         }
         session.map_or(Ok(()), |session| offer(&mut state, scope, session))?;

@@ -58,6 +58,15 @@ pub struct Proxy {
     pub credentials: Option<Credentials>,
 }
 
+impl Proxy {
+    /// What tells it, and whom it takes its user for, from others.
+    pub fn identity(&self) -> Vec<u8> {
+        let credentials = self.credentials.as_ref();
+        let of = |part: fn(&Credentials) -> &Vec<u8>| credentials.map(part);
+        format!("{self} {:?} {:?}", of(|its| &its.user), of(|its| &its.password)).into_bytes()
+    }
+}
+
 /// Without the credentials.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
