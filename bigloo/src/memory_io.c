@@ -141,7 +141,11 @@ bool_t bglssl_memory_feed(void *box, const char *data, long length) {
 
 /* Nothing more will come. */
 void bglssl_memory_end(void *box) {
-  memory_of(box)->has_ended = true;
+  struct memory *memory = memory_of(box);
+
+  pthread_mutex_lock(&memory->lock);
+  memory->has_ended = true;
+  pthread_mutex_unlock(&memory->lock);
   bglssl_keep(box);
 }
 
