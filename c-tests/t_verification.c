@@ -220,3 +220,32 @@ TEST(a_refused_chain_is_not_a_verified_one)
     CHECK_INT(0, verified(ends.client));
     free_ends(&ends);
 }
+
+/* What is written to bytes brings the chain along. */
+TEST_TABLE(the_verified_chain_is_known_with_an_imported_session, versions)
+{
+    struct service service;
+    char byte = 'x', bytes[16384];
+    size_t n;
+    bgl_ssl_config_t *client = of_version(row, client_config());
+    bgl_ssl_config_t *server = of_version(row, server_config("chained"));
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    start_service(&service, server, 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    CHECK_OK(bgl_ssl_socket_write(socket, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_read(socket, &byte, 1, &n));
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    size_t length = bgl_ssl_session_export(session, bytes, sizeof bytes);
+    CHECK(length > 0 && length <= sizeof bytes);
+    bgl_ssl_session_free(session);
+    finish(socket);
+    session = MADE(bgl_ssl_session_t, bgl_ssl_session_import(client, "localhost", bytes, length));
+    socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+    CHECK(bgl_ssl_socket_session_reused(socket));
+    CHECK_INT(3, verified(socket));
+    finish(socket);
+    end_service(&service);
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}

@@ -1,4 +1,5 @@
-//! The verify callback: the program decides about the peer, once the handshake is complete and before anything else may use the connection.
+//! The verify callback: the program decides about the peer once the handshake is complete, before anything else may use the
+//! connection.
 
 use crate::{
     certificate::Certificate,
