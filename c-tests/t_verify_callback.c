@@ -1,4 +1,6 @@
 /* The verify callback. */
+#include <semaphore.h>
+
 #include "versions.h"
 
 enum { UNKNOWN_ISSUER = 20, REJECTED = 28, APPLICATION = 50 };
@@ -215,6 +217,67 @@ TEST(a_host_has_a_function_of_its_own)
     CHECK_INT(BGL_SSL_E_VERIFY, ends.server_status);
     CHECK_INT(1, of_host.calls);
     CHECK_INT(1, of_server.calls);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* ---- threads ---- */
+
+struct pause {
+    sem_t begun, may_go_on;
+};
+
+static bool decide_later(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain,
+                         int32_t verify_result, void *user)
+{
+    struct pause *it = user;
+    (void)socket, (void)chain, (void)verify_result;
+    sem_post(&it->begun);
+    while (sem_wait(&it->may_go_on) != 0)
+        CHECK_INT(EINTR, errno);
+    return true;
+}
+
+static void *complete(void *socket)
+{
+    CHECK_OK(bgl_ssl_socket_handshake(socket));
+    return NULL;
+}
+
+static void *serve_one(void *socket)
+{
+    size_t n;
+    CHECK_OK(bgl_ssl_socket_write(socket, "x", 1, &n));
+    return NULL;
+}
+
+/* While the function takes its time, the socket answers other threads, and those that read wait. */
+TEST(other_threads_may_ask_and_wait_while_a_program_decides)
+{
+    struct ends ends;
+    struct pause pause;
+    sem_init(&pause.begun, 0, 0);
+    sem_init(&pause.may_go_on, 0, 0);
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide_later, &pause));
+    make_ends(&ends, client, server, "localhost");
+    let_block(&ends);
+    pthread_t completing = start_thread(complete, ends.client), serving = start_thread(serve_one, ends.server);
+    while (sem_wait(&pause.begun) != 0)
+        CHECK_INT(EINTR, errno);
+    CHECK(!bgl_ssl_socket_protocol(ends.client));
+    bgl_ssl_certificate_t *peer = MADE(bgl_ssl_certificate_t, bgl_ssl_socket_peer_certificate(ends.client));
+    bgl_ssl_certificate_free(peer);
+    struct reader reader = {.socket = ends.client};
+    pthread_t reading = start_thread(read_one, &reader);
+    CHECK(!bgl_ssl_socket_session_reused(ends.client));
+    sem_post(&pause.may_go_on);
+    join_thread(completing);
+    join_thread(reading);
+    CHECK_INT(BGL_SSL_OK, reader.status);
+    join_thread(serving);
+    CHECK(bgl_ssl_socket_protocol(ends.client));
     free_ends(&ends);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
