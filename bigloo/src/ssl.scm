@@ -7,6 +7,7 @@
 ;;   condition.scm     &io-ssl-error, and how an error of the library becomes a condition
 ;;   certificate.scm   certificates and private keys
 ;;   identifiers.scm   key identifiers, policies, purposes and timestamps of certificates
+;;   uris.scm          keys and certificates from URIs, providers, FIPS
 ;;   options.scm       the keyword arguments of all sockets -> a configuration
 ;;   client.scm        sockets that connect, and client-socket-use-ssl!
 ;;   server.scm        sockets that listen, and server-socket-use-ssl!
@@ -35,6 +36,7 @@
             "condition.scm"
             "certificate.scm"
             "identifiers.scm"
+            "uris.scm"
             "options.scm"
             "client.scm"
             "server.scm"

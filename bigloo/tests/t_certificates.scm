@@ -213,3 +213,21 @@
       (check-equal "timestamps" (certificate-timestamps cert) #f))
    (check-equal "purposes" (certificate-purposes (test-certificate "ocsp-responder"))
       '("1.3.6.1.5.5.7.3.9")))
+
+(define-case "keys and certificates from URIs"
+   (let ((uri (string-append "file:" (pki "good.key"))))
+      (check "key" (private-key=? (private-key-from-uri uri) (test-key "good")))
+      (check-equal "certificates"
+         (map certificate-subject (certificates-from-uri (string-append "file:" (pki "chained.pem"))))
+         (map certificate-subject (read-pem-file (pki "chained.pem"))))
+      (check "passphrase" (isa? (private-key-from-uri (pki "good-encrypted.key") "secret") private-key))
+      (check-raises "no passphrase" &io-ssl-error (lambda () (private-key-from-uri (pki "good-encrypted.key"))))
+      (check-raises "no key" &io-ssl-error (lambda () (private-key-from-uri (pki "good.pem"))))
+      (check-raises "a scheme that nobody knows" &io-ssl-error (lambda () (private-key-from-uri "no-such-scheme:x")))
+      (check-raises "a NUL" &error (lambda () (private-key-from-uri "file:\x00")))))
+
+(define-case "providers and FIPS"
+   (check-raises "unknown" &io-ssl-error (lambda () (ssl-load-provider! "no-such-provider")))
+   (check-equal "FIPS" (ssl-fips?) #f)
+   (ssl-fips-set! #f)
+   (check-equal "FIPS" (ssl-fips?) #f))
