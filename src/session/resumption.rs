@@ -17,7 +17,7 @@ use super::{
 
 /// The part of a connection that deals with it.
 pub struct Resumption {
-    shelf: Shelf,
+    destination: Destination,
     /// What was offered to the server.
     offered: Option<session::Session>,
     /// Whether that is kept already.
@@ -26,13 +26,13 @@ pub struct Resumption {
 
 /// Where the sessions of a connection are kept.
 #[derive(Clone, Copy)]
-struct Shelf {
+struct Destination {
     key: Key,
     /// What the cache said when the connection was made.
     forgotten: u64,
 }
 
-impl NewSessions for Shelf {
+impl NewSessions for Destination {
     fn add(&self, session: Session) {
         cache::add(&self.key, session, self.forgotten);
     }
@@ -53,12 +53,12 @@ impl Resumption {
         let key = scope.with("place", place.as_bytes())?.with("ALPN", alpn)?;
         let key = proxy.map_or(Ok(key), |proxy| key.with("proxy", proxy))?;
         let (found, forgotten) = cache::take(&key, may_offer);
-        let shelf = Shelf { key, forgotten };
-        tls.set_new_sessions(Box::new(shelf));
+        let destination = Destination { key, forgotten };
+        tls.set_new_sessions(Box::new(destination));
         // The scope is in the session, too: what another scope has made is never offered.
         let found = found.filter(|found| found.session.id_context() == scope.as_bytes());
         let offered = found.map(|found| tls.resume(&found)).transpose()?;
-        Ok(Resumption { shelf, offered, is_kept: true })
+        Ok(Resumption { destination, offered, is_kept: true })
     }
 
     /// The program has given the connection this session.
@@ -71,7 +71,7 @@ impl Resumption {
     pub fn complete<B: BioBackend>(&self, tls: &Ssl<B>) {
         // The server has forgotten what it gave, or its keys.
         if self.offered.is_some() && !tls.session_reused() {
-            cache::forget(&self.shelf.key);
+            cache::forget(&self.destination.key);
         }
         let current = tls.session().map(|session| session.as_ptr());
         if self.is_kept && current == self.offered.as_ref().map(session::Session::as_ptr) {
@@ -80,13 +80,13 @@ impl Resumption {
         // Those of TLS 1.3 come later.
         if let Ok(Some(session)) = tls.resumable() {
             if !session.session.is_for_one_use() {
-                self.shelf.add(session);
+                self.destination.add(session);
             }
         }
     }
 
     /// The connection has failed for a reason that may be in its session, or in who the peer is.
     pub fn fail(&self) {
-        cache::forget(&self.shelf.key);
+        cache::forget(&self.destination.key);
     }
 }
