@@ -181,7 +181,13 @@ pub struct BioAddr {
 #[repr(C)]
 pub struct PolicyInfo {
     pub policy_id: *mut ASN1_OBJECT,
-    pub qualifiers: *mut c_void,
+    pub qualifiers: *mut PolicyQualifiers,
+}
+
+/// OpenSSL's STACK_OF(POLICYQUALINFO).
+#[repr(C)]
+pub struct PolicyQualifiers {
+    _private: [u8; 0],
 }
 
 /// OpenSSL's X509_PUBKEY.

@@ -24,6 +24,8 @@ C_NAMES = {
     "isize": "ptrdiff_t", "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "i32": "int32_t",
     "i64": "int64_t", "tm": "struct tm", "time_t": "time_t", "size_t": "size_t", "ASN1_BOOLEAN": "ASN1_BOOLEAN",
     "BioAddr": "BIO_ADDR", "X509Pubkey": "X509_PUBKEY", "ObjName": "OBJ_NAME", "timeval": "struct timeval",
+    "UiMethod": "UI_METHOD", "StoreCtx": "OSSL_STORE_CTX", "StoreInfo": "OSSL_STORE_INFO", "PolicyInfo": "POLICYINFO",
+    "PolicyQualifiers": "STACK_OF(POLICYQUALINFO)",
 }
 # Declared as `*c_void`, because one declaration serves stacks of all types: (function, argument or "result").
 UNTYPED = {
@@ -37,9 +39,16 @@ UNTYPED = {
     ("X509_STORE_CTX_set0_crls", 1): "STACK_OF(X509_CRL) *",
     ("X509_email_free", 0): "STACK_OF(OPENSSL_STRING) *",
     ("SSL_CTX_get_ciphers", "result"): "STACK_OF(SSL_CIPHER) *",
+    ("SSL_get0_dane", "result"): "SSL_DANE *",
+    ("X509_STORE_CTX_set0_dane", 1): "SSL_DANE *",
+    ("CERTIFICATEPOLICIES_free", 0): "CERTIFICATEPOLICIES *",
+    ("OSSL_STORE_open", 3): "OSSL_STORE_post_process_info_fn",
+    ("OSSL_STORE_LOADER_fetch", "result"): "OSSL_STORE_LOADER *",
+    ("OSSL_STORE_LOADER_free", 0): "OSSL_STORE_LOADER *",
 }
 CONSTANT_NAMES = {
     "NID_TLSFEATURE": "NID_tlsfeature",
+    "NID_CT_PRECERT_SCTS": "NID_ct_precert_scts",
     "NID_RSASSA_PSS": "NID_rsassaPss",
     "NID_CHACHA20_POLY1305": "NID_chacha20_poly1305",
     "TLSEXT_NAMETYPE_HOST_NAME": "TLSEXT_NAMETYPE_host_name",
@@ -49,7 +58,7 @@ CONSTANT_NAMES = {
 }
 # Constants of OpenSSL 3 that are asked for in all versions, because an older one has nothing of that value.
 SINCE_3 = {"ERR_LIB_OSSL_DECODER", "ERR_R_FETCH_FAILED", "ERR_R_UNSUPPORTED", "SSL_R_UNEXPECTED_EOF_WHILE_READING"}
-STRUCTS = {"ObjName": {"kind": "type"}}
+STRUCTS = {"ObjName": {"kind": "type"}, "PolicyInfo": {"policy_id": "policyid"}}
 OPENSSL_PREFIXES = re.compile(
     r"^(ERR|X509|OPENSSL|SSL2?|SSL3|TLS1|TLSEXT|DTLS1?|BIO|EVP|NID|OBJ|XN|ASN1|GEN|PKCS\w+|RSA|DH|EC|RAND|BN|CRYPTO)_"
 )
@@ -82,6 +91,11 @@ PRELUDE = """
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/objects.h>
+#include <openssl/store.h>
+#include <openssl/ui.h>
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+#include <openssl/provider.h>
+#endif
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>

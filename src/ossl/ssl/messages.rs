@@ -196,9 +196,9 @@ unsafe fn message(ssl: *const ffi::SSL, kind: c_int, data: *const c_void, len: u
         unsafe { (bytes(data.cast::<c_uchar>(), c_int::try_from(len).ok()?), sys::SSL_is_dtls(ssl) == 1) };
     let (head, rest) = bytes.split_at_checked(4)?;
     let declared = head.iter().skip(1).fold(0, |len, byte| len << 8 | usize::from(*byte));
-    let body = if is_datagram { rest.get(DTLS_HEADER_REST..)? } else { rest };
+    let body = if is_datagram { rest.get(MESSAGE_HEADER_REST..)? } else { rest };
     (body.len() == declared).then(|| [head, body].concat())
 }
 
 /// What the header of a message has in DTLS beyond that in TLS: its number, and which part of the message follows.
-const DTLS_HEADER_REST: usize = 8;
+const MESSAGE_HEADER_REST: usize = 8;
