@@ -123,7 +123,7 @@ void bglssl_open_ready_fd(void);
 void bglssl_socket_end_output(obj_t socket);
 void bglssl_socket_begin_body(obj_t socket, BGL_LONGLONG_T length, bool_t chunked, long position);
 
-/* sockets.c: Bigloo sockets made from, or switched to, connections of the library */
+/* sockets.c, servers.c, addresses.c: Bigloo sockets made from, or switched to, connections of the library */
 obj_t bglssl_connect(void *config, void *session, obj_t proc, obj_t host, int port, int family, bool_t datagrams,
                      bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf, obj_t outbuf,
                      obj_t close_hook);
@@ -147,7 +147,7 @@ void *bglssl_server_handle(obj_t object);
 int bglssl_config_trace(void *config);
 obj_t bglssl_take_trace(obj_t socket);
 
-/* sockets.c: who is told of the handshakes of a server's clients; objects.c: what it has counted */
+/* servers.c: who is told of the handshakes of a server's clients; objects.c: what it has counted */
 void bglssl_server_set_trace(obj_t socket, obj_t trace);
 void bglssl_server_set_verify_peer(obj_t socket, obj_t verify_peer);
 obj_t bglssl_server_info(void *handle);
