@@ -4,6 +4,7 @@
       (export %ssl-condition "bglssl_scheme_condition")
       (export %ssl-raise "bglssl_scheme_raise")
       (macro $tls-raise::obj (::obj ::obj) "bglssl_raise")
+      (macro $tls-last-code::int () "bglssl_last_code")
       (macro $tls-condition-timeout::int "BGLSSL_CONDITION_TIMEOUT")
       (macro $tls-condition-connection::int "BGLSSL_CONDITION_CONNECTION")
       (macro $tls-condition-unknown-host::int "BGLSSL_CONDITION_UNKNOWN_HOST")

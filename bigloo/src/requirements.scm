@@ -36,8 +36,7 @@
       (macro $tls-ocsp-good::int "BGL_SSL_OCSP_GOOD")
       (macro $tls-ocsp-revoked::int "BGL_SSL_OCSP_REVOKED")
       (macro $tls-connection-staple::long (::void* ::string ::long) "bgl_ssl_socket_staple")
-      (macro $tls-supports?::bool (::string) "bgl_ssl_supports")
-      (macro $tls-last-code::int () "bglssl_last_code"))
+      (macro $tls-supports?::bool (::string) "bgl_ssl_supports"))
    (export
       (certificate-pin::bstring ::certificate)
       (certificate-ocsp-url ::certificate)

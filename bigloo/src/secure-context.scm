@@ -16,8 +16,7 @@
       (macro $tls-ctx-set-options::int (::void* ::llong) "bgl_ssl_ctx_set_options")
       (macro $tls-e-state::int "BGL_SSL_E_STATE")
       (macro $tls-e-argument::int "BGL_SSL_E_ARGUMENT")
-      (macro $tls-e-unsupported::int "BGL_SSL_E_UNSUPPORTED")
-      (macro $tls-last-code::int () "bglssl_last_code"))
+      (macro $tls-e-unsupported::int "BGL_SSL_E_UNSUPPORTED"))
    (export
       (class secure-context
          (secure-context-init)
