@@ -1,8 +1,9 @@
-/* What the system's failures come to. This program's own accept4, poll and send stand before the system's. */
+/* What the system's failures come to. This program's own accept4, ppoll and send stand before the system's. */
 #define _GNU_SOURCE
 #include "harness.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -20,14 +21,15 @@ int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
     return (int)syscall(SYS_accept4, fd, address, length, flags);
 }
 
-int poll(struct pollfd *fds, nfds_t count, int timeout)
+int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *limit, const sigset_t *mask)
 {
-    struct timespec limit = {timeout / 1000, timeout % 1000 * 1000000L};
+    /* The system writes into it. */
+    struct timespec left = limit ? *limit : (struct timespec){0};
     if (poll_errno) {
         errno = poll_errno;
         return -1;
     }
-    return ppoll(fds, count, timeout < 0 ? NULL : &limit, NULL);
+    return (int)syscall(SYS_ppoll, fds, count, limit ? &left : NULL, mask, _NSIG / 8);
 }
 
 ssize_t send(int fd, const void *data, size_t length, int flags)
