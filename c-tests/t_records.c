@@ -231,7 +231,9 @@ TEST_TABLE(a_list_of_groups_may_have, lists)
     let_meet(&ends, client, server_config("good"));
     bgl_ssl_socket_info_t info = {.size = sizeof info};
     CHECK_OK(bgl_ssl_socket_info(ends.client, &info));
-    if (it->first && info.group[0])
+    /* OpenSSL 3.5 and newer send key shares for some of its own groups, and the server takes one of those. */
+    bool shares_others = strstr(it->list, "DEFAULT") && bgl_ssl_supports("group:X25519MLKEM768");
+    if (it->first && info.group[0] && !shares_others)
         CHECK_STRING(it->first, info.group);
     if (strstr(it->list, "MLKEM") && info.group[0])
         CHECK_STRING(bgl_ssl_supports("group:X25519MLKEM768") ? "X25519MLKEM768" : "secp384r1", info.group);

@@ -20,6 +20,9 @@ impl Ctx {
         // SAFETY: no preconditions.
         let resolves = unsafe { ffi::OpenSSL_version_num() } >= RESOLVES;
         let needs_it = text.split(':').any(|name| name.starts_with('?') || name.eq_ignore_ascii_case("DEFAULT"));
+        if resolves && text.split(':').all(|name| name.starts_with('?')) && !self.knows_one_of(&text)? {
+            return Err(none_known(&text));
+        }
         if resolves || !needs_it {
             return self.try_groups(groups);
         }
@@ -36,10 +39,18 @@ impl Ctx {
             }
         }
         if known.is_empty() {
-            let message = format!("groups \"{text}\": this OpenSSL knows none of them");
-            return Err(Error::new(Code::Config, message));
+            return Err(none_known(&text));
         }
         self.try_groups(&c_text(&known)?)
+    }
+
+    /// Whether one of these groups is known, which may all be unknown: OpenSSL would take a list that comes to nothing.
+    fn knows_one_of(&mut self, groups: &str) -> Result<bool> {
+        let mut known = String::new();
+        for name in groups.split(':').map(|name| name.trim_start_matches('?')).filter(|name| !name.is_empty()) {
+            self.add_group(&mut known, name)?;
+        }
+        Ok(!known.is_empty())
     }
 
     /// Adds a group that may be unknown, or there already, by this name or another.
@@ -59,6 +70,10 @@ impl Ctx {
         let done = unsafe { versions::set1_groups_list(self.as_ptr(), groups.as_ptr()) };
         queue::check(done as c_int, Code::Config, &format!("groups \"{}\"", groups.to_string_lossy()))
     }
+}
+
+fn none_known(groups: &str) -> Error {
+    Error::new(Code::Config, format!("groups \"{groups}\": this OpenSSL knows none of them"))
 }
 
 fn with(list: &str, name: &str) -> String {
