@@ -286,9 +286,10 @@ TEST_TABLE(the_clock_of_another_machine_may_be_ahead, versions)
     atomic_fetch_add(&ahead, HOUR - 10);
     bgl_ssl_session_t *session = full_session(row, NULL, from);
     atomic_fetch_add(&ahead, 10 - HOUR);
-    /* The client has got it from the future, too; a ticket's age below zero is what TLS 1.3 refuses. */
-    if (resumes(row, NULL, to, session) != (((const struct version *)row)->number != BGLSSL_TLSV1_3))
-        FAIL("a ticket from the future");
+    /* The client has got it from the future, too: in TLS 1.3 some versions of OpenSSL refuse a ticket whose age is below
+     * zero. */
+    if (!resumes(row, NULL, to, session) && ((const struct version *)row)->number != BGLSSL_TLSV1_3)
+        FAIL("a ticket from the future is refused");
     close_host(&one);
     close_host(&other);
     bgl_ssl_session_free(session);
