@@ -6,7 +6,7 @@ use std::{
     ffi::{c_int, c_long, c_void},
     marker::PhantomData,
     ptr,
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
 };
 
 use super::{ctx::Ctx, queue};
@@ -14,7 +14,7 @@ use super::{ctx::Ctx, queue};
 /// A kind of values, of which each SSL_CTX has one at most.
 pub struct CtxValue<T> {
     index: OnceLock<c_int>,
-    values: PhantomData<Arc<T>>,
+    values: PhantomData<Box<T>>,
 }
 
 impl<T: Send + Sync + 'static> CtxValue<T> {
@@ -32,13 +32,13 @@ impl<T: Send + Sync + 'static> CtxValue<T> {
     }
 
     /// Gives a context its value, which it must not have yet.
-    pub fn attach(&'static self, ctx: &mut Ctx, value: Arc<T>) -> Result<()> {
+    pub fn attach(&'static self, ctx: &mut Ctx, value: T) -> Result<()> {
         queue::clear();
-        let value = Arc::into_raw(value).cast_mut();
-        // SAFETY: the context is live, and owns the reference from here on, unless this fails: `release` gives it back.
+        let value = Box::into_raw(Box::new(value));
+        // SAFETY: the context is live, and owns the value from here on, unless this fails: `release` drops it.
         unsafe {
             if ffi::SSL_CTX_set_ex_data(ctx.as_ptr(), self.index(), value.cast()) != 1 {
-                drop(Arc::from_raw(value));
+                drop(Box::from_raw(value));
                 return Err(queue::error(Code::NoMemory, "cannot attach to an SSL_CTX"));
             }
         }
@@ -65,7 +65,7 @@ unsafe extern "C" fn release<T>(
     _: *mut c_void,
 ) {
     if !value.is_null() {
-        // SAFETY: only `attach` stores something in this index: a reference to a T.
-        unsafe { drop(Arc::from_raw(value.cast::<T>())) }
+        // SAFETY: only `attach` stores something in this index: a T in a box.
+        unsafe { drop(Box::from_raw(value.cast::<T>())) }
     }
 }

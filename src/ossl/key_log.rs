@@ -9,7 +9,6 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     panic::{self, AssertUnwindSafe},
     path::Path,
-    sync::Arc,
 };
 
 use super::{ctx::Ctx, ctx_value::CtxValue};
@@ -45,7 +44,7 @@ static LOG: CtxValue<KeyLog> = CtxValue::new();
 impl Ctx {
     /// Writes the secrets of this context's connections to the log.
     pub fn log_keys(&mut self, log: KeyLog) -> Result<()> {
-        LOG.attach(self, Arc::new(log))?;
+        LOG.attach(self, log)?;
         // SAFETY: the context is live; the callback has the type that OpenSSL asks for.
         unsafe { ffi::SSL_CTX_set_keylog_callback(self.as_ptr(), Some(log_line)) };
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
     posix,
 };
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     mem,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -96,7 +96,7 @@ impl Host {
 /// A part: what its lock guards.
 #[derive(Default)]
 struct Sessions {
-    hosts: HashMap<Key, Host>,
+    hosts: BTreeMap<Key, Host>,
     bytes: usize,
     clock: u64,
     /// How often all of them were forgotten.

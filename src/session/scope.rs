@@ -11,7 +11,7 @@ use crate::{
 const LEN: usize = 32;
 
 /// A digest of settings. Equal settings have equal scopes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope([u8; LEN]);
 
 /// Collects what a scope is made of.

@@ -100,7 +100,7 @@ impl<B: BioBackend> Ssl<B> {
 
 /// Gives a context the place for its offer, which is made when a failure first needs it.
 pub fn keep_offer(ctx: &mut crate::ossl::ctx::Ctx) -> crate::error::Result<()> {
-    OFFER.attach(ctx, std::sync::Arc::new(OnceLock::new()))
+    OFFER.attach(ctx, OnceLock::new())
 }
 
 /// The hello that a client of a context would send.

@@ -42,7 +42,7 @@ impl Staple {
     }
 }
 
-static STAPLE: CtxValue<Staple> = CtxValue::new();
+static STAPLE: CtxValue<Arc<Staple>> = CtxValue::new();
 
 impl Ctx {
     /// Makes the servers' connections of this context staple what is in `staple`.
@@ -125,7 +125,9 @@ unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_in
 unsafe fn present(ssl: *mut ffi::SSL) -> c_int {
     // SAFETY: the caller vouches for the SSL; OpenSSL takes the copy over.
     unsafe {
-        let Some(response) = STAPLE.of(ssl).and_then(Staple::get) else { return ffi::SSL_TLSEXT_ERR_NOACK };
+        let Some(response) = STAPLE.of(ssl).and_then(|staple| staple.get()) else {
+            return ffi::SSL_TLSEXT_ERR_NOACK;
+        };
         let copy = ffi::CRYPTO_malloc(response.len(), c"bglssl".as_ptr(), 0).cast::<u8>();
         if copy.is_null() {
             return ffi::SSL_TLSEXT_ERR_NOACK;
