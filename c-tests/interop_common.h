@@ -37,6 +37,8 @@ static inline bgl_ssl_config_t *config_of(const char *protocol, const char *ca, 
     bgl_ssl_config_t *config = bgl_ssl_config_new();
     must(bgl_ssl_config_set_protocol(config, bgl_ssl_protocol_number(protocol)), "protocol");
     must(bgl_ssl_config_set_read_timeout(config, 20000000), "read timeout");
+    if (getenv("INTEROP_KEY_LOG"))
+        must(bgl_ssl_config_insecure_set_key_log_file(config, getenv("INTEROP_KEY_LOG")), "key log");
     if (given(ca)) {
         bgl_ssl_certificate_t *one = bgl_ssl_load_certificate(ca);
         if (!one)
@@ -57,6 +59,30 @@ static inline bgl_ssl_config_t *config_of(const char *protocol, const char *ca, 
     return config;
 }
 
+static inline void tell_bytes(const char *name, const void *bytes, size_t length)
+{
+    printf("%s ", name);
+    for (size_t i = 0; i < length; i++)
+        printf("%02x", ((const unsigned char *)bytes)[i]);
+    printf("\n");
+}
+
+static inline void tell_binding(const bgl_ssl_socket_t *socket, const char *name, int32_t kind)
+{
+    unsigned char bytes[128];
+    tell_bytes(name, bytes, bgl_ssl_socket_channel_binding(socket, kind, bytes, sizeof bytes));
+}
+
+static inline void tell_keying_material(const bgl_ssl_socket_t *socket)
+{
+    unsigned char bytes[32];
+    if (bgl_ssl_socket_export(socket, "EXPORTER-interop", NULL, 0, bytes, sizeof bytes) == BGL_SSL_OK)
+        tell_bytes("exported", bytes, sizeof bytes);
+    tell_binding(socket, "tls-unique", BGL_SSL_BINDING_TLS_UNIQUE);
+    tell_binding(socket, "tls-server-end-point", BGL_SSL_BINDING_TLS_SERVER_END_POINT);
+    tell_binding(socket, "tls-exporter", BGL_SSL_BINDING_TLS_EXPORTER);
+}
+
 static inline void tell_facts(const bgl_ssl_socket_t *socket)
 {
     char alpn[64] = "";
@@ -64,6 +90,7 @@ static inline void tell_facts(const bgl_ssl_socket_t *socket)
     bgl_ssl_socket_alpn(socket, alpn, sizeof alpn);
     printf("protocol %s\npeer %s\nalpn %s\n", bgl_ssl_socket_protocol(socket),
            peer ? bgl_ssl_certificate_subject(peer) : "-", alpn[0] ? alpn : "-");
+    tell_keying_material(socket);
     fflush(stdout);
     bgl_ssl_certificate_free(peer);
 }

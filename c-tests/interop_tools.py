@@ -168,8 +168,8 @@ def line_of(prefix, case):
         return f"not ok {prefix}_{name}: {' '.join(str(failure).split())}"
 
 
-def report(prefix, cases):
-    """Runs (name, function, arguments), two at a time, and prints their lines."""
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+def report(prefix, cases, at_a_time=2):
+    """Runs (name, function, arguments), and prints their lines."""
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
         for line in pool.map(lambda case: line_of(prefix, case), cases):
             print(line, flush=True)

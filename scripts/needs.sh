@@ -12,7 +12,7 @@ packages="gcc libc6-dev g++ make perl pkg-config libssl-dev openssl python3 binu
 texinfo clang cmake meson"
 ci_packages="debootstrap dpkg-dev debhelper lintian"
 # Programs of others that the tests meet, some of which start servers when they are installed.
-peer_packages="libnss3-tools nginx haproxy tinyproxy-bin squid microsocks dante-server ncat socat stunnel4"
+peer_packages="tshark libnss3-tools nginx haproxy tinyproxy-bin squid microsocks dante-server ncat socat stunnel4"
 set -u
 need=${1:-check}
 missing= wanted=
