@@ -62,7 +62,7 @@ impl Answer {
                             return Err(refused(libc::EACCES, "it refuses: it wants a user and a password".into()));
                         }
                         (NO_METHOD, Some(_)) => {
-                            let message = "it refuses: it takes neither strangers nor users by password";
+                            let message = "it refuses: it allows neither anonymous users nor users with a password";
                             return Err(refused(libc::EACCES, message.into()));
                         }
                         (method, _) => {
