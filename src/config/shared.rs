@@ -4,6 +4,7 @@ use crate::{
     error::{Code, Error, Result},
     hosts::{self, HostTable, Pattern},
     net::proxy::choice::ProxyChoice,
+    ossl::requirements::CrlCheck,
     session::{Scope, ServerSessions},
     types::{ClientAuth, Medium, Role},
     verify::client_auth,
@@ -47,22 +48,23 @@ pub struct Choice {
 
 impl Choice {
     /// Where sessions of a server that serves like this may be resumed: for one host only, where there are several.
-    fn scope(&self) -> Result<Scope> {
+    fn scope(&self, crls: Option<&CrlCheck>) -> Result<Scope> {
         let mut scope = *self.context.scope();
         if let Some(name) = &self.name {
             scope = scope.with("host", name.as_bytes())?;
         }
-        match self.context.crls()? {
+        match crls {
             Some(crls) if self.frozen.asks_clients() => scope.with("CRLs", &crls.digest),
             _ => Ok(scope),
         }
     }
 
-    /// The same as OpenSSL has it: the scope, unless the program has chosen otherwise.
-    pub fn session_id_context(&self) -> Result<Vec<u8>> {
+    /// The same as OpenSSL has it: the scope, unless the program has chosen otherwise. `crls` are those of the
+    /// connection: the lists are replaced while it is made.
+    pub fn session_id_context(&self, crls: Option<&CrlCheck>) -> Result<Vec<u8>> {
         match &self.frozen.config.sessions.id_context {
             Some(id) => Ok(id.clone()),
-            None => Ok(self.scope()?.as_bytes().to_vec()),
+            None => Ok(self.scope(crls)?.as_bytes().to_vec()),
         }
     }
 }

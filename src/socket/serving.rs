@@ -62,6 +62,8 @@ pub fn new_tls(choice: &Choice, endpoint: &Endpoint, sessions: Option<&ServerSes
     let scope = client_scope(choice, policy.further.crls.as_ref())?;
     let verifies = policy.chain && (role == Role::Client || policy.client_auth != ClientAuth::No);
     let store = if verifies { context.system_store()? } else { None };
+    let id_context =
+        if sessions.is_some() { choice.session_id_context(policy.further.crls.as_ref())? } else { Vec::new() };
     let transport = Transport::new(choice.frozen.medium(), endpoint)?;
     let mut tls = Ssl::new(context.ctx(), transport, role, policy, config.alpn.clone())?;
     if let Some(store) = store {
@@ -69,7 +71,7 @@ pub fn new_tls(choice: &Choice, endpoint: &Endpoint, sessions: Option<&ServerSes
     }
     if let Some(sessions) = sessions {
         tls.set_session_rules(sessions.rules(&config.sessions))?;
-        tls.set_session_id_context(&choice.session_id_context()?)?;
+        tls.set_session_id_context(&id_context)?;
     }
     Ok((tls, scope))
 }
@@ -185,7 +187,7 @@ impl Serving {
         let is_the_same =
             Arc::ptr_eq(&choice.frozen, &current.frozen) && Arc::ptr_eq(&choice.context, &current.context);
         if is_the_same && choice.context.crls()?.is_none() {
-            tls.set_session_id_context(&choice.session_id_context()?)?;
+            tls.set_session_id_context(&choice.session_id_context(None)?)?;
         } else {
             let closed = || Error::new(Code::State, "the socket is closed");
             let endpoint = self.endpoint.upgrade().ok_or_else(closed)?;
