@@ -704,6 +704,23 @@ TEST_TABLE(the_oldest_session_leaves_a_full_cache, versions)
         bgl_ssl_session_free(sessions[i]);
 }
 
+TEST_TABLE(the_limit_of_another_config_s_cache_does_not_count, versions)
+{
+    struct host host, small;
+    bgl_ssl_config_t *config = caching(row), *other = caching(row);
+    CHECK_OK(bgl_ssl_config_set_session_cache(config, 100, 1 << 20));
+    CHECK_OK(bgl_ssl_config_set_session_cache(other, 1, 1 << 20));
+    int port = open_host(&host, config, NULL, 3), other_port = open_host(&small, other, NULL, 1);
+    bgl_ssl_session_t *first = full_session(row, NULL, port), *second = full_session(row, NULL, port);
+    bgl_ssl_session_t *of_other = full_session(row, NULL, other_port);
+    CHECK(resumes(row, NULL, port, first));
+    close_host(&host);
+    close_host(&small);
+    bgl_ssl_session_free(first);
+    bgl_ssl_session_free(second);
+    bgl_ssl_session_free(of_other);
+}
+
 /* The bytes in use after so many handshakes more. */
 static size_t used_after(int handshakes, const bgl_ssl_config_t *client, const bgl_ssl_config_t *server)
 {

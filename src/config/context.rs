@@ -14,7 +14,7 @@ use crate::{
         x509::X509,
     },
     protocol::Versions,
-    session::{Scope, ScopeBuilder, ServerSessions},
+    session::{CacheLimits, Scope, ScopeBuilder, ServerSessions},
     types::{ClientAuth, Role},
     verify::{Revocation, SystemCas, client_auth},
 };
@@ -52,8 +52,8 @@ pub struct Key {
     may_be_overridden: bool,
     /// Whether servers ask their clients for certificates.
     asks_clients: bool,
-    /// Whether servers have sessions in memory.
-    stores_sessions: bool,
+    /// How many sessions servers have in memory, where they have any there: the cache is the context's.
+    stored_sessions: Option<CacheLimits>,
     /// The system's CAs, where the peer is verified against them.
     system_cas: Option<SystemCas>,
 }
@@ -191,7 +191,7 @@ impl Key {
             requirements: config.requirements.clone(),
             may_be_overridden: config.may_be_overridden(),
             asks_clients: client_auth(config, Role::Server) != ClientAuth::No,
-            stores_sessions: config.sessions.uses_cache(),
+            stored_sessions: config.sessions.uses_cache().then_some(config.sessions.cache),
             system_cas: by_system.then(SystemCas::now),
         }
     }
@@ -255,7 +255,7 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     let bounds = key.versions.bounds()?;
     let datagram = key.versions.protocol.is_datagram();
     let mut ctx = ssl::context::new(datagram)?;
-    if key.stores_sessions {
+    if key.stored_sessions.is_some() {
         ctx.store_server_sessions();
     }
     match key.security_level {
