@@ -74,6 +74,10 @@ impl Contents {
 
     fn insert(&mut self, id: Vec<u8>, session: Vec<u8>, until: i64, now: i64) {
         self.remove(&id);
+        // All others would go, and in the end it as well.
+        if size(&id, &session) > self.limits.bytes {
+            return;
+        }
         let number = self.next;
         self.next += 1;
         self.bytes += size(&id, &session);
@@ -176,8 +180,15 @@ mod tests {
             cache.insert(id(number), vec![1; 1000], 50, 10);
             assert!(cache.bytes <= 100_000);
         }
+    }
+
+    #[test]
+    fn a_session_that_never_fits_leaves_the_others_alone() {
+        let mut cache = contents(usize::MAX, 100_000);
+        (0..10).for_each(|number| cache.insert(id(number), vec![1; 1000], 50, 10));
         cache.insert(id(1), vec![1; 200_000], 50, 10);
-        assert_eq!((cache.by_id.len(), cache.bytes), (0, 0));
+        assert_eq!((cache.by_id.len(), cache.in_order.len()), (9, 9));
+        assert!(!cache.by_id.contains_key(&id(1)));
     }
 
     #[test]
