@@ -158,7 +158,8 @@ typedef struct {
  * chain: the chain that was verified, the peer's certificate first and the trusted one last; where none was, what the
  * peer has sent; empty if it has shown no certificate. Valid during the call only.
  * verify_result: an X509_V_ERR_... number, 0 if nothing is wrong; where the config verifies no chain, what a
- * verification would have found.
+ * verification would have found. Where the chain is wrong, nothing behind that fault was looked at, not even
+ * signatures.
  * user: what was given with the function.
  *
  * Returns true to accept the peer, false to refuse it.
@@ -1173,6 +1174,10 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_callback(bgl_ssl_config_t *config,
  * Sets a function that decides about peers in place of the config's verification, which tells it what it has found
  * wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it replaces. A
  * peer that shows no certificate where one is demanded is refused all the same.
+ *
+ * verify_result is one fault of the chain, the name, the pinned keys, the accepted list or the staple, or
+ * X509_V_ERR_UNSPECIFIED (1) where several of these are wrong. Where it is the chain, nothing behind that fault was looked
+ * at, not even signatures: a function should accept such a peer only by comparing the certificate itself.
  *
  * callback: NULL for none. A function that always returns true makes connections that anybody can intercept.
  * user: is passed on to the function; may be NULL.

@@ -16,17 +16,38 @@ pub enum Refusal {
     NotPinned,
     /// What the server has stapled.
     Staple(BadStaple),
+    /// For two reasons.
+    Both(Box<(Refusal, Refusal)>),
     /// The program does not want it.
     ByProgram,
 }
 
 impl Refusal {
+    /// This one, with what else there is to say.
+    pub fn and(self, further: Option<Refusal>) -> Refusal {
+        match further {
+            Some(further) => Refusal::Both(Box::new((self, further))),
+            None => self,
+        }
+    }
+
+    /// Whether what the server has stapled is a reason.
+    pub fn is_for_staple(&self) -> bool {
+        match self {
+            Refusal::Staple(_) => true,
+            Refusal::Both(both) => both.0.is_for_staple() || both.1.is_for_staple(),
+            _ => false,
+        }
+    }
+
     /// The `X509_V_*` code.
     pub fn verify_result(&self) -> c_int {
         match self {
             Refusal::Chain(reason) => *reason,
             Refusal::NotAccepted | Refusal::NotPinned => sys::X509_V_ERR_CERT_REJECTED,
             Refusal::Staple(bad) => bad.verify_result(),
+            // Neither of the two: a program that accepts the one has not been told of the other.
+            Refusal::Both(_) => sys::X509_V_ERR_UNSPECIFIED,
             Refusal::ByProgram => sys::X509_V_ERR_APPLICATION_VERIFICATION,
         }
     }
@@ -42,6 +63,10 @@ impl Refusal {
                 (Code::Verify, "none of the peer's public keys is among the pinned ones".to_string())
             }
             Refusal::Staple(bad) => (Code::Verify, bad.message()),
+            Refusal::Both(both) => {
+                let (first, second) = (both.0.error(name), both.1.error(name));
+                (Code::Verify, format!("{}; {}", first.message, second.message))
+            }
             Refusal::ByProgram => (Code::Verify, "the program has refused the peer's certificate".to_string()),
             Refusal::Chain(sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH) => {
                 (Code::Name, format!("the peer's certificate is not for \"{name}\""))

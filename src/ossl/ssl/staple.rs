@@ -109,7 +109,12 @@ unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_in
         Ok(()) => 1,
         Err(bad) => {
             if hooks.policy.may_be_overridden {
-                hooks.pending_refusal.borrow_mut().get_or_insert(Refusal::Staple(bad));
+                let before = hooks.pending_refusal.take();
+                let bad = Refusal::Staple(bad);
+                hooks.pending_refusal.replace(Some(match before {
+                    Some(before) => before.and(Some(bad)),
+                    None => bad,
+                }));
                 return 1;
             }
             hooks.refusal.replace(Some(Refusal::Staple(bad)));

@@ -44,8 +44,14 @@ unsafe fn decide(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
         // SAFETY: the store context is live.
         let reason = unsafe { check_chain_and_name(ctx, hooks, leaf.as_ref()) };
         if reason != 0 {
+            let refusal = Refusal::Chain(reason);
             // SAFETY: likewise.
-            return unsafe { refuse(ctx, hooks, Refusal::Chain(reason)) };
+            return unsafe {
+                // A program that decides must not take the first fault for the only one.
+                let decides = hooks.policy.may_be_overridden;
+                let further = if decides { further(ctx, hooks, reason, leaf.as_ref()) } else { None };
+                refuse(ctx, hooks, refusal.and(further))
+            };
         }
         // SAFETY: likewise.
         unsafe { ffi::X509_STORE_CTX_set_error(ctx, 0) };
@@ -61,6 +67,29 @@ unsafe fn decide(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
         return unsafe { refuse(ctx, hooks, refusal) };
     }
     1
+}
+
+/// What else is wrong with a certificate whose chain or name is refused for this reason. Where it is the chain, no other
+/// key than its own counts.
+///
+/// # Safety
+/// `ctx` is live, and has verified the peer's chain.
+unsafe fn further(
+    ctx: *mut ffi::X509_STORE_CTX,
+    hooks: &Hooks,
+    reason: c_int,
+    leaf: Option<&X509>,
+) -> Option<Refusal> {
+    let (policy, leaf) = (&hooks.policy, leaf?);
+    let (name, keys) = match reason {
+        sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH => {
+            // SAFETY: the caller guarantees the store context, which lends the chain.
+            (0, unsafe { X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx)) })
+        }
+        _ => (policy.check_name(hooks.expected.borrow().as_ref(), leaf, false), vec![leaf.clone()]),
+    };
+    let by_name = (name != 0).then_some(Refusal::Chain(name));
+    by_name.or_else(|| policy.refusal_by_key(&keys)).or_else(|| policy.refusal_by_list(Some(leaf)))
 }
 
 /// Builds and checks the chain, and then the name: an `X509_V_*` code, 0 only if both are right. Our own call checks the
