@@ -238,6 +238,45 @@ TEST(where_a_staple_is_required_nothing_is_resumed_by_itself)
     bgl_ssl_config_free(server);
 }
 
+static bool accept_revoked(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain,
+                           int32_t verify_result, void *user)
+{
+    (void)socket, (void)chain;
+    *(int *)user += verify_result == REVOKED;
+    return true;
+}
+
+/* A session would not remember what the staple has said. */
+TEST(a_bad_staple_that_a_program_has_accepted_is_told_each_time)
+{
+    static const int protocols[] = {BGLSSL_TLSV1_2, BGLSSL_TLSV1_3};
+    for (size_t i = 0; i < COUNT(protocols); i++) {
+        struct service service;
+        int told = 0;
+        bgl_ssl_config_t *client = client_config(), *server = server_config("revoked");
+        struct answer answer = answer_for("revoked", "root", "");
+        staple(server, &answer);
+        free(answer.data);
+        CHECK_OK(bgl_ssl_config_set_protocol(client, protocols[i]));
+        CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+        CHECK_OK(bgl_ssl_config_set_staple_policy(client, BGL_SSL_STAPLE_HONOUR));
+        CHECK_OK(bgl_ssl_config_set_resume(client, true));
+        CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, accept_revoked, &told));
+        start_service(&service, server, 2, serve_echo, NULL);
+        for (int visit = 1; visit <= 2; visit++) {
+            bgl_ssl_socket_t *socket = connect_to(client, service.port);
+            check_echo(socket, "x");
+            CHECK(!bgl_ssl_socket_session_reused(socket));
+            CHECK_INT(visit, told);
+            CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_socket_session(socket));
+            finish(socket);
+        }
+        end_service(&service);
+        bgl_ssl_config_free(client);
+        bgl_ssl_config_free(server);
+    }
+}
+
 /* ---- for programs that fetch ---- */
 
 TEST(an_answer_is_checked_without_a_connection)

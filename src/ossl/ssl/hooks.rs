@@ -175,6 +175,12 @@ impl Hooks {
             messages: MessageLog::default(),
         }
     }
+
+    /// Whether the program has to decide about a staple. A session does not remember that, and resumed handshakes have
+    /// none, so such a connection gives no session.
+    pub fn has_bad_staple(&self) -> bool {
+        self.pending_refusal.borrow().as_ref().is_some_and(Refusal::is_for_staple)
+    }
 }
 
 /// Where an SSL's ex_data has the address of its Hooks.

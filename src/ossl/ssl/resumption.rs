@@ -37,7 +37,8 @@ impl<B: BioBackend> Ssl<B> {
 
     /// A copy of the session of now, if there is one to resume.
     pub fn resumable(&self) -> Result<Option<Session>> {
-        let Some(session) = self.session().filter(session::Session::is_resumable) else { return Ok(None) };
+        let is_resumable = |session: &session::Session| session.is_resumable() && !self.hooks().has_bad_staple();
+        let Some(session) = self.session().filter(is_resumable) else { return Ok(None) };
         Ok(Some(with_origin(self.hooks(), session.copy()?, self.peer_chain())))
     }
 }
@@ -60,7 +61,7 @@ pub unsafe extern "C" fn callback(ssl: *mut ffi::SSL, session: *mut ffi::SSL_SES
         let Some(sink) = sink.as_ref() else { return 0 };
         // SAFETY: the session is live; the reference is one of our own.
         let Some(session) = (unsafe { session::Session::from_borrowed(session) }) else { return 0 };
-        if !session.is_for_one_use() {
+        if !session.is_for_one_use() || hooks.has_bad_staple() {
             return 0;
         }
         if let Ok(copy) = session.copy() {
