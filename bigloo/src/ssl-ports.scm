@@ -50,6 +50,7 @@
           (where (or hostname in))
           (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
           (given config)
+          (verifier (verifier-of proc further given #f))
           (box::void* (if given
                           (given-config proc given (if server? 'server 'client) protocol further)
                           (make-config proc where (and server? #t) protocol cert pkey CAs accepted-certs
@@ -58,6 +59,8 @@
           (tls::void* ($tls-memory-io box (if server? $tls-role-server $tls-role-client)
                          (and (string? hostname) hostname)))
           (lock (make-mutex)))
+      (when verifier
+         (error proc "verify-peer is for the procedures that make sockets" verifier))
       (when ($tls-null? tls)
          ($tls-raise proc where))
       (release-config! given box)
@@ -97,18 +100,32 @@
                (end-bytes tls lock out))))
       port))
 
-;; Sends what the library has for the peer. A port that fails has sent nobody knows how much.
+;; Sends what the library has for the peer, by a thread that holds the lock. A port that fails has sent nobody knows how much.
+(define (send-all tls::void* out)
+   (let ((bytes::bstring ($tls-memory-take tls))
+         (sent #f))
+      (unless (string-null? bytes)
+         (unwind-protect
+            (begin
+               (display-string bytes out)
+               (flush-output-port out)
+               (set! sent #t))
+            (unless sent ($tls-memory-break tls)))
+         (send-all tls out))))
+
 (define (carry-out tls::void* lock out)
-   (synchronize lock
-      (let ((bytes::bstring ($tls-memory-take tls))
-            (sent #f))
-         (unless (string-null? bytes)
-            (unwind-protect
-               (begin
-                  (display-string bytes out)
-                  (flush-output-port out)
-                  (set! sent #t))
-               (unless sent ($tls-memory-break tls)))))))
+   (synchronize lock (send-all tls out)))
+
+;; How long a thread that reads waits for one that writes, in milliseconds.
+(define *short-wait* 5)
+
+;; Sends what reading has left, such as the answer to a new key. Not while another thread writes: that one may wait until the
+;; peer reads, and the peer until this one does; and it sends this, too.
+(define (carry-out-unless-writing tls::void* lock out)
+   (when (mutex-lock! lock *short-wait*)
+      (unwind-protect
+         (send-all tls out)
+         (mutex-unlock! lock))))
 
 ;; Waits for what the peer sends next, and takes no more than has come.
 (define (carry-in proc where tls::void* in)
@@ -146,11 +163,11 @@
           (n ($tls-memory-read tls buffer *largest-record*)))
       (cond
          ((>fx n 0)
-          (carry-out tls lock out)
+          (carry-out-unless-writing tls lock out)
           (substring buffer 0 n))
          ((=fx n 0) #f)
          ((=fx n $tls-memory-wants)
-          (carry-out tls lock out)
+          (carry-out-unless-writing tls lock out)
           (carry-in 'read where tls in)
           (receive-record where tls lock in out raises))
          ((and (not raises) (=fx n $tls-memory-truncated)) #f)
@@ -159,10 +176,13 @@
 (define (send-bytes where tls::void* lock out bytes::bstring)
    (let loop ((at 0))
       (when (<fx at (string-length bytes))
-         (let ((n ($tls-memory-write tls ($tls-at bytes at) (-fx (string-length bytes) at))))
-            (when (and (<fx n 0) (not (=fx n $tls-memory-wants)))
-               ($tls-raise 'write where))
-            (carry-out tls lock out)
+         ;; One exclusive section, so that no thread that reads comes to send this.
+         (let ((n (synchronize lock
+                     (let ((n ($tls-memory-write tls ($tls-at bytes at) (-fx (string-length bytes) at))))
+                        (when (and (<fx n 0) (not (=fx n $tls-memory-wants)))
+                           ($tls-raise 'write where))
+                        (send-all tls out)
+                        n))))
             (loop (if (>fx n 0) (+fx at n) at))))))
 
 ;; The peer reads the end; reading goes on.

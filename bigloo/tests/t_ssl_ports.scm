@@ -224,3 +224,39 @@
             (check-equal "echo" (ask-over in out "x") "x")
             (close-output-port out)
             (check-fine "server" (join t))))))
+
+(define-case "ssl-ports: one thread writes to a peer that answers each line, while another reads"
+   (multiple-value-bind (client accepted) (plain-pair)
+      (let ((t (serve-over accepted echo))
+            (line (make-string 1000 #\z))
+            (count 6000))
+         (multiple-value-bind (in out) (as-client (socket-input client) (socket-output client))
+            (let ((writer (spawn (guarded
+                                    (lambda ()
+                                       (let loop ((i 0))
+                                          (when (<fx i count)
+                                             (display line out)
+                                             (newline out)
+                                             (loop (+fx i 1))))
+                                       (close-output-port out))))))
+               (let loop ((i 0))
+                  (let ((l (read-line in)))
+                     (if (eof-object? l)
+                         (check-equal "lines" i count)
+                         (loop (+fx i 1)))))
+               (check-fine "writer" (join writer))
+               (check-fine "server" (join t))
+               (socket-close client)
+               (socket-close accepted))))))
+
+(define-case "ssl-ports: :verify-peer, which would not be called, is refused"
+   (let ((config (make-ssl-config :role 'client :CAs (CA) :hostname "localhost"
+                    :verify-peer (lambda (chain error host) #f))))
+      (multiple-value-bind (client accepted) (plain-pair)
+         (check-raises "keyword" &error
+            (lambda () (as-client (socket-input client) (socket-output client)
+                          :verify-peer (lambda (chain error host) #f))))
+         (check-raises "configuration" &error
+            (lambda () (ssl-ports (socket-input client) (socket-output client) :config config)))
+         (socket-close client)
+         (socket-close accepted))))
