@@ -225,29 +225,31 @@
             (close-output-port out)
             (check-fine "server" (join t))))))
 
+;; Pipes hold little, so that each end soon waits for the other.
 (define-case "ssl-ports: one thread writes to a peer that answers each line, while another reads"
-   (multiple-value-bind (client accepted) (plain-pair)
-      (let ((t (serve-over accepted echo))
-            (line (make-string 1000 #\z))
-            (count 6000))
-         (multiple-value-bind (in out) (as-client (socket-input client) (socket-output client))
-            (let ((writer (spawn (guarded
-                                    (lambda ()
-                                       (let loop ((i 0))
-                                          (when (<fx i count)
-                                             (display line out)
-                                             (newline out)
-                                             (loop (+fx i 1))))
-                                       (close-output-port out))))))
-               (let loop ((i 0))
-                  (let ((l (read-line in)))
-                     (if (eof-object? l)
+   (multiple-value-bind (client-in server-out) (open-pipes)
+      (multiple-value-bind (server-in client-out) (open-pipes)
+         (let ((line (make-string 1000 #\z))
+               (count 3000)
+               (t (spawn (guarded
+                            (lambda ()
+                               (multiple-value-bind (in out) (as-server server-in server-out)
+                                  (echo in out)))))))
+            (multiple-value-bind (in out) (as-client client-in client-out)
+               (let ((writer (spawn (guarded
+                                       (lambda ()
+                                          (let loop ((i 0))
+                                             (when (<fx i count)
+                                                (display line out)
+                                                (newline out)
+                                                (loop (+fx i 1))))
+                                          (close-output-port out))))))
+                  (let loop ((i 0))
+                     (if (eof-object? (read-line in))
                          (check-equal "lines" i count)
-                         (loop (+fx i 1)))))
-               (check-fine "writer" (join writer))
-               (check-fine "server" (join t))
-               (socket-close client)
-               (socket-close accepted))))))
+                         (loop (+fx i 1))))
+                  (check-fine "writer" (join writer))
+                  (check-fine "server" (join t))))))))
 
 (define-case "ssl-ports: :verify-peer, which would not be called, is refused"
    (let ((config (make-ssl-config :role 'client :CAs (CA) :hostname "localhost"
