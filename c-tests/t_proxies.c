@@ -1,5 +1,6 @@
 /* Connections through proxies: what a proxy is asked, what it may answer, and what never gets to the server. The proxies
  * here are threads that follow a script; t_peers has real ones. */
+#include <netdb.h>
 #include <poll.h>
 
 #include "harness.h"
@@ -469,14 +470,16 @@ static const struct distrusted distrusted[] = {
 TEST_TABLE(a_proxy_over_tls_is_verified_by_its, distrusted)
 {
     const struct distrusted *it = row;
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(it->host, NULL, NULL, &found) != 0)
+        skip_test("another name of this host");
+    freeaddrinfo(found);
     struct service front;
     struct tls_proxy proxy = {.answer = OK_200};
     bgl_ssl_config_t *server = server_config("good");
     start_service(&front, server, 1, serve_as_proxy, &proxy);
     bgl_ssl_config_t *client = client_over_tls(&front, it->ca, it->host);
     bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "localhost", 1, AF_UNSPEC);
-    if (last_error().code == BGL_SSL_E_RESOLVE)
-        skip_test("another name of this host");
     CHECK_REFUSED(it->status, socket);
     CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
     CHECK_MESSAGE("connect to localhost:1 through the proxy https://");
