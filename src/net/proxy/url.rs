@@ -7,6 +7,8 @@ use crate::{
 
 use super::{Credentials, Proxy, Scheme};
 
+const SUPPORTED: &str = "use http, https, socks5 or socks5h";
+
 impl Proxy {
     /// Reads "http://user:password@host:port", where all but the host may be missing. Errors do not show the credentials.
     pub fn parse(url: &str) -> Result<Proxy> {
@@ -39,10 +41,13 @@ fn parse_scheme(name: &str) -> Result<Scheme> {
         "socks5" => Ok(Scheme::Socks5),
         "socks5h" => Ok(Scheme::Socks5h),
         _ => {
-            let message = format!(
-                "proxies by \"{}://\" are not supported: use http, https, socks5 or socks5h",
-                name.chars().take(20).collect::<String>().escape_debug()
-            );
+            // What is no scheme may be the user and the password.
+            let is_scheme = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'.' | b'-'));
+            let quoted = if is_scheme { name.get(..name.len().min(20)) } else { None };
+            let message = match quoted {
+                Some(quoted) => format!("proxies by \"{quoted}://\" are not supported: {SUPPORTED}"),
+                None => format!("the proxy's URL begins with no scheme: {SUPPORTED}"),
+            };
             Err(Error::new(Code::Unsupported, message))
         }
     }
@@ -92,8 +97,9 @@ fn decode(text: &str) -> Result<Vec<u8>> {
 
 /// "host", "host:port", "[::1]", "[::1]:port".
 pub fn parse_address(text: &str) -> Result<(String, Option<u16>)> {
-    let malformed =
-        || Error::argument(format!("the proxy's URL has no host or a wrong one: \"{}\"", text.escape_debug()));
+    // Where the "@" is missing, what is behind the first colon may be a password.
+    let shown = text.split(':').next().unwrap_or_default().escape_debug();
+    let malformed = || Error::argument(format!("the proxy's URL has no host or a wrong one: \"{shown}\""));
     let (host, port) = match text.strip_prefix('[') {
         Some(inside) => {
             let (host, behind) = inside.split_once(']').ok_or_else(malformed)?;
@@ -168,6 +174,9 @@ mod tests {
             "http://u:secret%zz@h",
             "http://u%3a:secret@h",
             "http://u:secret@",
+            "http://bob smith:secret",
+            "bob smith:secret",
+            "http://[bob:secret",
             "http://u:secret@h:x",
             "socks5://:secret@h",
             &long,
@@ -175,6 +184,11 @@ mod tests {
             let Err(error) = Proxy::parse(url) else { panic!("{url}") };
             assert_eq!(error.code, Code::Argument, "{url}");
             assert!(!error.message.contains("secret"), "{}", error.message);
+        }
+        for url in ["bob:secret://y@proxy:3128", "bob secret://y", "s\u{e9}cret://h"] {
+            let Err(error) = Proxy::parse(url) else { panic!("{url}") };
+            assert_eq!(error.code, Code::Unsupported, "{url}");
+            assert!(!error.message.contains("cret"), "{}", error.message);
         }
         for url in ["socks4://h", "socks4a://h", "socks://h", "ftp://h", "://h"] {
             assert_eq!(Proxy::parse(url).err().map(|error| error.code), Some(Code::Unsupported), "{url}");
