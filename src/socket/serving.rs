@@ -17,6 +17,7 @@ use crate::{
         channel::Channel,
         endpoint::{Endpoint, WeakEndpoint},
         opening::{Opening, Replay, foreign},
+        stream::StreamTransport,
     },
     types::{ClientAuth, Role, Step},
     verify::peer_policy,
@@ -156,13 +157,16 @@ impl Serving {
             self.count(Tally::refused);
             return Err(unknown_host(name));
         };
+        // It has come behind what was collected, and must be read behind it.
+        let unread = tls.transport().stream().map(StreamTransport::take_unread).unwrap_or_default();
         self.apply(tls, channel, choice)?;
         if chooses || hello.is_some() {
             tls.expect_asked_host(name);
         }
         self.hello = hello;
         match opening.into_replay() {
-            Replay::Stream(bytes) => {
+            Replay::Stream(mut bytes) => {
+                bytes.extend(unread);
                 if !bytes.is_empty() {
                     let _ = tls.transport().finish_external_receive(Ok(bytes.len()), &bytes);
                 }

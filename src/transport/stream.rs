@@ -148,6 +148,13 @@ impl StreamTransport {
         Ok(n)
     }
 
+    /// Takes out what was received, and not yet read.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        let mut unread = vec![0; self.incoming.len()];
+        self.incoming.take(&mut unread);
+        unread
+    }
+
     /// An OpenSSL call begins.
     pub fn reset_read_budget(&mut self) {
         self.read_budget = READ_BUDGET;
