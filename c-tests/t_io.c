@@ -389,6 +389,60 @@ TEST(a_shutdown_that_waits_is_repeated)
     free_connection(&connection);
 }
 
+TEST(a_shutdown_that_never_ends_has_a_limit)
+{
+    struct connection connection;
+    set_up(&connection);
+    connection.client.shutdown_waits = connection.server.shutdown_waits = ~0U;
+    connect_both(&connection);
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(connection.ends.server, 20 * MS));
+    bgl_ssl_status_t status;
+    while ((status = bgl_ssl_socket_close(connection.ends.server)) == BGL_SSL_WANT_WRITE)
+        poll(NULL, 0, 1);
+    CHECK_INT(BGL_SSL_E_TIMEOUT, status);
+    CHECK_INT(1, connection.server.freed);
+    /* There is no function to wait with. */
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(connection.ends.client, false));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_shutdown(connection.ends.client));
+    CHECK_MESSAGE("no function");
+    free_connection(&connection);
+}
+
+/* A config that is made for the connection, and one that it has already. */
+static const struct config_choice {
+    const char *name;
+    bool sets_config;
+} config_choices[] = {{"of_the_listener", false}, {"of_the_program", true}};
+
+TEST_TABLE(what_comes_right_behind_a_hello_is_read_behind_it_with_the_config, config_choices)
+{
+    struct connection connection;
+    set_up(&connection);
+    bgl_ssl_config_t *server = server_config("good"), *other = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(server, true));
+    begin_with(&connection, client_config(), server);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(connection.ends.client));
+    /* More than a record, in one piece with the hello. */
+    struct queue *queue = &connection.queues[0];
+    size_t length = queue->length + 5 + 16384;
+    CHECK((queue->bytes = realloc(queue->bytes, length)) != NULL);
+    queue->space = length;
+    memset(queue->bytes + queue->length, 0, length - queue->length);
+    memcpy(queue->bytes + queue->length, "\x17\x03\x03\x40\x00", 5);
+    queue->length = length;
+    bgl_ssl_hello_t *hello;
+    CHECK_OK(bgl_ssl_socket_hello(connection.ends.server, &hello));
+    bgl_ssl_hello_free(hello);
+    if (((const struct config_choice *)row)->sets_config)
+        CHECK_OK(bgl_ssl_socket_set_config(connection.ends.server, other));
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_handshake(connection.ends.server));
+    /* The hello was answered, and then the rest refused. */
+    CHECK(connection.queues[1].length > 0);
+    CHECK_INT(22, connection.queues[1].bytes[0]);
+    bgl_ssl_config_free(other);
+    free_connection(&connection);
+}
+
 TEST(functions_may_use_other_sockets)
 {
     struct connection connection, other;

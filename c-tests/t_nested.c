@@ -355,6 +355,57 @@ TEST(what_the_outer_connection_has_received_is_pending)
     free_ends(&outer);
 }
 
+static bgl_ssl_status_t read_outer(void *user, void *buffer, size_t length, size_t *n)
+{
+    return bgl_ssl_socket_read(user, buffer, length, n);
+}
+
+static bgl_ssl_status_t write_outer(void *user, const void *buffer, size_t length, size_t *n)
+{
+    return bgl_ssl_socket_write(user, buffer, length, n);
+}
+
+/* The inner server is over functions: so the case can write to the outer connection, too. */
+static void let_inner_meet_over_functions(struct ends *inner, const struct ends *outer)
+{
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    bgl_ssl_io_t io = {.size = sizeof io, .read = read_outer, .write = write_outer};
+    memset(inner, 0, sizeof *inner);
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(outer->server, true));
+    inner->client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_socket(client, outer->client, "localhost", 0));
+    inner->server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, outer->server, 0));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(inner->client, true));
+    step_handshakes(inner);
+    CHECK_OK(inner->client_status);
+    CHECK_OK(inner->server_status);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+TEST(pending_ends_where_the_inner_connection_has_failed_and_more_has_come)
+{
+    struct ends outer, inner;
+    char byte;
+    size_t n;
+    let_meet(&outer, client_config(), server_config("good"));
+    let_inner_meet_over_functions(&inner, &outer);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
+    /* The first read after a write takes all that has come. */
+    send_bytes(inner.client, "x", 1);
+    receive_bytes(inner.server, &byte, 1);
+    send_bytes(inner.server, "y", 1);
+    /* A record that cannot be decrypted, and others behind it. */
+    static const unsigned char bad[200] = {0x17, 3, 3, 0, 32};
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(bgl_ssl_socket_write(outer.server, bad, sizeof bad, &n));
+    CHECK_OK(bgl_ssl_socket_read(inner.client, &byte, 1, &n));
+    CHECK_INT(0, (long long)bgl_ssl_socket_pending(inner.client));
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
+    free_ends(&inner);
+    free_ends(&outer);
+}
+
 /* ---- the end ---- */
 
 TEST(a_close_ends_both_connections_in_order)

@@ -107,10 +107,13 @@ fn close_stream(driver: &Driver, is_nonblocking: bool, limit: Duration) -> Resul
             Step::WantWrite => Readiness::WRITE,
             step => return Ok(step),
         };
+        if deadline.has_passed() {
+            return Err(Error::timeout());
+        }
         if is_nonblocking {
             return Ok(if interest.writable { Step::WantWrite } else { Step::WantRead });
         }
-        if deadline.has_passed() || !stream.can_wait() {
+        if !stream.can_wait() {
             return Err(Error::timeout());
         }
         stream.wait(interest, deadline)?;

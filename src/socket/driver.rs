@@ -320,6 +320,7 @@ impl Driver {
                 Blocking::No if interest.readable => return Ok(Step::WantRead),
                 Blocking::No => return Ok(Step::WantWrite),
                 Blocking::Until(deadline) if deadline.has_passed() => return Err(Error::timeout()),
+                Blocking::Until(_) if !stream.can_wait() => return Err(cannot_wait()),
                 Blocking::Until(deadline) => stream.wait(interest, deadline)?,
             }
         }
@@ -370,6 +371,14 @@ impl Driver {
     }
 
     fn wait(&self, plan: &WaitPlan) -> Result<()> {
+        let waited = self.wait_as_planned(plan);
+        if plan.gathers {
+            self.lock().tls.transport().end_gathering();
+        }
+        waited
+    }
+
+    fn wait_as_planned(&self, plan: &WaitPlan) -> Result<()> {
         // A peer may send without end what is of no use.
         if plan.deadline.has_passed() {
             return Err(Error::timeout());
@@ -380,11 +389,7 @@ impl Driver {
         if plan.receive_directly && self.receive() {
             return Ok(());
         }
-        let waited = self.wait_for(plan.interest, plan.deadline.or_sooner(plan.timer));
-        if plan.gathers {
-            self.lock().tls.transport().end_gathering();
-        }
-        match waited {
+        match self.wait_for(plan.interest, plan.deadline.or_sooner(plan.timer)) {
             Err(error) if error.code == Code::Timeout && !plan.deadline.has_passed() => Ok(()),
             waited => waited,
         }
@@ -418,6 +423,11 @@ impl Driver {
         let ready = posix::poll_one(fd.as_fd(), interest, until.0).map_err(|error| Error::io(&error))?;
         if ready == Readiness::default() && deadline.has_passed() { Err(Error::timeout()) } else { Ok(()) }
     }
+}
+
+/// The failure of a call that would have to wait on a stream that has no means for that.
+pub(super) fn cannot_wait() -> Error {
+    Error::new(Code::State, "the socket has no function to wait with: use it without blocking")
 }
 
 fn carries_another() -> Error {

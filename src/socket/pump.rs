@@ -5,7 +5,7 @@
 //! looks for more before it ends, so what others have added meanwhile goes out, too.
 
 use crate::{
-    error::{Code, Error, Result},
+    error::{Error, Result},
     posix::Readiness,
     transport::{
         byte_stream::ByteStream,
@@ -17,7 +17,7 @@ use crate::{
 use std::sync::Arc;
 
 use super::{
-    driver::Driver,
+    driver::{Driver, cannot_wait},
     state::{WaitPlan, closed},
 };
 
@@ -67,10 +67,7 @@ impl Driver {
             return Ok(plan.may_wait || *received <= CALL_BUDGET || stream.has_input());
         }
         if plan.may_wait && !stream.can_wait() {
-            return Err(Error::new(
-                Code::State,
-                "the socket has no function to wait with: use it without blocking",
-            ));
+            return Err(cannot_wait());
         }
         // A call that does not wait can name one thing to wait for only: that of its own direction.
         let own = if plan.interest.readable { moved.to_receive } else { moved.to_send };
@@ -90,13 +87,14 @@ impl Driver {
         }
     }
 
-    /// Receives what has already come to the stream. False if there is nothing.
+    /// Receives what has already come to the stream. False if nothing has been received.
     pub(super) fn receive_rest(&self) -> bool {
         let mut moved = Moved::default();
         if let Some(stream) = self.stream().filter(|stream| stream.has_input()) {
             self.receive_piece(&*stream, &mut moved);
         }
-        moved.any
+        // Bytes that were received before, and are not read, are no reason to look again.
+        moved.received > 0
     }
 
     /// Whether something has already come to the stream.
