@@ -103,7 +103,7 @@
           (inbuf (input-buffer proc (if (given? buffer) buffer inbuf)))
           (outbuf (get-port-buffer proc (if (given? buffer) buffer outbuf) *default-buffer-size*))
           (config (if given
-                      (given-config proc given 'client protocol further)
+                      (limit-connect proc timeout (given-config proc given 'client protocol further))
                       (make-config proc where #f protocol cert pkey CAs accepted-certs
                          verify hostname alpn min-protocol max-protocol ciphers groups
                          (or timeout 0) handshake-timeout (not datagrams) further)))
@@ -123,6 +123,14 @@
              (verify-peer! verifier result (or hostname host) proc where)
              result)
           (raise result))))
+
+;; A configuration whose connects take no longer than :timeout, where it is given.
+(define (limit-connect proc timeout box::void*)
+   (if (and timeout (not (eq? timeout 0)))
+       (changed-config proc box
+          (lambda (config::void*)
+             ($tls-set-connect-timeout config (microseconds proc "the time-out" timeout))))
+       box))
 
 ;; A socket to switch: open, with ports. An SSL socket gets a connection inside of the one that it
 ;; has. Gives its peer's name.

@@ -3,6 +3,7 @@
 (directives
    (extern
       (type $ssl-config void* "void *")
+      (macro $tls-config-copy::void* (::void*) "bgl_ssl_config_copy")
       (macro $tls-add-host::int (::void* ::string ::void*) "bgl_ssl_config_add_host")
       (macro $tls-set-unknown-host::int (::void* ::int) "bgl_ssl_config_set_unknown_host")
       (macro $tls-unknown-host-default::int "BGL_SSL_UNKNOWN_HOST_DEFAULT")
@@ -79,6 +80,16 @@
       (unless (given? further)
          (without-verifier proc config))
       $native))
+
+;; A copy of a configuration, changed.
+(define (changed-config proc box::void* change::procedure)
+   (let ((copy::void* ($tls-box-config ($tls-config-copy ($tls-unbox box)))))
+      ($tls-keep-box box)
+      (when ($tls-null? copy)
+         ($tls-raise proc "a configuration"))
+      (check proc "a configuration" (change ($tls-unbox copy)))
+      (check proc "a configuration" ($tls-config-freeze ($tls-unbox copy)))
+      copy))
 
 ;; Of a maker's configuration, which nothing else has: the collector need not find it.
 (define (release-config! given box::void*)

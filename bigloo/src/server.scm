@@ -4,7 +4,6 @@
       (export %accept-failed "bglssl_scheme_accept_failed")
       (macro $tls-make-server-socket::obj (::void* ::obj ::obj ::int ::int ::int ::int ::long ::bool ::bool ::long ::obj ::obj ::obj)
              "bglssl_make_server_socket")
-      (macro $tls-config-copy::void* (::void*) "bgl_ssl_config_copy")
       (macro $tls-role-server::int "BGLSSL_ROLE_SERVER"))
    (export
       ;; The port comes first, or as :port. Bigloo 4.4 says :ipv6 #t for :domain 'inet6.
@@ -92,13 +91,7 @@
 ;; A configuration whose handshakes do not begin in the acceptor, if they must not.
 (define (as-lazy proc lazy box::void*)
    (if lazy
-       (let ((copy ($tls-box-config ($tls-config-copy ($tls-unbox box)))))
-          ($tls-keep-box box)
-          (when ($tls-null? copy)
-             ($tls-raise proc "a configuration"))
-          (check proc "a configuration" ($tls-set-lazy-handshake ($tls-unbox copy) #t))
-          (check proc "a configuration" ($tls-config-freeze ($tls-unbox copy)))
-          copy)
+       (changed-config proc box (lambda (config::void*) ($tls-set-lazy-handshake config #t)))
        box))
 
 ;; What a connection that came to nothing does to the server; returning from here makes

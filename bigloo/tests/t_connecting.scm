@@ -140,6 +140,18 @@
                (make-ssl-client-socket "silent" 443 :timeout 200000
                   :proxy (string-append "http://" address)))))))
 
+(define-case "a proxy that says nothing is left in time, beside a configuration, too"
+   (let* ((proxy (silent-server))
+          (config (make-ssl-config :role 'client
+                     :proxy (string-append "http://127.0.0.1:" (number->string (socket-port-number proxy))))))
+      (check "in time"
+         (<llong (duration
+                 (lambda ()
+                    (check-raises "time-out" &io-timeout-error
+                       (lambda () (make-ssl-client-socket "silent" 443 :timeout 200000 :config config)))))
+            #l10000000))
+      (socket-close proxy)))
+
 (define-case "a thread that waits for a proxy may be terminated"
    (with-proxy
       (lambda (proxy address)
