@@ -143,6 +143,21 @@
       (check-fine "the server" (join thread))
       (socket-close server)))
 
+(define-case "a session in a string is read for a configuration with a procedure that verifies"
+   (let* ((server (test-server))
+          (thread (serve server 2))
+          (bytes (ssl-session->string (session-of server)))
+          (calls 0)
+          (config (make-ssl-config :role 'client :verify #t :CAs (CA)
+                     :verify-peer (lambda (chain error host)
+                                     (set! calls (+fx calls 1))
+                                     #t)))
+          (read (string->ssl-session bytes :config config :host "localhost")))
+      (check-equal "resumed" (visit (connect-to server :config config :session read)) #t)
+      (check-equal "calls" calls 1)
+      (check-fine "the server" (join thread))
+      (socket-close server)))
+
 (define-case "what is no session is refused"
    (check-raises "a string" &error
       (lambda () (make-ssl-client-socket "localhost" 1 :session "nonsense")))
