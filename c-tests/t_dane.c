@@ -237,6 +237,46 @@ TEST_TABLE(sessions_belong_to_their_records, versions)
     bgl_ssl_config_free(other);
 }
 
+static bool accept_and_note(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain,
+                            int32_t verify_result, void *user)
+{
+    (void)socket, (void)chain;
+    *(int *)user = verify_result;
+    return true;
+}
+
+/* What was wrong with the peer of the session does not count where the session is not resumed. */
+TEST_TABLE(a_session_of_an_overridden_server_does_not_hide_a_record, versions)
+{
+    struct service of_session, service;
+    int result = -1;
+    bgl_ssl_config_t *client = of_version(row, MADE(bgl_ssl_config_t, bgl_ssl_config_new()));
+    bgl_ssl_config_t *other = of_version(row, server_config("good"));
+    bgl_ssl_config_t *server = of_version(row, server_config("wrong-name"));
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    CHECK_OK(bgl_ssl_config_add_tlsa(client, record_of("3 1 1", "wrong-name.pem")));
+    CHECK_OK(bgl_ssl_config_set_tlsa_names(client, false));
+    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, accept_and_note, &result));
+    start_service(&of_session, other, 1, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "127.0.0.1", of_session.port, AF_INET));
+    check_echo(socket, "x");
+    CHECK(result > 0);
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    finish(socket);
+    end_service(&of_session);
+    start_service(&service, server, 1, serve_echo, NULL);
+    socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
+    check_echo(socket, "x");
+    CHECK(!bgl_ssl_socket_session_reused(socket));
+    CHECK_INT(0, result);
+    finish(socket);
+    end_service(&service);
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(other);
+    bgl_ssl_config_free(server);
+}
+
 TEST(the_verified_chain_under_a_record_ends_with_what_it_names)
 {
     struct ends ends;

@@ -232,6 +232,7 @@ unsafe extern "C" {
     pub fn OPENSSL_init_crypto(options: u64, settings: *const openssl_sys::OPENSSL_INIT_SETTINGS) -> c_int;
     #[cfg(ossl300)]
     pub fn OSSL_LIB_CTX_get0_global_default() -> *mut c_void;
+    pub fn SSL_set_verify_result(ssl: *mut SSL, result: c_long);
     pub fn OPENSSL_cleanse(secret: *mut c_void, len: usize);
     pub fn UI_UTIL_wrap_read_pem_callback(cb: Option<PassphraseCallback>, writing: c_int) -> *mut UiMethod;
     pub fn UI_destroy_method(method: *mut UiMethod);

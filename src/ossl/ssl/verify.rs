@@ -100,6 +100,12 @@ unsafe fn further(
 unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, leaf: Option<&X509>) -> c_int {
     // SAFETY: the caller guarantees the store context.
     let Some(_lent) = (unsafe { hooks.policy.further.prepare(ctx) }) else { return sys::X509_V_ERR_OUT_OF_MEM };
+    let has_records = !hooks.policy.further.tlsa.is_empty();
+    if has_records {
+        // A session that is offered brings its own result along, and records do not match beside a bad one.
+        // SAFETY: likewise; its ex_data leads to its live SSL.
+        unsafe { sys::SSL_set_verify_result(ssl_of_store(ctx), 0) };
+    }
     // SAFETY: likewise.
     let chain = unsafe { store::verify(ctx) };
     if chain != 0 {
@@ -107,8 +113,7 @@ unsafe fn check_chain_and_name(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks, lea
     }
     let Some(leaf) = leaf else { return sys::X509_V_ERR_UNSPECIFIED };
     // SAFETY: likewise; its ex_data leads to its live SSL.
-    let is_known_by_key =
-        !hooks.policy.further.tlsa.is_empty() && unsafe { dane::matched_end_entity(ssl_of_store(ctx)) };
+    let is_known_by_key = has_records && unsafe { dane::matched_end_entity(ssl_of_store(ctx)) };
     hooks.is_known_by_key.set(is_known_by_key);
     let name = hooks.policy.check_name(hooks.expected.borrow().as_ref(), leaf, is_known_by_key);
     if name != 0 {
