@@ -131,6 +131,21 @@ TEST(a_verification_obeys_the_security_level)
     bgl_ssl_config_free(config);
 }
 
+TEST(what_only_connections_have_is_not_verified_without_one)
+{
+    bgl_ssl_certificate_t *leaf = certificate("good.pem");
+    bgl_ssl_config_t *config = client_config();
+    CHECK_OK(bgl_ssl_config_set_staple_policy(config, BGL_SSL_STAPLE_REQUIRE));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_certificate_verify(leaf, NULL, config, SERVER, NULL, NULL));
+    bgl_ssl_config_free(config);
+    config = client_config();
+    CHECK_OK(bgl_ssl_config_add_tlsa(
+        config, "3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_certificate_verify(leaf, NULL, config, SERVER, NULL, NULL));
+    bgl_ssl_config_free(config);
+    bgl_ssl_certificate_free(leaf);
+}
+
 TEST(wrong_arguments_of_a_verification_are_refused)
 {
     bgl_ssl_config_t *config = client_config();

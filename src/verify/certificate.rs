@@ -7,6 +7,7 @@ use crate::{
     hostname::Hostname,
     ossl::{
         refusal::Refusal,
+        requirements::StaplePolicy,
         ssl::hooks::Expected,
         verification::{self, Purpose, Terms},
         x509::X509,
@@ -28,6 +29,9 @@ pub fn verify(
 ) -> Result<Vec<Certificate>> {
     if !frozen.config.requirements.tlsa.is_empty() {
         return Err(Error::new(Code::Config, "the config has TLSA records, which are about connections"));
+    }
+    if frozen.config.requirements.staples == StaplePolicy::Require {
+        return Err(Error::new(Code::Config, "the config requires a staple, which only connections have"));
     }
     let choice = frozen.default_choice()?;
     let context = &choice.context;

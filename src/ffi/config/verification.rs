@@ -37,7 +37,8 @@ fn purpose_of(number: i32) -> Result<Purpose> {
 /// config's CAs or, if it names none, the system's.
 ///
 /// intermediates: certificates of CAs that may be part of the chain, and are not trusted; NULL for none.
-/// config: frozen by this; NULL for the defaults.
+/// config: frozen by this; NULL for the defaults. One with TLSA records, or with BGL_SSL_STAPLE_REQUIRE, is about
+/// connections, and refused (BGL_SSL_E_CONFIG).
 /// purpose: BGL_SSL_PURPOSE_...
 /// hostname: a DNS name or an IP address that the certificate must be for; NULL for any.
 /// chain: where the verified chain is put, the certificate first, to be freed with bgl_ssl_certificate_list_free; NULL
