@@ -43,8 +43,16 @@ impl Session {
         // SAFETY: the session is live; OpenSSL allocates the bytes.
         let len = unsafe { ffi::i2d_SSL_SESSION(self.0.as_ptr(), &mut der) };
         queue::clear();
+        // The bytes are secret: OpenSSL's copy goes as cleanly as the caller's.
         // SAFETY: `der` is NULL or holds `len` bytes that are ours.
-        unsafe { super::take_bytes(der, len) }
+        unsafe {
+            let copy = super::bytes(der, len).to_vec();
+            if !copy.is_empty() {
+                sys::OPENSSL_cleanse(der.cast(), copy.len());
+            }
+            super::free(der.cast());
+            copy
+        }
     }
 
     /// The id by which a server knows it.

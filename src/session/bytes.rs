@@ -14,19 +14,37 @@ const MAGIC: &[u8; 8] = b"bglsess\x01";
 const MOST_BYTES: usize = 1 << 20;
 const MOST_CERTIFICATES: usize = 100;
 
+/// What stands before each part.
+const LENGTH: usize = size_of::<u32>();
+
+/// The bytes beside the parts: the beginning, three numbers, two lengths and the digest.
+const FIXED: usize = MAGIC.len() + 3 * size_of::<u64>() + 2 * LENGTH + 32;
+
 /// Stands for a chain that does not expire.
 const NEVER: i64 = i64::MAX;
 
-/// Writes a session. Whoever has the bytes can take the client's and the server's part in it.
+/// Writes a session. Whoever has the bytes can take the client's and the server's part in it: the caller cleanses them.
 pub fn export(session: &Session) -> Result<Vec<u8>> {
-    let mut out = MAGIC.to_vec();
+    let chain = session.chain.iter().map(X509::der).collect::<Result<Vec<_>>>()?;
+    let mut der = session.session.der();
+    let exported = write(session, &der, &chain);
+    ossl::cleanse(&mut der);
+    exported
+}
+
+fn write(session: &Session, der: &[u8], chain: &[Vec<u8>]) -> Result<Vec<u8>> {
+    let id_context = session.session.id_context();
+    // All at once: what grows leaves copies behind.
+    let certificates: usize = chain.iter().map(|certificate| LENGTH + certificate.len()).sum();
+    let mut out = Vec::with_capacity(FIXED + id_context.len() + der.len() + certificates);
+    out.extend(MAGIC);
     out.extend(ossl::version_number().to_be_bytes());
     out.extend(session.chain_expires.unwrap_or(NEVER).to_be_bytes());
     out.extend(session.proved.to_be_bytes());
-    put(&mut out, &session.session.id_context())?;
-    put(&mut out, &session.session.der())?;
-    for certificate in &session.chain {
-        put(&mut out, &certificate.der()?)?;
+    put(&mut out, &id_context)?;
+    put(&mut out, der)?;
+    for certificate in chain {
+        put(&mut out, certificate)?;
     }
     let digest = md::sha256(&out)?;
     out.extend(digest);

@@ -1,6 +1,7 @@
 //! Sessions that a later connection may resume.
 
 use crate::{
+    ossl,
     session::{self, cache},
     socket::Socket,
 };
@@ -80,8 +81,10 @@ pub unsafe extern "C" fn bgl_ssl_session_export(
 ) -> usize {
     // SAFETY: the precondition covers handle and buffer.
     guard::or(0, || unsafe {
-        let bytes = handle::with(session, session::export)?;
-        convert::copy_bytes(&bytes, buf, size)
+        let mut bytes = handle::with(session, session::export)?;
+        let copied = convert::copy_bytes(&bytes, buf, size);
+        ossl::cleanse(&mut bytes);
+        copied
     })
 }
 
