@@ -34,12 +34,15 @@ pub fn complete_until(driver: &Arc<Driver>, deadline: Deadline) -> Result<Step<(
     if driver.is_handshaken() {
         return Ok(Step::Done(()));
     }
-    run(driver, deadline).map_err(|error| {
-        if error.code != Code::State && !is_of_connect(&error) {
-            driver.lock().forget_sessions();
-        }
-        failed(driver, error)
-    })
+    run(driver, deadline).map_err(|error| failed_with_session(driver, error))
+}
+
+/// The failure of a handshake, whose reason may be in the session that was offered.
+fn failed_with_session(driver: &Driver, error: Error) -> Error {
+    if error.code != Code::State && !is_of_connect(&error) {
+        driver.lock().forget_sessions();
+    }
+    failed(driver, error)
 }
 
 /// The failure of a handshake. That of a connect has said what it was.
@@ -62,7 +65,7 @@ pub fn complete_for_inner(driver: &Arc<Driver>) -> Result<Step<()>> {
     if driver.is_handshaken() {
         return Ok(Step::Done(()));
     }
-    step_by_step(driver, None, Blocking::No).map_err(|error| failed(driver, error))
+    step_by_step(driver, None, Blocking::No).map_err(|error| failed_with_session(driver, error))
 }
 
 fn run(driver: &Arc<Driver>, deadline: Deadline) -> Result<Step<()>> {
