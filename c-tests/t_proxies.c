@@ -454,6 +454,75 @@ TEST(a_connection_goes_through_a_proxy_over_tls)
     bgl_ssl_config_free(server);
 }
 
+struct during_check {
+    const char *name;
+    bool closes;
+};
+
+static const struct during_check during_check[] = {{"looks_at", false}, {"closes", true}};
+
+struct looker {
+    const struct during_check *row;
+    bgl_ssl_socket_t *socket;
+    int calls;
+};
+
+static void *use_socket(void *data)
+{
+    struct looker *looker = data;
+    char address[100];
+    int port;
+    if (looker->row->closes)
+        CHECK_OK(bgl_ssl_socket_close(looker->socket));
+    else
+        CHECK_INT(0, (long long)bgl_ssl_socket_peer_address(looker->socket, address, sizeof address, &port));
+    return NULL;
+}
+
+static bool accept_while_another_uses(const bgl_ssl_socket_t *proxy, const bgl_ssl_certificate_list_t *chain, int32_t result,
+                                      void *data)
+{
+    (void)proxy, (void)chain, (void)result;
+    struct looker *looker = data;
+    looker->calls++;
+    join_thread(start_thread(use_socket, looker));
+    return true;
+}
+
+/* Reads what there is of a request, and ends. */
+static void end_after_request(bgl_ssl_socket_t *socket, void *data)
+{
+    char buffer[1000];
+    size_t n;
+    (void)data;
+    bgl_ssl_socket_read(socket, buffer, sizeof buffer, &n);
+}
+
+TEST_TABLE(while_a_program_decides_about_a_proxy_another_thread, during_check)
+{
+    struct looker looker = {.row = row};
+    struct service front;
+    char url[100];
+    bgl_ssl_config_t *server = server_config("good"), *client = client_config(), *config = client_config();
+    start_service(&front, server, 1, end_after_request, NULL);
+    snprintf(url, sizeof url, "https://localhost:%d", front.port);
+    CHECK_OK(bgl_ssl_config_set_verify_callback(config, accept_while_another_uses, &looker));
+    CHECK_OK(bgl_ssl_config_set_proxy(client, url, config));
+    looker.socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_start(client, "localhost", 1, AF_INET, NULL, NULL));
+    bgl_ssl_status_t status;
+    while ((status = bgl_ssl_socket_handshake(looker.socket)) > 0) {
+        struct pollfd wait = {bgl_ssl_socket_fd(looker.socket), POLLIN, 0};
+        CHECK(poll(&wait, 1, 20000 * slowness()) == 1);
+    }
+    CHECK(looker.row->closes ? status == BGL_SSL_E_STATE : status < 0);
+    CHECK_INT(1, looker.calls);
+    bgl_ssl_socket_free(looker.socket);
+    end_service(&front);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(config);
+    bgl_ssl_config_free(server);
+}
+
 struct distrusted {
     const char *name;
     const char *ca;

@@ -4,7 +4,7 @@ use super::{call::check, event, poll::Readiness};
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -13,7 +13,7 @@ pub struct Gather {
     epoll: Arc<OwnedFd>,
     timer: OwnedFd,
     waker: OwnedFd,
-    watched: Vec<RawFd>,
+    watched: Mutex<Vec<RawFd>>,
 }
 
 impl Gather {
@@ -24,7 +24,7 @@ impl Gather {
         check(epoll)?;
         // SAFETY: the system has just made this descriptor, and nobody else knows it.
         let epoll = Arc::new(unsafe { OwnedFd::from_raw_fd(epoll) });
-        let gather = Gather { epoll, timer: event::timer()?, waker: event::waker()?, watched: Vec::new() };
+        let gather = Gather { epoll, timer: event::timer()?, waker: event::waker()?, watched: Mutex::default() };
         for fd in [&gather.timer, &gather.waker] {
             gather.control(libc::EPOLL_CTL_ADD, fd.as_raw_fd(), libc::EPOLLIN)?;
         }
@@ -37,11 +37,12 @@ impl Gather {
     }
 
     /// What it stands for from now on. The descriptors must stay open until the next call of this.
-    pub fn set(&mut self, wanted: &[(BorrowedFd<'_>, Readiness)], at: Option<Instant>) -> io::Result<()> {
+    pub fn set(&self, wanted: &[(BorrowedFd<'_>, Readiness)], at: Option<Instant>) -> io::Result<()> {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         event::settle(self.timer.as_fd());
         event::set_timer(self.timer.as_fd(), at)?;
         let wants = |fd: RawFd| wanted.iter().any(|(wanted, _)| wanted.as_raw_fd() == fd);
-        for fd in std::mem::take(&mut self.watched).into_iter().filter(|fd| !wants(*fd)) {
+        for fd in std::mem::take(&mut *watched).into_iter().filter(|fd| !wants(*fd)) {
             // The kernel has forgotten those that are closed.
             let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0);
         }
@@ -55,7 +56,7 @@ impl Gather {
                 }
                 added => added?,
             }
-            self.watched.push(fd);
+            watched.push(fd);
         }
         Ok(())
     }

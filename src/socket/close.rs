@@ -126,7 +126,7 @@ fn finish(driver: &Driver, lingers: Option<Lingers>) {
     let is_descriptor_shared = {
         let mut state = driver.lock();
         state.lifecycle = Lifecycle::Closed;
-        if let Some(pending) = &mut state.pending {
+        if let Some(pending) = &state.pending {
             pending.cancel();
         }
         state.tls.transport().detach();

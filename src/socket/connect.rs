@@ -114,19 +114,16 @@ impl Socket {
         let hostname = to.hostname(frozen)?;
         let deadline = Deadline::after(frozen.config.limits.connect);
         let connecting = Connecting::to_host(frozen, to.host, to.port, to.family, deadline)?;
-        let mut started = Started::new(connecting)?;
+        let started = Started::new(connecting)?;
         let endpoint = Endpoint::Descriptor(started.descriptor().clone());
         let peer = Peer::Named(started.peer().to_string());
         let socket = Socket(open::client(frozen, endpoint, Some(hostname), peer)?);
         let socket = socket.resuming((to.host, to.port), to.session)?;
         let driver = &socket.0.driver;
         driver.set_nonblocking(true);
-        {
-            let mut state = driver.lock();
-            match started.step(Instant::now())? {
-                Some(endpoint) => handshake::attach(driver, &mut state, endpoint, deadline)?,
-                None => state.pending = Some(Box::new(started)),
-            }
+        match started.step(Instant::now())? {
+            Some(endpoint) => handshake::attach(driver, &mut driver.lock(), endpoint, deadline)?,
+            None => driver.lock().pending = Some(Arc::new(started)),
         }
         Ok(socket)
     }

@@ -21,11 +21,14 @@ use std::{
     io, mem,
     net::IpAddr,
     os::fd::{AsFd, OwnedFd},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Instant,
 };
 
-use super::{Socket, driver::Peer, handshake, nested::Nested, open, pending::Pending};
+use super::{Socket, driver::Peer, handshake, nested::Nested, open, pending::Pending, state::closed};
 
 /// Where a client connects to.
 pub struct Destination<'a> {
@@ -264,15 +267,20 @@ impl Stage {
 
 /// A connection in the making, and one descriptor for all that it waits for.
 pub struct Started {
-    connecting: Connecting,
+    connecting: Mutex<Connecting>,
     gather: Gather,
+    deadline: Deadline,
+    peer: String,
+    is_cancelled: AtomicBool,
 }
 
 impl Started {
     /// Of one that has not begun.
     pub fn new(connecting: Connecting) -> Result<Started> {
         let gather = Gather::new().map_err(|error| Error::io(&error))?;
-        Ok(Started { connecting, gather })
+        let (deadline, peer) = (connecting.deadline, connecting.peer.clone());
+        let is_cancelled = AtomicBool::new(false);
+        Ok(Started { connecting: Mutex::new(connecting), gather, deadline, peer, is_cancelled })
     }
 
     /// The descriptor: readable when `step` has something to do.
@@ -282,24 +290,33 @@ impl Started {
 
     /// What to call the peer.
     pub fn peer(&self) -> &str {
-        &self.connecting.peer
+        &self.peer
     }
 }
 
 impl Pending for Started {
     fn deadline(&self) -> Deadline {
-        self.connecting.deadline
+        self.deadline
     }
 
-    fn cancel(&mut self) {
-        self.connecting.cancel();
+    fn cancel(&self) {
+        self.is_cancelled.store(true, SeqCst);
+        // A thread that is at a step gives it up at its end.
+        if let Ok(mut connecting) = self.connecting.try_lock() {
+            connecting.cancel();
+        }
         self.gather.wake();
     }
 
-    fn step(&mut self, now: Instant) -> Result<Option<Endpoint>> {
-        let connected = self.connecting.step(now)?;
+    fn step(&self, now: Instant) -> Result<Option<Endpoint>> {
+        let mut connecting = self.connecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let connected = connecting.step(now)?;
+        if self.is_cancelled.load(SeqCst) {
+            connecting.cancel();
+            return Err(closed());
+        }
         if connected.is_none() {
-            let waits = self.connecting.waits();
+            let waits = connecting.waits();
             self.gather.set(&waits.fds, waits.timer.0).map_err(|error| Error::io(&error))?;
         }
         Ok(connected)

@@ -13,10 +13,10 @@ use std::{
 };
 
 use super::{
-    driver::{Driver, Progress, Run},
+    driver::Driver,
     info::ConnectionInfo,
     op_lock::Blocking,
-    state::{SocketState, WaitPlan, Waiter},
+    state::{SocketState, Waiter},
     timeouts::LimitKind,
     verify_peer,
 };
@@ -119,30 +119,41 @@ enum Connected {
     NotYet,
 }
 
-/// Goes on with connecting, if the socket is not connected, and waits for it if the call blocks.
+/// Goes on with connecting, if the socket is not connected, and waits for it if the call blocks. The handshake lock is held.
 fn connect(driver: &Driver, blocking: Blocking) -> Result<Connected> {
-    let run = driver.run(|state, now| {
-        state.check_usable()?;
-        let Some(pending) = &mut state.pending else { return Ok(Progress::Done(Connected::Already)) };
+    loop {
+        let pending = {
+            let state = driver.lock();
+            state.check_usable()?;
+            state.pending.clone()
+        };
+        let Some(pending) = pending else { return Ok(Connected::Already) };
         let deadline = pending.deadline();
-        let connected = pending.step(now).and_then(|connected| match connected {
-            Some(endpoint) => attach(driver, state, endpoint, deadline).map(|()| true),
-            None => Ok(false),
-        });
-        match connected {
-            Ok(true) => Ok(Progress::Done(Connected::Now)),
-            Ok(false) => Ok(Progress::Wait(WaitPlan {
-                timer: deadline,
-                may_wait: matches!(blocking, Blocking::Until(_)),
-                ..WaitPlan::without_waiting(Readiness::READ)
-            })),
-            Err(error) => Err(state.failure.get_or_insert(error).clone()),
+        // Without the lock: TLS with a proxy calls functions of the program.
+        let stepped = pending.step(Instant::now());
+        {
+            let mut state = driver.lock();
+            // It may have been closed meanwhile.
+            state.check_usable()?;
+            let connected = stepped.and_then(|connected| match connected {
+                Some(endpoint) => attach(driver, &mut state, endpoint, deadline).map(|()| true),
+                None => Ok(false),
+            });
+            match connected {
+                Ok(true) => return Ok(Connected::Now),
+                Ok(false) => {}
+                Err(error) => return Err(state.failure.get_or_insert(error).clone()),
+            }
         }
-    })?;
-    Ok(match run {
-        Run::Done(connected) => connected,
-        Run::WouldWait(_) => Connected::NotYet,
-    })
+        if matches!(blocking, Blocking::No) {
+            return Ok(Connected::NotYet);
+        }
+        match driver.wait_for(Readiness::READ, deadline) {
+            // The next step tells what has taken too long.
+            Err(error) if error.code == Code::Timeout => {}
+            waited => waited?,
+        }
+    }
 }
 
 /// The socket is over this from now on. What is left of the time is left for the handshake.

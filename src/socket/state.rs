@@ -11,7 +11,10 @@ use crate::{
     },
     types::Step,
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     pending::Pending,
@@ -56,7 +59,7 @@ pub struct SocketState {
     /// On a client that resumes by itself: how.
     pub resumption: Option<Resumption>,
     /// On a client that is not connected yet: how it will be.
-    pub pending: Option<Box<dyn Pending>>,
+    pub pending: Option<Arc<dyn Pending>>,
     is_write_shut: bool,
 }
 
