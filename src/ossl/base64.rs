@@ -5,12 +5,15 @@ use std::ffi::c_int;
 
 use super::queue;
 
-/// More than any key or digest that is written so.
-const LONGEST: usize = 1024;
+/// A text with more than any key or digest is not read.
+const LONGEST_TEXT: usize = 1024;
 
-/// Bytes in base64. Empty for more bytes than keys and digests have.
+/// So many bytes OpenSSL can write in base64: it counts the letters in an int.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Bytes in base64. Empty for more than a gigabyte.
 pub fn encode(bytes: &[u8]) -> String {
-    if bytes.len() > LONGEST {
+    if bytes.len() > MOST_BYTES {
         return String::new();
     }
     let mut text = vec![0u8; bytes.len().div_ceil(3) * 4 + 1];
@@ -22,7 +25,7 @@ pub fn encode(bytes: &[u8]) -> String {
 
 /// The bytes that a text stands for; None if it stands for none, or could be written otherwise.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    if text.len() > LONGEST || text.len() % 4 != 0 {
+    if text.len() > LONGEST_TEXT || text.len() % 4 != 0 {
         return None;
     }
     let mut bytes = vec![0u8; text.len() / 4 * 3];
@@ -33,4 +36,24 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     bytes.truncate(usize::try_from(len).ok()?.checked_sub(padding)?);
     // OpenSSL skips blanks: what comes back must be what was given.
     (encode(&bytes) == text).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_as_the_rfc_says() {
+        assert_eq!(encode(b""), "");
+        assert_eq!(encode(b"f"), "Zg==");
+        assert_eq!(encode(b"fo"), "Zm8=");
+        assert_eq!(encode(b"foo:\xff>"), "Zm9vOv8+");
+    }
+
+    #[test]
+    fn what_is_longer_than_a_key_is_written_and_not_read() {
+        let text = encode(&[7; 3000]);
+        assert_eq!(text.len(), 4000);
+        assert_eq!(decode(&text), None);
+    }
 }
