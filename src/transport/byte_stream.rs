@@ -18,17 +18,22 @@ pub trait ByteStream: Send + Sync {
     /// Ends our half, once all was written, without waiting. Called again after WantRead or WantWrite.
     fn end_writing(&self) -> Result<Step<()>>;
 
-    /// Closes, once all was written, without waiting. Called again after WantRead or WantWrite, until the deadline.
-    fn close(&self, deadline: Deadline) -> Result<Step<()>>;
+    /// Closes, once all was written, without waiting. Called again after WantRead or WantWrite, until the deadline. Where
+    /// nothing else belongs to it, our half ends.
+    fn close(&self, _deadline: Deadline) -> Result<Step<()>> {
+        self.end_writing()
+    }
 
-    /// Ends at once, whatever is lost by it. Threads that wait are woken.
-    fn abort(&self);
+    /// Ends at once, whatever is lost by it. Threads that wait are woken, where they wait without a limit.
+    fn abort(&self) {}
 
-    /// Ends the reading half, on this side only.
-    fn shut_reading(&self);
+    /// Ends the reading half, on this side only, where there is something to end.
+    fn shut_reading(&self) {}
 
     /// Whether a read has its answer already, although nothing more comes from the network.
-    fn has_input(&self) -> bool;
+    fn has_input(&self) -> bool {
+        false
+    }
 
     /// Whether there are threads that can wait on it.
     fn can_wait(&self) -> bool;

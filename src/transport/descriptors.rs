@@ -88,18 +88,6 @@ impl ByteStream for Descriptors {
         Ok(Step::Done(()))
     }
 
-    fn close(&self, _: Deadline) -> Result<Step<()>> {
-        self.end_writing()
-    }
-
-    fn abort(&self) {}
-
-    fn shut_reading(&self) {}
-
-    fn has_input(&self) -> bool {
-        false
-    }
-
     fn can_wait(&self) -> bool {
         true
     }

@@ -146,18 +146,6 @@ impl ByteStream for Functions {
         })
     }
 
-    fn close(&self, _: Deadline) -> Result<Step<()>> {
-        self.end_writing()
-    }
-
-    fn abort(&self) {}
-
-    fn shut_reading(&self) {}
-
-    fn has_input(&self) -> bool {
-        false
-    }
-
     fn can_wait(&self) -> bool {
         self.io.wait.is_some()
     }
