@@ -1,5 +1,6 @@
 /* TLS over one descriptor to read and another one to write. */
 #define _GNU_SOURCE
+#include "bulk.h"
 #include "harness.h"
 
 #include <fcntl.h>
@@ -47,39 +48,6 @@ static void let_meet_over(struct ends *ends, struct pipes *pipes)
     void *server;
     CHECK_INT(0, pthread_join(thread, &server));
     ends->server = MADE(bgl_ssl_socket_t, server);
-}
-
-enum { BULK = 1 << 20 };
-
-static unsigned char pattern(size_t i)
-{
-    return (unsigned char)((i * 31 + i / 251) & 0xff);
-}
-
-static void *write_bulk(void *socket)
-{
-    unsigned char *data = malloc(BULK);
-    CHECK(data != NULL);
-    for (size_t i = 0; i < BULK; i++)
-        data[i] = pattern(i);
-    send_bytes(socket, data, BULK);
-    CHECK_OK(bgl_ssl_socket_shutdown(socket));
-    free(data);
-    return NULL;
-}
-
-static void *read_bulk(void *socket)
-{
-    unsigned char *data = malloc(BULK);
-    size_t n;
-    CHECK(data != NULL);
-    receive_bytes(socket, data, BULK);
-    for (size_t i = 0; i < BULK; i++)
-        if (data[i] != pattern(i))
-            FAIL("byte %zu is wrong", i);
-    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(socket, data, 1, &n));
-    free(data);
-    return NULL;
 }
 
 struct kind {

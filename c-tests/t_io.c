@@ -1,5 +1,6 @@
 /* TLS over functions of the program: in memory, byte by byte, with functions that fail, and with ones that wait. */
 #define _GNU_SOURCE
+#include "bulk.h"
 #include "harness.h"
 
 #include <poll.h>
@@ -175,18 +176,10 @@ static void free_connection(struct connection *connection)
     free(connection->queues[1].bytes);
 }
 
-static unsigned char pattern(size_t i)
-{
-    return (unsigned char)((i * 31 + i / 251) & 0xff);
-}
-
 static void move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total)
 {
-    unsigned char *data = malloc(total), buffer[5000];
+    unsigned char *data = patterns(total), buffer[5000];
     size_t sent = 0, received = 0, n;
-    CHECK(data != NULL);
-    for (size_t i = 0; i < total; i++)
-        data[i] = pattern(i);
     for (int idle = 0; received < total; idle++) {
         if (sent < total) {
             bgl_ssl_status_t status = bgl_ssl_socket_write(from, data + sent, total - sent, &n);
@@ -626,34 +619,6 @@ static void let_block_over(struct ends *ends, struct descriptor descriptors[2])
     void *server;
     CHECK_INT(0, pthread_join(thread, &server));
     ends->server = MADE(bgl_ssl_socket_t, server);
-}
-
-enum { BULK = 1 << 20 };
-
-static void *write_bulk(void *socket)
-{
-    unsigned char *data = malloc(BULK);
-    CHECK(data != NULL);
-    for (size_t i = 0; i < BULK; i++)
-        data[i] = pattern(i);
-    send_bytes(socket, data, BULK);
-    CHECK_OK(bgl_ssl_socket_shutdown(socket));
-    free(data);
-    return NULL;
-}
-
-static void *read_bulk(void *socket)
-{
-    unsigned char *data = malloc(BULK);
-    size_t n;
-    CHECK(data != NULL);
-    receive_bytes(socket, data, BULK);
-    for (size_t i = 0; i < BULK; i++)
-        if (data[i] != pattern(i))
-            FAIL("byte %zu is wrong", i);
-    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(socket, data, 1, &n));
-    free(data);
-    return NULL;
 }
 
 TEST(two_threads_at_each_end)

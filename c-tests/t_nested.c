@@ -1,5 +1,6 @@
 /* TLS inside TLS: both roles, any depth, one thread and several, closing and cutting off. */
 #define _GNU_SOURCE
+#include "bulk.h"
 #include "harness.h"
 #include "openssl_peer.h"
 
@@ -36,20 +37,6 @@ static void let_inner_meet(struct ends *inner, const struct ends *outer)
 static void let_outer_meet(struct ends *outer)
 {
     let_meet_over_tcp(outer, client_config(), server_config("good"));
-}
-
-static unsigned char pattern(size_t i)
-{
-    return (unsigned char)((i * 31 + i / 251) & 0xff);
-}
-
-static unsigned char *patterns(size_t length)
-{
-    unsigned char *data = malloc(length);
-    CHECK(data != NULL);
-    for (size_t i = 0; i < length; i++)
-        data[i] = pattern(i);
-    return data;
 }
 
 /* Non-blocking ends in one thread. Returns how often a write had to wait. */
@@ -227,31 +214,6 @@ TEST(the_outer_peer_may_change_its_keys)
 }
 
 /* ---- several threads ---- */
-
-enum { BULK = 1 << 20 };
-
-static void *write_bulk(void *socket)
-{
-    unsigned char *data = patterns(BULK);
-    send_bytes(socket, data, BULK);
-    CHECK_OK(bgl_ssl_socket_shutdown(socket));
-    free(data);
-    return NULL;
-}
-
-static void *read_bulk(void *socket)
-{
-    unsigned char *data = malloc(BULK);
-    CHECK(data != NULL);
-    receive_bytes(socket, data, BULK);
-    for (size_t i = 0; i < BULK; i++)
-        if (data[i] != pattern(i))
-            FAIL("byte %zu is wrong", i);
-    size_t n;
-    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(socket, data, 1, &n));
-    free(data);
-    return NULL;
-}
 
 struct inner_server {
     const bgl_ssl_socket_t *outer;
