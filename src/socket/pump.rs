@@ -45,8 +45,12 @@ struct Moved {
 impl Driver {
     /// The stream under the connection; None over a descriptor, and once closed.
     pub fn stream(&self) -> Option<Arc<dyn ByteStream>> {
+        // First, because reads over a descriptor ask as well.
+        if !self.is_pumped() {
+            return None;
+        }
         match self.endpoint() {
-            Some(Endpoint::Stream(stream)) if self.is_pumped() => Some(stream),
+            Some(Endpoint::Stream(stream)) => Some(stream),
             _ => None,
         }
     }

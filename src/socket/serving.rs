@@ -276,8 +276,8 @@ fn send_alert(tls: &mut Tls, opening: &Opening, alert: u8) {
     // What the kernel does not take at once goes with the next flush, or is lost if it is a datagram.
     let _ = tls.transport().write(&opening.alert(alert));
     let messages = &tls.hooks().messages;
-    if let Some(hello) = opening.hello() {
-        messages.note(false, &hello.raw);
+    if let Some((head, body)) = opening.hello().and_then(|hello| hello.raw.split_at_checked(4)) {
+        messages.note(false, head, body);
     }
     messages.trace(true, || Message::Alert(FATAL, alert));
 }

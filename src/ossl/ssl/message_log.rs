@@ -44,17 +44,20 @@ pub enum Message {
 }
 
 impl MessageLog {
-    /// Takes in a message of the handshake: type, length in three bytes, body.
-    pub fn note(&self, is_ours: bool, message: &[u8]) {
-        let Some(&kind) = message.first() else { return };
-        let is_hello = matches!(kind, CLIENT_HELLO | SERVER_HELLO);
-        if is_hello {
-            let kept = if kind == CLIENT_HELLO { &self.client_hello } else { &self.server_hello };
-            kept.replace(message.to_vec());
+    /// Takes in a message of the handshake: its type and length, in four bytes, and its body. Only hellos are copied.
+    pub fn note(&self, is_ours: bool, head: &[u8], body: &[u8]) {
+        let Some(&kind) = head.first() else { return };
+        let kept = match kind {
+            CLIENT_HELLO => Some(&self.client_hello),
+            SERVER_HELLO => Some(&self.server_hello),
+            _ => None,
+        };
+        let whole = || [head, body].concat();
+        if let Some(kept) = kept {
+            kept.replace(whole());
         }
-        let hello = || if is_hello { message.to_vec() } else { Vec::new() };
-        let len = message.len().saturating_sub(4);
-        self.trace(is_ours, || Message::Handshake { kind, len, hello: hello() });
+        let hello = || kept.map_or_else(Vec::new, |_| whole());
+        self.trace(is_ours, || Message::Handshake { kind, len: body.len(), hello: hello() });
     }
 
     /// Takes in what is told of a message.

@@ -141,8 +141,8 @@ unsafe extern "C" fn offer_callback(
 ) {
     // SAFETY: OpenSSL passes a live SSL and `len` readable bytes, and the argument that was set.
     let (message, hello) = unsafe { (message(ssl, kind, data, len), hello.cast::<Vec<u8>>().as_mut()) };
-    if let (1, Some(message), Some(hello)) = (written, message, hello) {
-        *hello = message;
+    if let (1, Some((head, body)), Some(hello)) = (written, message, hello) {
+        *hello = [head, body].concat();
     }
 }
 
@@ -160,8 +160,8 @@ unsafe extern "C" fn message_callback(
     guarded(hooks, 0, || {
         // SAFETY: likewise.
         let (message, other) = unsafe { (message(ssl, kind, data, len), other_message(kind, data, len)) };
-        if let Some(message) = message {
-            hooks.messages.note(written == 1, &message);
+        if let Some((head, body)) = message {
+            hooks.messages.note(written == 1, head, body);
         }
         if let Some(other) = other {
             hooks.messages.trace(written == 1, || other);
@@ -183,11 +183,16 @@ unsafe fn other_message(kind: c_int, data: *const c_void, len: usize) -> Option<
     }
 }
 
-/// A message of a handshake: type, length in three bytes, body. None for all else, and for a part of one.
+/// A message of a handshake: its type and length, in four bytes, and its body. None for all else, and for a part of one.
 ///
 /// # Safety
-/// `ssl` is live; `data` is readable for `len` bytes.
-unsafe fn message(ssl: *const ffi::SSL, kind: c_int, data: *const c_void, len: usize) -> Option<Vec<u8>> {
+/// `ssl` is live; `data` is readable for `len` bytes for as long as 'a lasts.
+unsafe fn message<'a>(
+    ssl: *const ffi::SSL,
+    kind: c_int,
+    data: *const c_void,
+    len: usize,
+) -> Option<(&'a [u8], &'a [u8])> {
     if kind != sys::SSL3_RT_HANDSHAKE {
         return None;
     }
@@ -197,7 +202,7 @@ unsafe fn message(ssl: *const ffi::SSL, kind: c_int, data: *const c_void, len: u
     let (head, rest) = bytes.split_at_checked(4)?;
     let declared = head.iter().skip(1).fold(0, |len, byte| len << 8 | usize::from(*byte));
     let body = if is_datagram { rest.get(MESSAGE_HEADER_REST..)? } else { rest };
-    (body.len() == declared).then(|| [head, body].concat())
+    (body.len() == declared).then_some((head, body))
 }
 
 /// What the header of a message has in DTLS beyond that in TLS: its number, and which part of the message follows.
