@@ -37,9 +37,9 @@ pub fn access(fd: BorrowedFd<'_>) -> io::Result<Readiness> {
     }
 }
 
-/// Reads what is there. 0 is the end.
-pub fn read_available(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
-    if is_socket(fd) {
+/// Reads what is there. 0 is the end. `is_socket`: what that function says of the descriptor.
+pub fn read_available(fd: BorrowedFd<'_>, is_socket: bool, data: &mut [u8]) -> io::Result<usize> {
+    if is_socket {
         return recv(fd, data);
     }
     check_ready(fd, Readiness::READ)?;
@@ -49,9 +49,9 @@ pub fn read_available(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> 
     })
 }
 
-/// Writes what is taken at once, without SIGPIPE.
-pub fn write_available(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
-    if is_socket(fd) {
+/// Writes what is taken at once, without SIGPIPE. `is_socket`: likewise.
+pub fn write_available(fd: BorrowedFd<'_>, is_socket: bool, data: &[u8]) -> io::Result<usize> {
+    if is_socket {
         return send(fd, data);
     }
     check_ready(fd, Readiness::WRITE)?;

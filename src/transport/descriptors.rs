@@ -22,6 +22,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(250);
 pub struct Descriptors {
     read: Arc<OwnedFd>,
     write: OwnedFd,
+    read_is_socket: bool,
+    write_is_socket: bool,
 }
 
 impl Descriptors {
@@ -32,7 +34,12 @@ impl Descriptors {
         match (posix::access(first.as_fd()), posix::access(second.as_fd())) {
             (Ok(access), _) if !access.readable => Err(unusable(read, &posix::bad_descriptor())),
             (_, Ok(access)) if !access.writable => Err(unusable(write, &posix::bad_descriptor())),
-            _ => Ok(Descriptors { read: Arc::new(first), write: second }),
+            _ => Ok(Descriptors {
+                read_is_socket: posix::is_socket(first.as_fd()),
+                write_is_socket: posix::is_socket(second.as_fd()),
+                read: Arc::new(first),
+                write: second,
+            }),
         }
     }
 }
@@ -52,7 +59,7 @@ fn unusable(fd: i32, error: &io::Error) -> Error {
 
 impl ByteStream for Descriptors {
     fn try_read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        match posix::read_available(self.read.as_fd(), buffer) {
+        match posix::read_available(self.read.as_fd(), self.read_is_socket, buffer) {
             Ok(0) => Ok(Step::Eof),
             Ok(n) => Ok(Step::Done(n)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Step::WantRead),
@@ -61,7 +68,7 @@ impl ByteStream for Descriptors {
     }
 
     fn try_write(&self, data: &[u8]) -> Result<Step<usize>> {
-        match posix::write_available(self.write.as_fd(), data) {
+        match posix::write_available(self.write.as_fd(), self.write_is_socket, data) {
             Ok(n) => Ok(Step::Done(n)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Step::WantWrite),
             Err(error) => Err(Error::io(&error)),
@@ -81,7 +88,7 @@ impl ByteStream for Descriptors {
     }
 
     fn end_writing(&self) -> Result<Step<()>> {
-        if posix::is_socket(self.write.as_fd()) {
+        if self.write_is_socket {
             // Fails only if the connection is gone already.
             let _ = posix::shutdown(self.write.as_fd(), false);
         }
