@@ -201,16 +201,17 @@ obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, in
   int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t length = strlen(name);
-  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (name[0] != '@'));
+  bool is_abstract = name[0] == '@';
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + !is_abstract);
   struct failure failure = {0};
   char what[160];
 
   *connected = -1;
-  if (length == 0 || length >= sizeof(address.sun_path)) {
+  if (length == is_abstract || length - is_abstract >= sizeof(address.sun_path)) {
     fail(&failure, BGL_SSL_E_ARGUMENT, BGL_SSL_PHASE_CONNECT, 0, "the name of a Unix socket has 1 to 107 bytes");
   } else {
     memcpy(address.sun_path, name, length);
-    if (name[0] == '@') address.sun_path[0] = '\0';
+    if (is_abstract) address.sun_path[0] = '\0';
     dial->lookup = NULL;
     dial->count = 1;
     dial->fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

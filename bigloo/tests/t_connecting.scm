@@ -40,12 +40,15 @@
 (define-case "a client and a server talk by an abstract name"
    (let ((name (string-append "@bglssl-" (integer->string (getpid)))))
       (check-echo-over name)
-      (check-echo-over (string-append (string #a000) (substring name 1 (string-length name))))))
+      (check-echo-over (string-append (string #a000) (substring name 1 (string-length name))))
+      (check-echo-over (string-append name (make-string (-fx 108 (string-length name)) #\l)))))
 
 (define-case "names that cannot be are refused"
    (check-raises "none" &error (lambda () (make-ssl-server-socket 0 :domain 'unix)))
    (check-raises "NUL" &error (lambda () (unix-client (string #\a #a000))))
    (check-raises "empty" &error (lambda () (unix-client "")))
+   (check-raises "empty and abstract" &error (lambda () (unix-client "@")))
+   (check-raises "long and abstract" &error (lambda () (unix-client (string-append "@" (make-string 108 #\a)))))
    (let ((e (check-raises "missing" &io-file-not-found-error (lambda () (unix-client "/no/such/socket")))))
       (check-equal "where" (condition-object e) "/no/such/socket"))
    (check-raises "long" &error (lambda () (unix-client (make-string 200 #\a))))
