@@ -7,6 +7,7 @@ ends over Unix sockets with OpenSSL's and socat's.
 
 import contextlib
 import os
+import re
 import pathlib
 import sys
 import tempfile
@@ -138,7 +139,7 @@ def refuses(name, scheme, url_user, words, port=None):
         with (proxy() if port else proxy(user=True)) as proxy_port:
             url = f"{scheme}://{url_user}{'@' if url_user else ''}localhost:{proxy_port}"
             status, output = run(PROGRAM, "through", url, "localhost", str(port or 1), CA, CA)
-            expect(status == 1 and words in output, f"not refused by `{words}`", output)
+            expect(status == 1 and re.search(words, output), f"not refused by `{words}`", output)
             expect("through the proxy" in output and "wrong" not in output.replace("is wrong", ""), "told badly", output)
     return case
 
@@ -146,9 +147,8 @@ def refuses(name, scheme, url_user, words, port=None):
 def unix_client():
     with tempfile.TemporaryDirectory() as directory, target() as (_, port):
         path = f"{directory}/socket"
-        with Running(tool("socat"), f"UNIX-LISTEN:{path},fork", f"TCP:127.0.0.1:{port}") as socat:
-            while not os.path.exists(path):
-                expect(socat.process.poll() is None, "socat ended early", socat.output)
+        with Running(tool("socat"), "-d", "-d", f"UNIX-LISTEN:{path},fork", f"TCP:127.0.0.1:{port}") as socat:
+            socat.await_text("listening on")
             status, output = run(PROGRAM, "unix", path, "localhost", CA)
             expect(status == 0 and "reply gnip\n" in output, "no answer", output)
 
@@ -179,8 +179,8 @@ CASES = {
     "tinyproxy": goes_through("tinyproxy", "http"),
     "tinyproxy_with_user": goes_through("tinyproxy", "http", user=True),
     "tinyproxy_refuses_unknown_users": refuses("tinyproxy", "http", "", "407"),
-    "tinyproxy_refuses_other_passwords": refuses("tinyproxy", "http", "me:wrong", "40"),
-    "tinyproxy_tells_of_closed_ports": refuses("tinyproxy", "http", "", "it refuses: \"HTTP/1.", port=1),
+    "tinyproxy_refuses_other_passwords": refuses("tinyproxy", "http", "me:wrong", r"HTTP/1\.\d 40[137]"),
+    "tinyproxy_tells_of_closed_ports": refuses("tinyproxy", "http", "", r"it refuses: \"HTTP/1\.", port=1),
     "squid": goes_through("squid", "http"),
     "squid_over_tls": goes_through("squid", "https", tls=True),
     "ncat": goes_through("ncat", "http"),
