@@ -144,6 +144,8 @@
            #!rest further)
    (when (memq :verify-peer further)
       (error proc "verify-peer is for the whole server: it is told the host" :verify-peer))
+   (when (further-value further :trace)
+      (error proc "trace is for the whole server" :trace))
    (make-config proc protocol #t protocol cert pkey CAs accepted-certs verify #f alpn
       min-protocol max-protocol ciphers groups #f (default-handshake-timeout proc protocol) lazy
       further identities))

@@ -85,6 +85,13 @@
       (hostname #t)
       (else (ssl-default-verify))))
 
+;; The value of a keyword in a list of keywords and values; #f if it is not there.
+(define (further-value further::pair-nil keyword)
+   (cond
+      ((or (null? further) (null? (cdr further))) #f)
+      ((eq? (car further) keyword) (cadr further))
+      (else (further-value (cddr further) keyword))))
+
 (define (given?::bool option)
    (not (eq? option #unspecified)))
 

@@ -134,8 +134,7 @@
 
 ;; Whether the keywords of the list ask for a proxy.
 (define (asks-for-proxy?::bool further::pair-nil)
-   (let ((found (memq :proxy further)))
-      (and found (pair? (cdr found)) (cadr found) #t)))
+   (and (further-value further :proxy) #t))
 
 ;; Of a procedure that connects to nothing.
 (define (without-proxy::symbol proc::symbol further::pair-nil)

@@ -60,8 +60,7 @@
 (define (trace-of further::pair-nil config)
    (if (isa? config ssl-config)
        (with-access::ssl-config config (trace) trace)
-       (let ((l (memq :trace further)))
-          (and (pair? l) (pair? (cdr l)) (cadr l)))))
+       (further-value further :trace)))
 
 ;; Tells each line, once the handshake of `socket` is over, or of one that has failed.
 (define (%trace trace socket)

@@ -61,6 +61,8 @@
           (lock (make-mutex)))
       (when verifier
          (error proc "verify-peer is for the procedures that make sockets" verifier))
+      (when (trace-of further given)
+         (error proc "trace is for the procedures that make sockets" :trace))
       (when ($tls-null? tls)
          ($tls-raise proc where))
       (release-config! given box)

@@ -85,6 +85,13 @@
       (check-equal "end" (holds? (car lines) "> Finished ") #t)
       (socket-close s)))
 
+(define-case "a host has no trace of its own"
+   (check-raises "trace" &error
+      (lambda ()
+         (make-ssl-server-socket 0 :cert (pki "good.pem") :pkey (pki "good.key")
+            :hosts (list (list "a.test" :cert (pki "host-a.pem") :pkey (pki "host-a.key")
+                            :trace (open-output-string)))))))
+
 (define-case "a port is told of the handshakes of a server"
    (let* ((port (open-output-string))
           (s (server :trace port)))

@@ -251,7 +251,7 @@
                   (check-fine "writer" (join writer))
                   (check-fine "server" (join t))))))))
 
-(define-case "ssl-ports: :verify-peer, which would not be called, is refused"
+(define-case "ssl-ports: :verify-peer and :trace, which would not be called, are refused"
    (let ((config (make-ssl-config :role 'client :CAs (CA) :hostname "localhost"
                     :verify-peer (lambda (chain error host) #f))))
       (multiple-value-bind (client accepted) (plain-pair)
@@ -260,5 +260,7 @@
                           :verify-peer (lambda (chain error host) #f))))
          (check-raises "configuration" &error
             (lambda () (ssl-ports (socket-input client) (socket-output client) :config config)))
+         (check-raises "trace" &error
+            (lambda () (as-client (socket-input client) (socket-output client) :trace (open-output-string))))
          (socket-close client)
          (socket-close accepted))))
