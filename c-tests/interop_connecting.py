@@ -8,11 +8,10 @@ ends over Unix sockets with OpenSSL's and socat's.
 import contextlib
 import os
 import re
-import pathlib
 import sys
 import tempfile
 
-from interop_tools import Running, await_listener, expect, free_port, report, run, tool
+from interop_tools import Running, await_listener, configured, expect, free_port, report, run, tool
 
 PROGRAM = sys.argv[1]
 PKI = os.environ["BGLSSL_TEST_PKI"]
@@ -26,18 +25,6 @@ def target():
     """A TLS server that answers each line backwards."""
     with Running(tool("openssl"), "s_server", "-accept", "127.0.0.1:0", "-cert", CERT, "-key", KEY, "-rev") as server:
         yield server, server.await_text(r"ACCEPT \S+:(\d+)")[1]
-
-
-@contextlib.contextmanager
-def configured(command, configuration, port):
-    """A program with a configuration file, which takes the place of FILE."""
-    with tempfile.TemporaryDirectory() as directory:
-        file = pathlib.Path(directory) / "configuration"
-        file.write_text(configuration.replace("DIRECTORY", directory))
-        os.chmod(directory, 0o755)
-        with Running(*[str(file) if word == "FILE" else word for word in command]) as process:
-            await_listener(port, process)
-            yield port
 
 
 def tinyproxy(user=False):

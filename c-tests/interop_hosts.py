@@ -7,12 +7,11 @@ tools, nginx and haproxy.
 
 import contextlib
 import os
-import pathlib
 import re
 import sys
 import tempfile
 
-from interop_tools import Running, await_listener, expect, free_port, nginx, nss_database, report, run, tool
+from interop_tools import Running, await_listener, expect, free_port, haproxy, nginx, nss_database, report, run, tool
 
 PROGRAM = sys.argv[1]
 PKI = os.environ["BGLSSL_TEST_PKI"]
@@ -151,25 +150,16 @@ def nginx_resumes():
 
 
 def haproxy_gets_a_host():
-    with our_server() as port, tempfile.TemporaryDirectory() as directory:
-        front = free_port()
-        configuration = pathlib.Path(directory) / "haproxy.cfg"
-        configuration.write_text(f"""
-defaults
-    mode http
-    timeout connect 10s
-    timeout client 10s
-    timeout server 10s
+    front = free_port()
+    with our_server() as port, haproxy(f"""
 listen front
     bind 127.0.0.1:{front}
     server ours 127.0.0.1:{port} ssl verify required ca-file {CA} sni str(b.test) verifyhost b.test
-""")
-        with Running(tool("haproxy"), "-db", "-f", str(configuration)) as haproxy:
-            await_listener(front, haproxy)
-            for _ in range(3):
-                page = fetch(front)
-                expect("host b.test" in page, "no page", page)
-            expect(re.search("resumed 1", page), "the third connection is not resumed", page)
+""", front):
+        for _ in range(3):
+            page = fetch(front)
+            expect("host b.test" in page, "no page", page)
+        expect(re.search("resumed 1", page), "the third connection is not resumed", page)
 
 
 CASES = [

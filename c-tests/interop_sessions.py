@@ -15,7 +15,7 @@ import ssl
 import sys
 import tempfile
 
-from interop_tools import Running, await_listener, expect, free_port, nginx, nss_database, report, run, tool
+from interop_tools import Running, await_listener, expect, free_port, haproxy, nginx, nss_database, report, run, tool
 
 PROGRAM = sys.argv[1]
 PKI = os.environ["BGLSSL_TEST_PKI"]
@@ -92,23 +92,15 @@ def nginx_with_keys(version, keys):
 
 
 @contextlib.contextmanager
-def haproxy(version, keys):
-    with tempfile.TemporaryDirectory() as directory:
-        port = free_port()
-        pathlib.Path(f"{directory}/both.pem").write_text(pathlib.Path(CERT).read_text() + pathlib.Path(KEY).read_text())
-        configuration = pathlib.Path(directory) / "haproxy.cfg"
-        configuration.write_text(f"""
-defaults
-    mode http
-    timeout connect 10s
-    timeout client 10s
-    timeout server 10s
+def haproxy_with_keys(version, keys):
+    port = free_port()
+    with tempfile.NamedTemporaryFile(suffix=".pem") as both:
+        pathlib.Path(both.name).write_text(pathlib.Path(CERT).read_text() + pathlib.Path(KEY).read_text())
+        with haproxy(f"""
 frontend front
-    bind 127.0.0.1:{port} ssl crt {directory}/both.pem ssl-min-ver TLSv{version} ssl-max-ver TLSv{version} tls-ticket-keys {keys}
+    bind 127.0.0.1:{port} ssl crt {both.name} ssl-min-ver TLSv{version} ssl-max-ver TLSv{version} tls-ticket-keys {keys}
     http-request return status 200 content-type text/plain lf-string "resumed %[ssl_fc_is_resumed]"
-""")
-        with Running(tool("haproxy"), "-db", "-f", str(configuration)) as server:
-            await_listener(port, server)
+""", port):
             yield port
 
 
@@ -137,7 +129,7 @@ def nginx_and_we_resume_one_another_s_sessions(version, length):
 
 def haproxy_and_we_resume_one_another_s_sessions(version, length):
     lines = b"".join(base64.b64encode(os.urandom(length)) + b"\n" for _ in range(3))
-    pass_between(haproxy, version, b"haproxy".hex(), lines)
+    pass_between(haproxy_with_keys, version, b"haproxy".hex(), lines)
 
 
 def cases():

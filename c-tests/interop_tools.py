@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import contextlib
+import os
+import pathlib
 import re
 import shutil
 import socket
@@ -135,6 +137,30 @@ def nss_database(ca):
             status, output = run(tool("certutil"), "-d", f"sql:{directory}", *command)
             expect(status == 0, "certutil", output)
         yield f"sql:{directory}"
+
+
+@contextlib.contextmanager
+def configured(command, configuration, port):
+    """A program with a configuration file, which takes the place of FILE, in a directory, which takes that of DIRECTORY."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = pathlib.Path(directory) / "configuration"
+        file.write_text(configuration.replace("DIRECTORY", directory))
+        os.chmod(directory, 0o755)
+        with Running(*[str(file) if word == "FILE" else word for word in command]) as process:
+            await_listener(port, process)
+            yield port
+
+
+def haproxy(section, port):
+    """haproxy with one section, which is bound to the port."""
+    return configured([tool("haproxy"), "-db", "-f", "FILE"], f"""
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 10s
+    timeout server 10s
+{section}
+""", port)
 
 
 @contextlib.contextmanager

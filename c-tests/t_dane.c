@@ -106,22 +106,6 @@ static bgl_ssl_config_t *client_of(const struct row *it)
     return client;
 }
 
-static bgl_ssl_status_t visit(const bgl_ssl_config_t *client, int port, bool *resumed)
-{
-    char byte = 'x';
-    size_t n;
-    bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", port, AF_INET);
-    if (!socket)
-        return last_error().code;
-    bgl_ssl_status_t status = bgl_ssl_socket_write(socket, &byte, 1, &n);
-    if (status == BGL_SSL_OK)
-        status = bgl_ssl_socket_read(socket, &byte, 1, &n);
-    *resumed = bgl_ssl_socket_session_reused(socket);
-    bgl_ssl_socket_close(socket);
-    bgl_ssl_socket_free(socket);
-    return status;
-}
-
 static void check_row(const struct version *version, const struct row *it)
 {
     struct service service;
@@ -133,7 +117,7 @@ static void check_row(const struct version *version, const struct row *it)
     bgl_ssl_config_t *server = of_version(version, server_of(it->server));
     start_service(&service, server, 2, serve_echo, NULL);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(it->expected, visit(client, service.port, &resumed));
+        CHECK_STATUS(it->expected, try_connection(client, service.port, &resumed));
         if (it->expected == OK)
             CHECK_INT(i, resumed);
         else

@@ -54,23 +54,6 @@ static void check_asked(const struct decision *it)
     CHECK_INT(BGL_SSL_E_STATE, it->handshake);
 }
 
-static bgl_ssl_status_t use(const bgl_ssl_config_t *client, int port, bool *resumed)
-{
-    char byte = 'x';
-    size_t n;
-    bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", port, AF_INET);
-    if (!socket)
-        return last_error().code;
-    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND));
-    bgl_ssl_status_t status = bgl_ssl_socket_write(socket, &byte, 1, &n);
-    if (status == BGL_SSL_OK)
-        status = bgl_ssl_socket_read(socket, &byte, 1, &n);
-    *resumed = bgl_ssl_socket_session_reused(socket);
-    bgl_ssl_socket_close(socket);
-    bgl_ssl_socket_free(socket);
-    return status;
-}
-
 /* ---- on clients ---- */
 
 TEST_TABLE(a_client_asks_in_full_and_in_resumed_handshakes, versions)
@@ -84,7 +67,7 @@ TEST_TABLE(a_client_asks_in_full_and_in_resumed_handshakes, versions)
     CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide, &decision));
     start_service(&service, server, 3, serve_echo, NULL);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, use(client, service.port, &resumed));
+        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
         CHECK_INT(i, resumed);
         CHECK_INT(i, decision.resumed);
         CHECK_INT(i + 1, decision.calls);
@@ -94,7 +77,7 @@ TEST_TABLE(a_client_asks_in_full_and_in_resumed_handshakes, versions)
         check_asked(&decision);
     }
     decision.accepts = false;
-    CHECK_STATUS(BGL_SSL_E_VERIFY, use(client, service.port, &resumed));
+    CHECK_STATUS(BGL_SSL_E_VERIFY, try_connection(client, service.port, &resumed));
     CHECK_INT(APPLICATION, last_error().verify_result);
     CHECK_MESSAGE("the program has refused the peer's certificate");
     CHECK_INT(3, decision.calls);
@@ -166,7 +149,7 @@ TEST_TABLE(a_server_asks_in_full_and_in_resumed_handshakes, versions)
     CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide, &decision));
     start_service(&service, server, 3, serve_echo, NULL);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, use(client, service.port, &resumed));
+        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
         CHECK_INT(i, resumed);
         CHECK_INT(i, decision.resumed);
         CHECK_INT(i + 1, decision.calls);
@@ -175,7 +158,7 @@ TEST_TABLE(a_server_asks_in_full_and_in_resumed_handshakes, versions)
         check_asked(&decision);
     }
     decision.accepts = false;
-    CHECK(use(client, service.port, &resumed) != BGL_SSL_OK);
+    CHECK(try_connection(client, service.port, &resumed) != BGL_SSL_OK);
     end_service(&service);
     CHECK_INT(1, service.refused);
     CHECK_INT(BGL_SSL_E_VERIFY, service.last_status);
@@ -343,12 +326,12 @@ static void check_overriding(const struct version *version, const struct overrid
     CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, decide, &decision));
     start_service(&service, server, 3, serve_echo, NULL);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, use(client, service.port, &resumed));
+        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
         CHECK_INT(it->verify_result, decision.verify_result);
         CHECK_INT(i + 1, decision.calls);
     }
     decision.accepts = false;
-    CHECK_STATUS(it->refused, use(client, service.port, &resumed));
+    CHECK_STATUS(it->refused, try_connection(client, service.port, &resumed));
     end_service(&service);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);

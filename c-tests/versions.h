@@ -25,4 +25,23 @@ static inline bgl_ssl_config_t *of_version(const struct version *version, bgl_ss
     return config;
 }
 
+/* A connection that sends a byte and reads one: whether that was allowed, and, if it was made, whether it was resumed. */
+static inline bgl_ssl_status_t try_connection(const bgl_ssl_config_t *client, int port, bool *resumed)
+{
+    char byte = 'x';
+    size_t n;
+    bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", port, AF_INET);
+    *resumed = false;
+    if (!socket)
+        return last_error().code;
+    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND));
+    bgl_ssl_status_t status = bgl_ssl_socket_write(socket, &byte, 1, &n);
+    if (status == BGL_SSL_OK)
+        status = bgl_ssl_socket_read(socket, &byte, 1, &n);
+    *resumed = bgl_ssl_socket_session_reused(socket);
+    bgl_ssl_socket_close(socket);
+    bgl_ssl_socket_free(socket);
+    return status;
+}
+
 #endif
