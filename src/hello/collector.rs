@@ -9,7 +9,7 @@ pub enum Progress {
     Incomplete,
     /// The message: type, length in three bytes, body.
     Complete(Vec<u8>),
-    /// Not a hello of TLS: OpenSSL finds the words for it.
+    /// Not a hello of TLS: OpenSSL reports the error.
     Foreign,
 }
 

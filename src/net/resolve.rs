@@ -159,7 +159,7 @@ fn failure(error: &io::Error) -> Error {
 
 /// Starts a thread; None if there are too many.
 fn start(host: &str, port: u16) -> Result<Option<Arc<Answer>>> {
-    let Some(place) = Place::take() else { return Ok(None) };
+    let Some(slot) = ThreadSlot::take() else { return Ok(None) };
     let done = event::waker().map_err(|error| Error::io(&error))?;
     let answer = Arc::new(Answer { done, found: OnceLock::new() });
     let (host, shared) = (host.to_string(), answer.clone());
@@ -167,7 +167,7 @@ fn start(host: &str, port: u16) -> Result<Option<Arc<Answer>>> {
         posix::block_all_signals();
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
         // The waiter may start another one at once.
-        drop(place);
+        drop(slot);
         // Nobody else answers.
         let _ = shared.found.set(found);
         event::wake(shared.done.as_fd());
@@ -183,20 +183,20 @@ fn start(host: &str, port: u16) -> Result<Option<Arc<Answer>>> {
 static THREADS: AtomicU64 = AtomicU64::new(0);
 
 /// One of the threads.
-struct Place;
+struct ThreadSlot;
 
-impl Place {
-    fn take() -> Option<Place> {
+impl ThreadSlot {
+    fn take() -> Option<ThreadSlot> {
         let pid = u64::from(posix::pid());
         let more = |before: u64| {
             let count = if before >> 32 == pid { before as u32 } else { 0 };
             (count < MOST_THREADS).then_some(pid << 32 | u64::from(count + 1))
         };
-        THREADS.fetch_update(SeqCst, SeqCst, more).ok().map(|_| Place)
+        THREADS.fetch_update(SeqCst, SeqCst, more).ok().map(|_| ThreadSlot)
     }
 }
 
-impl Drop for Place {
+impl Drop for ThreadSlot {
     fn drop(&mut self) {
         THREADS.fetch_sub(1, SeqCst);
     }
@@ -208,13 +208,13 @@ mod tests {
 
     #[test]
     fn there_are_so_many_threads_at_most() {
-        let mut places: Vec<Place> = std::iter::from_fn(Place::take).collect();
-        assert!(places.len() <= MOST_THREADS as usize);
-        assert!(Place::take().is_none());
+        let mut slots: Vec<ThreadSlot> = std::iter::from_fn(ThreadSlot::take).collect();
+        assert!(slots.len() <= MOST_THREADS as usize);
+        assert!(ThreadSlot::take().is_none());
         // The lookup waits for one.
         let mut lookup = Lookup::new("localhost", 1, Family::Unspec);
         assert!(lookup.step().unwrap().is_none());
-        places.pop();
+        slots.pop();
         let found = loop {
             if let Some(found) = lookup.step().unwrap() {
                 break found;

@@ -62,7 +62,7 @@ fn tell_destination(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> 
     }
 }
 
-/// Whether a socket is bound to a port of the internet, and has no peer.
+/// Whether a socket is bound to an IP address and a port, and has no peer.
 pub fn is_bound_only(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(local_address(fd)?.is_some_and(|address| address.port() != 0) && peer_address(fd).is_err())
 }
@@ -105,7 +105,7 @@ pub fn path_mtu(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<usize> {
     usize::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-/// Receives a datagram and its sender's address, where it has one of the internet, without waiting.
+/// Receives a datagram and its sender's address, where it has an IP address, without waiting.
 pub fn recv_from(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
     // SAFETY: an all-zero sockaddr_storage is a valid value.
     let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };

@@ -98,7 +98,7 @@ pub fn listen(address: &SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
 }
 
 /// Takes a connection of the listening socket, and waits for one; WouldBlock if the socket is non-blocking, and there is
-/// none. Says who is at the other end, if that has an address of the internet.
+/// none. Says who is at the other end, if that has an IP address.
 pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
     // SAFETY: an all-zero sockaddr_storage is a valid value.
     let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };

@@ -86,7 +86,7 @@ pub fn listen_unix(name: UnixName<'_>, backlog: i32, mode: Option<u32>) -> io::R
     // SAFETY: `address` holds a socket address of `len` bytes.
     check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) })?;
     if let (UnixName::File(path), Some(mode)) = (name, mode) {
-        // Nobody can connect before listen(2), so nobody has got in meanwhile whom the mode excludes.
+        // Nobody can connect before listen(2), so no connection was possible that the mode forbids.
         let completed = complete_mode(path, mode);
         if completed.is_err() {
             let _ = fs::remove_file(path);

@@ -23,7 +23,7 @@ const FIXED: usize = MAGIC.len() + 3 * size_of::<u64>() + 2 * LENGTH + 32;
 /// Stands for a chain that does not expire.
 const NEVER: i64 = i64::MAX;
 
-/// Writes a session. Whoever has the bytes can take the client's and the server's part in it: the caller cleanses them.
+/// Writes a session. Whoever has the bytes can impersonate both ends in it: the caller cleanses them.
 pub fn export(session: &Session) -> Result<Vec<u8>> {
     let chain = session.chain.iter().map(X509::der).collect::<Result<Vec<_>>>()?;
     let mut der = session.session.der();

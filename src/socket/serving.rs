@@ -259,7 +259,7 @@ fn collect(opening: &mut Opening, tls: &mut Tls) -> Result<Step<()>> {
     let mut buffer = [0; MAX_RECORD];
     while opening.found.is_none() {
         match tls.transport().recv(&mut buffer) {
-            // OpenSSL finds the words for it.
+            // OpenSSL reports the error.
             Ok(0) => opening.end(),
             Ok(n) => opening.add(buffer.get(..n).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::WantRead),

@@ -61,7 +61,7 @@ pub fn send_at_once(fd: &OwnedFd) {
     let _ = posix::set_no_delay(fd.as_fd());
 }
 
-/// A duplicate of a program's connected descriptor, and its peer's address where it has one of the internet.
+/// A duplicate of a program's connected descriptor, and its peer's address where it has an IP address.
 pub fn duplicate(medium: Medium, fd: i32) -> Result<(Endpoint, Option<SocketAddr>)> {
     posix::duplicate_socket(fd, medium == Medium::Datagrams)
         // A socket that was never connected would look like one whose peer has closed.
@@ -83,7 +83,7 @@ pub fn duplicate_listening(medium: Medium, fd: i32) -> Result<OwnedFd> {
         (true, _) => Ok(copy),
         (false, Medium::Stream) => Err(Error::argument(format!("descriptor {fd} does not listen (see listen(2))"))),
         (false, Medium::Datagrams) => Err(Error::argument(format!(
-            "descriptor {fd} must be bound to a port of the internet (see bind(2)), and not connected"
+            "descriptor {fd} must be bound to an IP address and a port (see bind(2)), and not connected"
         ))),
     }
 }

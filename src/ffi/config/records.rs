@@ -16,7 +16,7 @@ const MAX_FRAGMENT_LENGTHS: [u16; 4] = [512, 1024, 2048, 4096];
 /// The largest block of padding.
 const LARGEST_BLOCK: usize = 16384;
 
-fn in_words<T: std::fmt::Display>(what: &str, value: T, expected: &str) -> Error {
+fn invalid<T: std::fmt::Display>(what: &str, value: T, expected: &str) -> Error {
     Error::argument(format!("{what} {value} is not {expected}"))
 }
 
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_record_size(
     let checked = || match size {
         0 => Ok(None),
         size if RECORD_SIZES.contains(&size) => Ok(Some(size)),
-        size => Err(in_words("the record size", size, "between 512 and 16384, or 0")),
+        size => Err(invalid("the record size", size, "between 512 and 16384, or 0")),
     };
     // SAFETY: the precondition covers the handle.
     unsafe {
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_fragment_length(
             return Ok(None);
         }
         let known = MAX_FRAGMENT_LENGTHS.iter().copied().find(|known| i32::from(*known) == length);
-        known.map(Some).ok_or_else(|| in_words("the fragment length", length, "512, 1024, 2048, 4096 or 0"))
+        known.map(Some).ok_or_else(|| invalid("the fragment length", length, "512, 1024, 2048, 4096 or 0"))
     };
     // SAFETY: the precondition covers the handle.
     unsafe {
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_padding(
     unsafe {
         change(config, |config| {
             if block > LARGEST_BLOCK {
-                return Err(in_words("the padding", block, "between 0 and 16384"));
+                return Err(invalid("the padding", block, "between 0 and 16384"));
             }
             config.records.padding = if block == 1 { 0 } else { block };
             Ok(())

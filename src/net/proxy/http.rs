@@ -15,7 +15,7 @@ pub fn request(proxy: &Proxy, target: &Target) -> Result<Vec<u8>> {
     let host_port = target.host_port();
     if !host_port.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\".contains(&byte)) {
         return Err(Error::argument(format!(
-            "\"{}\" is no host that a proxy could be told",
+            "\"{}\" cannot be sent to a proxy as a host",
             host_port.escape_debug()
         )));
     }

@@ -60,9 +60,9 @@ fn parse_credentials(text: &str, scheme: Scheme) -> Result<Option<Credentials>> 
         return Ok(None);
     }
     match scheme {
-        Scheme::Http | Scheme::Https if user.contains(&b':') => {
-            Err(Error::argument("the proxy's user has a colon in its name, which HTTP cannot say"))
-        }
+        Scheme::Http | Scheme::Https if user.contains(&b':') => Err(Error::argument(
+            "the name of the proxy's user has a colon, which HTTP Basic authentication does not allow",
+        )),
         Scheme::Socks5 | Scheme::Socks5h if !(1..=255).contains(&user.len()) || password.len() > 255 => Err(
             Error::argument("the proxy's user must have 1 to 255 bytes, and the password 255 at most (SOCKS 5)"),
         ),

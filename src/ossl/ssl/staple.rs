@@ -155,7 +155,7 @@ unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), Ba
     if unsafe { X509::from_owned(crate::ossl::versions::get1_peer_certificate(ssl)) }.is_none() {
         return Ok(()); // A server without a certificate is refused for that, after the handshake.
     }
-    // No CA has a say about a key that a TLSA record names.
+    // A key that a TLSA record names is trusted without a CA, which could revoke nothing.
     if hooks.is_known_by_key.get() && hooks.policy.further.staples != StaplePolicy::Require {
         return Ok(());
     }
