@@ -161,19 +161,20 @@
 
 ;; What one record has, or #f at the end of the stream.
 (define (receive-record where tls::void* lock in out raises)
-   (let* ((buffer (make-string *largest-record*))
-          (n ($tls-memory-read tls buffer *largest-record*)))
-      (cond
-         ((>fx n 0)
-          (carry-out-unless-writing tls lock out)
-          (substring buffer 0 n))
-         ((=fx n 0) #f)
-         ((=fx n $tls-memory-wants)
-          (carry-out-unless-writing tls lock out)
-          (carry-in 'read where tls in)
-          (receive-record where tls lock in out raises))
-         ((and (not raises) (=fx n $tls-memory-truncated)) #f)
-         (else ($tls-raise 'read where)))))
+   (let ((buffer (make-string *largest-record*)))
+      (let loop ()
+         (let ((n ($tls-memory-read tls buffer *largest-record*)))
+            (cond
+               ((>fx n 0)
+                (carry-out-unless-writing tls lock out)
+                (substring buffer 0 n))
+               ((=fx n 0) #f)
+               ((=fx n $tls-memory-wants)
+                (carry-out-unless-writing tls lock out)
+                (carry-in 'read where tls in)
+                (loop))
+               ((and (not raises) (=fx n $tls-memory-truncated)) #f)
+               (else ($tls-raise 'read where)))))))
 
 (define (send-bytes where tls::void* lock out bytes::bstring)
    (let loop ((at 0))
