@@ -98,29 +98,18 @@ impl Ctx {
     /// Whether a client hello can be made at all: OpenSSL takes version limits that it was built without, or that the
     /// system's policy forbids, and fails only in the handshake.
     pub fn can_begin_handshakes(&self) -> bool {
-        !self.begin_in_vain().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_NO_PROTOCOLS_AVAILABLE))
+        !self.why_no_handshake_begins().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_NO_PROTOCOLS_AVAILABLE))
     }
 
     /// Whether one of the ciphers is for the highest version, which OpenSSL finds out in the handshake only, too.
     pub fn has_fitting_ciphers(&self) -> bool {
-        !self.begin_in_vain().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_NO_CIPHERS_AVAILABLE))
+        !self.why_no_handshake_begins().is_some_and(|entry| entry.is_ssl_reason(sys::SSL_R_NO_CIPHERS_AVAILABLE))
     }
 
-    /// What hinders a client from saying hello.
-    fn begin_in_vain(&self) -> Option<queue::Entry> {
-        queue::clear();
-        // SAFETY: the SSL owns both BIOs and is freed here; it never touches a descriptor.
-        unsafe {
-            let ssl = ffi::SSL_new(self.as_ptr());
-            if ssl.is_null() {
-                return queue::take();
-            }
-            sys::SSL_set_bio(ssl, ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem()));
-            ffi::SSL_set_connect_state(ssl);
-            ffi::SSL_do_handshake(ssl);
-            ffi::SSL_free(ssl);
-        }
-        queue::take()
+    /// Why a client cannot begin a handshake; None if it can.
+    fn why_no_handshake_begins(&self) -> Option<queue::Entry> {
+        // SAFETY: the context is live.
+        unsafe { begin_handshake(self.as_ptr(), |_| ()) }
     }
 
     /// OpenSSL's security level: 0 allows what TLS 1.0 and 1.1 are made of.
@@ -319,4 +308,29 @@ impl Ctx {
         };
         queue::check(done, Code::Internal, "cannot set the session id context")
     }
+}
+
+/// Begins the handshake of a client of a context, which `prepare` may change first, without a peer; its hello goes nowhere.
+/// The error, if there is one.
+///
+/// # Safety
+/// `ctx` is live, and so is what `prepare` leaves in the SSL, which is freed here.
+pub(super) unsafe fn begin_handshake(
+    ctx: *mut ffi::SSL_CTX,
+    prepare: impl FnOnce(*mut ffi::SSL),
+) -> Option<queue::Entry> {
+    queue::clear();
+    // SAFETY: the caller vouches for the context; the SSL owns both BIOs, and never touches a descriptor.
+    unsafe {
+        let ssl = ffi::SSL_new(ctx);
+        if ssl.is_null() {
+            return queue::take();
+        }
+        sys::SSL_set_bio(ssl, ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem()));
+        prepare(ssl);
+        ffi::SSL_set_connect_state(ssl);
+        ffi::SSL_do_handshake(ssl);
+        ffi::SSL_free(ssl);
+    }
+    queue::take()
 }

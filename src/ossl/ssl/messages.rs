@@ -2,7 +2,10 @@
 //! say why two ends have nothing in common, and others for a trace.
 
 use crate::{
-    ossl::{bio_backend::BioBackend, bytes, ctx_value::CtxValue, queue, static_text, sys, versions, x509::X509},
+    ossl::{
+        bio_backend::BioBackend, bytes, ctx::begin_handshake, ctx_value::CtxValue, queue, static_text, sys,
+        versions, x509::X509,
+    },
     types::Role,
 };
 use openssl_sys as ffi;
@@ -109,23 +112,17 @@ pub fn keep_offer(ctx: &mut crate::ossl::ctx::Ctx) -> crate::error::Result<()> {
 /// `ctx` is live.
 unsafe fn make_offer(ctx: *mut ffi::SSL_CTX) -> Vec<u8> {
     let mut hello: Vec<u8> = Vec::new();
-    queue::clear();
-    // SAFETY: the caller vouches for the context. The SSL owns both BIOs and is freed here, before `hello` goes.
+    let to = (&raw mut hello).cast();
+    // SAFETY: the caller vouches for the context; the SSL is live, and freed before `hello` goes.
     unsafe {
-        let ssl = ffi::SSL_new(ctx);
-        if ssl.is_null() {
-            queue::clear();
-            return hello;
-        }
-        sys::SSL_set_bio(ssl, ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem()));
-        sys::SSL_set_options(ssl, sys::SSL_OP_NO_QUERY_MTU);
-        ffi::SSL_ctrl(ssl, sys::SSL_CTRL_SET_MTU, OFFER_MTU, ptr::null_mut());
-        ffi::SSL_set_connect_state(ssl);
-        sys::SSL_set_msg_callback(ssl, Some(offer_callback));
-        ffi::SSL_ctrl(ssl, sys::SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, (&raw mut hello).cast());
-        ffi::SSL_do_handshake(ssl);
-        ffi::SSL_free(ssl);
+        begin_handshake(ctx, |ssl| {
+            sys::SSL_set_options(ssl, sys::SSL_OP_NO_QUERY_MTU);
+            ffi::SSL_ctrl(ssl, sys::SSL_CTRL_SET_MTU, OFFER_MTU, ptr::null_mut());
+            sys::SSL_set_msg_callback(ssl, Some(offer_callback));
+            ffi::SSL_ctrl(ssl, sys::SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, to);
+        });
     }
+    // How it ends is not asked for: OpenSSL may have left more than one error.
     queue::clear();
     hello
 }
