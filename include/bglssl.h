@@ -2,17 +2,22 @@
  * bglssl: TLS sockets for C programs and for Bigloo Scheme, over OpenSSL.
  *
  * Status.    A bgl_ssl_status_t is 0 for success, positive for progress that is no failure
- *            (BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, BGL_SSL_EOF), negative for a failure (BGL_SSL_E_...).
+ *            (BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, BGL_SSL_WANT_EVENT, BGL_SSL_EOF), negative for a failure
+ *            (BGL_SSL_E_...).
  *            A function that makes a thing returns its handle, or NULL on failure. What failed, on what
  *            and why: bgl_ssl_last_error, in the same thread, before the thread's next failure.
  * Handles.   The caller frees each handle that it was given, once, in any order: handles hold references to
  *            what they need. Free functions take NULL, never fail and never block.
- * Threads.   A `const` handle may be used by any number of threads at a time. Freeing a handle is not
- *            such a use: the other threads must have come back from their calls on it.
+ * Threads.   A `const` handle may be used by any number of threads at a time, except a bgl_ssl_connection_t
+ *            (one thread at a time) and a bgl_ssl_ctx_t (set up before connections are made from it): see these
+ *            types. Freeing a handle is not such a use: the other threads must have come back from their calls
+ *            on it.
  * Texts.     Arguments are NUL-terminated UTF-8; not kept after the call. A function with
  *            `char *buf, size_t size` copies a text out as snprintf does: it writes at most size - 1 bytes
  *            and a NUL, and returns the length of the whole text. buf may be NULL if size is 0.
- * Times.     Microseconds. 0 means no limit, unless the function says otherwise.
+ * Outputs.   On failure buffers and out parameters are left untouched, unless a function says otherwise.
+ * Times.     Durations are microseconds; 0 means no limit, unless the function says otherwise. Points in
+ *            time are seconds since 1970.
  * Signals.   The library never raises SIGPIPE and retries after EINTR.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0

@@ -147,7 +147,7 @@ impl Error {
         Error::new(Code::Timeout, "timed out")
     }
 
-    /// The same failure, told as part of `what` ("handshake with example.org:443").
+    /// Makes the failure one of `what` ("handshake with example.org:443"), in this phase.
     pub fn during(mut self, phase: Phase, what: impl fmt::Display) -> Error {
         if self.phase == Phase::None {
             self.phase = phase;
@@ -155,7 +155,7 @@ impl Error {
         self.context(what)
     }
 
-    /// The same failure, with `what` before its message.
+    /// Puts `what` before the message.
     pub fn context(mut self, what: impl fmt::Display) -> Error {
         self.message = format!("{what}: {}", self.message);
         self

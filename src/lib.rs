@@ -1,42 +1,50 @@
 //! TLS sockets over OpenSSL, for C programs and for Bigloo Scheme.
 //!
 //! Layers: `ffi` (C API) → safe core → `ossl` (OpenSSL wrappers) and `posix` (system calls). Calls go downwards only;
-//! `unsafe` occurs in `ffi`, `ossl` and `posix` only. scripts/check_layers.py declares the layers.
+//! `unsafe` occurs in `ffi`, `ossl` and `posix` only. The groups below are the layers, the highest first;
+//! scripts/check_layers.py declares them. A folder's mod.rs says what it is for.
 
 pub mod ffi;
 
-mod error;
-mod last_error;
+// Servers: listening and accepting.
+mod server;
 
-mod alpn;
-mod anchors;
-mod certificate;
-mod config;
-mod crl;
-mod crypto;
+// Connections: over what carries them (socket), and over bytes that the program carries itself (engine).
 mod engine;
-mod file;
+mod socket;
+
+// What carries TLS, and application data over it.
+mod transport;
+
+// Settings, whom to accept, and what is resumed.
+mod config;
+mod session;
+mod verify;
+
+// Cryptography beside TLS; addresses, names, proxies, listening sockets.
+mod crypto;
+mod net;
+
+// Values that settings are made of, and that connections tell.
+mod alpn;
 mod hello;
 mod hostname;
 mod hosts;
-mod identity;
-mod linger;
-mod net;
-mod pem;
-mod pin;
-mod pkcs12;
-mod private_key;
+mod pki;
 mod protocol;
 mod replaceable;
-mod server;
-mod session;
-mod socket;
 mod supports;
-mod tlsa;
+mod text;
 mod trace;
-mod transport;
-mod types;
-mod verify;
 
+// OpenSSL.
 mod ossl;
+
+// Errors, and words that all layers share; bytes that wait.
+mod byte_queue;
+mod error;
+mod last_error;
+mod types;
+
+// System calls.
 mod posix;

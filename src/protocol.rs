@@ -3,6 +3,7 @@
 use crate::{
     error::{Code, Error, Result},
     ossl::sys,
+    text,
 };
 use std::ffi::{CStr, c_int};
 
@@ -15,7 +16,7 @@ pub enum Protocol {
     Sslv3 = 2,
     /// The highest version that both sides have.
     Sslv23 = 3,
-    /// The same as `Sslv23`. Programs for Bigloo's own library mean any version of TLS by `tls` and `tlsv1`.
+    /// The versions of `Sslv23`. Programs for Bigloo's own library mean any version of TLS by `tls` and `tlsv1`.
     Tls = 4,
     /// DTLS, over datagrams.
     Dtlsv1 = 5,
@@ -55,13 +56,18 @@ impl Protocol {
         })
     }
 
-    /// The protocol of a name, letter case ignored.
+    /// The protocol of a name, letter case ignored, and with a point for "_": OpenSSL writes "TLSv1.3".
     pub fn from_name(name: &str) -> Result<Protocol> {
+        let usual = name.replace('.', "_");
         NAMES
             .iter()
-            .find(|(known, _)| known.to_bytes().eq_ignore_ascii_case(name.as_bytes()))
+            .find(|(known, _)| known.to_bytes().eq_ignore_ascii_case(usual.as_bytes()))
             .map(|(_, protocol)| *protocol)
-            .ok_or_else(|| Error::argument(format!("no protocol is named \"{name}\"")))
+            .ok_or_else(|| {
+                let known = NAMES.iter().map(|(known, _)| known.to_string_lossy()).collect::<Vec<_>>().join(" ");
+                let name = text::beginning(&name.escape_debug().to_string(), 100);
+                Error::argument(format!("no protocol is named \"{name}\": the names are {known}"))
+            })
     }
 
     /// Its main name.
@@ -69,7 +75,7 @@ impl Protocol {
         self.c_name().to_str().unwrap_or_default()
     }
 
-    /// The same for C.
+    /// Its main name, as a C string.
     pub fn c_name(self) -> &'static CStr {
         NAMES.iter().find(|(_, protocol)| *protocol == self).map_or(c"", |(name, _)| name)
     }
@@ -166,7 +172,8 @@ impl Versions {
         };
         let version = if self.protocol.is_datagram() { given.datagram_version() } else { given.version() };
         version.ok_or_else(|| {
-            Error::argument(format!("{} is no version that can bound {}", given.name(), self.protocol.name()))
+            let message = format!("{} is no version that can bound {}", given.name(), self.protocol.name());
+            Error::new(Code::Config, message)
         })
     }
 

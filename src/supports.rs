@@ -29,7 +29,8 @@ pub fn supports(feature: &str) -> Result<bool> {
         "group" => Ok(ctx.set_groups(&text).is_ok()),
         "signature-algorithm" => Ok(ctx.set_signature_algorithms(&text).is_ok()),
         "cipher" if name.starts_with("TLS_") => Ok(ctx.set_cipher_suites(&text).is_ok()),
-        "cipher" => Ok(ctx.set_cipher_list(&text).is_ok()),
+        // OpenSSL takes names of groups of ciphers, such as "ALL", in the same place.
+        "cipher" => Ok(ctx.set_cipher_list(&text).is_ok() && ctx.cipher_names().contains(&text.as_c_str())),
         "provider" => Ok(provider::is_loaded(&text)),
         "store" => Ok(uri::has_loader(name)),
         _ => Err(unknown()),

@@ -41,3 +41,25 @@ pub enum Step<T> {
     /// The peer has ended its half of the stream, with close_notify.
     Eof,
 }
+
+impl<T> Step<T> {
+    /// The step with what `change` makes of its result, if it is done.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Step::Done(result) => Step::Done(change(result)),
+            Step::WantRead => Step::WantRead,
+            Step::WantWrite => Step::WantWrite,
+            Step::Eof => Step::Eof,
+        }
+    }
+
+    /// The step that follows, if this one is done; else this one.
+    pub fn and_then<U, E>(self, next: impl FnOnce(T) -> Result<Step<U>, E>) -> Result<Step<U>, E> {
+        match self {
+            Step::Done(result) => next(result),
+            Step::WantRead => Ok(Step::WantRead),
+            Step::WantWrite => Ok(Step::WantWrite),
+            Step::Eof => Ok(Step::Eof),
+        }
+    }
+}

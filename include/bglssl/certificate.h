@@ -214,7 +214,7 @@ bgl_ssl_certificate_t *bgl_ssl_certificate_list_get(const bgl_ssl_certificate_li
                                                     size_t index);
 
 /**
- * Frees a list; certificates got from it live on. Takes NULL; returns nothing, never fails, never blocks.
+ * Frees a list; certificates taken from it stay valid. Takes NULL; returns nothing, never fails, never blocks.
  *
  * Precondition: list is NULL or live, and the caller's.
  */
@@ -228,6 +228,96 @@ void bgl_ssl_certificate_list_free(bgl_ssl_certificate_list_t *list);
  * Precondition: Both are NULL or live.
  */
 bool bgl_ssl_certificate_equal(const bgl_ssl_certificate_t *a, const bgl_ssl_certificate_t *b);
+
+/* ---- The names in a certificate: subject, issuer, alternative names ---- */
+
+/**
+ * The CommonName of whom the certificate is for, whole, in UTF-8; the last one if there are several. It may hold NULs:
+ * see bgl_ssl_certificate_subject_length. (Bigloo: certificate-subject.)
+ *
+ * Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+const char *bgl_ssl_certificate_subject(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * The CommonName of who signed the certificate, as bgl_ssl_certificate_subject gives that of whom it is for. (Bigloo:
+ * certificate-issuer.)
+ *
+ * Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
+ * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+const char *bgl_ssl_certificate_issuer(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * The length in bytes of what bgl_ssl_certificate_subject returns, NULs in it included.
+ *
+ * Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+size_t bgl_ssl_certificate_subject_length(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * The length in bytes of what bgl_ssl_certificate_issuer returns, NULs in it included.
+ *
+ * Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+size_t bgl_ssl_certificate_issuer_length(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * Copies out the whole name of whom the certificate is for, such as "CN=example.org,O=Example" (RFC 2253, UTF-8).
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_subject_name(const bgl_ssl_certificate_t *certificate,
+                                        char *buf,
+                                        size_t size);
+
+/**
+ * Copies out the whole name of who signed the certificate (RFC 2253, UTF-8).
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_issuer_name(const bgl_ssl_certificate_t *certificate,
+                                       char *buf,
+                                       size_t size);
+
+/**
+ * How many DNS names, addresses, e-mail addresses and URIs the certificate's subjectAltName has.
+ *
+ * Returns 0 if it has none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+size_t bgl_ssl_certificate_alt_name_count(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * Copies out one of these names: "DNS:example.org", "IP:127.0.0.1", "EMAIL:...", "URI:...". A value with characters
+ * that could be mistaken for something else is quoted as a JSON string is (CVE-2021-44532).
+ *
+ * index: from 0 to the count less 1.
+ *
+ * Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT beyond the end). Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_alt_name(const bgl_ssl_certificate_t *certificate,
+                                    size_t index,
+                                    char *buf,
+                                    size_t size);
+
+/* ---- Serial number, fingerprint, validity and encodings of a certificate ---- */
 
 /**
  * Copies out the serial number in upper-case hexadecimal.
@@ -243,7 +333,8 @@ size_t bgl_ssl_certificate_serial(const bgl_ssl_certificate_t *certificate, char
  *
  * digest: OpenSSL's name of it, such as "SHA256" or "SHA1".
  *
- * Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT for an unknown digest). Never blocks; any
+ * Returns the length of the whole text; 0 on failure: BGL_SSL_E_ARGUMENT for an unknown digest, BGL_SSL_E_UNSUPPORTED
+ * for one that OpenSSL names but cannot use (MD4 with OpenSSL 3 without its legacy provider). Never blocks; any
  * thread.
  *
  * Precondition: certificate is NULL or live; digest is NULL or NUL-terminated; buf is NULL or writable for size bytes.
@@ -288,6 +379,52 @@ size_t bgl_ssl_certificate_pem(const bgl_ssl_certificate_t *certificate, char *b
  * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
  */
 size_t bgl_ssl_certificate_der(const bgl_ssl_certificate_t *certificate, void *buf, size_t size);
+
+/* ---- What a certificate says about its key: algorithm, size, usages ---- */
+
+/**
+ * Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another
+ * name of OpenSSL's; an OID in dotted numbers if OpenSSL has no name.
+ *
+ * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_certificate_key_type(const bgl_ssl_certificate_t *certificate,
+                                    char *buf,
+                                    size_t size);
+
+/**
+ * The size of the certificate's key.
+ *
+ * Returns bits, such as 2048 for an RSA modulus or 256 for the curve P-256; 0 if OpenSSL cannot use the key
+ * (BGL_SSL_E_UNSUPPORTED), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See EVP_PKEY_bits(3).
+ *
+ * Precondition: certificate is NULL or live.
+ */
+int bgl_ssl_certificate_key_bits(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * Whether the certificate is a CA's: its basic constraints say so.
+ *
+ * Returns false also for certificates without basic constraints, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any
+ * thread. See RFC 5280, section 4.2.1.9.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+bool bgl_ssl_certificate_is_ca(const bgl_ssl_certificate_t *certificate);
+
+/**
+ * What the certificate's key may be used for. (Its purposes: bgl_ssl_certificate_ext_key_usage.)
+ *
+ * Returns the sum of BGL_SSL_KEY_USAGE_... numbers; BGL_SSL_KEY_USAGE_ANY if the certificate has no such extension; 0
+ * for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See RFC 5280, section 4.2.1.3.
+ *
+ * Precondition: certificate is NULL or live.
+ */
+int32_t bgl_ssl_certificate_key_usage(const bgl_ssl_certificate_t *certificate);
+
+/* ---- The fields of a certificate as node 0.10 names them ---- */
 
 /**
  * Copies out the name of whom the certificate is for, a line for each part, such as "C=FR\nCN=example.org". Control
@@ -392,56 +529,7 @@ size_t bgl_ssl_certificate_ext_key_usage(const bgl_ssl_certificate_t *certificat
                                          char *buf,
                                          size_t size);
 
-/**
- * Makes an identity from a chain and a key.
- *
- * chain, count: the certificates, the identity's own first; at least one. The identity takes references of its own.
- * private_key: of the first certificate. Not NULL.
- *
- * Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if the
- * key does not belong to the certificate. Never blocks; any thread.
- *
- * Precondition: chain is readable for count live handles, private_key is NULL or live.
- */
-bgl_ssl_identity_t *bgl_ssl_identity_new(const bgl_ssl_certificate_t *const *chain,
-                                         size_t count,
-                                         const bgl_ssl_private_key_t *private_key);
-
-/**
- * Reads an identity from files, which bgl_ssl_identity_reload and bgl_ssl_server_reload read again.
- *
- * chain_file: certificates in PEM, the identity's own first; or one in DER; or PKCS#12 with certificates and key.
- * key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
- * passphrase: of the key or the PKCS#12; NULL if there is none. The identity keeps a copy, to read the files again.
- *
- * Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file
- * cannot be read; BGL_SSL_E_CONFIG if it lacks what is sought, if the passphrase does not open it, or if the key does
- * not belong to the certificate. The message names the file. Any thread. Blocks no longer than the disk (and the key's
- * own key derivation).
- *
- * Precondition: All are NULL or NUL-terminated.
- */
-bgl_ssl_identity_t *bgl_ssl_identity_from_files(const char *chain_file,
-                                                const char *key_file,
-                                                const char *passphrase);
-
-/**
- * Reads the files of an identity again. What they hold then is what later handshakes present, of all configs that have
- * the identity, frozen or not; connections that are established, and sessions that clients resume, are not affected.
- *
- * Returns BGL_SSL_OK; BGL_SSL_E_STATE if the identity is of no files; and the failures of bgl_ssl_identity_from_files,
- * upon which the identity stays as it was. Any thread. Blocks no longer than the disk.
- *
- * Precondition: identity is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_identity_reload(const bgl_ssl_identity_t *identity);
-
-/**
- * Frees an identity; configs that have it keep it. Takes NULL; returns nothing, never fails, never blocks.
- *
- * Precondition: identity is NULL or live, and the caller's.
- */
-void bgl_ssl_identity_free(bgl_ssl_identity_t *identity);
+/* ---- Key identifiers, policies, timestamps and other extensions of a certificate ---- */
 
 /**
  * Copies out the identifier of the certificate's key (subjectKeyIdentifier): as many bytes as fit.
@@ -489,11 +577,11 @@ size_t bgl_ssl_certificate_policy(const bgl_ssl_certificate_t *certificate,
                                   size_t size);
 
 /**
- * Copies out the signed certificate timestamps that the certificate carries, as a SignedCertificateTimestampList of TLS:
- * as many bytes as fit. They are not verified.
+ * Copies out the signed certificate timestamps that the certificate carries, as a SignedCertificateTimestampList of
+ * TLS: as many bytes as fit. They are not verified.
  *
- * Returns how many bytes there are; 0 if there are none, and on failure (BGL_SSL_E_CONFIG if they cannot be read). Never blocks;
- * any thread. See RFC 6962, section 3.3.
+ * Returns how many bytes there are; 0 if there are none, and on failure (BGL_SSL_E_CONFIG if they cannot be read).
+ * Never blocks; any thread. See RFC 6962, section 3.3.
  *
  * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
  */
@@ -506,8 +594,8 @@ size_t bgl_ssl_certificate_timestamps(const bgl_ssl_certificate_t *certificate,
  *
  * oid: of the extension, in dotted numbers, such as "2.5.29.17" (subjectAltName).
  *
- * Returns how many bytes there are; 0 if it has no such extension (the last error is BGL_SSL_E_STATE then), and on failure
- * (BGL_SSL_E_ARGUMENT for a text that is no OID). Never blocks; any thread.
+ * Returns how many bytes there are; 0 if it has no such extension (the last error is BGL_SSL_E_STATE then), and on
+ * failure (BGL_SSL_E_ARGUMENT for a text that is no OID). Never blocks; any thread.
  *
  * Precondition: certificate is NULL or live; oid is NULL or NUL-terminated; buf is NULL or writable for size bytes.
  */
@@ -516,172 +604,7 @@ size_t bgl_ssl_certificate_extension(const bgl_ssl_certificate_t *certificate,
                                      void *buf,
                                      size_t size);
 
-/**
- * Copies out the algorithm of the certificate's key: "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "DSA", or another
- * name of OpenSSL's; an OID in dotted numbers if OpenSSL has no name.
- *
- * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_certificate_key_type(const bgl_ssl_certificate_t *certificate,
-                                    char *buf,
-                                    size_t size);
-
-/**
- * The size of the certificate's key.
- *
- * Returns bits, such as 2048 for an RSA modulus or 256 for the curve P-256; 0 if OpenSSL cannot use the key
- * (BGL_SSL_E_UNSUPPORTED), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See EVP_PKEY_bits(3).
- *
- * Precondition: certificate is NULL or live.
- */
-int bgl_ssl_certificate_key_bits(const bgl_ssl_certificate_t *certificate);
-
-/**
- * Whether the certificate is a CA's: its basic constraints say so.
- *
- * Returns false also for certificates without basic constraints, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any
- * thread. See RFC 5280, section 4.2.1.9.
- *
- * Precondition: certificate is NULL or live.
- */
-bool bgl_ssl_certificate_is_ca(const bgl_ssl_certificate_t *certificate);
-
-/**
- * What the certificate's key may be used for. (Its purposes: bgl_ssl_certificate_ext_key_usage.)
- *
- * Returns the sum of BGL_SSL_KEY_USAGE_... numbers; BGL_SSL_KEY_USAGE_ANY if the certificate has no such extension; 0
- * for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread. See RFC 5280, section 4.2.1.3.
- *
- * Precondition: certificate is NULL or live.
- */
-int32_t bgl_ssl_certificate_key_usage(const bgl_ssl_certificate_t *certificate);
-
-/**
- * The CommonName of whom the certificate is for, whole, in UTF-8; the last one if there are several. It may hold NULs:
- * see bgl_ssl_certificate_subject_length. (Bigloo: certificate-subject.)
- *
- * Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
- * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-const char *bgl_ssl_certificate_subject(const bgl_ssl_certificate_t *certificate);
-
-/**
- * The CommonName of who signed the certificate, as bgl_ssl_certificate_subject gives that of whom it is for. (Bigloo:
- * certificate-issuer.)
- *
- * Returns a text that lives as long as the certificate, empty if there is no CommonName; NULL for NULL
- * (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-const char *bgl_ssl_certificate_issuer(const bgl_ssl_certificate_t *certificate);
-
-/**
- * The length in bytes of what bgl_ssl_certificate_subject returns, NULs in it included.
- *
- * Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-size_t bgl_ssl_certificate_subject_length(const bgl_ssl_certificate_t *certificate);
-
-/**
- * The length in bytes of what bgl_ssl_certificate_issuer returns, NULs in it included.
- *
- * Returns 0 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-size_t bgl_ssl_certificate_issuer_length(const bgl_ssl_certificate_t *certificate);
-
-/**
- * Copies out the whole name of whom the certificate is for, such as "CN=example.org,O=Example" (RFC 2253, UTF-8).
- *
- * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_certificate_subject_name(const bgl_ssl_certificate_t *certificate,
-                                        char *buf,
-                                        size_t size);
-
-/**
- * Copies out the whole name of who signed the certificate (RFC 2253, UTF-8).
- *
- * Returns the length of the whole text; 0 on failure. Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_certificate_issuer_name(const bgl_ssl_certificate_t *certificate,
-                                       char *buf,
-                                       size_t size);
-
-/**
- * How many DNS names, addresses, e-mail addresses and URIs the certificate's subjectAltName has.
- *
- * Returns 0 if it has none, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live.
- */
-size_t bgl_ssl_certificate_alt_name_count(const bgl_ssl_certificate_t *certificate);
-
-/**
- * Copies out one of these names: "DNS:example.org", "IP:127.0.0.1", "EMAIL:...", "URI:...". A value with characters
- * that could be mistaken for something else is quoted as a JSON string is (CVE-2021-44532).
- *
- * index: from 0 to the count less 1.
- *
- * Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT beyond the end). Never blocks; any thread.
- *
- * Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_certificate_alt_name(const bgl_ssl_certificate_t *certificate,
-                                    size_t index,
-                                    char *buf,
-                                    size_t size);
-
-/**
- * Reads a PKCS#12 file (RFC 7292): a private key, its certificate and further ones; or certificates alone, as in a
- * truststore of Java's.
- *
- * file: a regular file of at most 16 MB.
- * passphrase: NULL if there is none.
- * private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others,
- * each to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and
- * certificate for a file of certificates alone, which are in chain. Untouched on failure.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO if the file cannot be read, or BGL_SSL_E_CONFIG if it is no
- * PKCS#12, lacks the key or certificate that is asked for, is not opened by the passphrase, or uses an old cipher that
- * this OpenSSL lacks. Any thread. Blocks no longer than the disk (and the file's own key derivation).
- *
- * Precondition: file and passphrase are NULL or NUL-terminated, the others NULL or writable.
- */
-bgl_ssl_status_t bgl_ssl_pkcs12_from_file(const char *file,
-                                          const char *passphrase,
-                                          bgl_ssl_private_key_t **private_key,
-                                          bgl_ssl_certificate_t **certificate,
-                                          bgl_ssl_certificate_list_t **chain);
-
-/**
- * Reads PKCS#12 from memory, as bgl_ssl_pkcs12_from_file does from a file.
- *
- * data: len bytes, not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG. Never blocks; any thread.
- *
- * Precondition: data is NULL or readable for len bytes, passphrase NULL or NUL-terminated, the others NULL or
- * writable.
- */
-bgl_ssl_status_t bgl_ssl_pkcs12_from_mem(const void *data,
-                                         size_t len,
-                                         const char *passphrase,
-                                         bgl_ssl_private_key_t **private_key,
-                                         bgl_ssl_certificate_t **certificate,
-                                         bgl_ssl_certificate_list_t **chain);
+/* ---- Private keys ---- */
 
 /**
  * The private key of a PEM file, if it is not encrypted. (Bigloo: read-private-key.)
@@ -721,7 +644,7 @@ bgl_ssl_private_key_t *bgl_ssl_private_key_from_file(const char *file,
  * passphrase: for an encrypted key; NULL if there is none.
  *
  * Returns a key, to be freed with bgl_ssl_private_key_free, or NULL: BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if there is
- * no key, or one that the passphrase does not open. Never blocks; any thread.
+ * no key, or one that the passphrase does not open. Any thread. Blocks no longer than the key's own key derivation.
  *
  * Precondition: data is NULL or readable for len bytes; passphrase is NULL or NUL-terminated.
  */
@@ -766,17 +689,63 @@ bool bgl_ssl_private_key_equal(const bgl_ssl_private_key_t *a, const bgl_ssl_pri
 bgl_ssl_status_t bgl_ssl_certificate_check_private_key(const bgl_ssl_certificate_t *certificate,
                                                        const bgl_ssl_private_key_t *private_key);
 
+/* ---- PKCS#12 files ---- */
+
+/**
+ * Reads a PKCS#12 file (RFC 7292): a private key, its certificate and further ones; or certificates alone, as in a
+ * truststore of Java's.
+ *
+ * file: a regular file of at most 16 MB.
+ * passphrase: NULL if there is none.
+ * private_key, certificate, chain: where to put the key, its certificate and the list (may be empty) of the others,
+ * each to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and
+ * certificate for a file of certificates alone, which are in chain. Untouched on failure.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO if the file cannot be read, or BGL_SSL_E_CONFIG if it is no
+ * PKCS#12, lacks the key or certificate that is asked for, is not opened by the passphrase, or uses an old cipher that
+ * this OpenSSL lacks. Any thread. Blocks no longer than the disk (and the file's own key derivation).
+ *
+ * Precondition: file and passphrase are NULL or NUL-terminated, the others NULL or writable.
+ */
+bgl_ssl_status_t bgl_ssl_pkcs12_from_file(const char *file,
+                                          const char *passphrase,
+                                          bgl_ssl_private_key_t **private_key,
+                                          bgl_ssl_certificate_t **certificate,
+                                          bgl_ssl_certificate_list_t **chain);
+
+/**
+ * Reads PKCS#12 from memory, as bgl_ssl_pkcs12_from_file does from a file.
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG. Any thread. Blocks no longer than the file's own key
+ * derivation.
+ *
+ * Precondition: data is NULL or readable for len bytes, passphrase NULL or NUL-terminated, the others NULL or
+ * writable.
+ */
+bgl_ssl_status_t bgl_ssl_pkcs12_from_mem(const void *data,
+                                         size_t len,
+                                         const char *passphrase,
+                                         bgl_ssl_private_key_t **private_key,
+                                         bgl_ssl_certificate_t **certificate,
+                                         bgl_ssl_certificate_list_t **chain);
+
+/* ---- Keys and certificates from URIs ---- */
+
 /**
  * The first private key at a URI: "file:/etc/ssl/server.key", or one that a provider knows, which must be loaded
- * (bgl_ssl_load_provider): "handle:0x81000001" of tpm2, "pkcs11:token=t;object=k" of pkcs11. The key may stay where it is; then
- * its provider signs.
+ * (bgl_ssl_load_provider): "handle:0x81000001" of tpm2, "pkcs11:token=t;object=k" of pkcs11. The key may stay where it
+ * is; then its provider signs.
  *
  * uri: a text without a scheme is the name of a file.
- * passphrase: for what is encrypted, or the PIN of a token; NULL if there is none: nothing is ever asked on the terminal.
+ * passphrase: for what is encrypted, or the PIN of a token; NULL if there is none: nothing is ever asked on the
+ * terminal.
  *
- * Returns a key, to be freed with bgl_ssl_private_key_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if there is no key, or
- * the passphrase does not open it; BGL_SSL_E_UNSUPPORTED if no provider knows the scheme. Blocks as long as the provider does;
- * any thread. See ossl_store(7).
+ * Returns a key, to be freed with bgl_ssl_private_key_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the file
+ * cannot be opened (ENOENT ...); BGL_SSL_E_CONFIG if there is no key, or the passphrase does not open it;
+ * BGL_SSL_E_UNSUPPORTED if no provider knows the scheme. Blocks as long as the provider does; any thread. See
+ * ossl_store(7).
  *
  * Precondition: uri and passphrase are NULL or NUL-terminated.
  */
@@ -789,14 +758,69 @@ bgl_ssl_private_key_t *bgl_ssl_private_key_from_uri(const char *uri,
  * uri: a text without a scheme is the name of a file.
  * passphrase: for what is encrypted, or the PIN of a token; NULL if there is none.
  *
- * Returns a list, to be freed with bgl_ssl_certificate_list_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if there is no
- * certificate; BGL_SSL_E_UNSUPPORTED if no provider knows the scheme. Blocks as long as the provider does; any thread. See
- * ossl_store(7).
+ * Returns a list, to be freed with bgl_ssl_certificate_list_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the
+ * file cannot be opened (ENOENT ...); BGL_SSL_E_CONFIG if there is no certificate; BGL_SSL_E_UNSUPPORTED if no
+ * provider knows the scheme. Blocks as long as the provider does; any thread. See ossl_store(7).
  *
  * Precondition: uri and passphrase are NULL or NUL-terminated.
  */
 bgl_ssl_certificate_list_t *bgl_ssl_certificate_list_from_uri(const char *uri,
                                                               const char *passphrase);
+
+/* ---- Identities: certificates with their private keys ---- */
+
+/**
+ * Makes an identity from a chain and a key.
+ *
+ * chain, count: the certificates, the identity's own first; at least one. The identity takes references of its own.
+ * private_key: of the first certificate. Not NULL.
+ *
+ * Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if the
+ * key does not belong to the certificate. Never blocks; any thread.
+ *
+ * Precondition: chain is readable for count live handles, private_key is NULL or live.
+ */
+bgl_ssl_identity_t *bgl_ssl_identity_new(const bgl_ssl_certificate_t *const *chain,
+                                         size_t count,
+                                         const bgl_ssl_private_key_t *private_key);
+
+/**
+ * Reads an identity from files, which bgl_ssl_identity_reload and bgl_ssl_server_reload read again.
+ *
+ * chain_file: certificates in PEM, the identity's own first; or one in DER; or PKCS#12 with certificates and key.
+ * key_file: the private key in PEM or DER; NULL if it is in chain_file. Ignored if chain_file is PKCS#12.
+ * passphrase: of the key or the PKCS#12; NULL if there is none. The identity keeps a copy, to read the files again.
+ *
+ * Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file
+ * cannot be read; BGL_SSL_E_CONFIG if it lacks what is sought, if the passphrase does not open it, or if the key does
+ * not belong to the certificate. The message names the file. Any thread. Blocks no longer than the disk (and the key's
+ * own key derivation).
+ *
+ * Precondition: All are NULL or NUL-terminated.
+ */
+bgl_ssl_identity_t *bgl_ssl_identity_from_files(const char *chain_file,
+                                                const char *key_file,
+                                                const char *passphrase);
+
+/**
+ * Reads the files of an identity again. What they hold then is what later handshakes present, of all configs that have
+ * the identity, frozen or not. Connections that are established are not affected. Sessions of before are still
+ * resumed, unless the certificate's names have changed.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_STATE if the identity is of no files; and the failures of bgl_ssl_identity_from_files,
+ * upon which the identity stays as it was. Any thread. Blocks no longer than the disk (and the key's own key
+ * derivation).
+ *
+ * Precondition: identity is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_identity_reload(const bgl_ssl_identity_t *identity);
+
+/**
+ * Frees an identity; configs that have it keep it. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: identity is NULL or live, and the caller's.
+ */
+void bgl_ssl_identity_free(bgl_ssl_identity_t *identity);
 
 #ifdef __cplusplus
 }  // extern "C"

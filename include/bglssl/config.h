@@ -18,19 +18,41 @@
 #include "certificate.h"
 
 /**
+ * Clients are required to present a certificate if CA certificates or accepted certificates are set; else they are not
+ * asked. The default.
+ */
+#define BGL_SSL_CLIENT_CERTIFICATE_AUTO 0
+
+/**
+ * Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config
+ * is frozen.
+ */
+#define BGL_SSL_CLIENT_CERTIFICATE_NONE 1
+
+/**
+ * Clients are asked for a certificate; those without one are accepted too.
+ */
+#define BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL 2
+
+/**
+ * Clients must present a certificate.
+ */
+#define BGL_SSL_CLIENT_CERTIFICATE_REQUIRED 3
+
+/**
  * Clients that ask for an unknown host, or for none, get the default identity and the config's own settings. The
  * default.
  */
 #define BGL_SSL_UNKNOWN_HOST_DEFAULT 0
 
 /**
- * They are refused with the fatal alert unrecognized_name (112).
+ * Clients that ask for an unknown host, or for none, are refused with the fatal alert unrecognized_name (112).
  */
 #define BGL_SSL_UNKNOWN_HOST_REFUSE 1
 
 /**
  * Certificates must keep to the letter of RFC 5280 (X509_V_FLAG_X509_STRICT): CA certificates with the extensions that
- * it demands, say.
+ * it demands, for instance.
  */
 #define BGL_SSL_VERIFY_STRICT 1
 
@@ -40,12 +62,12 @@
 #define BGL_SSL_VERIFY_NO_COMMON_NAME 2
 
 /**
- * Only the peer's own certificate is looked for.
+ * Only the peer's own certificate is looked for in the lists.
  */
 #define BGL_SSL_CRL_LEAF 1
 
 /**
- * All certificates of the chain are looked for: each issuer must have a list. The default.
+ * All certificates of the chain are looked for in the lists: each issuer must have one. The default.
  */
 #define BGL_SSL_CRL_CHAIN 2
 
@@ -58,21 +80,6 @@
  * A list counts although it is due to be replaced.
  */
 #define BGL_SSL_CRL_TOLERATE_EXPIRED 32
-
-/**
- * Tickets carry the sessions of servers. The default.
- */
-#define BGL_SSL_SESSIONS_TICKETS 0
-
-/**
- * The server's memory holds them.
- */
-#define BGL_SSL_SESSIONS_CACHE 1
-
-/**
- * There are none: each handshake is a full one.
- */
-#define BGL_SSL_SESSIONS_NONE 2
 
 /**
  * A client asks for no stapled response, and ignores one.
@@ -106,26 +113,19 @@
 #define BGL_SSL_OCSP_UNKNOWN 2
 
 /**
- * Clients are required to present a certificate if CA certificates or accepted certificates are set; else they are not
- * asked. The default.
+ * Tickets carry the sessions of servers. The default.
  */
-#define BGL_SSL_CLIENT_CERTIFICATE_AUTO 0
+#define BGL_SSL_SESSIONS_TICKETS 0
 
 /**
- * Clients are not asked for a certificate. Not together with accepted certificates: BGL_SSL_E_CONFIG when the config
- * is frozen.
+ * The memory of the process carries the sessions of servers.
  */
-#define BGL_SSL_CLIENT_CERTIFICATE_NONE 1
+#define BGL_SSL_SESSIONS_CACHE 1
 
 /**
- * Clients are asked for a certificate; those without one are accepted too.
+ * Servers have no sessions: each handshake is a full one.
  */
-#define BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL 2
-
-/**
- * Clients must present a certificate.
- */
-#define BGL_SSL_CLIENT_CERTIFICATE_REQUIRED 3
+#define BGL_SSL_SESSIONS_NONE 2
 
 /**
  * The certificate may be for anything.
@@ -133,12 +133,12 @@
 #define BGL_SSL_PURPOSE_ANY 0
 
 /**
- * It must be one for servers of TLS.
+ * The certificate must be for TLS servers.
  */
 #define BGL_SSL_PURPOSE_SERVER 1
 
 /**
- * It must be one for clients of TLS.
+ * The certificate must be for TLS clients.
  */
 #define BGL_SSL_PURPOSE_CLIENT 2
 
@@ -155,18 +155,19 @@ typedef struct bgl_ssl_config_t bgl_ssl_config_t;
 typedef struct bgl_ssl_ticket_keys_t bgl_ssl_ticket_keys_t;
 
 /**
- * What is told of each message of a connection's handshake, and of each alert: "< ClientHello 517: example.org h2,http/1.1
- * TLS 1.3,TLS 1.2 x25519,secp256r1 31 cipher suites", "> ServerHello 118: TLS 1.3 TLS_AES_256_GCM_SHA384 x25519",
- * "> Certificate 1032", "< alert: fatal, handshake failure (40)". It begins with > for what this end has sent, and with < for
- * what has come. The number is the length of the message. No line has a secret in it.
+ * Receives a line for each message of a connection's handshake, and for each alert: "< ClientHello 517: example.org
+ * h2,http/1.1 TLS 1.3,TLS 1.2 x25519,secp256r1 31 cipher suites", "> ServerHello 118: TLS 1.3 TLS_AES_256_GCM_SHA384
+ * x25519", "> Certificate 1032", "< alert: fatal, handshake failure (40)". It begins with > for what this end has
+ * sent, and with < for what has come. The number is the length of the message. No line has a secret in it.
  *
  * peer: what the other end is called in messages, such as "example.org:443".
  * line: without a line end. Like peer, it is valid during the call only. The wording may change: it is for people.
  * user: what was given with the function.
  *
- * It is called in the threads that use the socket, after OpenSSL has returned, during the call in which the message was sent or
- * received. It may call any function of this library, but on this socket none that reads, writes, closes or does the handshake,
- * which would wait for itself; and it returns normally: it may not raise an exception or call longjmp.
+ * It is called in the threads that use the socket, after OpenSSL has returned, during the call in which the message
+ * was sent or received. It may call any function of this library, but on this socket none that reads, writes, closes
+ * or does the handshake, which would wait for itself; and it returns normally: it may not raise an exception or call
+ * longjmp.
  */
 typedef void (*bgl_ssl_trace_t)(const char *peer, const char *line, void *user);
 
@@ -194,7 +195,7 @@ bgl_ssl_config_t *bgl_ssl_config_new(void);
 bgl_ssl_config_t *bgl_ssl_config_copy(const bgl_ssl_config_t *config);
 
 /**
- * Frees a config; sockets and servers made with it live on. Takes NULL; returns nothing, never fails, never blocks.
+ * Frees a config; sockets and servers made with it stay valid. Takes NULL; returns nothing, never fails, never blocks.
  *
  * Precondition: config is NULL or live, and the caller's.
  */
@@ -211,49 +212,7 @@ void bgl_ssl_config_free(bgl_ssl_config_t *config);
  */
 bgl_ssl_status_t bgl_ssl_config_freeze(const bgl_ssl_config_t *config);
 
-/**
- * Sets the signature algorithms that are offered to the peer, accepted of it, and used, best first.
- *
- * list: OpenSSL's names separated by colons, such as "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256" or
- * "ECDSA+SHA256:RSA-PSS+SHA256"; NULL for OpenSSL's default.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A list that OpenSSL does not
- * take is BGL_SSL_E_CONFIG when the config is frozen. Never blocks; any thread. See SSL_CTX_set1_sigalgs_list(3).
- *
- * Precondition: config is NULL or live; list is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_set_signature_algorithms(bgl_ssl_config_t *config,
-                                                         const char *list);
-
-/**
- * Sets OpenSSL's security level: the strength below which keys, digests, groups and ciphers are refused.
- *
- * level: 0 (everything that OpenSSL has) to 5; -1 for OpenSSL's default, which is 1 or 2.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
- * SSL_CTX_set_security_level(3).
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_security_level(bgl_ssl_config_t *config,
-                                                   int32_t level);
-
-/**
- * Writes the secrets of the config's connections to a file, in the NSS key log format (SSLKEYLOGFILE): tools such as
- * Wireshark, and anybody else who can read the file, can decrypt captured connections with it. For debugging. The
- * environment alone never turns this on.
- *
- * file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is
- * frozen. NULL for none (the default).
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to
- * is BGL_SSL_E_IO when the config is frozen; later failures to write are ignored. Never blocks; any thread. See
- * SSL_CTX_set_keylog_callback(3).
- *
- * Precondition: config is NULL or live; file is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_insecure_set_key_log_file(bgl_ssl_config_t *config,
-                                                          const char *file);
+/* ---- Certificates and CAs from files and lists ---- */
 
 /**
  * Sets the CA certificates against which the peer is verified to those of a PEM file: see
@@ -269,6 +228,21 @@ bgl_ssl_status_t bgl_ssl_config_insecure_set_key_log_file(bgl_ssl_config_t *conf
  */
 bgl_ssl_status_t bgl_ssl_config_set_ca_file(bgl_ssl_config_t *config,
                                             const char *file);
+
+/**
+ * Sets the CA certificates against which the peer is verified to those of a PEM text: see
+ * bgl_ssl_config_set_ca_certificates.
+ *
+ * pem: len bytes with at least one certificate, not kept; anything else in them is skipped.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if there is no certificate or a damaged one;
+ * BGL_SSL_E_STATE if the config is frozen. On failure the config is as it was. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; pem is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_ca_mem(bgl_ssl_config_t *config,
+                                           const void *pem,
+                                           size_t len);
 
 /**
  * Sets the CA certificates against which the peer is verified to those of a list: see
@@ -303,7 +277,7 @@ bgl_ssl_status_t bgl_ssl_config_set_accepted_list(bgl_ssl_config_t *config,
  * to a CA, and the private key of the first. bgl_ssl_server_reload reads them again.
  *
  * chain_file: certificates in PEM, the connection's own first; or one in DER; or PKCS#12 with certificates and key.
- * key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
+ * key_file: the private key in PEM or DER; NULL if it is in chain_file. Ignored if chain_file is PKCS#12.
  * passphrase: of the key or the PKCS#12; NULL if there is none. The config keeps a copy, to read the files again.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no
@@ -317,6 +291,28 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_file(bgl_ssl_config_t *config,
                                                      const char *chain_file,
                                                      const char *key_file,
                                                      const char *passphrase);
+
+/**
+ * Sets the certificate of the connection itself from memory, as bgl_ssl_config_set_certificate_file does from files.
+ *
+ * chain: chain_len bytes, not kept: certificates in PEM, the connection's own first; or one in DER; or PKCS#12 with
+ * certificates and key.
+ * key: key_len bytes, not kept: the private key in PEM or DER; NULL if it is in chain. Ignored if chain is PKCS#12.
+ * passphrase: of the key or the PKCS#12; NULL if there is none.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if there is no certificate or no key, if the passphrase
+ * does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if the config is frozen. On
+ * failure the config is as it was. Any thread. Blocks no longer than the key's own key derivation.
+ *
+ * Precondition: config is NULL or live; chain and key are NULL or readable for as many bytes; passphrase is NULL or
+ * NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_certificate_mem(bgl_ssl_config_t *config,
+                                                    const void *chain,
+                                                    size_t chain_len,
+                                                    const void *key,
+                                                    size_t key_len,
+                                                    const char *passphrase);
 
 /**
  * Sets the certificate of the connection itself: a list with it and the intermediate ones that lead from it to a CA,
@@ -334,56 +330,197 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_list(bgl_ssl_config_t *config,
                                                      const bgl_ssl_certificate_list_t *chain,
                                                      const bgl_ssl_private_key_t *private_key);
 
+/* ---- The name to verify, and the name to send (SNI) ---- */
+
 /**
- * Adds an identity to a config. A config can have any number. Servers choose by the name that the client asks for
- * (SNI): among those whose certificates are for that name, exactly or by a wildcard for one label, and of each type of
- * key (RSA, EC, Ed25519 ...) the first, the one that the client can verify. For other names, and for none, it is the
- * first identity, with those of other types of key for the same name. Clients present the first.
+ * Sets the name that a client verifies and sends as SNI, if that is not the host connected to.
  *
- * The bgl_ssl_config_set_certificate functions set the first identity, and drop all others.
+ * hostname: an ASCII DNS name (A-labels for others) or an IP address; NULL for the host connected to (the default).
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
- * Precondition: config and identity are NULL or live. The config keeps the identity alive.
+ * Precondition: config is NULL or live; hostname is NULL or NUL-terminated.
  */
-bgl_ssl_status_t bgl_ssl_config_add_identity(bgl_ssl_config_t *config,
-                                             const bgl_ssl_identity_t *identity);
+bgl_ssl_status_t bgl_ssl_config_set_hostname(bgl_ssl_config_t *config,
+                                             const char *hostname);
 
 /**
- * Gives a host of a server a config of its own: its certificates, client authentication, ALPN, versions and ciphers
- * count for clients that ask for the host by name (SNI). Time limits and the settings for datagrams are those of
- * `config`. What was agreed with one host is never resumed with another. Looking a name up takes the same time however
- * many hosts there are. See docs/hosts.md.
+ * Sets the name that a client sends as SNI (RFC 6066), without any effect on what is verified.
  *
- * pattern: a host name ("www.example.org"), or "*.example.org" for all names with exactly one label more; an exact
- * name goes before a wildcard. Case and a final dot do not matter. Names with other characters than ASCII are given as
- * A-labels ("xn--..."). Addresses are refused: clients do not send them.
- * host: needs a certificate, and has no hosts of its own. It is frozen by this, and may be used for several names.
- * config keeps it alive.
+ * server_name: an ASCII DNS name; NULL for the host's (the default; an IP address is never sent); "" to send none.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if host cannot be used, or config has one for the pattern
- * already; BGL_SSL_E_STATE if config is frozen; what bgl_ssl_config_freeze returns for host. That one is for TLS and
- * the other for DTLS is found out when config is frozen. Any thread. Blocks no longer than the disk that holds the
- * system's CA certificates.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
- * Precondition: config and host are NULL or live, pattern is NULL or NUL-terminated.
+ * Precondition: config is NULL or live; server_name is NULL or NUL-terminated.
  */
-bgl_ssl_status_t bgl_ssl_config_add_host(bgl_ssl_config_t *config,
-                                         const char *pattern,
-                                         const bgl_ssl_config_t *host);
+bgl_ssl_status_t bgl_ssl_config_set_server_name(bgl_ssl_config_t *config,
+                                                const char *server_name);
+
+/* ---- Verification: CAs, accepted certificates, client certificates ---- */
 
 /**
- * Sets what a server does with clients that ask for a host for which it has neither a config nor a certificate, or
- * that ask for none (no SNI, as with an address).
+ * Sets the CA certificates against which the peer is verified. Each of them is an anchor: the peer's chain may end at
+ * any of them, self-signed or not, directly or indirectly. One that is listed twice, with and without being rejected
+ * (openssl x509 -addreject), is rejected. A server names them to its clients.
  *
- * policy: BGL_SSL_UNKNOWN_HOST_DEFAULT or BGL_SSL_UNKNOWN_HOST_REFUSE.
+ * certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
+ * takes references of its own.
+ *
+ * The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR
+ * (default: OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both,
+ * or gives its CAs here. They are read when a config that needs them is used for the first time; a file that is named
+ * but missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices
+ * that they have changed; if a file in a directory was overwritten in place, that takes up to a second. Programs with
+ * more privileges than their users (AT_SECURE) do not look at the variables. getenv(3) reads them: a program that
+ * calls setenv(3) does so while no other thread uses this library. A CA that is rejected in SSL_CERT_FILE is rejected.
+ * In SSL_CERT_DIR OpenSSL takes the first file that has the CA: it is rejected only if that file rejects it.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; certificates is NULL or readable for count live handles.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_ca_certificates(bgl_ssl_config_t *config,
+                                                    const bgl_ssl_certificate_t *const *certificates,
+                                                    size_t count);
+
+/**
+ * Sets a list of certificates, one of which the peer must present, in addition to the other verification. A server
+ * with such a list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is
+ * set.
+ *
+ * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references
+ * of its own.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; certificates is NULL or readable for count live handles.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_accepted_certificates(bgl_ssl_config_t *config,
+                                                          const bgl_ssl_certificate_t *const *certificates,
+                                                          size_t count);
+
+/**
+ * Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): a host
+ * name by its DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate.
+ * OpenSSL compares. The default.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
  * Precondition: config is NULL or live.
  */
-bgl_ssl_status_t bgl_ssl_config_set_unknown_host(bgl_ssl_config_t *config,
-                                                 int32_t policy);
+bgl_ssl_status_t bgl_ssl_config_verify_chain_and_name(bgl_ssl_config_t *config);
+
+/**
+ * Verifies the peer's chain but not the host's name: the holder of any certificate of these CAs can pretend
+ * to be the host.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_insecure_verify_chain_only(bgl_ssl_config_t *config);
+
+/**
+ * Verifies nothing: anybody can pretend to be the peer. The chain is checked when the program asks for the result, by
+ * bgl_ssl_socket_verify_result, which tells its first fault only: after it nothing further is checked, not even
+ * signatures. A list of accepted certificates is still enforced.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_insecure_verify_none(bgl_ssl_config_t *config);
+
+/**
+ * Sets whether a server asks its clients for a certificate.
+ *
+ * mode: BGL_SSL_CLIENT_CERTIFICATE_... A certificate that is presented is verified as the config says.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_client_certificate(bgl_ssl_config_t *config,
+                                                       int32_t mode);
+
+/* ---- Time limits, and when the handshake takes place ---- */
+
+/**
+ * Sets the time limit for bgl_ssl_connect as a whole: looking the name up, connecting, and the handshake.
+ *
+ * microseconds: 0 for none. Default: 30 s.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_connect_timeout(bgl_ssl_config_t *config,
+                                                    int64_t microseconds);
+
+/**
+ * Sets the time limit for a handshake, on either end.
+ *
+ * microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s,
+ * then 2, 4 ... It holds for all addresses of a host together, each of which gets a share.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_handshake_timeout(bgl_ssl_config_t *config,
+                                                      int64_t microseconds);
+
+/**
+ * Sets the time limit for one read.
+ *
+ * microseconds: 0 for none (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_read_timeout(bgl_ssl_config_t *config,
+                                                 int64_t microseconds);
+
+/**
+ * Sets the time limit for one write, and for ending the writing half.
+ *
+ * microseconds: 0 for none (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_write_timeout(bgl_ssl_config_t *config,
+                                                  int64_t microseconds);
+
+/**
+ * Sets the time limit for a close: for flushing, which the call waits for, and for the peer's last bytes, which are
+ * read in the background.
+ *
+ * microseconds: 0: a close waits for nothing, neither in the call nor in the background. Default: 2 s.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_close_timeout(bgl_ssl_config_t *config,
+                                                  int64_t microseconds);
+
+/**
+ * Sets whether the handshake is left to a socket's first read, write or bgl_ssl_socket_handshake, so that connecting,
+ * upgrading and accepting do not wait for it.
+ *
+ * lazy: default false.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_lazy_handshake(bgl_ssl_config_t *config,
+                                                   bool lazy);
+
+/* ---- The own certificate and its private key ---- */
 
 /**
  * Sets the certificate of the connection itself, and its private key.
@@ -416,29 +553,7 @@ bgl_ssl_status_t bgl_ssl_config_set_certificate_chain(bgl_ssl_config_t *config,
                                                       size_t count,
                                                       const bgl_ssl_private_key_t *private_key);
 
-/**
- * Sets the name that a client verifies and sends as SNI, if that is not the host connected to.
- *
- * hostname: an ASCII DNS name (A-labels for others) or an IP address; NULL for the host connected to (the default).
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; hostname is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_set_hostname(bgl_ssl_config_t *config,
-                                             const char *hostname);
-
-/**
- * Sets the name that a client sends as SNI (RFC 6066), without any effect on what is verified.
- *
- * server_name: an ASCII DNS name; NULL for the host's (the default; an IP address is never sent); "" to send none.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; server_name is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_set_server_name(bgl_ssl_config_t *config,
-                                                const char *server_name);
+/* ---- Protocol versions, application protocols (ALPN), cipher suites, groups ---- */
 
 /**
  * Sets the protocol, and removes a minimum and a maximum that were set.
@@ -505,8 +620,9 @@ bgl_ssl_status_t bgl_ssl_config_set_cipher_list(bgl_ssl_config_t *config,
                                                 const char *list);
 
 /**
- * Sets the cipher suites for TLS 1.3, such as "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256". A bad list is
- * found when the config is frozen (BGL_SSL_E_CONFIG).
+ * Sets the cipher suites for TLS 1.3, such as "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256". A bad list, one
+ * with a name that this OpenSSL does not know (SSL_CTX_set_ciphersuites(3) ignores it beside others), or one without a
+ * suite for the only protocol version, is found when the config is frozen (BGL_SSL_E_CONFIG).
  *
  * list: NULL for OpenSSL's default.
  *
@@ -521,9 +637,9 @@ bgl_ssl_status_t bgl_ssl_config_set_cipher_suites(bgl_ssl_config_t *config,
  * Sets the groups for key agreement, best first, such as "X25519:P-256". A bad list is found when the config is frozen
  * (BGL_SSL_E_CONFIG).
  *
- * list: OpenSSL's names separated by colons. A name with "?" before it is passed over by an OpenSSL that does not know it,
- * and "DEFAULT" stands for OpenSSL's own list, whatever its version: "?X25519MLKEM768:DEFAULT". The further signs of
- * SSL_CTX_set1_groups_list(3) are for OpenSSL 3.5 and newer. NULL for OpenSSL's default.
+ * list: OpenSSL's names separated by colons. A name with "?" before it is passed over by an OpenSSL that does not know
+ * it, and "DEFAULT" stands for OpenSSL's own list, whatever its version: "?X25519MLKEM768:DEFAULT". The further signs
+ * of SSL_CTX_set1_groups_list(3) are for OpenSSL 3.5 and newer. NULL for OpenSSL's default.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
@@ -532,105 +648,106 @@ bgl_ssl_status_t bgl_ssl_config_set_cipher_suites(bgl_ssl_config_t *config,
 bgl_ssl_status_t bgl_ssl_config_set_groups(bgl_ssl_config_t *config,
                                            const char *list);
 
-/**
- * Sets the proxy through which clients connect to hosts (bgl_ssl_connect and its kin). TLS is between the client and the
- * host: the proxy sees the host's name and port, and the host sees nothing of the proxy's user and password. Sessions and
- * verification are the host's. Unix sockets and descriptors are connected to without it.
- *
- * url: "http://", "https://" (TLS to the proxy, and the host's TLS inside it), "socks5://" (the name is looked up here) or
- * "socks5h://" (the proxy looks it up), then a user and a password if the proxy wants them, host and port:
- * "http://user:password@proxy.example.org:3128". The default ports are 80, 443 and 1080. IPv6 addresses have brackets. Special characters in user and password are written as %41. Without "://" it is http. HTTP
- * proxies are asked by CONNECT, with the scheme Basic if there is a user. SOCKS 4, proxies of other kinds, and other schemes of
- * authentication (Digest, Negotiate) are not supported. NULL: no proxy (the default). "env": what the environment says now,
- * in the first of https_proxy, HTTPS_PROXY, all_proxy and ALL_PROXY that is not empty; for hosts in no_proxy or NO_PROXY no
- * proxy. That is a list of names, which count for all names below them, addresses, networks ("10.0.0.0/8"), each with
- * ":port" or not, and "*" for all; commas or spaces separate them. Programs with more privileges than their users
- * (AT_SECURE) do not look at it. Otherwise the environment is ignored.
- * proxy_config: for TLS to a proxy of "https://": its CAs, verification and versions; frozen by this. NULL: the defaults, which
- * verify the proxy by the system's CAs. Without "https://" it does not matter.
- *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT for a malformed url, which the message does not show; BGL_SSL_E_UNSUPPORTED for
- * another scheme; BGL_SSL_E_CONFIG for what is wrong in the environment; BGL_SSL_E_STATE if the config is frozen; what
- * bgl_ssl_config_freeze returns for proxy_config. Any thread, while no other calls setenv(3). Blocks no longer than the disk
- * that holds the system's CA certificates.
- *
- * A connect fails with BGL_SSL_E_IO if the proxy refuses (EACCES for its user, ECONNREFUSED ...), or closes; with
- * BGL_SSL_E_PROTOCOL if its answer is malformed, longer than 64 kB, or has something behind it; with BGL_SSL_E_TIMEOUT if it is
- * not there in time: the connect timeout holds for all of it. The message quotes the proxy. DTLS cannot go through proxies:
- * a connect fails with BGL_SSL_E_UNSUPPORTED.
- *
- * Precondition: config and proxy_config are NULL or live, url NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_set_proxy(bgl_ssl_config_t *config,
-                                          const char *url,
-                                          const bgl_ssl_config_t *proxy_config);
+/* ---- Signature algorithms, the security level, and the key log ---- */
 
 /**
- * Sets whether a server takes the first of its own cipher suites that the client has, and not the first of the client's that
- * it has itself. Clients know whether they have hardware for AES, so the default is theirs, as it is OpenSSL's.
+ * Sets the signature algorithms that are offered to the peer, accepted of it, and used, best first.
+ *
+ * list: OpenSSL's names separated by colons, such as "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256" or
+ * "ECDSA+SHA256:RSA-PSS+SHA256"; NULL for OpenSSL's default.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A list that OpenSSL does not
+ * take is BGL_SSL_E_CONFIG when the config is frozen. Never blocks; any thread. See SSL_CTX_set1_sigalgs_list(3).
+ *
+ * Precondition: config is NULL or live; list is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_signature_algorithms(bgl_ssl_config_t *config,
+                                                         const char *list);
+
+/**
+ * Sets OpenSSL's security level: the strength below which keys, digests, groups and ciphers are refused.
+ *
+ * level: 0 (everything that OpenSSL has) to 5; -1 for OpenSSL's default, which is 1 or 2.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
- * SSL_OP_CIPHER_SERVER_PREFERENCE in SSL_CTX_set_options(3).
+ * SSL_CTX_set_security_level(3).
  *
  * Precondition: config is NULL or live.
  */
-bgl_ssl_status_t bgl_ssl_config_set_server_preference(bgl_ssl_config_t *config,
-                                                      bool preference);
+bgl_ssl_status_t bgl_ssl_config_set_security_level(bgl_ssl_config_t *config,
+                                                   int32_t level);
 
 /**
- * Sets how many bytes of data a record carries at most that this end sends. Smaller ones are read sooner by a peer that can
- * use nothing before the record is complete, and cost more. Datagrams are no matter of this: see bgl_ssl_config_set_mtu.
+ * Writes the secrets of the config's connections to a file, in the NSS key log format (SSLKEYLOGFILE): tools such as
+ * Wireshark, and anybody else who can read the file, can decrypt captured connections with it. For debugging. The
+ * environment alone never turns this on.
  *
- * size: 512 to 16384; 0 for 16384 (the default).
+ * file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is
+ * frozen. NULL for none (the default).
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
- * SSL_CTX_set_max_send_fragment(3).
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO (ENOENT) for an empty name, or BGL_SSL_E_STATE if the config is
+ * frozen. A file that cannot be written to is BGL_SSL_E_IO when the config is frozen; later failures to write are
+ * ignored. Never blocks; any thread. See SSL_CTX_set_keylog_callback(3).
  *
- * Precondition: config is NULL or live.
+ * Precondition: config is NULL or live; file is NULL or NUL-terminated.
  */
-bgl_ssl_status_t bgl_ssl_config_set_record_size(bgl_ssl_config_t *config,
-                                                size_t size);
+bgl_ssl_status_t bgl_ssl_config_insecure_set_key_log_file(bgl_ssl_config_t *config,
+                                                          const char *file);
+
+/* ---- Many names: identities, and hosts with configs of their own ---- */
 
 /**
- * Sets whether the records of a stream begin small and grow: each of the first fits into one packet, so the peer can use it
- * when it comes, and those after 64 kB are full. After a second in which nothing was written they are small again.
+ * Adds an identity to a config. A config can have any number. Servers choose by the name that the client asks for
+ * (SNI): among those whose certificates are for that name, exactly or by a wildcard for one label, and of each type of
+ * key (RSA, EC, Ed25519 ...) the first, the one that the client can verify. For other names, and for none, it is the
+ * first identity, with those of other types of key for the same name. Clients present the first.
  *
- * dynamic: the default is false.
+ * The bgl_ssl_config_set_certificate functions set the first identity, and drop all others.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config and identity are NULL or live. The config keeps the identity alive.
+ */
+bgl_ssl_status_t bgl_ssl_config_add_identity(bgl_ssl_config_t *config,
+                                             const bgl_ssl_identity_t *identity);
+
+/**
+ * Gives a host of a server a config of its own: its certificates, client authentication, ALPN, versions and ciphers
+ * count for clients that ask for the host by name (SNI). Time limits and the settings for datagrams are those of
+ * `config`. What was agreed with one host is never resumed with another. Looking a name up takes the same time however
+ * many hosts there are. See docs/hosts.md.
+ *
+ * pattern: a host name ("www.example.org"), or "*.example.org" for all names with exactly one label more; an exact
+ * name takes precedence over a wildcard. Case and a final dot do not matter. Names with other characters than ASCII
+ * are given as A-labels ("xn--..."). Addresses are refused: clients do not send them.
+ * host: needs a certificate, and has no hosts of its own. It is frozen by this, and may be used for several names.
+ * config keeps it alive.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if host cannot be used, or config has one for the pattern
+ * already; BGL_SSL_E_STATE if config is frozen; what bgl_ssl_config_freeze returns for host. That one is for TLS and
+ * the other for DTLS is found out when config is frozen. Any thread. Blocks no longer than the disk that holds the
+ * system's CA certificates.
+ *
+ * Precondition: config and host are NULL or live, pattern is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_add_host(bgl_ssl_config_t *config,
+                                         const char *pattern,
+                                         const bgl_ssl_config_t *host);
+
+/**
+ * Sets what a server does with clients that ask for a host for which it has neither a config nor a certificate, or
+ * that ask for none (no SNI, as with an address).
+ *
+ * policy: BGL_SSL_UNKNOWN_HOST_DEFAULT or BGL_SSL_UNKNOWN_HOST_REFUSE.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
  * Precondition: config is NULL or live.
  */
-bgl_ssl_status_t bgl_ssl_config_set_dynamic_records(bgl_ssl_config_t *config,
-                                                    bool dynamic);
+bgl_ssl_status_t bgl_ssl_config_set_unknown_host(bgl_ssl_config_t *config,
+                                                 int32_t policy);
 
-/**
- * Makes clients ask the server for records of no more than so many bytes of data (max_fragment_length, RFC 6066), for
- * machines with little memory. Both ends keep to it once the server agrees; OpenSSL's servers do.
- *
- * length: 512, 1024, 2048 or 4096; 0 to ask for nothing (the default).
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
- * SSL_CTX_set_tlsext_max_fragment_length(3).
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_max_fragment_length(bgl_ssl_config_t *config,
-                                                        int32_t length);
-
-/**
- * Pads the records that this end sends with TLS 1.3, so that their lengths tell less about what is in them. TLS 1.2 and DTLS
- * have no padding.
- *
- * block: each record is padded to a multiple of this, 2 to 16384; 0 or 1 for none (the default).
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
- * SSL_CTX_set_block_padding(3).
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_padding(bgl_ssl_config_t *config,
-                                            size_t block);
+/* ---- Pinned keys and further requirements on the peer's certificate ---- */
 
 /**
  * Adds pins: public keys one of which the peer's verified chain must hold, beside everything else that is verified.
@@ -699,31 +816,14 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_time(bgl_ssl_config_t *config,
 bgl_ssl_status_t bgl_ssl_config_set_verify_flags(bgl_ssl_config_t *config,
                                                  uint32_t flags);
 
-/**
- * Sets whether a client keeps the sessions that it gets, and resumes them with later connections by itself. A resumed
- * handshake saves both ends most of their work, and proves that the server is the one that was verified before.
- *
- * Sessions are kept in the memory of the process, for all its configs: of 256 hosts at most, those of TLS 1.3 (4 of a
- * host) for one connection each, and none for longer than a week. They are resumed with the same host and port only,
- * and where everything that decides about the server is the same: the name, CAs, pins, accepted certificates, CRLs,
- * versions, ciphers, ALPN names, the client's own certificate. Names, expiry and the like are checked again. A child
- * process does not use those of its parent. A session given to bgl_ssl_connect_resume goes first.
- *
- * resume: default: true where chain and name of the server are verified, false elsewhere. Where a stapled OCSP response
- * is required nothing is resumed, and neither over descriptors that have no peer with an internet address.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_resume(bgl_ssl_config_t *config,
-                                           bool resume);
+/* ---- Certificate revocation lists of a config ---- */
 
 /**
  * Adds revocation lists. From the first one on, the certificates of the peer's verified chain are looked for in them:
  * one that is listed, that has no list, or whose list is due to be replaced is BGL_SSL_E_VERIFY (see
- * bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones. A config that has lists and verifies no chain is
- * BGL_SSL_E_CONFIG when it is frozen.
+ * bgl_ssl_config_set_crl_policy), in resumed handshakes as in full ones. The trusted certificate at the end of a chain
+ * needs no list where it is not self-signed (RFC 5280, 6.1): its issuer need not be known. A config that has lists and
+ * verifies no chain is BGL_SSL_E_CONFIG when it is frozen.
  *
  * data: len bytes, with one list or, in PEM, several; copied.
  * format: BGL_SSL_FORMAT_...
@@ -740,13 +840,16 @@ bgl_ssl_status_t bgl_ssl_config_add_crls(bgl_ssl_config_t *config,
 
 /**
  * Adds a file with revocation lists, or a directory of such files: see bgl_ssl_config_add_crls. They are read when the
- * config is frozen, and again for the first connection after they have changed. A file that cannot be read, or that
- * holds no list or a damaged one, makes the freezing and the connections fail, with a message that names it: replace
- * files by rename(2).
+ * config is frozen, and again for the first connection after they have changed; for each connection in the three
+ * seconds after a change, because a further one may leave the file's times as they are. A file that cannot be read, or
+ * that holds no list or a damaged one, makes the freezing and the connections fail, with a message that names it, and
+ * so does a link that leads nowhere: replace files by rename(2).
  *
- * path: of a PEM or DER file, or of a directory that holds nothing else; copied.
+ * path: of a PEM or DER file, or of a directory that holds such files and, beside them, other directories only, which
+ * are passed over; copied.
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO (ENOENT) for an empty path, or BGL_SSL_E_STATE if the config is
+ * frozen. Never blocks; any thread.
  *
  * Precondition: config is NULL or live; path is NULL or NUL-terminated.
  */
@@ -766,100 +869,15 @@ bgl_ssl_status_t bgl_ssl_config_add_crl_file(bgl_ssl_config_t *config,
 bgl_ssl_status_t bgl_ssl_config_set_crl_policy(bgl_ssl_config_t *config,
                                                int32_t policy);
 
-/**
- * Sets what carries the sessions that clients of a server may resume. Clients are not concerned.
- *
- * mode: BGL_SSL_SESSIONS_TICKETS: the server keeps nothing. BGL_SSL_SESSIONS_CACHE: the server keeps sessions, as many as
- * bgl_ssl_config_set_session_cache says; clients get an id of each (with TLS 1.3 as a ticket). They are this process's,
- * and survive a change of the server's config. BGL_SSL_SESSIONS_NONE: clients get neither tickets nor ids.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_sessions(bgl_ssl_config_t *config,
-                                             int32_t mode);
-
-/**
- * Sets how many sessions a server gives to a client after a full handshake of TLS 1.3: a client needs one for each of the
- * connections that it opens at the same time. After a resumed handshake it is one, and before TLS 1.3 it is always one.
- *
- * count: 0 to 16; 0 is BGL_SSL_SESSIONS_NONE. Default: 2.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
- * 8446, section 4.6.1.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_tickets(bgl_ssl_config_t *config,
-                                            uint32_t count);
-
-/**
- * Sets for how long clients of a server may resume a session, counted from its full handshake: a ticket that replaces
- * another ends with the first one.
- *
- * microseconds: one second to 7 days; what is less than a second is cut off. Default: 2 hours.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
- * 8446, section 4.6.1.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_session_lifetime(bgl_ssl_config_t *config,
-                                                     int64_t microseconds);
-
-/**
- * Sets how much memory a server's sessions take, with BGL_SSL_SESSIONS_CACHE. Where there are more, the oldest are
- * dropped: their clients' next handshakes are full ones.
- *
- * sessions: how many there are at most; at least 1. Default: 10000.
- * bytes: how much memory all of them take at most, at least 4096. A session has about 500 bytes, and 1 to 2 kB with a
- * client's certificate. Default: 16 MB.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_session_cache(bgl_ssl_config_t *config,
-                                                  size_t sessions,
-                                                  size_t bytes);
-
-/**
- * Sets the keys of a server's tickets. Several configs may have the same: what was agreed with one host is still never
- * resumed with another. A host's config without keys has those of the server.
- *
- * keys: NULL for keys of the server's own, made at random and renewed every 12 hours (the default). The config keeps them
- * alive; keys that are added later count.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live, keys likewise.
- */
-bgl_ssl_status_t bgl_ssl_config_set_ticket_keys(bgl_ssl_config_t *config,
-                                                const bgl_ssl_ticket_keys_t *keys);
-
-/**
- * Sets OpenSSL's session id context for the sessions of a server, in place of a digest of the config's settings. This is
- * for servers that share ticket keys with other programs: a session is resumed by a server with the same context. Clients
- * must not be asked for certificates then, because what the others have found out about them is not known: such a config
- * cannot be frozen (BGL_SSL_E_CONFIG). Let all of the servers allow the same versions and ciphers.
- *
- * id: len bytes, 1 to 32; copied. NULL and 0 for the digest (the default). What nginx has: docs/sessions.md.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
- * SSL_CTX_set_session_id_context(3).
- *
- * Precondition: config is NULL or live; id is NULL or readable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_config_set_session_id_context(bgl_ssl_config_t *config,
-                                                       const void *id,
-                                                       size_t len);
+/* ---- OCSP: stapled responses on both ends, and requests and answers for programs that fetch them ---- */
 
 /**
  * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
  * the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
- * it is for this certificate, and if it is of this time (that of bgl_ssl_config_set_verify_time). Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
- * BGL_SSL_E_CONFIG elsewhere, when the config is frozen.
+ * it is for this certificate, and if it is of this time (that of bgl_ssl_config_set_verify_time). Where a certificate
+ * is trusted itself, and its issuer is not among what the server sends, nobody can check a response: it counts as
+ * none. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is BGL_SSL_E_CONFIG elsewhere, when the config is
+ * frozen.
  *
  * policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
  *
@@ -920,7 +938,8 @@ size_t bgl_ssl_ocsp_request(const bgl_ssl_certificate_t *certificate,
  *
  * response: len bytes of DER.
  * issuer: the certificate of the CA that issued it.
- * until: set to the time until which a good response is valid, in seconds since 1970; 0 for others; may be NULL.
+ * until: set to the time until which a good response is valid, in seconds since 1970; 0 for others and on failure; may
+ * be NULL.
  *
  * Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on
  * (another signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an
@@ -935,9 +954,168 @@ int32_t bgl_ssl_ocsp_status(const void *response,
                             const bgl_ssl_certificate_t *issuer,
                             int64_t *until);
 
+/* ---- DANE: TLSA records that say which certificates or keys a server may have ---- */
+
 /**
- * Makes random keys, which nobody else has, and a new one for each period. Old ones decrypt as long as tickets of theirs
- * may live (bgl_ssl_config_set_session_lifetime), and are then overwritten.
+ * Adds a TLSA record of the server (DANE): its certificate, or that of a CA of its chain, or the key of one of these,
+ * must match one of the records. Records with the usages 2 and 3 stand for trust in CAs, those with 0 and 1 are
+ * demanded beside it; where there are none of the latter, neither the config's CAs nor the system's count.
+ *
+ * The records of a DNS name may only be used if DNSSEC has proved them. They are about one server: a program that
+ * connects to several has a config for each (bgl_ssl_config_copy). Everything else that the config demands counts,
+ * too. Where a record with the usage 3 fits, times, revocation and stapled responses do not (RFC 7671, section 5.1),
+ * unless the policy is BGL_SSL_STAPLE_REQUIRE.
+ *
+ * record: "USAGE SELECTOR MATCHING HEX" as DNS tools print it, such as "3 1 1 D2ABDE24...", the digits in one word or
+ * several; copied. NULL removes those that were added.
+ *
+ * A server that no record fits is BGL_SSL_E_VERIFY (X509_V_ERR_DANE_NO_MATCH), in resumed handshakes as in full ones.
+ * A config with records that verifies no chain is BGL_SSL_E_CONFIG when it is frozen, one that is used for a server
+ * when a connection is made.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also for a record that OpenSSL cannot use; BGL_SSL_E_STATE if the config is
+ * frozen; BGL_SSL_E_NO_MEMORY. Never blocks; any thread. See SSL_dane_tlsa_add(3).
+ *
+ * Precondition: config is NULL or live; record is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_add_tlsa(bgl_ssl_config_t *config,
+                                         const char *record);
+
+/**
+ * Sets whether a server whose own certificate or key a TLSA record names (usage 3) must also have a certificate for
+ * the host connected to.
+ *
+ * check: true (the default): otherwise anyone who can change the records of one name could make connections to it end
+ * at another server of theirs, without that server's knowledge. false: as RFC 7671, section 5.1, has it, for SMTP and
+ * the like, where certificates often have other names.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_tlsa_names(bgl_ssl_config_t *config,
+                                               bool check);
+
+/* ---- Resumption of sessions by clients ---- */
+
+/**
+ * Sets whether a client keeps the sessions that it gets, and resumes them with later connections by itself. A resumed
+ * handshake saves both ends most of their work, and proves that the server is the one that was verified before.
+ *
+ * Sessions are kept in the memory of the process, for all its configs: of 256 hosts at most, those of TLS 1.3 (4 of a
+ * host) for one connection each, and none for longer than a week. They are resumed with the same host and port only,
+ * and where everything that decides about the server is the same: the name, CAs, pins, accepted certificates, CRLs,
+ * versions, ciphers, ALPN names, the client's own certificate. Names, expiry and the like are checked again. A child
+ * process does not use those of its parent. A session given to bgl_ssl_connect_resume goes first.
+ *
+ * resume: default: true where chain and name of the server are verified, false elsewhere. Where a stapled OCSP
+ * response is required nothing is resumed, and neither over descriptors that have no peer with an internet address.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_resume(bgl_ssl_config_t *config,
+                                           bool resume);
+
+/* ---- Sessions of servers: tickets or a cache, how many, for how long ---- */
+
+/**
+ * Sets what carries the sessions that clients of a server may resume. Clients are not concerned.
+ *
+ * mode: BGL_SSL_SESSIONS_TICKETS: the server keeps nothing. BGL_SSL_SESSIONS_CACHE: the server keeps sessions, as many
+ * as bgl_ssl_config_set_session_cache says; clients get an id of each (with TLS 1.3 as a ticket). They are this
+ * process's, and survive a change of the server's config. BGL_SSL_SESSIONS_NONE: clients get neither tickets nor ids.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_sessions(bgl_ssl_config_t *config,
+                                             int32_t mode);
+
+/**
+ * Sets how many sessions a server gives to a client after a full handshake of TLS 1.3: a client needs one for each of
+ * the connections that it opens at the same time. After a resumed handshake it is one, and before TLS 1.3 it is always
+ * one.
+ *
+ * count: 0 to 16; 0 is BGL_SSL_SESSIONS_NONE. Default: 2.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * RFC 8446, section 4.6.1.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_tickets(bgl_ssl_config_t *config,
+                                            uint32_t count);
+
+/**
+ * Sets for how long clients of a server may resume a session, counted from its full handshake: a ticket that replaces
+ * another ends with the first one.
+ *
+ * microseconds: one second to 7 days; what is less than a second is cut off. Default: 2 hours.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * RFC 8446, section 4.6.1.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_session_lifetime(bgl_ssl_config_t *config,
+                                                     int64_t microseconds);
+
+/**
+ * Sets how much memory a server's sessions take, with BGL_SSL_SESSIONS_CACHE. Where there are more, the oldest are
+ * dropped: their clients' next handshakes are full ones.
+ *
+ * sessions: how many there are at most; at least 1. Default: 10000.
+ * bytes: how much memory all of them take at most, at least 4096. A session has about 500 bytes, and 1 to 2 kB with a
+ * client's certificate. Default: 16 MB.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_session_cache(bgl_ssl_config_t *config,
+                                                  size_t sessions,
+                                                  size_t bytes);
+
+/**
+ * Sets the keys of a server's tickets. Several configs may have the same: what was agreed with one host is still never
+ * resumed with another, nor by a server whose certificates are for other names (after a renewal that changes the names
+ * there are full handshakes). A host's config without keys has those of the server.
+ *
+ * keys: NULL for keys of the server's own, made at random and renewed every 12 hours (the default). The config keeps
+ * them alive; keys that are added later count.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live, keys likewise.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_ticket_keys(bgl_ssl_config_t *config,
+                                                const bgl_ssl_ticket_keys_t *keys);
+
+/**
+ * Sets OpenSSL's session id context for the sessions of a server, in place of a digest of the config's settings. This
+ * is for servers that share ticket keys with other programs: a session is resumed by a server with the same context.
+ * Clients must not be asked for certificates then, because what the others have found out about them is not known:
+ * such a config cannot be frozen (BGL_SSL_E_CONFIG). Let all of the servers allow the same versions and ciphers.
+ *
+ * id: len bytes, at most 32; copied. With a len of 0 it is the digest (the default). What nginx has: docs/sessions.md.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_session_id_context(3).
+ *
+ * Precondition: config is NULL or live; id is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_session_id_context(bgl_ssl_config_t *config,
+                                                       const void *id,
+                                                       size_t len);
+
+/* ---- Ticket keys, which configs, processes and machines may share ---- */
+
+/**
+ * Makes random keys, which nobody else has, and a new one for each period. Old ones decrypt as long as tickets of
+ * theirs may live (bgl_ssl_config_set_session_lifetime), and are then overwritten.
  *
  * period: microseconds, one minute at least; 0 for 12 hours.
  *
@@ -948,15 +1126,15 @@ bgl_ssl_ticket_keys_t *bgl_ssl_ticket_keys_new(int64_t period);
 
 /**
  * Makes keys from a secret: processes and machines that have it, with the same period, resume one another's sessions,
- * with no word between them. There is a key for each period of time since 1970, derived from the secret by HKDF; so the
- * clocks must be right to within a period. Whoever gets to know the secret can decrypt all connections that were resumed
- * by TLS 1.2, recorded ones too: keep it as a private key, and replace it at times.
+ * with no word between them. There is a key for each period of time since 1970, derived from the secret by HKDF; so
+ * the clocks must be right to within a period. Anyone who learns the secret can decrypt all connections that were
+ * resumed by TLS 1.2, recorded ones too: keep it as a private key, and replace it at times.
  *
  * secret: len bytes, at least 32, of the quality of a key, not a password; copied.
  * period: microseconds, one minute at least; 0 for 12 hours.
  *
- * Returns keys, to be freed with bgl_ssl_ticket_keys_free, or NULL: BGL_SSL_E_ARGUMENT. Never blocks; any thread. See RFC
- * 5869.
+ * Returns keys, to be freed with bgl_ssl_ticket_keys_free, or NULL: BGL_SSL_E_ARGUMENT. Never blocks; any thread. See
+ * RFC 5869.
  *
  * Precondition: secret is NULL or readable for len bytes.
  */
@@ -966,11 +1144,11 @@ bgl_ssl_ticket_keys_t *bgl_ssl_ticket_keys_from_secret(const void *secret,
 
 /**
  * Adds a key, as nginx has it. It encrypts from now on; those before it decrypt. From the first key that
- * is added, none is made at random any more, and replacing it is up to the program. 16 keys are kept, the latest; one that
- * is added again counts as the latest. May be called at any time, also for a config in use.
+ * is added, none is made at random any more, and replacing it is up to the program. 16 keys are kept, the latest; one
+ * that is added again counts as the latest. May be called at any time, also for a config in use.
  *
- * key: 48 or 80 bytes; copied. Of 48 the name, the key of AES-128 and that of the HMAC, of 16 bytes each; of 80 the name,
- * 16 bytes, and the keys of the HMAC and of AES-256, of 32 bytes each.
+ * key: 48 or 80 bytes; copied. Of 48 the name, the key of AES-128 and that of the HMAC, of 16 bytes each; of 80 the
+ * name, 16 bytes, and the keys of the HMAC and of AES-256, of 32 bytes each.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE for keys that were made from a secret. Never blocks; any
  * thread.
@@ -984,12 +1162,13 @@ bgl_ssl_status_t bgl_ssl_ticket_keys_add(const bgl_ssl_ticket_keys_t *keys,
 /**
  * Adds the keys of a file: as bgl_ssl_ticket_keys_add does.
  *
- * file: nginx's, with the 48 or 80 bytes of one key (ssl_session_ticket_key); or haproxy's, with a key in base64 on each
- * line, the last but one of which encrypts (tls-ticket-keys), and where the key of AES-256 comes before that of the HMAC.
+ * file: nginx's, with the 48 or 80 bytes of one key (ssl_session_ticket_key); or haproxy's, with a key in base64 on
+ * each line, the last but one of which encrypts (tls-ticket-keys), and where the key of AES-256 comes before that of
+ * the HMAC.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if the file cannot be read; BGL_SSL_E_CONFIG if it is no such
- * file, and then nothing is added; BGL_SSL_E_STATE for keys that were made from a secret. The message names the file. Any
- * thread. Blocks no longer than the disk.
+ * file, and then nothing is added; BGL_SSL_E_STATE for keys that were made from a secret. The message names the file.
+ * Any thread. Blocks no longer than the disk.
  *
  * Precondition: keys is NULL or live; file is NULL or NUL-terminated.
  */
@@ -1003,126 +1182,121 @@ bgl_ssl_status_t bgl_ssl_ticket_keys_add_file(const bgl_ssl_ticket_keys_t *keys,
  */
 void bgl_ssl_ticket_keys_free(bgl_ssl_ticket_keys_t *keys);
 
+/* ---- Proxies ---- */
+
 /**
- * Sets the time limit for bgl_ssl_connect as a whole: looking the name up, connecting, and the handshake.
+ * Sets the proxy through which clients connect to hosts (bgl_ssl_connect and the like). TLS is between the client and
+ * the host. The proxy sees the host's name and port, and the host sees nothing of the proxy's user and password.
+ * Sessions and verification are the host's. Unix sockets and descriptors are connected to without it.
  *
- * microseconds: 0 for none. Default: 30 s.
+ * url: "SCHEME://USER:PASSWORD@HOST:PORT", where user, password and port may be missing, such as
+ * "http://user:password@proxy.example.org:3128". The schemes are http (port 80 by default), also meant where there is
+ * none; https (443: TLS to the proxy, and the host's TLS inside it); socks5 (1080: the name is looked up here);
+ * socks5h (1080: the proxy looks it up). IPv6 addresses have brackets; special characters in user and password are
+ * percent-encoded (%40 for @). HTTP proxies are asked by CONNECT, with Basic authentication if there is a user. SOCKS
+ * 4, proxies of other kinds, and other authentication (Digest, Negotiate) are not supported.
+ * NULL: no proxy (the default); the environment is ignored.
+ * "env": what the environment says now, in the first of https_proxy, HTTPS_PROXY, all_proxy and ALL_PROXY that is not
+ * empty; no proxy for the hosts in no_proxy or NO_PROXY, a list, separated by commas or spaces, of names, which count
+ * for all names below them, addresses and networks ("10.0.0.0/8"), each with ":port" or not, and "*" for all. Programs
+ * with more privileges than their users (AT_SECURE) ignore the environment.
+ * proxy_config: for TLS to a proxy of "https://": its CAs, verification and versions; frozen by this. NULL: the
+ * defaults, which verify the proxy by the system's CAs. Without "https://" it does not matter.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT for a malformed url, which the message does not show; BGL_SSL_E_UNSUPPORTED
+ * for another scheme; BGL_SSL_E_CONFIG for what is wrong in the environment; BGL_SSL_E_STATE if the config is frozen;
+ * what bgl_ssl_config_freeze returns for proxy_config. Any thread, while no other calls setenv(3). Blocks no longer
+ * than the disk that holds the system's CA certificates.
+ *
+ * A connect fails with BGL_SSL_E_IO if the proxy refuses (EACCES for its user, ECONNREFUSED ...), or closes; with
+ * BGL_SSL_E_PROTOCOL if its answer is malformed, longer than 64 kB, or has something behind it; with BGL_SSL_E_TIMEOUT
+ * if it is not there in time: the connect timeout holds for all of it. The message quotes the proxy. DTLS cannot go
+ * through proxies: a connect fails with BGL_SSL_E_UNSUPPORTED.
+ *
+ * Precondition: config and proxy_config are NULL or live, url NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_proxy(bgl_ssl_config_t *config,
+                                          const char *url,
+                                          const bgl_ssl_config_t *proxy_config);
+
+/* ---- Sizes of records, and the order of cipher suites ---- */
+
+/**
+ * Sets whether a server takes the first of its own cipher suites that the client has, and not the first of the
+ * client's that it has itself. Clients know whether they have hardware for AES, so the default is theirs, as it is
+ * OpenSSL's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_OP_CIPHER_SERVER_PREFERENCE in SSL_CTX_set_options(3).
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_server_preference(bgl_ssl_config_t *config,
+                                                      bool preference);
+
+/**
+ * Sets how many bytes of data a record carries at most that this end sends. Smaller ones are read sooner by a peer
+ * that can use nothing before the record is complete, and cost more. For datagrams see bgl_ssl_config_set_mtu.
+ *
+ * size: 512 to 16384; 0 for 16384 (the default).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_max_send_fragment(3).
+ *
+ * Precondition: config is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_record_size(bgl_ssl_config_t *config,
+                                                size_t size);
+
+/**
+ * Sets whether the records of a stream begin small and grow: each of the first fits into one packet, so the peer can
+ * use it when it comes, and those after 64 kB are full. After a second in which nothing was written they are small
+ * again.
+ *
+ * dynamic: the default is false.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
  *
  * Precondition: config is NULL or live.
  */
-bgl_ssl_status_t bgl_ssl_config_set_connect_timeout(bgl_ssl_config_t *config,
-                                                    int64_t microseconds);
+bgl_ssl_status_t bgl_ssl_config_set_dynamic_records(bgl_ssl_config_t *config,
+                                                    bool dynamic);
 
 /**
- * Sets the time limit for a handshake, on either end.
+ * Makes clients ask the server for records of no more than so many bytes of data (max_fragment_length, RFC 6066), for
+ * machines with little memory. Both ends keep to it once the server agrees; OpenSSL's servers do.
  *
- * microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s,
- * then 2, 4 ...
+ * length: 512, 1024, 2048 or 4096; 0 to ask for nothing (the default).
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_tlsext_max_fragment_length(3).
  *
  * Precondition: config is NULL or live.
  */
-bgl_ssl_status_t bgl_ssl_config_set_handshake_timeout(bgl_ssl_config_t *config,
-                                                      int64_t microseconds);
+bgl_ssl_status_t bgl_ssl_config_set_max_fragment_length(bgl_ssl_config_t *config,
+                                                        int32_t length);
 
 /**
- * Sets the time limit for one read.
+ * Pads the records that this end sends with TLS 1.3, so that their lengths tell less about what is in them. TLS 1.2
+ * and DTLS have no padding.
  *
- * microseconds: 0 for none (the default).
+ * block: each record is padded to a multiple of this, 2 to 16384; 0 or 1 for none (the default).
  *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+ * SSL_CTX_set_block_padding(3).
  *
  * Precondition: config is NULL or live.
  */
-bgl_ssl_status_t bgl_ssl_config_set_read_timeout(bgl_ssl_config_t *config,
-                                                 int64_t microseconds);
+bgl_ssl_status_t bgl_ssl_config_set_padding(bgl_ssl_config_t *config,
+                                            size_t block);
+
+/* ---- Tracing the messages of handshakes ---- */
 
 /**
- * Sets the time limit for one write, and for ending the writing half.
+ * Sets the function that receives a line for each message of the handshakes of a config's connections.
  *
- * microseconds: 0 for none (the default).
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_write_timeout(bgl_ssl_config_t *config,
-                                                  int64_t microseconds);
-
-/**
- * Sets the time limit for a close: for flushing, which the call waits for, and for the peer's last bytes, which are
- * read in the background.
- *
- * microseconds: 0: a close waits for nothing, neither in the call nor in the background. Default: 2 s.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_close_timeout(bgl_ssl_config_t *config,
-                                                  int64_t microseconds);
-
-/**
- * Sets whether the handshake is left to a socket's first read, write or bgl_ssl_socket_handshake, so that connecting,
- * upgrading and accepting do not wait for it.
- *
- * lazy: default false.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_lazy_handshake(bgl_ssl_config_t *config,
-                                                   bool lazy);
-
-/**
- * Adds a TLSA record of the server (DANE): its certificate, or that of a CA of its chain, or the key of one of these,
- * must be as one of the records says. Records with the usages 2 and 3 stand for trust in CAs, those with 0 and 1 are
- * demanded beside it; where there are none of the latter, neither the config's CAs nor the system's count.
- *
- * The records of a DNS name may only be used if DNSSEC has proved them. They are about one server: a program that
- * connects to several has a config for each (bgl_ssl_config_copy). Everything else that the config demands counts, too.
- * Where a record with the usage 3 fits, times, revocation and stapled responses do not (RFC 7671, section 5.1), unless
- * the policy is BGL_SSL_STAPLE_REQUIRE.
- *
- * record: "USAGE SELECTOR MATCHING HEX" as DNS tools print it, such as "3 1 1 D2ABDE24...", the digits in one word or
- * several; copied. NULL removes those that were added.
- *
- * A server that no record fits is BGL_SSL_E_VERIFY (X509_V_ERR_DANE_NO_MATCH), in resumed handshakes as in full ones. A
- * config with records that verifies no chain is BGL_SSL_E_CONFIG when it is frozen, one that is used for a server when
- * a connection is made.
- *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also for a record that OpenSSL cannot use; BGL_SSL_E_STATE if the config is
- * frozen; BGL_SSL_E_NO_MEMORY. Never blocks; any thread. See SSL_dane_tlsa_add(3).
- *
- * Precondition: config is NULL or live; record is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_config_add_tlsa(bgl_ssl_config_t *config,
-                                         const char *record);
-
-/**
- * Sets whether a server whose own certificate or key a TLSA record names (usage 3) must have a certificate for the host
- * connected to all the same.
- *
- * check: true (the default): otherwise whoever can change the records of one name could make connections to it end at
- * another server of theirs, without that server's knowledge. false: as RFC 7671, section 5.1, has it, for SMTP and the
- * like, where certificates often have other names.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_tlsa_names(bgl_ssl_config_t *config,
-                                               bool check);
-
-/**
- * Sets the function that is told of the messages of a config's connections.
- *
- * trace: NULL for none (the default). The function and user must stay usable until the config and everything that was made
- * with it is freed. Several threads may call it at the same time.
+ * trace: NULL for none (the default). The function and user must stay usable until the config and everything that was
+ * made with it is freed. Several threads may call it at the same time.
  * user: is passed on to the function; may be NULL.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
@@ -1134,86 +1308,7 @@ bgl_ssl_status_t bgl_ssl_config_set_trace(bgl_ssl_config_t *config,
                                           bgl_ssl_trace_t trace,
                                           void *user);
 
-/**
- * Sets the CA certificates against which the peer is verified. Each of them is an anchor: the peer's chain may end at
- * any of them, self-signed or not, directly or indirectly. A server names them to its clients.
- *
- * certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
- * takes references of its own.
- *
- * The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR
- * (default: OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both,
- * or gives its CAs here. They are read when a config that needs them is used for the first time; a file that is named
- * but missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices
- * that they have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread
- * uses this library.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; certificates is NULL or readable for count live handles.
- */
-bgl_ssl_status_t bgl_ssl_config_set_ca_certificates(bgl_ssl_config_t *config,
-                                                    const bgl_ssl_certificate_t *const *certificates,
-                                                    size_t count);
-
-/**
- * Sets a list of certificates, one of which the peer must present, in addition to the other verification. A server
- * with such a list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is
- * set.
- *
- * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references
- * of its own.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; certificates is NULL or readable for count live handles.
- */
-bgl_ssl_status_t bgl_ssl_config_set_accepted_certificates(bgl_ssl_config_t *config,
-                                                          const bgl_ssl_certificate_t *const *certificates,
-                                                          size_t count);
-
-/**
- * Verifies the peer's chain and, on a client, that the certificate is for the host connected to (RFC 6125): a host
- * name by its DNS names, or by its CommonName if it has none; an IP address only by an address in the certificate.
- * OpenSSL compares. The default.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_verify_chain_and_name(bgl_ssl_config_t *config);
-
-/**
- * Verifies the peer's chain but not the host's name: the holder of any certificate of these CAs can pretend
- * to be the host.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_insecure_verify_chain_only(bgl_ssl_config_t *config);
-
-/**
- * Verifies nothing: anybody can pretend to be the peer. The chain is checked when the program asks for the result, by
- * bgl_ssl_socket_verify_result. A list of accepted certificates is still enforced.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_insecure_verify_none(bgl_ssl_config_t *config);
-
-/**
- * Sets whether a server asks its clients for a certificate.
- *
- * mode: BGL_SSL_CLIENT_CERTIFICATE_... A certificate that is presented is verified as the config says.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_config_set_client_certificate(bgl_ssl_config_t *config,
-                                                       int32_t mode);
+/* ---- Verifying a certificate without a connection ---- */
 
 /**
  * Verifies a certificate without a connection: its chain, and all else that a config demands of peers (accepted list,
@@ -1225,13 +1320,13 @@ bgl_ssl_status_t bgl_ssl_config_set_client_certificate(bgl_ssl_config_t *config,
  * connections, and refused (BGL_SSL_E_CONFIG).
  * purpose: BGL_SSL_PURPOSE_...
  * hostname: a DNS name or an IP address that the certificate must be for; NULL for any.
- * chain: where the verified chain is put, the certificate first, to be freed with bgl_ssl_certificate_list_free; NULL
- * if a verification fails. NULL if it is of no interest.
+ * chain: where the verified chain is put, the certificate first, to be freed with bgl_ssl_certificate_list_free, or
+ * NULL on any failure. NULL if it is of no interest.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_VERIFY or BGL_SSL_E_NAME if the certificate is not good: bgl_ssl_last_error has the
  * reason in words, and as an X509_V_ERR_... number in verify_result; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG,
- * BGL_SSL_E_UNSUPPORTED or BGL_SSL_E_IO for the config, the system's CAs or the revocation lists. Any thread. Blocks no
- * longer than the disk that holds these. See X509_verify_cert(3).
+ * BGL_SSL_E_UNSUPPORTED or BGL_SSL_E_IO for the config, the system's CAs or the revocation lists. Any thread. Blocks
+ * no longer than the disk that holds these. See X509_verify_cert(3).
  *
  * Precondition: the handles are NULL or live; hostname is NULL or NUL-terminated; chain is NULL or writable.
  */

@@ -18,6 +18,31 @@
 #include "certificate.h"
 
 /**
+ * The padding that the key asks for: PKCS#1 v1.5 for the usual RSA keys.
+ */
+#define BGL_SSL_PADDING_DEFAULT 0
+
+/**
+ * PKCS#1 v1.5 (RFC 8017, section 8.2).
+ */
+#define BGL_SSL_PADDING_PKCS1 1
+
+/**
+ * PSS (RFC 8017, section 8.1), with the same digest for its mask.
+ */
+#define BGL_SSL_PADDING_PSS 2
+
+/**
+ * A salt as long as the digest.
+ */
+#define BGL_SSL_SALT_DIGEST -1
+
+/**
+ * For signing: the longest salt that there is space for. For verifying: whatever length it has.
+ */
+#define BGL_SSL_SALT_AUTO -2
+
+/**
  * By how many bytes the output of a step of a cipher may exceed its input.
  */
 #define BGL_SSL_CIPHER_SLACK 32
@@ -68,31 +93,6 @@
 #define BGL_SSL_DH_PUBKEY_INVALID 3
 
 /**
- * As the key says, which is PKCS#1 v1.5 for the usual RSA keys.
- */
-#define BGL_SSL_PADDING_DEFAULT 0
-
-/**
- * PKCS#1 v1.5 (RFC 8017, section 8.2).
- */
-#define BGL_SSL_PADDING_PKCS1 1
-
-/**
- * PSS (RFC 8017, section 8.1), with the same digest for its mask.
- */
-#define BGL_SSL_PADDING_PSS 2
-
-/**
- * A salt as long as the digest.
- */
-#define BGL_SSL_SALT_DIGEST -1
-
-/**
- * For signing: the longest salt that there is space for. For verifying: whatever length it has.
- */
-#define BGL_SSL_SALT_AUTO -2
-
-/**
  * A whole number, not negative. Several handles may share one number: a bgl_ssl_dh_t shares the numbers that were set
  * in it or got from it.
  */
@@ -104,8 +104,9 @@ typedef struct bgl_ssl_bignum_t bgl_ssl_bignum_t;
 typedef struct bgl_ssl_cipher_t bgl_ssl_cipher_t;
 
 /**
- * A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. It shares its numbers with the handles
- * by which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the handle only.
+ * A group for Diffie-Hellman key agreement, with one's own keys, if there are any. It shares its numbers with the
+ * handles by which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the
+ * handle only.
  */
 typedef struct bgl_ssl_dh_t bgl_ssl_dh_t;
 
@@ -137,6 +138,566 @@ typedef struct bgl_ssl_verify_t bgl_ssl_verify_t;
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/* ---- Random numbers ---- */
+
+/**
+ * Whether OpenSSL's random number generator has been seeded, which it is unless the system has no source of
+ * randomness. (Bigloo: ssl-rand-status.)
+ *
+ * Returns true if so. Never fails, never blocks; any thread. See RAND_status(3).
+ */
+bool bgl_ssl_rand_status(void);
+
+/**
+ * Seeds OpenSSL's random number generator from the system, which OpenSSL also does when needed. (Bigloo:
+ * ssl-rand-poll.)
+ *
+ * Returns true on success. Never blocks; any thread. See RAND_poll(3).
+ */
+bool bgl_ssl_rand_poll(void);
+
+/**
+ * Fills a buffer with random bytes that nobody can predict. (Bigloo: ssl-rand-bytes.)
+ *
+ * buf: space for len bytes, at most 2 GB.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_INTERNAL if the generator failed: then buf must not be used.
+ * Never blocks; any thread. See RAND_bytes(3).
+ *
+ * Precondition: buf is NULL or writable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_rand_bytes(void *buf,
+                                    size_t len);
+
+/**
+ * Fills a buffer as bgl_ssl_rand_bytes does: current OpenSSL makes no difference. (Bigloo: ssl-rand-pseudo-bytes.)
+ *
+ * Returns what bgl_ssl_rand_bytes does. Never blocks; any thread.
+ *
+ * Precondition: buf is NULL or writable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_rand_pseudo_bytes(void *buf,
+                                           size_t len);
+
+/* ---- Digests ---- */
+
+/**
+ * Begins a digest. (Bigloo: class ssl-hash.)
+ *
+ * type: OpenSSL's name of the algorithm, such as "sha256" or "RSA-SHA256": see bgl_evp_get_hashes.
+ *
+ * Returns a digest of no bytes yet, to be freed with bgl_ssl_hash_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does
+ * not know the name, BGL_SSL_E_UNSUPPORTED if it knows it but cannot use it (OpenSSL 3 without its legacy provider).
+ * Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated.
+ */
+bgl_ssl_hash_t *bgl_ssl_hash_init(const char *type);
+
+/**
+ * Takes more bytes into a digest. (Bigloo: ssl-hash-update!.)
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_ssl_hash_digest. Never blocks; any thread.
+ *
+ * Precondition: hash is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_hash_update(bgl_ssl_hash_t *hash,
+                                     const void *data,
+                                     size_t len);
+
+/**
+ * Ends a digest and copies it out. (Bigloo: ssl-hash-digest.)
+ *
+ * buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not
+ * end.
+ *
+ * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
+ * Never blocks; any thread.
+ *
+ * Precondition: hash is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hash_digest(bgl_ssl_hash_t *hash,
+                           void *buf,
+                           size_t size);
+
+/**
+ * Ends a digest by an extendable algorithm ("shake128", "shake256"), with as many bytes as one likes.
+ *
+ * buf: filled with len bytes.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the algorithm is not extendable; BGL_SSL_E_STATE if the digest has
+ * ended already. Never blocks; any thread. See EVP_DigestFinalXOF(3).
+ *
+ * Precondition: hash is NULL or live; buf is NULL or writable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_hash_digest_extendable(bgl_ssl_hash_t *hash,
+                                                void *buf,
+                                                size_t len);
+
+/**
+ * Frees a digest. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: hash is NULL or live, and the caller's.
+ */
+void bgl_ssl_hash_free(bgl_ssl_hash_t *hash);
+
+/**
+ * The digest of some bytes, at once.
+ *
+ * type: as for bgl_ssl_hash_init.
+ * data: len bytes, not kept.
+ * buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied.
+ *
+ * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_UNSUPPORTED. Never blocks; any
+ * thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; data is NULL or readable for len bytes; buf is NULL or writable for
+ * size bytes.
+ */
+size_t bgl_ssl_digest(const char *type,
+                      const void *data,
+                      size_t len,
+                      void *buf,
+                      size_t size);
+
+/* ---- HMAC ---- */
+
+/**
+ * Begins an HMAC (RFC 2104). (Bigloo: ssl-hmac-init.)
+ *
+ * type: OpenSSL's name of the digest, as for bgl_ssl_hash_init.
+ * key: key_len bytes, any number, not kept beyond the HMAC; NULL and 0 for the empty key.
+ *
+ * Returns an HMAC of no bytes yet, to be freed with bgl_ssl_hmac_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
+ * know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it for this. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; key is NULL or readable for key_len bytes.
+ */
+bgl_ssl_hmac_t *bgl_ssl_hmac_init(const char *type,
+                                  const void *key,
+                                  size_t key_len);
+
+/**
+ * Takes more bytes into an HMAC. (Bigloo: ssl-hmac-update!.)
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_ssl_hmac_digest. Never blocks; any thread.
+ *
+ * Precondition: hmac is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_hmac_update(bgl_ssl_hmac_t *hmac,
+                                     const void *data,
+                                     size_t len);
+
+/**
+ * Ends an HMAC and copies it out. (Bigloo: ssl-hmac-digest.)
+ *
+ * buf: space for the HMAC. If size is too small, and so for NULL and 0, nothing is copied and the HMAC does not end.
+ *
+ * Returns how many bytes the HMAC has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
+ * Never blocks; any thread.
+ *
+ * Precondition: hmac is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_hmac_digest(bgl_ssl_hmac_t *hmac,
+                           void *buf,
+                           size_t size);
+
+/**
+ * Frees an HMAC. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: hmac is NULL or live, and the caller's.
+ */
+void bgl_ssl_hmac_free(bgl_ssl_hmac_t *hmac);
+
+/* ---- Signing ---- */
+
+/**
+ * Begins a signature. (Bigloo: ssl-sign-init.)
+ *
+ * type: OpenSSL's name of the digest, such as "sha256" or "RSA-SHA256"; which algorithm signs is up to the key.
+ *
+ * Returns a signature of no text yet, to be freed with bgl_ssl_sign_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does
+ * not know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated.
+ */
+bgl_ssl_sign_t *bgl_ssl_sign_init(const char *type);
+
+/**
+ * Takes more of the text that is to be signed. (Bigloo: ssl-sign-update!.)
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Never blocks; any thread.
+ *
+ * Precondition: sign is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_sign_update(bgl_ssl_sign_t *sign,
+                                     const void *data,
+                                     size_t len);
+
+/**
+ * Chooses how an RSA key pads.
+ *
+ * padding: BGL_SSL_PADDING_...
+ * salt: for PSS, how many bytes, or BGL_SSL_SALT_...; ignored for others.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Whether the key can do it shows when
+ * it signs. Never blocks; any thread.
+ *
+ * Precondition: sign is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_sign_set_padding(bgl_ssl_sign_t *sign,
+                                          int32_t padding,
+                                          int32_t salt);
+
+/**
+ * Ends the text and copies its signature out. (Bigloo: ssl-sign-sign.)
+ *
+ * key_pem: key_len bytes of PEM with an RSA, EC or DSA key that is not encrypted; not kept. For other keys see
+ * bgl_ssl_sign_with_key, for Ed25519 bgl_ssl_sign_message.
+ * buf: space for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not
+ * end.
+ *
+ * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
+ * BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an
+ * encrypted one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED
+ * for Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
+ *
+ * Precondition: sign is NULL or live; key_pem is NULL or readable for key_len bytes; buf is NULL or writable for size
+ * bytes.
+ */
+size_t bgl_ssl_sign_sign(bgl_ssl_sign_t *sign,
+                         const void *key_pem,
+                         size_t key_len,
+                         void *buf,
+                         size_t size);
+
+/**
+ * Signs as bgl_ssl_sign_sign does, with a key that was read before, and so may have been encrypted.
+ *
+ * Returns what bgl_ssl_sign_sign does. Never blocks; any thread.
+ *
+ * Precondition: Both handles are NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_sign_with_key(bgl_ssl_sign_t *sign,
+                             const bgl_ssl_private_key_t *private_key,
+                             void *buf,
+                             size_t size);
+
+/**
+ * Frees a signature. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: sign is NULL or live, and the caller's.
+ */
+void bgl_ssl_sign_free(bgl_ssl_sign_t *sign);
+
+/**
+ * Signs a whole text at once: the only way for Ed25519 and Ed448 (RFC 8032), which bring their own digest.
+ *
+ * type: the digest's name; NULL for Ed25519 and Ed448.
+ * private_key: the key.
+ * data: len bytes, not kept.
+ * buf: space for the signature. If size is too small, and so for NULL and 0, nothing is signed.
+ *
+ * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
+ * BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if key and digest do not suit one another. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; private_key is NULL or live; data is NULL or readable for len bytes;
+ * buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_sign_message(const char *type,
+                            const bgl_ssl_private_key_t *private_key,
+                            const void *data,
+                            size_t len,
+                            void *buf,
+                            size_t size);
+
+/* ---- Verifying signatures ---- */
+
+/**
+ * Begins to verify a signature. (Bigloo: ssl-verify-init.)
+ *
+ * type: OpenSSL's name of the digest, such as "sha256" or "RSA-SHA256"; which algorithm verifies is up to the key.
+ *
+ * Returns a verification of no text yet, to be freed with bgl_ssl_verify_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL
+ * does not know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated.
+ */
+bgl_ssl_verify_t *bgl_ssl_verify_init(const char *type);
+
+/**
+ * Takes more of the text that was signed. (Bigloo: ssl-verify-update!.)
+ *
+ * data: len bytes, not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is verified. Never blocks; any thread.
+ *
+ * Precondition: verify is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_verify_update(bgl_ssl_verify_t *verify,
+                                       const void *data,
+                                       size_t len);
+
+/**
+ * Chooses how an RSA key has padded.
+ *
+ * padding: BGL_SSL_PADDING_...
+ * salt: for PSS, how many bytes, or BGL_SSL_SALT_...; ignored for others.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is verified. Never blocks; any thread.
+ *
+ * Precondition: verify is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_verify_set_padding(bgl_ssl_verify_t *verify,
+                                            int32_t padding,
+                                            int32_t salt);
+
+/**
+ * Ends the text and tells whether its signature is right. (Bigloo: ssl-verify-final.)
+ *
+ * key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not
+ * kept.
+ * signature: signature_len bytes of anything.
+ *
+ * Returns true if the signature is right; false if it is not, whatever it is; false too, with an error,
+ * where bgl_ssl_verify_signature fails, which tells the two apart. Never blocks; any thread.
+ *
+ * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths.
+ */
+bool bgl_ssl_verify_final(bgl_ssl_verify_t *verify,
+                          const void *key_pem,
+                          size_t key_len,
+                          const void *signature,
+                          size_t signature_len);
+
+/**
+ * Verifies as bgl_ssl_verify_final does, and distinguishes a failure from a signature that is not right.
+ *
+ * key_pem: as for bgl_ssl_verify_final.
+ * signature: signature_len bytes of anything.
+ * valid: set to whether the signature is right, and to false on failure.
+ *
+ * Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT;
+ * BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no public key, or it does not suit
+ * digest and padding; BGL_SSL_E_UNSUPPORTED for Ed25519 (see bgl_ssl_verify_message). A key that fails leaves the text
+ * as it was. Never blocks; any thread.
+ *
+ * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths; valid is NULL or
+ * writable.
+ */
+bgl_ssl_status_t bgl_ssl_verify_signature(bgl_ssl_verify_t *verify,
+                                          const void *key_pem,
+                                          size_t key_len,
+                                          const void *signature,
+                                          size_t signature_len,
+                                          bool *valid);
+
+/**
+ * Frees a verification. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: verify is NULL or live, and the caller's.
+ */
+void bgl_ssl_verify_free(bgl_ssl_verify_t *verify);
+
+/**
+ * Tells whether the signature of a whole text is right, at once: the only way for Ed25519 and Ed448 (RFC 8032).
+ *
+ * type: the digest's name; NULL for Ed25519 and Ed448.
+ * key_pem: as for bgl_ssl_verify_final.
+ * data: len bytes, not kept.
+ * signature: signature_len bytes of anything.
+ * valid: set to whether the signature is right, and to false on failure.
+ *
+ * Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT;
+ * BGL_SSL_E_CONFIG if there is no public key, or key and digest do not suit one another. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; the bytes are NULL or readable for their lengths; valid is NULL or
+ * writable.
+ */
+bgl_ssl_status_t bgl_ssl_verify_message(const char *type,
+                                        const void *key_pem,
+                                        size_t key_len,
+                                        const void *data,
+                                        size_t len,
+                                        const void *signature,
+                                        size_t signature_len,
+                                        bool *valid);
+
+/* ---- Ciphers ---- */
+
+/**
+ * Begins to encrypt or decrypt, with key and initialisation vector made from a password by EVP_BytesToKey(3) with MD5,
+ * one round and no salt: weak and deterministic; only for data that was encrypted in this way before. (Bigloo:
+ * ssl-cipher-init.)
+ *
+ * type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
+ * password: password_len bytes, not kept.
+ * encrypt: true to encrypt, false to decrypt.
+ *
+ * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the
+ * name, BGL_SSL_E_UNSUPPORTED if it cannot use it (OpenSSL 3 without its legacy provider) or it is made for something
+ * else. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; password is NULL or readable for password_len bytes.
+ */
+bgl_ssl_cipher_t *bgl_ssl_cipher_init(const char *type,
+                                      const void *password,
+                                      size_t password_len,
+                                      bool encrypt);
+
+/**
+ * Begins to encrypt or decrypt. An AEAD cipher has a tag of 16 bytes. (Bigloo: ssl-cipher-initiv.)
+ *
+ * type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
+ * key: key_len bytes, as many as the cipher wants.
+ * iv: iv_len bytes of initialisation vector, as many as the cipher wants; NULL and 0 if it has none. It must not be
+ * used twice with the same key.
+ * encrypt: true to encrypt, false to decrypt.
+ *
+ * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the
+ * name or a length is wrong, BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the cipher (OpenSSL 3 without its legacy
+ * provider) or it is made for something else, BGL_SSL_E_CONFIG if the key is refused. Never blocks; any thread.
+ *
+ * Precondition: type is NULL or NUL-terminated; key and iv are NULL or readable for their lengths.
+ */
+bgl_ssl_cipher_t *bgl_ssl_cipher_initiv(const char *type,
+                                        const void *key,
+                                        size_t key_len,
+                                        const void *iv,
+                                        size_t iv_len,
+                                        bool encrypt);
+
+/**
+ * Begins as bgl_ssl_cipher_initiv does, with another length of the tag of an AEAD cipher (GCM, CCM, OCB,
+ * ChaCha20-Poly1305).
+ *
+ * tag_len: 4 to 16; what is decrypted must come with a tag of that length. Short tags can be forged. Ignored for
+ * ciphers without a tag.
+ *
+ * Returns what bgl_ssl_cipher_initiv does. Never blocks; any thread.
+ *
+ * Precondition: As for bgl_ssl_cipher_initiv.
+ */
+bgl_ssl_cipher_t *bgl_ssl_cipher_init_aead(const char *type,
+                                           const void *key,
+                                           size_t key_len,
+                                           const void *iv,
+                                           size_t iv_len,
+                                           size_t tag_len,
+                                           bool encrypt);
+
+/**
+ * Takes additional data in: data that an AEAD cipher protects with its tag but does not encrypt. Before the text; any
+ * number of times.
+ *
+ * data: len bytes, not kept beyond the cipher.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE once there was text, BGL_SSL_E_UNSUPPORTED if it is no AEAD
+ * cipher. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; data is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_cipher_add_aad(bgl_ssl_cipher_t *cipher,
+                                        const void *data,
+                                        size_t len);
+
+/**
+ * Processes a piece of text, and returns the output that is ready. CCM and XTS take their text in one piece. (Bigloo:
+ * ssl-cipher-update!.)
+ *
+ * Decrypted text of an AEAD cipher must not be used before bgl_cipher_final has accepted the tag.
+ *
+ * data: len bytes, less than 2 GB, not kept; must not overlap buf.
+ * buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes. On failure its content is undefined.
+ * written: set to how many bytes were given; 0 on failure.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in;
+ * BGL_SSL_E_STATE after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before;
+ * BGL_SSL_E_VERIFY if CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any
+ * thread.
+ *
+ * Precondition: cipher is NULL or live; data is NULL or readable for len bytes, buf NULL or writable for size bytes;
+ * written is NULL or writable.
+ */
+bgl_ssl_status_t bgl_cipher_update(bgl_ssl_cipher_t *cipher,
+                                   const void *data,
+                                   size_t len,
+                                   void *buf,
+                                   size_t size,
+                                   size_t *written);
+
+/**
+ * Sets whether the last block is padded (PKCS#7), which is the default. Without padding, a text that is not a whole
+ * number of blocks fails. No effect on ciphers without blocks. (Bigloo: ssl-cipher-set-auto-padding.)
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_cipher_final. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live.
+ */
+bgl_ssl_status_t bgl_cipher_set_auto_padding(bgl_ssl_cipher_t *cipher,
+                                             bool padding);
+
+/**
+ * Ends the text. (Bigloo: ssl-cipher-final.)
+ *
+ * buf: space for at least BGL_SSL_CIPHER_SLACK bytes.
+ * written: set to how many bytes were given; 0 on failure.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already,
+ * or an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag
+ * does not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these
+ * end it. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; buf is NULL or writable for size bytes; written is NULL or writable.
+ */
+bgl_ssl_status_t bgl_cipher_final(bgl_ssl_cipher_t *cipher,
+                                  void *buf,
+                                  size_t size,
+                                  size_t *written);
+
+/**
+ * Copies out the tag of what an AEAD cipher has encrypted, after bgl_cipher_final.
+ *
+ * buf: as many bytes as fit are copied.
+ *
+ * Returns how many bytes the tag has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE before bgl_cipher_final and
+ * when decrypting, BGL_SSL_E_UNSUPPORTED if it is no AEAD cipher. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_cipher_tag(const bgl_ssl_cipher_t *cipher,
+                          void *buf,
+                          size_t size);
+
+/**
+ * Sets the expected tag of an AEAD cipher that decrypts: at any time before bgl_cipher_final, for CCM before the text.
+ *
+ * tag: tag_len bytes, the length with which the cipher was made.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is
+ * no AEAD cipher. Never blocks; any thread.
+ *
+ * Precondition: cipher is NULL or live; tag is NULL or readable for tag_len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_cipher_set_tag(bgl_ssl_cipher_t *cipher,
+                                        const void *tag,
+                                        size_t tag_len);
+
+/**
+ * Frees a cipher. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: cipher is NULL or live, and the caller's.
+ */
+void bgl_ssl_cipher_free(bgl_ssl_cipher_t *cipher);
+
+/* ---- Whole numbers of any size, for key agreement ---- */
 
 /**
  * A new number, which is 0. (Bigloo: bn-new.)
@@ -198,170 +759,7 @@ bgl_ssl_status_t bgl_bn_set_word(bgl_ssl_bignum_t *bn,
  */
 void bgl_bn_free(bgl_ssl_bignum_t *bn);
 
-/**
- * Begins to encrypt or decrypt, with key and initialisation vector made from a password by EVP_BytesToKey(3) with MD5,
- * one round and no salt: weak and deterministic; only for data that was encrypted in this way before. (Bigloo:
- * ssl-cipher-init.)
- *
- * type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
- * password: password_len bytes, not kept.
- * encrypt: true to encrypt, false to decrypt.
- *
- * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the
- * name, BGL_SSL_E_UNSUPPORTED if it cannot use it (OpenSSL 3 without its legacy provider) or it is made for something
- * else. Never blocks; any thread.
- *
- * Precondition: type is NULL or NUL-terminated; password is NULL or readable for password_len bytes.
- */
-bgl_ssl_cipher_t *bgl_ssl_cipher_init(const char *type,
-                                      const void *password,
-                                      size_t password_len,
-                                      bool encrypt);
-
-/**
- * Begins to encrypt or decrypt. An AEAD cipher has a tag of 16 bytes. (Bigloo: ssl-cipher-initiv.)
- *
- * type: OpenSSL's name of the cipher, such as "aes-256-cbc": see bgl_evp_get_ciphers.
- * key: key_len bytes, as many as the cipher wants.
- * iv: iv_len bytes of initialisation vector, as many as the cipher wants; NULL and 0 if it has none. It must not be
- * used twice with the same key.
- * encrypt: true to encrypt, false to decrypt.
- *
- * Returns a cipher, to be freed with bgl_ssl_cipher_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not know the
- * name or a length is wrong, BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the cipher (OpenSSL 3 without its legacy
- * provider) or it is made for something else, BGL_SSL_E_CONFIG if the key is refused. Never blocks; any thread.
- *
- * Precondition: type is NULL or NUL-terminated; key and iv are NULL or readable for their lengths.
- */
-bgl_ssl_cipher_t *bgl_ssl_cipher_initiv(const char *type,
-                                        const void *key,
-                                        size_t key_len,
-                                        const void *iv,
-                                        size_t iv_len,
-                                        bool encrypt);
-
-/**
- * The same as bgl_ssl_cipher_initiv, with another length of the tag of an AEAD cipher (GCM, CCM, OCB,
- * ChaCha20-Poly1305).
- *
- * tag_len: 4 to 16; what is decrypted must come with a tag of that length. Short tags can be forged. Ignored for
- * ciphers without a tag.
- *
- * Returns what bgl_ssl_cipher_initiv does. Never blocks; any thread.
- *
- * Precondition: As for bgl_ssl_cipher_initiv.
- */
-bgl_ssl_cipher_t *bgl_ssl_cipher_init_aead(const char *type,
-                                           const void *key,
-                                           size_t key_len,
-                                           const void *iv,
-                                           size_t iv_len,
-                                           size_t tag_len,
-                                           bool encrypt);
-
-/**
- * Takes additional data in: data that an AEAD cipher protects with its tag but does not encrypt. Before the text; any
- * number of times.
- *
- * data: len bytes, not kept beyond the cipher.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE once there was text, BGL_SSL_E_UNSUPPORTED if it is no AEAD
- * cipher. Never blocks; any thread.
- *
- * Precondition: cipher is NULL or live; data is NULL or readable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_cipher_add_aad(bgl_ssl_cipher_t *cipher,
-                                        const void *data,
-                                        size_t len);
-
-/**
- * Processes a piece of text, and returns the output that is ready. CCM and XTS take their text in one piece. (Bigloo:
- * ssl-cipher-update!.)
- *
- * Decrypted text of an AEAD cipher must not be used before bgl_cipher_final has accepted the tag.
- *
- * data: len bytes, less than 2 GB, not kept; must not overlap buf.
- * buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes.
- * written: set to how many bytes were given.
- *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in;
- * BGL_SSL_E_STATE after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before;
- * BGL_SSL_E_VERIFY if CCM's tag does not fit; BGL_SSL_E_CONFIG if the cipher refuses the text. Never blocks; any
- * thread.
- *
- * Precondition: cipher is NULL or live; data is NULL or readable for len bytes, buf NULL or writable for size bytes;
- * written is NULL or writable.
- */
-bgl_ssl_status_t bgl_cipher_update(bgl_ssl_cipher_t *cipher,
-                                   const void *data,
-                                   size_t len,
-                                   void *buf,
-                                   size_t size,
-                                   size_t *written);
-
-/**
- * Sets whether the last block is padded (PKCS#7), which is the default. Without padding, a text that is not a whole
- * number of blocks fails. No effect on ciphers without blocks. (Bigloo: ssl-cipher-set-auto-padding.)
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_cipher_final. Never blocks; any thread.
- *
- * Precondition: cipher is NULL or live.
- */
-bgl_ssl_status_t bgl_cipher_set_auto_padding(bgl_ssl_cipher_t *cipher,
-                                             bool padding);
-
-/**
- * Ends the text. (Bigloo: ssl-cipher-final.)
- *
- * buf: space for at least BGL_SSL_CIPHER_SLACK bytes.
- * written: set to how many bytes were given.
- *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already,
- * or an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag
- * does not fit; BGL_SSL_E_CONFIG if what is decrypted is badly padded, or the text is no whole number of blocks: these
- * end it. Never blocks; any thread.
- *
- * Precondition: cipher is NULL or live; buf is NULL or writable for size bytes; written is NULL or writable.
- */
-bgl_ssl_status_t bgl_cipher_final(bgl_ssl_cipher_t *cipher,
-                                  void *buf,
-                                  size_t size,
-                                  size_t *written);
-
-/**
- * Copies out the tag of what an AEAD cipher has encrypted, after bgl_cipher_final.
- *
- * buf: as many bytes as fit are copied.
- *
- * Returns how many bytes the tag has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE before bgl_cipher_final and
- * when decrypting, BGL_SSL_E_UNSUPPORTED if it is no AEAD cipher. Never blocks; any thread.
- *
- * Precondition: cipher is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_cipher_tag(const bgl_ssl_cipher_t *cipher,
-                          void *buf,
-                          size_t size);
-
-/**
- * Sets the expected tag of an AEAD cipher that decrypts: at any time before bgl_cipher_final, for CCM before the text.
- *
- * tag: tag_len bytes, the length with which the cipher was made.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it has ended or encrypts, BGL_SSL_E_UNSUPPORTED if it is
- * no AEAD cipher. Never blocks; any thread.
- *
- * Precondition: cipher is NULL or live; tag is NULL or readable for tag_len bytes.
- */
-bgl_ssl_status_t bgl_ssl_cipher_set_tag(bgl_ssl_cipher_t *cipher,
-                                        const void *tag,
-                                        size_t tag_len);
-
-/**
- * Frees a cipher. Takes NULL; returns nothing, never fails, never blocks.
- *
- * Precondition: cipher is NULL or live, and the caller's.
- */
-void bgl_ssl_cipher_free(bgl_ssl_cipher_t *cipher);
+/* ---- Diffie-Hellman key agreement ---- */
 
 /**
  * A new Diffie-Hellman object without any numbers yet. (Bigloo: class dh.)
@@ -371,8 +769,8 @@ void bgl_ssl_cipher_free(bgl_ssl_cipher_t *cipher);
 bgl_ssl_dh_t *bgl_ssl_dh_new(void);
 
 /**
- * Frees a Diffie-Hellman object; numbers got from it or set in it live on. Takes NULL; returns nothing, never fails,
- * never blocks.
+ * Frees a Diffie-Hellman object; numbers taken from it or set in it stay valid. Takes NULL; returns nothing, never
+ * fails, never blocks.
  *
  * Precondition: dh is NULL or live, and the caller's.
  */
@@ -442,6 +840,8 @@ size_t bgl_ssl_dh_compute_key(const bgl_ssl_dh_t *dh,
                               void *buf,
                               size_t size);
 
+/* ---- Checks of Diffie-Hellman groups and public keys ---- */
+
 /**
  * Checks the group. (Bigloo: dh-check.)
  *
@@ -463,6 +863,8 @@ int32_t bgl_dh_check(const bgl_ssl_dh_t *dh);
  */
 int32_t bgl_dh_check_pub_key(const bgl_ssl_dh_t *dh,
                              const bgl_ssl_bignum_t *key);
+
+/* ---- The numbers of a Diffie-Hellman object: p, q, g and the keys ---- */
 
 /**
  * The prime. (Bigloo: dh's field p.)
@@ -596,6 +998,8 @@ bgl_ssl_status_t bgl_dh_pub_priv_key_set(bgl_ssl_dh_t *dh,
                                          const bgl_ssl_bignum_t *public_key,
                                          const bgl_ssl_bignum_t *private_key);
 
+/* ---- Key agreement on elliptic curves ---- */
+
 /**
  * Makes a new key on a curve.
  *
@@ -661,135 +1065,7 @@ size_t bgl_ssl_ecdh_compute_key(const bgl_ssl_ecdh_t *ecdh,
  */
 void bgl_ssl_ecdh_free(bgl_ssl_ecdh_t *ecdh);
 
-/**
- * Begins a digest. (Bigloo: class ssl-hash.)
- *
- * type: OpenSSL's name of the algorithm, such as "sha256" or "RSA-SHA256": see bgl_evp_get_hashes.
- *
- * Returns a digest of no bytes yet, to be freed with bgl_ssl_hash_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does
- * not know the name, BGL_SSL_E_UNSUPPORTED if it knows it but cannot use it (OpenSSL 3 without its legacy provider).
- * Never blocks; any thread.
- *
- * Precondition: type is NULL or NUL-terminated.
- */
-bgl_ssl_hash_t *bgl_ssl_hash_init(const char *type);
-
-/**
- * Takes more bytes into a digest. (Bigloo: ssl-hash-update!.)
- *
- * data: len bytes, not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_ssl_hash_digest. Never blocks; any thread.
- *
- * Precondition: hash is NULL or live; data is NULL or readable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_hash_update(bgl_ssl_hash_t *hash,
-                                     const void *data,
-                                     size_t len);
-
-/**
- * Ends a digest and copies it out. (Bigloo: ssl-hash-digest.)
- *
- * buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied and the digest does not
- * end.
- *
- * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
- * Never blocks; any thread.
- *
- * Precondition: hash is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_hash_digest(bgl_ssl_hash_t *hash,
-                           void *buf,
-                           size_t size);
-
-/**
- * Ends a digest by an extendable algorithm ("shake128", "shake256"), with as many bytes as one likes.
- *
- * buf: filled with len bytes.
- *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the algorithm is not extendable; BGL_SSL_E_STATE if the digest has
- * ended already. Never blocks; any thread. See EVP_DigestFinalXOF(3).
- *
- * Precondition: hash is NULL or live; buf is NULL or writable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_hash_digest_extendable(bgl_ssl_hash_t *hash,
-                                                void *buf,
-                                                size_t len);
-
-/**
- * Frees a digest. Takes NULL; returns nothing, never fails, never blocks.
- *
- * Precondition: hash is NULL or live, and the caller's.
- */
-void bgl_ssl_hash_free(bgl_ssl_hash_t *hash);
-
-/**
- * The digest of some bytes, at once.
- *
- * type: as for bgl_ssl_hash_init.
- * data: len bytes, not kept.
- * buf: space for the digest. If size is too small, and so for NULL and 0, nothing is copied.
- *
- * Returns how many bytes the digest has; 0 on failure: BGL_SSL_E_ARGUMENT, BGL_SSL_E_UNSUPPORTED. Never blocks; any
- * thread.
- *
- * Precondition: type is NULL or NUL-terminated; data is NULL or readable for len bytes; buf is NULL or writable for
- * size bytes.
- */
-size_t bgl_ssl_digest(const char *type,
-                      const void *data,
-                      size_t len,
-                      void *buf,
-                      size_t size);
-
-/**
- * Begins an HMAC (RFC 2104). (Bigloo: ssl-hmac-init.)
- *
- * type: OpenSSL's name of the digest, as for bgl_ssl_hash_init.
- * key: key_len bytes, any number, not kept beyond the HMAC; NULL and 0 for the empty key.
- *
- * Returns an HMAC of no bytes yet, to be freed with bgl_ssl_hmac_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does not
- * know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it for this. Never blocks; any thread.
- *
- * Precondition: type is NULL or NUL-terminated; key is NULL or readable for key_len bytes.
- */
-bgl_ssl_hmac_t *bgl_ssl_hmac_init(const char *type,
-                                  const void *key,
-                                  size_t key_len);
-
-/**
- * Takes more bytes into an HMAC. (Bigloo: ssl-hmac-update!.)
- *
- * data: len bytes, not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE after bgl_ssl_hmac_digest. Never blocks; any thread.
- *
- * Precondition: hmac is NULL or live; data is NULL or readable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_hmac_update(bgl_ssl_hmac_t *hmac,
-                                     const void *data,
-                                     size_t len);
-
-/**
- * Ends an HMAC and copies it out. (Bigloo: ssl-hmac-digest.)
- *
- * buf: space for the HMAC. If size is too small, and so for NULL and 0, nothing is copied and the HMAC does not end.
- *
- * Returns how many bytes the HMAC has; 0 on failure: BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it has ended already.
- * Never blocks; any thread.
- *
- * Precondition: hmac is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_hmac_digest(bgl_ssl_hmac_t *hmac,
-                           void *buf,
-                           size_t size);
-
-/**
- * Frees an HMAC. Takes NULL; returns nothing, never fails, never blocks.
- *
- * Precondition: hmac is NULL or live, and the caller's.
- */
-void bgl_ssl_hmac_free(bgl_ssl_hmac_t *hmac);
+/* ---- Keys from passwords and from other secrets ---- */
 
 /**
  * Makes a key from a password by PBKDF2 (RFC 8018) with HMAC-SHA-1. (Bigloo: pkcs5-pbkdf2-hmac-sha1.)
@@ -884,6 +1160,8 @@ bgl_ssl_status_t bgl_ssl_scrypt(const void *password,
                                 void *key,
                                 size_t key_len);
 
+/* ---- Algorithms of the OpenSSL in use ---- */
+
 /**
  * Copies out the names of the TLS cipher suites that a connection offers by default, best first, separated by colons.
  * (Bigloo: ssl-get-ciphers.)
@@ -923,257 +1201,6 @@ size_t bgl_evp_get_hashes(char *buf,
  * Returns the bit. Never fails, never blocks; any thread.
  */
 uint64_t bgl_ssl_op_cipher_server_preference(void);
-
-/**
- * Whether OpenSSL's random number generator has been seeded, which it is unless the system has no source of
- * randomness. (Bigloo: ssl-rand-status.)
- *
- * Returns true if so. Never fails, never blocks; any thread. See RAND_status(3).
- */
-bool bgl_ssl_rand_status(void);
-
-/**
- * Seeds OpenSSL's random number generator from the system, which OpenSSL also does when needed. (Bigloo:
- * ssl-rand-poll.)
- *
- * Returns true on success. Never blocks; any thread. See RAND_poll(3).
- */
-bool bgl_ssl_rand_poll(void);
-
-/**
- * Fills a buffer with random bytes that nobody can predict. (Bigloo: ssl-rand-bytes.)
- *
- * buf: space for len bytes, at most 2 GB.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_INTERNAL if the generator failed: then buf must not be used.
- * Never blocks; any thread. See RAND_bytes(3).
- *
- * Precondition: buf is NULL or writable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_rand_bytes(void *buf,
-                                    size_t len);
-
-/**
- * The same as bgl_ssl_rand_bytes: today's OpenSSL makes no difference. (Bigloo: ssl-rand-pseudo-bytes.)
- *
- * Returns what bgl_ssl_rand_bytes does. Never blocks; any thread.
- *
- * Precondition: buf is NULL or writable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_rand_pseudo_bytes(void *buf,
-                                           size_t len);
-
-/**
- * Begins a signature. (Bigloo: ssl-sign-init.)
- *
- * type: OpenSSL's name of the digest, such as "sha256" or "RSA-SHA256"; which algorithm signs is up to the key.
- *
- * Returns a signature of no text yet, to be freed with bgl_ssl_sign_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL does
- * not know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
- *
- * Precondition: type is NULL or NUL-terminated.
- */
-bgl_ssl_sign_t *bgl_ssl_sign_init(const char *type);
-
-/**
- * Takes more of the text that is to be signed. (Bigloo: ssl-sign-update!.)
- *
- * data: len bytes, not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Never blocks; any thread.
- *
- * Precondition: sign is NULL or live; data is NULL or readable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_sign_update(bgl_ssl_sign_t *sign,
-                                     const void *data,
-                                     size_t len);
-
-/**
- * Chooses how an RSA key pads.
- *
- * padding: BGL_SSL_PADDING_...
- * salt: for PSS, how many bytes, or BGL_SSL_SALT_...; ignored for others.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is signed. Whether the key can do it shows when
- * it signs. Never blocks; any thread.
- *
- * Precondition: sign is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_sign_set_padding(bgl_ssl_sign_t *sign,
-                                          int32_t padding,
-                                          int32_t salt);
-
-/**
- * Ends the text and copies its signature out. (Bigloo: ssl-sign-sign.)
- *
- * key_pem: key_len bytes of PEM with an RSA, EC or DSA key that is not encrypted; not kept. For other keys see
- * bgl_ssl_sign_with_key, for Ed25519 bgl_ssl_sign_message.
- * buf: space for the signature. If size is too small, and so for NULL and 0, nothing is copied and the text does not
- * end.
- *
- * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
- * BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an
- * encrypted one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED
- * for Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
- *
- * Precondition: sign is NULL or live; key_pem is NULL or readable for key_len bytes; buf is NULL or writable for size
- * bytes.
- */
-size_t bgl_ssl_sign_sign(bgl_ssl_sign_t *sign,
-                         const void *key_pem,
-                         size_t key_len,
-                         void *buf,
-                         size_t size);
-
-/**
- * The same as bgl_ssl_sign_sign with a key that was read before, and so may have been encrypted.
- *
- * Returns what bgl_ssl_sign_sign does. Never blocks; any thread.
- *
- * Precondition: Both handles are NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_sign_with_key(bgl_ssl_sign_t *sign,
-                             const bgl_ssl_private_key_t *private_key,
-                             void *buf,
-                             size_t size);
-
-/**
- * Frees a signature. Takes NULL; returns nothing, never fails, never blocks.
- *
- * Precondition: sign is NULL or live, and the caller's.
- */
-void bgl_ssl_sign_free(bgl_ssl_sign_t *sign);
-
-/**
- * Signs a whole text at once: the only way for Ed25519 and Ed448 (RFC 8032), which bring their own digest.
- *
- * type: the digest's name; NULL for Ed25519 and Ed448.
- * private_key: the key.
- * data: len bytes, not kept.
- * buf: space for the signature. If size is too small, and so for NULL and 0, nothing is signed.
- *
- * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
- * BGL_SSL_E_ARGUMENT, or BGL_SSL_E_CONFIG if key and digest do not suit one another. Never blocks; any thread.
- *
- * Precondition: type is NULL or NUL-terminated; private_key is NULL or live; data is NULL or readable for len bytes;
- * buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_sign_message(const char *type,
-                            const bgl_ssl_private_key_t *private_key,
-                            const void *data,
-                            size_t len,
-                            void *buf,
-                            size_t size);
-
-/**
- * Begins to verify a signature. (Bigloo: ssl-verify-init.)
- *
- * type: OpenSSL's name of the digest, such as "sha256" or "RSA-SHA256"; which algorithm verifies is up to the key.
- *
- * Returns a verification of no text yet, to be freed with bgl_ssl_verify_free, or NULL: BGL_SSL_E_ARGUMENT if OpenSSL
- * does not know the digest, BGL_SSL_E_UNSUPPORTED if it cannot use it. Never blocks; any thread.
- *
- * Precondition: type is NULL or NUL-terminated.
- */
-bgl_ssl_verify_t *bgl_ssl_verify_init(const char *type);
-
-/**
- * Takes more of the text that was signed. (Bigloo: ssl-verify-update!.)
- *
- * data: len bytes, not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is verified. Never blocks; any thread.
- *
- * Precondition: verify is NULL or live; data is NULL or readable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_verify_update(bgl_ssl_verify_t *verify,
-                                       const void *data,
-                                       size_t len);
-
-/**
- * Chooses how an RSA key has padded.
- *
- * padding: BGL_SSL_PADDING_...
- * salt: for PSS, how many bytes, or BGL_SSL_SALT_...; ignored for others.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE once it is verified. Never blocks; any thread.
- *
- * Precondition: verify is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_verify_set_padding(bgl_ssl_verify_t *verify,
-                                            int32_t padding,
-                                            int32_t salt);
-
-/**
- * Ends the text and tells whether its signature is right. (Bigloo: ssl-verify-final.)
- *
- * key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not
- * kept.
- * signature: signature_len bytes of anything.
- *
- * Returns true if the signature is right; false if it is not, whatever it is; false too, with an error,
- * where bgl_ssl_verify_signature fails, which tells the two apart. Never blocks; any thread.
- *
- * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths.
- */
-bool bgl_ssl_verify_final(bgl_ssl_verify_t *verify,
-                          const void *key_pem,
-                          size_t key_len,
-                          const void *signature,
-                          size_t signature_len);
-
-/**
- * The same as bgl_ssl_verify_final, with what failed told apart from what is not right.
- *
- * key_pem: as for bgl_ssl_verify_final.
- * signature: signature_len bytes of anything.
- * valid: set to whether the signature is right, and to false on failure.
- *
- * Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT;
- * BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no public key, or it does not suit
- * digest and padding; BGL_SSL_E_UNSUPPORTED for Ed25519 (see bgl_ssl_verify_message). A key that fails leaves the text
- * as it was. Never blocks; any thread.
- *
- * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths; valid is NULL or
- * writable.
- */
-bgl_ssl_status_t bgl_ssl_verify_signature(bgl_ssl_verify_t *verify,
-                                          const void *key_pem,
-                                          size_t key_len,
-                                          const void *signature,
-                                          size_t signature_len,
-                                          bool *valid);
-
-/**
- * Frees a verification. Takes NULL; returns nothing, never fails, never blocks.
- *
- * Precondition: verify is NULL or live, and the caller's.
- */
-void bgl_ssl_verify_free(bgl_ssl_verify_t *verify);
-
-/**
- * Tells whether the signature of a whole text is right, at once: the only way for Ed25519 and Ed448 (RFC 8032).
- *
- * type: the digest's name; NULL for Ed25519 and Ed448.
- * key_pem: as for bgl_ssl_verify_final.
- * data: len bytes, not kept.
- * signature: signature_len bytes of anything.
- * valid: set to whether the signature is right, and to false on failure.
- *
- * Returns BGL_SSL_OK if the signature could be verified, whether it is right or not; BGL_SSL_E_ARGUMENT;
- * BGL_SSL_E_CONFIG if there is no public key, or key and digest do not suit one another. Never blocks; any thread.
- *
- * Precondition: type is NULL or NUL-terminated; the bytes are NULL or readable for their lengths; valid is NULL or
- * writable.
- */
-bgl_ssl_status_t bgl_ssl_verify_message(const char *type,
-                                        const void *key_pem,
-                                        size_t key_len,
-                                        const void *data,
-                                        size_t len,
-                                        const void *signature,
-                                        size_t signature_len,
-                                        bool *valid);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -129,6 +129,183 @@ typedef void (*bgl_ssl_session_lookup_callback_t)(bgl_ssl_connection_t *connecti
 extern "C" {
 #endif // __cplusplus
 
+/* ---- Secure contexts ---- */
+
+/**
+ * Makes a secure context.
+ *
+ * method: "default" or a name of OpenSSL's: "SSLv23_method", "TLS_method" (TLS 1.2 and 1.3), "TLSv1_method" (any TLS
+ * that OpenSSL and the system's policy let through), "TLSv1_1_method", "TLSv1_2_method", "TLSv1_3_method" (that
+ * version alone), "SSLv3_method" (most builds of OpenSSL lack it), "SSLv2_method" (all lack it), and each with
+ * "_server_method" or "_client_method" at its end for contexts that make only such connections.
+ *
+ * Returns a context, to be freed with bgl_ssl_ctx_free, or NULL: BGL_SSL_E_ARGUMENT for an unknown method,
+ * BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts nobody yet. Never blocks; any thread.
+ *
+ * Precondition: method is NULL or NUL-terminated.
+ */
+bgl_ssl_ctx_t *bgl_ssl_ctx_init(const char *method);
+
+/**
+ * Closes a context: nothing can be done with it any more. Connections made from it, or switched to it, stay valid.
+ *
+ * Returns BGL_SSL_OK, also a second time, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_close(const bgl_ssl_ctx_t *ctx);
+
+/**
+ * Frees a context; connections made from it stay valid. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: ctx is NULL or live, and the caller's.
+ */
+void bgl_ssl_ctx_free(bgl_ssl_ctx_t *ctx);
+
+/**
+ * Trusts the system's CAs: those of the environment's SSL_CERT_FILE and SSL_CERT_DIR, else OpenSSL's or the system's
+ * own. Each of the two variables replaces its own default only: a program that wants to restrict trust sets both. Each
+ * context has its own store of them.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, BGL_SSL_E_IO if a file cannot be read, or BGL_SSL_E_CONFIG if
+ * there are none or they are damaged; bgl_ssl_last_error names the file, and nothing of it is trusted. Any thread.
+ * Blocks no longer than the disk.
+ *
+ * Precondition: ctx is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_add_root_certs(const bgl_ssl_ctx_t *ctx);
+
+/**
+ * Trusts a CA, and names it to clients that are asked for a certificate.
+ *
+ * pem: the first certificate of pem[off] to pem[off + len - 1] is taken; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no
+ * certificate. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_add_ca_cert(const bgl_ssl_ctx_t *ctx,
+                                         const void *pem,
+                                         size_t off,
+                                         size_t len);
+
+/**
+ * Adds certificate revocation lists, and demands from now on one for each certificate of a peer's chain.
+ *
+ * pem: all lists of pem[off] to pem[off + len - 1] are taken, or none; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list, or
+ * one is damaged.
+ * Whether CAs have been added before does not matter. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_add_crl(const bgl_ssl_ctx_t *ctx,
+                                     const void *pem,
+                                     size_t off,
+                                     size_t len);
+
+/**
+ * Proves possession of the certificate with a private key. A key that does not belong to the certificate set before is
+ * kept for the one that is set next. Until then the key set before is used; where there is none, the handshakes that
+ * need it fail with BGL_SSL_E_CONFIG.
+ *
+ * pem: the first key of pem[off] to pem[off + len - 1] is taken; not kept.
+ * passphrase: for an encrypted key; NULL if there is none. Nobody is ever asked for one.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, or
+ * the passphrase does not open it. Any thread. Blocks no longer than the key's own key derivation.
+ *
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes; passphrase is NULL or
+ * NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_key(const bgl_ssl_ctx_t *ctx,
+                                     const void *pem,
+                                     size_t off,
+                                     size_t len,
+                                     const char *passphrase);
+
+/**
+ * Presents a certificate, followed by the certificates that lead from it to a CA. A private key that was set before
+ * and does not belong to it is forgotten. As in OpenSSL a context presents one certificate of each type of keys: an
+ * earlier one with a key of another type, RSA beside ECDSA, is still shown to peers that ask for that type.
+ *
+ * pem: all certificates of pem[off] to pem[off + len - 1] are taken, the leaf first; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no
+ * certificate or a damaged one. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_cert(const bgl_ssl_ctx_t *ctx,
+                                      const void *pem,
+                                      size_t off,
+                                      size_t len);
+
+/**
+ * Names what a server's sessions are for: those of one name are not resumed under another. Sessions are also kept
+ * apart, whatever the name, by what decides about peers: the context's method, certificate, CAs, revocation lists,
+ * ciphers and options, and whether connections ask clients for a certificate and demand one.
+ *
+ * id: the bytes id[off] to id[off + len - 1], at most 32; not kept.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it is closed. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; id is NULL or readable for off + len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_session_id_context(const bgl_ssl_ctx_t *ctx,
+                                                    const void *id,
+                                                    size_t off,
+                                                    size_t len);
+
+/**
+ * Presents the certificate of a PKCS#12 text (RFC 7292) with its private key; the other certificates in it are trusted
+ * as CAs, named to clients, and sent where they lead from the certificate to a CA.
+ *
+ * pfx: len bytes, not kept.
+ * pass: its passphrase; NULL if there is none.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if that is no PKCS#12,
+ * lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not. Any
+ * thread. Blocks no longer than the file's own key derivation.
+ *
+ * Precondition: ctx is NULL or live; pfx is NULL or readable for len bytes; pass is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_load_pkcs12(const bgl_ssl_ctx_t *ctx,
+                                 const void *pfx,
+                                 size_t len,
+                                 const char *pass);
+
+/**
+ * Sets the ciphers.
+ *
+ * ciphers: names and rules for TLS 1.2 and before ("ECDHE+AESGCM:!aNULL", see openssl-ciphers(1)), suites of TLS 1.3
+ * ("TLS_AES_128_GCM_SHA256"), or both, separated by ":". Of the two kinds, one that is not mentioned stays as it is.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if no cipher is left,
+ * or a suite is unknown. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live; ciphers is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_ciphers(const bgl_ssl_ctx_t *ctx,
+                                         const char *ciphers);
+
+/**
+ * Sets option bits beside those that are set already.
+ *
+ * options: OpenSSL's SSL_OP_ constants (see SSL_CTX_set_options(3)), such as bgl_ssl_op_cipher_server_preference().
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_UNSUPPORTED if OpenSSL does
+ * not take them. Never blocks; any thread.
+ *
+ * Precondition: ctx is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_ctx_set_options(const bgl_ssl_ctx_t *ctx,
+                                         uint64_t options);
+
+/* ---- Connections without a socket ---- */
+
 /**
  * Makes a connection.
  *
@@ -172,6 +349,180 @@ bgl_ssl_status_t bgl_ssl_connection_close(const bgl_ssl_connection_t *connection
  * Precondition: connection is NULL or live, and the caller's.
  */
 void bgl_ssl_connection_free(bgl_ssl_connection_t *connection);
+
+/* ---- The name of the peer and the application protocols of a connection ---- */
+
+/**
+ * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH
+ * or IP_ADDRESS_MISMATCH.
+ *
+ * name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
+ * or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; name is NULL or NUL-terminated.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_hostname(const bgl_ssl_connection_t *connection,
+                                                 const char *name);
+
+/**
+ * Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and
+ * before where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
+ * bgl_ssl_connection_set_strict_alpn says otherwise.
+ *
+ * With an OpenSSL that has NPN, clients offer it in TLS 1.2 even if no protocols are set: the answer to a server that
+ * only has NPN is then "http/1.1", because the draft requires one.
+ *
+ * names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
+ * or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; names is NULL or readable for len bytes.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_npn_protos(const bgl_ssl_connection_t *connection,
+                                                   const void *names,
+                                                   size_t len);
+
+/**
+ * Sets what a server does with a client whose ALPN offer contains none of the protocols that were set, or if none were
+ * set: refuse it with the alert no_application_protocol, as RFC 7301 requires, or go on without a protocol, as node
+ * does.
+ *
+ * strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect
+ * on clients.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
+ * or busy. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_set_strict_alpn(const bgl_ssl_connection_t *connection,
+                                                    bool strict);
+
+/* ---- Steps of a connection: handshake, ciphertext and plaintext, close_notify ---- */
+
+/**
+ * Takes a step of the handshake: with what was put in by bgl_ssl_connection_write, producing what is taken out by
+ * bgl_ssl_connection_read.
+ *
+ * Returns 1 once the handshake is done, 0 if it was done before, and -1 if it is not done yet or has failed:
+ * bgl_ssl_connection_status tells. Runs callbacks. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+int bgl_ssl_connection_start(const bgl_ssl_connection_t *connection);
+
+/**
+ * Takes encrypted bytes out, to be sent to the peer.
+ *
+ * buf: receives up to len bytes from buf[off] on.
+ *
+ * Returns how many; -1 if there are none, or on failure (bgl_ssl_connection_enc_pending is 0 then). Never blocks; any
+ * thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
+ */
+long bgl_ssl_connection_read(const bgl_ssl_connection_t *connection,
+                             void *buf,
+                             size_t off,
+                             size_t len);
+
+/**
+ * Puts encrypted bytes in that came from the peer.
+ *
+ * buf: the bytes buf[off] to buf[off + len - 1]; not kept.
+ *
+ * Returns how many were taken: all; -1 on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
+ */
+long bgl_ssl_connection_write(const bgl_ssl_connection_t *connection,
+                              const void *buf,
+                              size_t off,
+                              size_t len);
+
+/**
+ * Tells the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
+ * BGL_SSL_E_TRUNCATED instead of BGL_SSL_WANT_READ.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
+ * thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_connection_write_eof(const bgl_ssl_connection_t *connection);
+
+/**
+ * Encrypts plaintext; before that, takes a step of the handshake if it is not done yet.
+ *
+ * buf: the bytes buf[off] to buf[off + len - 1]; not kept.
+ *
+ * Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status
+ * tells. Runs callbacks, during which buf is not read. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
+ */
+long bgl_ssl_connection_clear_in(const bgl_ssl_connection_t *connection,
+                                 const void *buf,
+                                 size_t off,
+                                 size_t len);
+
+/**
+ * Decrypts what the peer sent; before that, takes a step of the handshake if it is not done yet.
+ *
+ * buf: receives up to len bytes from buf[off] on.
+ *
+ * Returns how many; 0 if the peer has ended its half of the stream, and if len is 0; -1 if there is nothing yet, or on
+ * failure: bgl_ssl_connection_status tells these apart. Runs callbacks, during which buf is not written. Never blocks;
+ * any thread.
+ *
+ * Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
+ */
+long bgl_ssl_connection_clear_out(const bgl_ssl_connection_t *connection,
+                                  void *buf,
+                                  size_t off,
+                                  size_t len);
+
+/**
+ * How many encrypted bytes are ready to be taken out.
+ *
+ * Returns their number; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+size_t bgl_ssl_connection_enc_pending(const bgl_ssl_connection_t *connection);
+
+/**
+ * How many bytes that were put in have not been processed yet.
+ *
+ * Returns their number; 0 on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+size_t bgl_ssl_connection_clear_pending(const bgl_ssl_connection_t *connection);
+
+/**
+ * Whether the handshake is done.
+ *
+ * Returns false also once the connection is closed, and on failure. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+bool bgl_ssl_connection_init_finishedp(const bgl_ssl_connection_t *connection);
+
+/**
+ * Sends close_notify (to be taken out by bgl_ssl_connection_read); a further call reads the peer's.
+ *
+ * Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure:
+ * bgl_ssl_connection_status tells. Never blocks; any thread.
+ *
+ * Precondition: connection is NULL or live.
+ */
+int bgl_ssl_connection_shutdown(const bgl_ssl_connection_t *connection);
+
+/* ---- Callbacks: setting them, and calling them between the steps of a connection ---- */
 
 /**
  * Sets what is called when a handshake starts and when it is done.
@@ -234,10 +585,12 @@ bgl_ssl_status_t bgl_ssl_connection_set_session_lookup_callback(const bgl_ssl_co
                                                                 bgl_ssl_session_lookup_callback_t callback,
                                                                 void *user);
 
+/* ---- Events, in place of callbacks ---- */
+
 /**
  * Chooses which events are kept for bgl_ssl_connection_next_event: for callers without callbacks.
  *
- * kinds: the sum of BGL_SSL_WANT_..._EVENTS, and maybe BGL_SSL_STOP_FOR_EVENTS.
+ * kinds: the sum of BGL_SSL_WANT_..._EVENTS, and BGL_SSL_STOP_FOR_EVENTS if wanted.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
  * thread.
@@ -318,6 +671,8 @@ size_t bgl_ssl_connection_server_name(const bgl_ssl_connection_t *connection,
                                       char *buf,
                                       size_t size);
 
+/* ---- State, handshake and peer of a connection ---- */
+
 /**
  * Copies out the application protocol that was negotiated by ALPN, or by NPN if the peer has only that.
  *
@@ -361,7 +716,7 @@ size_t bgl_ssl_connection_err(const bgl_ssl_connection_t *connection,
 bool bgl_ssl_connection_received_shutdown(const bgl_ssl_connection_t *connection);
 
 /**
- * Whether close_notify has been sent, as far as it has been taken out.
+ * Whether close_notify has been made: it may still have to be taken out (bgl_ssl_connection_enc_pending).
  *
  * Returns false on failure. Never blocks; any thread.
  *
@@ -423,130 +778,14 @@ bgl_ssl_certificate_t *bgl_ssl_connection_get_peer_certificate(const bgl_ssl_con
 /**
  * The certificates that the peer sent, its own first.
  *
- * Returns a list, maybe empty, to be freed with bgl_ssl_certificate_list_free, or NULL on failure: BGL_SSL_E_ARGUMENT,
- * BGL_SSL_E_STATE. Never blocks; any thread.
+ * Returns a list, which may be empty, to be freed with bgl_ssl_certificate_list_free, or NULL on failure:
+ * BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.
  */
 bgl_ssl_certificate_list_t *bgl_ssl_connection_peer_chain(const bgl_ssl_connection_t *connection);
 
-/**
- * Takes a step of the handshake: with what was put in by bgl_ssl_connection_write, producing what is taken out by
- * bgl_ssl_connection_read.
- *
- * Returns 1 once the handshake is done, 0 if it was done before, and -1 if it is not done yet or has failed:
- * bgl_ssl_connection_status tells. Runs callbacks. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-int bgl_ssl_connection_start(const bgl_ssl_connection_t *connection);
-
-/**
- * Takes encrypted bytes out, to be sent to the peer.
- *
- * buf: receives up to len bytes from buf[off] on.
- *
- * Returns how many; -1 if there are none, or on failure (bgl_ssl_connection_enc_pending is 0 then). Never blocks; any
- * thread.
- *
- * Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
- */
-long bgl_ssl_connection_read(const bgl_ssl_connection_t *connection,
-                             void *buf,
-                             size_t off,
-                             size_t len);
-
-/**
- * Puts encrypted bytes in that came from the peer.
- *
- * buf: the bytes buf[off] to buf[off + len - 1]; not kept.
- *
- * Returns how many were taken: all, up to 2 GB at a time; -1 on failure. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
- */
-long bgl_ssl_connection_write(const bgl_ssl_connection_t *connection,
-                              const void *buf,
-                              size_t off,
-                              size_t len);
-
-/**
- * Tells the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
- * BGL_SSL_E_TRUNCATED instead of BGL_SSL_WANT_READ.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
- * thread.
- *
- * Precondition: connection is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_connection_write_eof(const bgl_ssl_connection_t *connection);
-
-/**
- * Encrypts plaintext; before that, takes a step of the handshake if it is not done yet.
- *
- * buf: the bytes buf[off] to buf[off + len - 1]; not kept.
- *
- * Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status
- * tells. Runs callbacks, during which buf is not read. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
- */
-long bgl_ssl_connection_clear_in(const bgl_ssl_connection_t *connection,
-                                 const void *buf,
-                                 size_t off,
-                                 size_t len);
-
-/**
- * Decrypts what the peer sent; before that, takes a step of the handshake if it is not done yet.
- *
- * buf: receives up to len bytes from buf[off] on.
- *
- * Returns how many; 0 if the peer has ended its half of the stream; -1 if there is nothing yet, or on failure:
- * bgl_ssl_connection_status tells. Runs callbacks, during which buf is not written. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
- */
-long bgl_ssl_connection_clear_out(const bgl_ssl_connection_t *connection,
-                                  void *buf,
-                                  size_t off,
-                                  size_t len);
-
-/**
- * How many encrypted bytes are ready to be taken out.
- *
- * Returns their number; 0 on failure. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-size_t bgl_ssl_connection_enc_pending(const bgl_ssl_connection_t *connection);
-
-/**
- * How many bytes that were put in have not been processed yet.
- *
- * Returns their number; 0 on failure. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-size_t bgl_ssl_connection_clear_pending(const bgl_ssl_connection_t *connection);
-
-/**
- * Whether the handshake is done.
- *
- * Returns false also once the connection is closed, and on failure. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bool bgl_ssl_connection_init_finishedp(const bgl_ssl_connection_t *connection);
-
-/**
- * Sends close_notify (to be taken out by bgl_ssl_connection_read); a further call reads the peer's.
- *
- * Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure:
- * bgl_ssl_connection_status tells. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-int bgl_ssl_connection_shutdown(const bgl_ssl_connection_t *connection);
+/* ---- Sessions of a connection: serialized, offered, looked up ---- */
 
 /**
  * Offers, on a client, to resume a session; the server may refuse. The session is not offered, and the handshake is a
@@ -603,225 +842,6 @@ bgl_ssl_status_t bgl_ssl_connection_load_session(const bgl_ssl_connection_t *con
  * Precondition: connection is NULL or live.
  */
 bool bgl_ssl_connection_reused(const bgl_ssl_connection_t *connection);
-
-/**
- * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH
- * or IP_ADDRESS_MISMATCH.
- *
- * name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
- * or busy. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live; name is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_connection_set_hostname(const bgl_ssl_connection_t *connection,
-                                                 const char *name);
-
-/**
- * Sets the application protocols that a client offers or a server prefers: by ALPN (RFC 7301) and, for TLS 1.2 and
- * before where OpenSSL has it, by NPN. Without one in common the connection goes on without a protocol, unless
- * bgl_ssl_connection_set_strict_alpn says otherwise.
- *
- * With an OpenSSL that has NPN, clients offer it in TLS 1.2 even if no protocols are set: the answer to a server that
- * only has NPN is then "http/1.1", because the draft requires one.
- *
- * names: len bytes, not kept: each name, of 1 to 255 bytes, behind its length, best first, such as "\2h2\10http/1.1".
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
- * or busy. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live; names is NULL or readable for len bytes.
- */
-bgl_ssl_status_t bgl_ssl_connection_set_npn_protos(const bgl_ssl_connection_t *connection,
-                                                   const void *names,
-                                                   size_t len);
-
-/**
- * Sets what a server does with a client whose ALPN offer contains none of the protocols that were set, or if none were
- * set: refuse it with the alert no_application_protocol, as RFC 7301 requires, or go on without a protocol, as node
- * does.
- *
- * strict: whether such a client is refused; false by default. Clients that offer nothing are never refused. No effect
- * on clients.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the handshake has begun, or the connection is closed
- * or busy. Never blocks; any thread.
- *
- * Precondition: connection is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_connection_set_strict_alpn(const bgl_ssl_connection_t *connection,
-                                                    bool strict);
-
-/**
- * Makes a secure context.
- *
- * method: "default" or a name of OpenSSL's: "SSLv23_method", "TLS_method" (TLS 1.2 and 1.3), "TLSv1_method" (any TLS
- * that OpenSSL and the system's policy let through), "TLSv1_1_method", "TLSv1_2_method", "TLSv1_3_method" (that
- * version alone), "SSLv3_method" (most builds of OpenSSL lack it), "SSLv2_method" (all lack it), and each with
- * "_server_method" or "_client_method" at its end for contexts that make only such connections.
- *
- * Returns a context, to be freed with bgl_ssl_ctx_free, or NULL: BGL_SSL_E_ARGUMENT for an unknown method,
- * BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts nobody yet. Never blocks; any thread.
- *
- * Precondition: method is NULL or NUL-terminated.
- */
-bgl_ssl_ctx_t *bgl_ssl_ctx_init(const char *method);
-
-/**
- * Closes a context: nothing can be done with it any more. Connections made from it, or switched to it, live on.
- *
- * Returns BGL_SSL_OK, also a second time, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
- *
- * Precondition: ctx is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_ctx_close(const bgl_ssl_ctx_t *ctx);
-
-/**
- * Frees a context; connections made from it live on. Takes NULL; returns nothing, never fails, never blocks.
- *
- * Precondition: ctx is NULL or live, and the caller's.
- */
-void bgl_ssl_ctx_free(bgl_ssl_ctx_t *ctx);
-
-/**
- * Trusts the system's CAs: those of the environment's SSL_CERT_FILE and SSL_CERT_DIR, else OpenSSL's or the system's
- * own. Each of the two variables replaces its own default only: a program that wants to restrict trust sets both. Each
- * context has its own store of them.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_STATE if it is closed, BGL_SSL_E_IO if a file cannot be read, or BGL_SSL_E_CONFIG if
- * there are none or they are damaged; bgl_ssl_last_error names the file, and nothing of it is trusted. Any thread.
- * Blocks no longer than the disk.
- *
- * Precondition: ctx is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_ctx_add_root_certs(const bgl_ssl_ctx_t *ctx);
-
-/**
- * Trusts a CA, and names it to clients that are asked for a certificate.
- *
- * pem: the first certificate of pem[off] to pem[off + len - 1] is taken; not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no
- * certificate. Never blocks; any thread.
- *
- * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
- */
-bgl_ssl_status_t bgl_ssl_ctx_add_ca_cert(const bgl_ssl_ctx_t *ctx,
-                                         const void *pem,
-                                         size_t off,
-                                         size_t len);
-
-/**
- * Adds certificate revocation lists, and demands from now on one for each certificate of a peer's chain.
- *
- * pem: all lists of pem[off] to pem[off + len - 1] are taken, or none; not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no list, or
- * one is damaged.
- * Whether CAs have been added before does not matter. Never blocks; any thread.
- *
- * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
- */
-bgl_ssl_status_t bgl_ssl_ctx_add_crl(const bgl_ssl_ctx_t *ctx,
-                                     const void *pem,
-                                     size_t off,
-                                     size_t len);
-
-/**
- * Proves possession of the certificate with a private key.
- *
- * pem: the first key of pem[off] to pem[off + len - 1] is taken; not kept.
- * passphrase: for an encrypted key; NULL if there is none. Nobody is ever asked for one.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, the
- * passphrase does not open it, or it does not belong to the certificate set before. Never blocks; any thread.
- *
- * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes; passphrase is NULL or
- * NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_ctx_set_key(const bgl_ssl_ctx_t *ctx,
-                                     const void *pem,
-                                     size_t off,
-                                     size_t len,
-                                     const char *passphrase);
-
-/**
- * Presents a certificate, followed by the certificates that lead from it to a CA. A private key that was set before
- * and does not belong to it is forgotten.
- *
- * pem: all certificates of pem[off] to pem[off + len - 1] are taken, the leaf first; not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no
- * certificate or a damaged one. Never blocks; any thread.
- *
- * Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes.
- */
-bgl_ssl_status_t bgl_ssl_ctx_set_cert(const bgl_ssl_ctx_t *ctx,
-                                      const void *pem,
-                                      size_t off,
-                                      size_t len);
-
-/**
- * Names what a server's sessions are for: those of one name are not resumed under another. Sessions are also kept
- * apart, whatever the name, by what decides about peers: the context's method, certificate, CAs, revocation lists,
- * ciphers and options, and whether connections ask clients for a certificate and demand one.
- *
- * id: the bytes id[off] to id[off + len - 1], at most 32; not kept.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if it is closed. Never blocks; any thread.
- *
- * Precondition: ctx is NULL or live; id is NULL or readable for off + len bytes.
- */
-bgl_ssl_status_t bgl_ssl_ctx_set_session_id_context(const bgl_ssl_ctx_t *ctx,
-                                                    const void *id,
-                                                    size_t off,
-                                                    size_t len);
-
-/**
- * Presents the certificate of a PKCS#12 text (RFC 7292) with its private key; the other certificates in it are trusted
- * as CAs, named to clients, and sent where they lead from the certificate to a CA.
- *
- * pfx: len bytes, not kept.
- * pass: its passphrase; NULL if there is none.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if that is no PKCS#12,
- * lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not. Any
- * thread. Blocks no longer than its own key derivation.
- *
- * Precondition: ctx is NULL or live; pfx is NULL or readable for len bytes; pass is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_load_pkcs12(const bgl_ssl_ctx_t *ctx,
-                                 const void *pfx,
-                                 size_t len,
-                                 const char *pass);
-
-/**
- * Sets the ciphers.
- *
- * ciphers: names and rules for TLS 1.2 and before ("ECDHE+AESGCM:!aNULL", see openssl-ciphers(1)), suites of TLS 1.3
- * ("TLS_AES_128_GCM_SHA256"), or both, separated by ":". Of the two kinds, one that is not mentioned stays as it is.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if no cipher is left,
- * or a suite is unknown. Never blocks; any thread.
- *
- * Precondition: ctx is NULL or live; ciphers is NULL or NUL-terminated.
- */
-bgl_ssl_status_t bgl_ssl_ctx_set_ciphers(const bgl_ssl_ctx_t *ctx,
-                                         const char *ciphers);
-
-/**
- * Sets option bits beside those that are set already.
- *
- * options: OpenSSL's SSL_OP_ constants (see SSL_CTX_set_options(3)), such as bgl_ssl_op_cipher_server_preference().
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_UNSUPPORTED if OpenSSL does
- * not take them. Never blocks; any thread.
- *
- * Precondition: ctx is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_ctx_set_options(const bgl_ssl_ctx_t *ctx,
-                                         uint64_t options);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -39,7 +39,7 @@ extern "C" {
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_connect; BGL_SSL_E_ARGUMENT if
  * only one of cert and pkey is given. Nothing passed in is kept. Any thread. Blocks no longer than timeout, and after
- * a failed handshake 2 s for the close.
+ * a failed handshake 200 ms more, to send the alert.
  *
  * Precondition: hostname is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their
  * counts.
@@ -65,7 +65,8 @@ bgl_ssl_socket_t *bgl_make_ssl_client_socket(const char *hostname,
  * duplicate. The other arguments are as for bgl_make_ssl_client_socket.
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fd. Any thread.
- * Blocks no longer than 10 s (DTLS: 60 s) for the handshake, and after a failed one 2 s for the close.
+ * Blocks no longer than 10 s (DTLS: 60 s) for the handshake, and after a failed one 200 ms more, to send the
+ * alert.
  *
  * Precondition: Handles are NULL or live; arrays are NULL or readable for their counts.
  */

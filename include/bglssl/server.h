@@ -29,9 +29,9 @@
 typedef struct bgl_ssl_server_t bgl_ssl_server_t;
 
 /**
- * What has become of a server's clients, since the server was made. The caller sets size beforehand; later versions may add
- * fields at the end. Each client that was accepted and has no handshake in progress is in one of: handshakes, refused,
- * failed_..., abandoned.
+ * What has become of a server's clients, since the server was made. The caller sets size beforehand; later versions
+ * may add fields at the end. Each client that was accepted and has no handshake in progress is in one of: handshakes,
+ * refused, failed_..., abandoned.
  */
 typedef struct {
     /**
@@ -39,11 +39,12 @@ typedef struct {
      */
     size_t size;
     /**
-     * Clients that were accepted, or upgraded with bgl_ssl_server_upgrade; with DTLS, those that have shown their address.
+     * Clients that were accepted, or upgraded with bgl_ssl_server_upgrade_fd; with DTLS, those that have shown their
+     * address.
      */
     uint64_t accepted;
     /**
-     * Of these, connections whose sockets are not freed yet.
+     * Of these, connections whose sockets are neither closed nor freed.
      */
     uint64_t open;
     /**
@@ -93,7 +94,7 @@ extern "C" {
  * Listens for TLS clients.
  *
  * config: frozen by this. Without a certificate every handshake will fail.
- * name: the host name or address to listen on; NULL for every interface.
+ * name: the host name or address to listen on; NULL for every interface. An empty one is BGL_SSL_E_RESOLVE.
  * port: 1 to 65535, or 0 for any that is free (see bgl_ssl_server_port).
  * backlog: how many clients may wait, as for listen(2).
  * family: AF_INET, AF_INET6 or AF_UNSPEC. Without a name, the latter two take IPv4 clients too. A name with several
@@ -140,8 +141,8 @@ bgl_ssl_status_t bgl_ssl_server_accept(const bgl_ssl_server_t *server,
  *
  * fd: stays the caller's: the library duplicates it.
  *
- * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_server_fd. Any thread. Blocks
- * no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_server_fd. Any thread.
+ * Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
  *
  * Precondition: server is NULL or live.
  */
@@ -150,8 +151,9 @@ bgl_ssl_socket_t *bgl_ssl_server_upgrade_fd(const bgl_ssl_server_t *server,
 
 /**
  * Replaces the config of a server: for the clients that it accepts from now on. Connections that it has accepted keep
- * theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: their keys are
- * the server's, unless the new config has keys of its own (bgl_ssl_config_set_ticket_keys). How many peers a server over datagrams has at most stays as it was.
+ * theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same, and its
+ * certificates are for the same names: their keys are the server's, unless the new config has keys of its own
+ * (bgl_ssl_config_set_ticket_keys). How many peers a server over datagrams has at most stays as it was.
  *
  * config: with a certificate; frozen by this.
  *
@@ -165,13 +167,14 @@ bgl_ssl_status_t bgl_ssl_server_set_config(const bgl_ssl_server_t *server,
                                            const bgl_ssl_config_t *config);
 
 /**
- * Reads the files of all identities of the server's config again, and those of CAs (bgl_ssl_config_set_ca_file), those of
- * its hosts included: for handshakes that begin from now on, as bgl_ssl_identity_reload does. What was made from objects
- * stays as it is. All are replaced or, if one cannot be read, none. Where the CAs have changed, sessions of before are not
- * resumed by servers that ask for certificates.
+ * Reads the files of all identities of the server's config again, and those of CAs (bgl_ssl_config_set_ca_file), those
+ * of its hosts included: for handshakes that begin from now on, as bgl_ssl_identity_reload does. What was made from
+ * objects stays as it is. All are replaced or, if one cannot be read, none. Where the CAs have changed, sessions of
+ * before are not resumed by servers that ask for certificates. Where a certificate's names have changed, sessions of
+ * before are not resumed.
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT for NULL; and BGL_SSL_E_IO or BGL_SSL_E_CONFIG for a file, which the message
- * names. Any thread. Blocks no longer than the disk.
+ * names. Any thread. Blocks no longer than the disk (and the keys' own key derivation).
  *
  * Precondition: server is NULL or live.
  */
@@ -180,16 +183,16 @@ bgl_ssl_status_t bgl_ssl_server_reload(const bgl_ssl_server_t *server);
 /**
  * The port that the server listens on.
  *
- * Returns 1 to 65535, or -1 on failure (BGL_SSL_E_STATE if it is closed, BGL_SSL_E_UNSUPPORTED on a Unix socket). Never
- * blocks; any thread.
+ * Returns 1 to 65535, or -1 on failure (BGL_SSL_E_STATE if it is closed, BGL_SSL_E_UNSUPPORTED on a Unix socket).
+ * Never blocks; any thread.
  *
  * Precondition: server is NULL or live.
  */
 int bgl_ssl_server_port(const bgl_ssl_server_t *server);
 
 /**
- * Copies out the numeric address that the server listens on, such as "0.0.0.0" or "::"; of a Unix socket its path, or "@" and
- * its abstract name.
+ * Copies out the numeric address that the server listens on, such as "0.0.0.0" or "::"; of a Unix socket its path, or
+ * "@" and its abstract name.
  *
  * port: where to put the port, 0 for a Unix socket; may be NULL.
  *
@@ -214,20 +217,21 @@ size_t bgl_ssl_server_local_address(const bgl_ssl_server_t *server,
 int bgl_ssl_server_fd(const bgl_ssl_server_t *server);
 
 /**
- * Stops listening; sockets that were accepted live on. Threads that wait in bgl_ssl_server_accept return
+ * Stops listening; sockets that were accepted stay valid. Threads that wait in bgl_ssl_server_accept return
  * BGL_SSL_E_STATE. A second close does nothing. A forked process can close its copy without effect on its parent;
  * but a close in the process that made the server, while threads of it wait in accept without a limit, ends the
  * listening of all (see docs/threads.md).
  *
- * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Blocks for 20 ms at most, where it removes the file of a Unix
+ * socket while another server begins or ends in the same directory; any thread.
  *
  * Precondition: server is NULL or live.
  */
 bgl_ssl_status_t bgl_ssl_server_close(const bgl_ssl_server_t *server);
 
 /**
- * Frees a server, closing it if it is not closed; sockets that were accepted live on. Takes NULL; returns nothing,
- * never fails, never blocks.
+ * Frees a server, closing it if it is not closed; sockets that were accepted stay valid. Takes NULL; returns nothing,
+ * never fails. Blocks only as bgl_ssl_server_close does.
  *
  * Precondition: server is NULL or live, the caller's, and no other thread is in a call on it.
  */
@@ -242,34 +246,25 @@ void bgl_ssl_server_free(bgl_ssl_server_t *server);
  */
 bool bgl_ssl_socketp(const void *handle);
 
-/**
- * Copies what a server has counted into a structure. The numbers are read one after the other while clients come and go.
- *
- * info: its size field says how large it is; what the library does not know of it is zeroed.
- *
- * Returns BGL_SSL_OK, for a closed server, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small or was not
- * set. Never blocks; any thread.
- *
- * Precondition: server is NULL or live; info is NULL or writable for as many bytes as its size field says.
- */
-bgl_ssl_status_t bgl_ssl_server_info(const bgl_ssl_server_t *server,
-                                     bgl_ssl_server_info_t *info);
+/* ---- Listening on Unix sockets, and on given descriptors ---- */
 
 /**
- * Listens for TLS clients on a Unix socket. The server's file is removed when it is closed or freed, if it is still the same
- * file, and not by a forked process.
+ * Listens for TLS clients on a Unix socket. The server's file is removed when it is closed or freed, if it is still
+ * the same file, and not by a forked process.
  *
- * config: frozen by this. Without a certificate every handshake will fail. BGLSSL_DTLSV1 is refused.
- * path: a file that is made by this; or "@" and an abstract name, which no file has (Linux). At most 107 bytes. A file of
- * that name is an error (BGL_SSL_E_IO, EADDRINUSE), unless it is a socket on which nobody listens, as a program leaves it that
- * was killed: that is replaced.
+ * config: frozen by this. Without a certificate every handshake will fail. BGLSSL_DTLSV1 is BGL_SSL_E_UNSUPPORTED.
+ * path: a file that is made by this; or "@" and an abstract name, which no file has (Linux). At most 107 bytes. A file
+ * of that name is an error (BGL_SSL_E_IO, EADDRINUSE), unless it is a socket on which nobody listens, as a program
+ * leaves it that was killed: that is replaced. Servers that start at the same moment lock the file's directory
+ * (flock(2)), for no longer than the start takes.
  * backlog: how many clients may wait, as for listen(2).
- * mode: the permissions of the file, 1 to 0777, whatever the umask: whoever may write to it may connect. 0 for what the
- * umask leaves of 0777. Abstract names have no permissions: anybody in the same network namespace may connect.
+ * mode: the permissions of the file, 1 to 0777, whatever the umask: processes that may write to it may connect. 0 for
+ * what the umask leaves of 0777. Abstract names have no permissions: anybody in the same network namespace may
+ * connect.
  *
- * Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT, also for a path that is too long;
- * BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_IO (EADDRINUSE, EACCES, ENOENT ...). Any thread. Blocks
- * no longer than the disk.
+ * Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT, also for a path that is too
+ * long; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_IO (EADDRINUSE, EACCES, ENOENT ...). Any
+ * thread. Blocks no longer than the disk, and a second while somebody else keeps the lock.
  *
  * Precondition: config is NULL or live, path NULL or NUL-terminated.
  */
@@ -279,27 +274,44 @@ bgl_ssl_server_t *bgl_ssl_listen_unix(const bgl_ssl_config_t *config,
                                       int mode);
 
 /**
- * Takes TLS clients from a socket that the program has: one that was passed to it by a service manager (socket activation),
- * or that it has bound to a port below 1024 before it gave up its privileges.
+ * Takes TLS clients from a socket that the program has: one that was passed to it by a service manager (socket
+ * activation), or that it has bound to a port below 1024 before it gave up its privileges.
  *
  * config: frozen by this. Without a certificate every handshake will fail.
- * fd: a listening stream socket, of TCP or Unix (see listen(2)); with BGLSSL_DTLSV1 a datagram socket that is bound to a port,
- * and not connected (see bind(2)). It stays the caller's: the library works on a duplicate, so the caller may close fd at any
- * time. The duplicate shares its state with fd, and with other processes that have it: it is made non-blocking, and for DTLS
- * it gets IP_PKTINFO or IPV6_RECVPKTINFO. Nothing else is done to it; bgl_ssl_server_close ends the duplicate only, and while
- * fd is open clients still queue on it. The file of a Unix socket is left alone. With DTLS each client gets a socket of its
- * own on the same port, so for a port below 1024 the program needs its privileges (CAP_NET_BIND_SERVICE) as long as it
- * accepts.
+ * fd: a listening stream socket, of TCP or Unix (see listen(2)); with BGLSSL_DTLSV1 a datagram socket that is bound to
+ * a port, and not connected (see bind(2)). It stays the caller's: the library works on a duplicate, so the caller may
+ * close fd at any time. The duplicate shares its state with fd, and with other processes that have it: it is made
+ * non-blocking, and for DTLS it gets IP_PKTINFO or IPV6_RECVPKTINFO and, only while a client gets a socket,
+ * SO_REUSEPORT, or SO_REUSEADDR where another user has made it. Nothing else is done to it; bgl_ssl_server_close ends
+ * the duplicate only, and while fd is open clients still queue on it. The file of a Unix socket is left alone. With
+ * DTLS each client gets a socket of its own on the same port, so for a port below 1024 the program needs its
+ * privileges (CAP_NET_BIND_SERVICE) as long as it accepts.
  *
- * Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT for a socket that does not listen, or is
- * not bound; BGL_SSL_E_IO for what is no open stream socket (EBADF, ENOTSOCK, EPROTOTYPE); BGL_SSL_E_UNSUPPORTED for a stream
- * socket with DTLS; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the config. Any thread. Blocks no longer than the disk that
- * holds the system's CA certificates.
+ * Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT for a socket that does not
+ * listen, or is not bound; BGL_SSL_E_IO for what is no open stream socket (EBADF, ENOTSOCK, EPROTOTYPE);
+ * BGL_SSL_E_UNSUPPORTED for a stream socket with DTLS; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the config. Any
+ * thread. Blocks no longer than the disk that holds the system's CA certificates.
  *
  * Precondition: config is NULL or live.
  */
 bgl_ssl_server_t *bgl_ssl_server_from_fd(const bgl_ssl_config_t *config,
                                          int fd);
+
+/* ---- Counters of a server ---- */
+
+/**
+ * Copies what a server has counted into a structure. The numbers are read one after the other while clients come and
+ * go.
+ *
+ * info: its size field says how large it is; what the library does not know of it is zeroed.
+ *
+ * Returns BGL_SSL_OK, for a closed server, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small or
+ * was not set. Never blocks; any thread.
+ *
+ * Precondition: server is NULL or live; info is NULL or writable for as many bytes as its size field says.
+ */
+bgl_ssl_status_t bgl_ssl_server_info(const bgl_ssl_server_t *server,
+                                     bgl_ssl_server_info_t *info);
 
 #ifdef __cplusplus
 }  // extern "C"

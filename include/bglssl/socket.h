@@ -71,7 +71,8 @@ typedef struct {
      */
     int64_t handshake_time;
     /**
-     * The protocol's number on the wire, such as 0x0304 for TLS 1.3; 0 before the end of the handshake, as are all below.
+     * The protocol's number on the wire, such as 0x0304 for TLS 1.3; 0 before the end of the handshake, as are all
+     * below.
      */
     uint16_t protocol_number;
     /**
@@ -87,7 +88,7 @@ typedef struct {
      */
     bool resumed;
     /**
-     * "TLSv1.3", say.
+     * The protocol, such as "TLSv1.3".
      */
     char protocol[16];
     /**
@@ -109,11 +110,14 @@ typedef struct {
 } bgl_ssl_socket_info_t;
 
 /**
- * Functions that carry the bytes of a connection in place of a descriptor. All get the pointer that was given with them.
+ * Functions that carry the bytes of a connection in place of a descriptor. All get the pointer that was given with
+ * them.
  *
- * They are called without any lock of the socket's: they may take their time, and use other sockets. They must not use the
- * socket itself, and not leave by longjmp or an exception. The library reads with one thread at a time, and writes with
- * one at a time, but a read, a write and waits of several threads may run at the same time.
+ * They are called without any lock of the socket's: they may take their time, and use other sockets. Of the socket
+ * itself they may use what does not wait for them, such as bgl_ssl_socket_pending and bgl_ssl_socket_close; a call
+ * that would wait for the function that makes it is BGL_SSL_E_STATE. They must not leave by longjmp or an exception.
+ * The library reads with one thread at a time, and writes with one at a time, but a read, a write and waits of several
+ * threads may run at the same time.
  */
 typedef struct {
     /**
@@ -121,27 +125,27 @@ typedef struct {
      */
     size_t size;
     /**
-     * Reads what is there, without waiting: BGL_SSL_OK with the number of bytes in n; BGL_SSL_EOF (or 0 bytes) at the end
-     * of the stream; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE if nothing is there yet, which says what to wait for;
+     * Reads what is there, without waiting: BGL_SSL_OK with the number of bytes in n; BGL_SSL_EOF (or 0 bytes) at the
+     * end of the stream; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE if nothing is there yet, which says what to wait for;
      * BGL_SSL_E_IO with errno, or another error, which ends the connection. Not NULL.
      */
     bgl_ssl_status_t (*read)(void *user, void *buf, size_t len, size_t *n);
     /**
      * Writes what can be written without waiting: BGL_SSL_OK with the number of bytes in n; BGL_SSL_WANT_WRITE or
-     * BGL_SSL_WANT_READ if nothing can, after which the same bytes come again, perhaps with more behind them; errors as
-     * for read. Not NULL.
+     * BGL_SSL_WANT_READ if nothing can, after which the same bytes are given again, and more may follow them; errors
+     * as for read. Not NULL.
      */
     bgl_ssl_status_t (*write)(void *user, const void *buf, size_t len, size_t *n);
     /**
      * Waits until a read (events: POLLIN), a write (POLLOUT) or either of both makes sense again, but no longer than
-     * timeout microseconds, which are at most 250000: then it is called again if there is time left. Returns BGL_SSL_OK in
-     * both cases, or an error, which ends the call but not the connection. It may return early. NULL: the socket never
-     * blocks.
+     * timeout microseconds, which are at most 250000: then it is called again if there is time left. Returns
+     * BGL_SSL_OK in both cases, or an error, which ends the call but not the connection. It may return early. NULL:
+     * the socket never blocks.
      */
     bgl_ssl_status_t (*wait)(void *user, int events, int64_t timeout);
     /**
-     * Ends the writing half, once everything has been written: BGL_SSL_OK; BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and it
-     * is called again; or an error. NULL if there is nothing to do.
+     * Ends the writing half, once everything has been written: BGL_SSL_OK; BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ,
+     * and it is called again; or an error. NULL if there is nothing to do.
      */
     bgl_ssl_status_t (*shutdown)(void *user);
     /**
@@ -158,7 +162,7 @@ typedef struct {
  * chain: the chain that was verified, the peer's certificate first and the trusted one last; where none was, what the
  * peer has sent; empty if it has shown no certificate. Valid during the call only.
  * verify_result: an X509_V_ERR_... number, 0 if nothing is wrong; where the config verifies no chain, what a
- * verification would have found. Where the chain is wrong, nothing behind that fault was looked at, not even
+ * verification would have found. Where the chain is wrong, nothing after that fault was checked, not even
  * signatures.
  * user: what was given with the function.
  *
@@ -269,12 +273,14 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fd(const bgl_ssl_config_t *config,
  */
 void bgl_ssl_socket_free(bgl_ssl_socket_t *socket);
 
+/* ---- Further ways to connect: by another name, without waiting, to Unix sockets ---- */
+
 /**
- * Connects as bgl_ssl_connect_resume does, to a host whose certificate has another name: for programs that look names up
- * themselves, that connect to one of several machines of a service, or that use one config for many names.
+ * Connects as bgl_ssl_connect_resume does, to a host whose certificate has another name: for programs that look names
+ * up themselves, that connect to one of several machines of a service, or that use one config for many names.
  *
- * hostname: the name to verify and to send as SNI, and the name that sessions belong to. It goes before the config's
- * (bgl_ssl_config_set_hostname). NULL for the config's or, where it has none, host.
+ * hostname: the name to verify and to send as SNI, and the name that sessions belong to. It takes precedence over the
+ * config's (bgl_ssl_config_set_hostname). NULL for the config's or, where it has none, host.
  * session: to be offered, as for bgl_ssl_connect_resume; NULL for none.
  *
  * Returns what bgl_ssl_connect does. Threads and blocking as there.
@@ -289,20 +295,22 @@ bgl_ssl_socket_t *bgl_ssl_connect_named(const bgl_ssl_config_t *config,
                                         const bgl_ssl_session_t *session);
 
 /**
- * Begins to connect as bgl_ssl_connect_named does, and waits for nothing: for event loops. The socket is in non-blocking mode
- * (bgl_ssl_socket_set_nonblocking). Looking the name up, connecting, what a proxy is asked, and TLS are all part of its
- * handshake: call bgl_ssl_socket_handshake until it returns neither BGL_SSL_WANT_READ nor BGL_SSL_WANT_WRITE and, before each
- * further call, wait for bgl_ssl_socket_fd to be readable or writable, or for bgl_ssl_socket_timeout. The descriptor
- * changes once the connection is made: ask for it after each call. Reads and writes do the handshake, too.
+ * Begins to connect as bgl_ssl_connect_named does, and waits for nothing: for event loops. The socket is in
+ * non-blocking mode (bgl_ssl_socket_set_nonblocking). Looking the name up, connecting, what a proxy is asked, and TLS
+ * are all part of its handshake. Call bgl_ssl_socket_handshake until it returns neither BGL_SSL_WANT_READ nor
+ * BGL_SSL_WANT_WRITE and, before each further call, wait for bgl_ssl_socket_fd to be readable or writable, or for
+ * bgl_ssl_socket_timeout. The descriptor changes once the connection is made: ask for it after each call. Reads and
+ * writes do the handshake, too.
  *
- * config, host, port, family, hostname, session: as for bgl_ssl_connect_named. The config's connect timeout runs from now on,
- * until the end of the handshake. DTLS is refused: there a lazy config and bgl_ssl_connect to an address do not wait.
+ * config, host, port, family, hostname, session: as for bgl_ssl_connect_named. The config's connect timeout runs from
+ * now on, until the end of the handshake. DTLS is BGL_SSL_E_UNSUPPORTED: there a lazy config and bgl_ssl_connect to an
+ * address do not wait.
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG and
- * BGL_SSL_E_UNSUPPORTED for the config, and for DTLS; BGL_SSL_E_IO if the system has no descriptors left. All other failures
- * are the handshake's, but what is known at once may be told here: BGL_SSL_E_RESOLVE, BGL_SSL_E_IO (ECONNREFUSED ...). Before
- * the connection is made the socket has no addresses. Never blocks, but for the disk that holds the system's CA certificates;
- * any thread.
+ * BGL_SSL_E_UNSUPPORTED for the config, and for DTLS; BGL_SSL_E_IO if the system has no descriptors left. All other
+ * failures are the handshake's, but what is known at once may be told here: BGL_SSL_E_RESOLVE, BGL_SSL_E_IO
+ * (ECONNREFUSED ...). Before the connection is made the socket has no addresses. Never blocks, but for the disk that
+ * holds the system's CA certificates; any thread.
  *
  * Precondition: config and session are NULL or live, host and hostname NULL or NUL-terminated.
  */
@@ -314,18 +322,18 @@ bgl_ssl_socket_t *bgl_ssl_connect_start(const bgl_ssl_config_t *config,
                                         const bgl_ssl_session_t *session);
 
 /**
- * Connects to a Unix socket, and does the TLS handshake as the client unless the config says lazy. The config's proxy does not
- * matter.
+ * Connects to a Unix socket, and does the TLS handshake as the client unless the config says lazy. The config's proxy
+ * does not matter.
  *
- * config: frozen by this. BGLSSL_DTLSV1 is refused.
+ * config: frozen by this. BGLSSL_DTLSV1 is BGL_SSL_E_UNSUPPORTED.
  * path: of the socket's file; or "@" and an abstract name (Linux). At most 107 bytes.
- * hostname: the name to verify and to send as SNI; NULL for the config's (bgl_ssl_config_set_hostname). Without both it is an
- * error if the config verifies names.
+ * hostname: the name to verify and to send as SNI; NULL for the config's (bgl_ssl_config_set_hostname). Without both
+ * it is an error if the config verifies names.
  *
- * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT, also for a path that is too long;
- * BGL_SSL_E_IO (ENOENT, ECONNREFUSED, EACCES ...); else as bgl_ssl_connect. Any thread. Blocks no longer than the config's
- * connect timeout, also while the listener's queue is full (and, in the handshake, its handshake timeout), and after a failed
- * handshake 200 ms more, to send the alert.
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT, also for a path that is too
+ * long; BGL_SSL_E_IO (ENOENT, ECONNREFUSED, EACCES ...); else as bgl_ssl_connect. Any thread. Blocks no longer than
+ * the config's connect timeout, also while the listener's queue is full (and, in the handshake, its handshake
+ * timeout), and after a failed handshake 200 ms more, to send the alert.
  *
  * Precondition: config is NULL or live, path and hostname NULL or NUL-terminated.
  */
@@ -333,18 +341,489 @@ bgl_ssl_socket_t *bgl_ssl_connect_unix(const bgl_ssl_config_t *config,
                                        const char *path,
                                        const char *hostname);
 
+/* ---- Handshake, reading, writing and closing ---- */
+
+/**
+ * Completes the handshake, if it is not complete.
+ *
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
+ * (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
+ * BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
+ * handshake timeout; in non-blocking mode the limit runs from the first call. Once it is over, each call that cannot
+ * complete the handshake returns BGL_SSL_E_TIMEOUT, until bgl_ssl_socket_set_handshake_timeout is called; then the new
+ * limit runs from the next call.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_handshake(const bgl_ssl_socket_t *socket);
+
+/**
+ * Reads what the peer sends: at least one byte, at most len, and no more than have arrived. Completes the handshake
+ * first.
+ * Datagrams: reads one whole record; if the buffer is too small for it, BGL_SSL_E_ARGUMENT is returned and the record
+ * can be read by the next call. If the peer has disappeared, BGL_SSL_E_TIMEOUT is returned, or BGL_SSL_E_IO
+ * (ECONNREFUSED), after which the caller may read again.
+ *
+ * buf: space for len bytes; len 0 reads nothing.
+ * n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_EOF once the peer has ended its half with close_notify; non-blocking also
+ * BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
+ * BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which the caller may read again (a handshake's time-out
+ * stays, see bgl_ssl_socket_handshake); BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is closed, before or during
+ * the call; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; reads of several threads are serialized.
+ * Blocks no longer than the read timeout (and the handshake timeout before); in non-blocking mode the time-out runs
+ * from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
+ */
+bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
+                                     void *buf,
+                                     size_t len,
+                                     size_t *n);
+
+/**
+ * Writes. Completes the handshake first. In blocking mode, returns when the kernel has all bytes; in non-blocking
+ * mode, when it has some, at most one record (16 kB). Datagrams: sends all of it as one record, or nothing;
+ * BGL_SSL_E_ARGUMENT (EMSGSIZE) if it is more than bgl_ssl_socket_max_datagram.
+ *
+ * buf: len bytes; not kept.
+ * n: set to how many bytes were taken, also on failure; the caller does not send those again. Not NULL.
+ *
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
+ * must be passed again, because some may have been sent already (writes of other threads are queued behind them, and
+ * each call reports its own bytes only); BGL_SSL_E_TIMEOUT, after which the caller may continue with the bytes behind
+ * n (a handshake's time-out stays, see bgl_ssl_socket_handshake); BGL_SSL_E_IO (EPIPE, ECONNRESET ...) if the peer is
+ * gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is closed, before or during the call, or
+ * its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; writes of several
+ * threads are serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout
+ * before); in non-blocking mode the time-out runs from the first call that returned BGL_SSL_WANT_WRITE or
+ * BGL_SSL_WANT_READ, and restarts with any progress. See write(2).
+ *
+ * Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
+ */
+bgl_ssl_status_t bgl_ssl_socket_write(const bgl_ssl_socket_t *socket,
+                                      const void *buf,
+                                      size_t len,
+                                      size_t *n);
+
+/**
+ * How many bytes a read returns without waiting for the network: those already decrypted, and one further record if it
+ * has arrived. For event loops: poll(2) does not see these bytes, so read until this is 0 (or BGL_SSL_WANT_READ)
+ * before polling.
+ *
+ * Returns 0 if there are none, before the handshake, after a failure, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks;
+ * any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+size_t bgl_ssl_socket_pending(const bgl_ssl_socket_t *socket);
+
+/**
+ * Ends the writing half: sends what is left, close_notify (RFC 8446, section 6.1) and FIN. Reading goes on. A second
+ * call does nothing.
+ *
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ; failures as bgl_ssl_socket_write.
+ * Any thread. Blocks no longer than the write timeout (and the handshake timeout before). See shutdown(2).
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_shutdown(const bgl_ssl_socket_t *socket);
+
+/**
+ * Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, including those in progress in other
+ * threads. The peer is not notified; writing goes on. A second call does nothing.
+ *
+ * Returns BGL_SSL_OK; BGL_SSL_E_STATE if the socket is closed; BGL_SSL_E_ARGUMENT for NULL. Any thread. Never blocks.
+ * See shutdown(2).
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_shutdown_read(const bgl_ssl_socket_t *socket);
+
+/**
+ * Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when
+ * the system has it all. Unread bytes (such as TLS 1.3 tickets) would turn the close into a reset; so the library
+ * keeps the descriptor, and in the background reads and discards what the peer still sends, until the peer has ended
+ * too, for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is
+ * closed at once, or after 200 ms at most. The handle can be asked for facts until it is freed. Other threads' calls
+ * on the socket return BGL_SSL_E_STATE. A second close does nothing.
+ *
+ * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
+ * BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, but the socket is closed;
+ * BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
+
+/* ---- Reading without waiting ---- */
+
+/**
+ * Reads what has arrived, without waiting, even if the socket is blocking: for callers that wait for the descriptor
+ * themselves, such as interpreters whose threads may be interrupted. Other threads may write as usual. The caller
+ * should read until nothing is left; the connection holds a buffer until then.
+ *
+ * buf, len, n: as for bgl_ssl_socket_read.
+ * more: set to whether the next read would return a result at once (bytes, the end of the stream, a failure), in which
+ * case the caller must not wait with poll(2) first; also after BGL_SSL_E_ARGUMENT for a record that is larger than the
+ * buffer. After other failures it is set, too, and may be false although the next read fails at once. May be NULL.
+ *
+ * Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which
+ * tell what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does
+ * not block. See read(2).
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n and more are NULL or writable.
+ */
+bgl_ssl_status_t bgl_ssl_socket_read_now(const bgl_ssl_socket_t *socket,
+                                         void *buf,
+                                         size_t len,
+                                         size_t *n,
+                                         bool *more);
+
+/**
+ * Tells a caller of bgl_ssl_socket_read_now for how long to leave the descriptor alone, so that it is not woken for
+ * each of many small records that come fast: several are there after that time. To be called after BGL_SSL_WANT_READ,
+ * before the caller waits.
+ *
+ * Returns microseconds, at most 250, or 0 where the records come slowly, or are large, and on failure, which the next
+ * read returns. Where it is 0, the caller waits for the descriptor. Any thread. Never blocks.
+ *
+ * Precondition: socket is NULL or live.
+ */
+int64_t bgl_ssl_socket_gather(const bgl_ssl_socket_t *socket);
+
+/* ---- Time limits, and the non-blocking mode ---- */
+
+/**
+ * Sets whether calls on the socket return BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE instead of waiting. The
+ * descriptor's own O_NONBLOCK has no influence, and is left alone.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread; for calls that begin afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_nonblocking(const bgl_ssl_socket_t *socket,
+                                                bool nonblocking);
+
+/**
+ * Sets the time limit for a handshake; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout. In
+ * non-blocking mode a handshake that has failed for its limit gets the new one, from the next call on.
+ *
+ * microseconds: 0 for none.
+ *
+ * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_handshake_timeout(const bgl_ssl_socket_t *socket,
+                                                      int64_t microseconds);
+
+/**
+ * Sets the time limit for one read; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
+ *
+ * microseconds: 0 for none.
+ *
+ * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_read_timeout(const bgl_ssl_socket_t *socket,
+                                                 int64_t microseconds);
+
+/**
+ * Sets the time limit for one write, and for ending the writing half; the config's until then. It holds in both modes:
+ * see bgl_ssl_socket_timeout.
+ *
+ * microseconds: 0 for none.
+ *
+ * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_write_timeout(const bgl_ssl_socket_t *socket,
+                                                  int64_t microseconds);
+
+/**
+ * Sets the time limit for a close, and for the time after it in which the peer may end too; the config's until then.
+ *
+ * microseconds: 0: a close waits for nothing, neither in the call nor in the background.
+ *
+ * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for a close that begins afterwards.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_close_timeout(const bgl_ssl_socket_t *socket,
+                                                  int64_t microseconds);
+
+/* ---- State, addresses, handshake and peer of a socket ---- */
+
+/**
+ * The socket's descriptor, for poll(2) only: it stays the library's. That of a socket of bgl_ssl_connect_start is
+ * another one once it is connected.
+ *
+ * Returns -1 once the socket is closed, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+int bgl_ssl_socket_fd(const bgl_ssl_socket_t *socket);
+
+/**
+ * Copies out the numeric address of the socket's own end, such as "127.0.0.1" or "::1".
+ *
+ * port: where to put the port; may be NULL.
+ *
+ * Returns the length of the whole text; 0 for a socket that is neither IPv4 nor IPv6 (port 0), and on failure
+ * (BGL_SSL_E_STATE if it is closed). Never blocks; any thread. See getsockname(2).
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for size bytes; port is NULL or writable.
+ */
+size_t bgl_ssl_socket_local_address(const bgl_ssl_socket_t *socket,
+                                    char *buf,
+                                    size_t size,
+                                    int *port);
+
+/**
+ * Copies out the numeric address of the peer's end, such as "127.0.0.1" or "::1".
+ *
+ * port: where to put the port; may be NULL.
+ *
+ * Returns the length of the whole text; 0 for a socket that is neither IPv4 nor IPv6 (port 0), and on failure
+ * (BGL_SSL_E_STATE if it is closed). Never blocks; any thread. See getpeername(2).
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for size bytes; port is NULL or writable.
+ */
+size_t bgl_ssl_socket_peer_address(const bgl_ssl_socket_t *socket,
+                                   char *buf,
+                                   size_t size,
+                                   int *port);
+
+/**
+ * The protocol that was negotiated, such as "TLSv1.3".
+ *
+ * Returns a static text; NULL before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+const char *bgl_ssl_socket_protocol(const bgl_ssl_socket_t *socket);
+
+/**
+ * The cipher suite that was negotiated, by OpenSSL's name, such as "TLS_AES_256_GCM_SHA384".
+ *
+ * Returns a static text; NULL before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+const char *bgl_ssl_socket_cipher(const bgl_ssl_socket_t *socket);
+
+/**
+ * Copies out the application protocol that was negotiated (ALPN, RFC 7301).
+ *
+ * Returns the length of the whole text; 0 if none was, before the handshake, and on failure. Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_socket_alpn(const bgl_ssl_socket_t *socket,
+                           char *buf,
+                           size_t size);
+
+/**
+ * Copies out the name that the client sends, or the server received, as SNI (RFC 6066).
+ *
+ * Returns the length of the whole text; 0 if there is none, and on failure. Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_socket_server_name(const bgl_ssl_socket_t *socket,
+                                  char *buf,
+                                  size_t size);
+
+/**
+ * The result of the verification of the peer, whether it is enforced or not: one fault of the chain, the certificate's
+ * own times, the name, the pinned keys, the accepted list or the staple, as far as the config demands them. Of the
+ * chain it is the first fault: after it nothing further was checked, not even signatures. If the config verifies
+ * nothing (bgl_ssl_config_insecure_verify_none), the chain alone is verified, when this is called.
+ *
+ * Returns an X509_V_... code of <openssl/x509_vfy.h>: 0 if nothing is wrong, X509_V_ERR_UNSPECIFIED (1) if several of
+ * these are; -1 if the peer sent no certificate, and for NULL (BGL_SSL_E_ARGUMENT). Any thread. Blocks no longer than
+ * the disk that holds the system's CA certificates, which are read where the config verifies nothing.
+ *
+ * Precondition: socket is NULL or live.
+ */
+int32_t bgl_ssl_socket_verify_result(const bgl_ssl_socket_t *socket);
+
+/**
+ * Copies out OpenSSL's text for bgl_ssl_socket_verify_result, such as "certificate has expired".
+ *
+ * Returns the length of the whole text; 0 if nothing is wrong, if the peer sent no certificate, and on failure. Any
+ * thread. Blocks no longer than the disk that holds the system's CA certificates, which are read where the config
+ * verifies nothing.
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_socket_verify_error(const bgl_ssl_socket_t *socket,
+                                   char *buf,
+                                   size_t size);
+
+/**
+ * The peer's certificate, even if the peer was refused.
+ *
+ * Returns a certificate, to be freed with bgl_ssl_certificate_free, which may outlive the socket; NULL if the peer
+ * sent none (which is no failure), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_certificate_t *bgl_ssl_socket_peer_certificate(const bgl_ssl_socket_t *socket);
+
+/**
+ * The certificates that the peer has sent, its own first, whether they were verified or not.
+ *
+ * Returns a list, which may be empty, to be freed with bgl_ssl_certificate_list_free, which may outlive the socket;
+ * NULL for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_certificate_list_t *bgl_ssl_socket_peer_chain(const bgl_ssl_socket_t *socket);
+
+/**
+ * Copies out the OCSP response that the server has stapled to its certificate, in DER. It has been checked if the
+ * config says so: see bgl_ssl_config_set_staple_policy.
+ *
+ * Returns how many bytes there are; 0 if there are none (a server's socket, a resumed handshake), and on failure.
+ * Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_socket_staple(const bgl_ssl_socket_t *socket,
+                             void *buf,
+                             size_t size);
+
+/**
+ * The peer's chain as it was verified: its own certificate first, the trusted one last. What it has sent is in
+ * bgl_ssl_socket_peer_chain. In a resumed handshake nobody shows a chain: it is built again of what the session has
+ * (on a server, the client's certificate alone) and what is trusted now.
+ *
+ * Returns a list, to be freed with bgl_ssl_certificate_list_free; an empty one if no chain was verified, or it cannot
+ * be built again; NULL on failure (BGL_SSL_E_ARGUMENT). Any thread. Blocks no longer than the disk that holds the
+ * system's CA certificates. See SSL_get0_verified_chain(3).
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_certificate_list_t *bgl_ssl_socket_verified_chain(const bgl_ssl_socket_t *socket);
+
+/* ---- The facts of a connection in one structure ---- */
+
 /**
  * Copies the facts of a connection into a structure.
  *
  * info: its size field says how large it is; what the library does not know of it is zeroed.
  *
- * Returns BGL_SSL_OK, before the handshake, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small or was
- * not set. Any thread. Does not wait for the peer.
+ * Returns BGL_SSL_OK, before the handshake, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small
+ * or was not set. Any thread. Does not wait for the peer.
  *
  * Precondition: socket is NULL or live; info is NULL or writable for as many bytes as its size field says.
  */
 bgl_ssl_status_t bgl_ssl_socket_info(const bgl_ssl_socket_t *socket,
                                      bgl_ssl_socket_info_t *info);
+
+/* ---- Sessions that a later connection may resume ---- */
+
+/**
+ * The session of a client's connection, for a later one to resume. With TLS 1.3 the server sends it after the
+ * handshake: it is there once something has been read.
+ *
+ * Returns a session, to be freed with bgl_ssl_session_free, which may outlive the socket; NULL if there is none to
+ * resume, or the socket is a server's (BGL_SSL_E_STATE), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bgl_ssl_session_t *bgl_ssl_socket_session(const bgl_ssl_socket_t *socket);
+
+/**
+ * Whether the connection resumed an earlier session.
+ *
+ * Returns false also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: socket is NULL or live.
+ */
+bool bgl_ssl_socket_session_reused(const bgl_ssl_socket_t *socket);
+
+/**
+ * Offers the server to resume a session, on a client's socket of a lazy config (bgl_ssl_config_set_lazy_handshake)
+ * before its handshake, also one over a descriptor. Where and when it is offered is said at bgl_ssl_connect_resume; it
+ * takes precedence over a session that the library would have resumed.
+ *
+ * session: stays the caller's.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT for NULL, or BGL_SSL_E_STATE: the handshake has begun, or the socket is a
+ * server's or closed. Never blocks; any thread.
+ *
+ * Precondition: socket and session are NULL or live.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_session(const bgl_ssl_socket_t *socket,
+                                            const bgl_ssl_session_t *session);
+
+/**
+ * Copies out a session as bytes, for a process that begins later: see bgl_ssl_session_import. Anyone who reads the
+ * bytes can pretend to be either end in a connection that resumes the session, and anyone who can change them can make
+ * a client take another server for the one that was verified: keep them as a private key is kept. A session of TLS 1.3
+ * should be used once (RFC 8446, C.4).
+ *
+ * buf: where to put the bytes, if all fit in size.
+ *
+ * Returns how many bytes there are; 0 for NULL (BGL_SSL_E_ARGUMENT) and BGL_SSL_E_NO_MEMORY. Never blocks; any thread.
+ *
+ * Precondition: session is NULL or live; buf is NULL or writable for size bytes.
+ */
+size_t bgl_ssl_session_export(const bgl_ssl_session_t *session,
+                              void *buf,
+                              size_t size);
+
+/**
+ * Reads a session that bgl_ssl_session_export has written.
+ *
+ * config: frozen by this. What decides about the server must be equal to what it was in the config with which the
+ * session was made: see bgl_ssl_connect_resume.
+ * host: the name or address that the session was made with, unless the config names the host.
+ * data, len: the bytes, at most 1 MiB.
+ *
+ * Returns a session, to be freed with bgl_ssl_session_free, or NULL: BGL_SSL_E_ARGUMENT for bytes that are damaged, or
+ * of another host, another config or another version of OpenSSL; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the
+ * config. A session whose time is over is read, and not resumed. Never waits for the network; any thread.
+ *
+ * Precondition: config is NULL or live; host is NULL or NUL-terminated; data is NULL or readable for len bytes.
+ */
+bgl_ssl_session_t *bgl_ssl_session_import(const bgl_ssl_config_t *config,
+                                          const char *host,
+                                          const void *data,
+                                          size_t len);
+
+/**
+ * When a session ends, in seconds since 1970: when the server forgets it, a certificate of the server's chain, a
+ * revocation list or a stapled response expires, or a week after the server has proved who it is, whichever is first.
+ *
+ * Returns the time; -1 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+ *
+ * Precondition: session is NULL or live.
+ */
+int64_t bgl_ssl_session_expiry(const bgl_ssl_session_t *session);
+
+/**
+ * Forgets the sessions that the clients of this process resume by themselves (bgl_ssl_config_set_resume), also those
+ * that existing connections will still get: the next connection to each host does a full handshake.
+ *
+ * Returns nothing, never fails. Never blocks; any thread.
+ */
+void bgl_ssl_forget_sessions(void);
+
+/**
+ * Frees a session. Takes NULL; returns nothing, never fails, never blocks.
+ *
+ * Precondition: session is NULL or live, and the caller's.
+ */
+void bgl_ssl_session_free(bgl_ssl_session_t *session);
+
+/* ---- The client's hello, and what a server decides by it ---- */
 
 /**
  * Waits for the client's hello, on a server's socket whose config is lazy (bgl_ssl_config_set_lazy_handshake), before
@@ -357,7 +836,8 @@ bgl_ssl_status_t bgl_ssl_socket_info(const bgl_ssl_socket_t *socket,
  *
  * Returns BGL_SSL_OK; BGL_SSL_WANT_READ where the socket is non-blocking and not all of it has come; BGL_SSL_E_STATE
  * if the handshake has begun without it, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL if what has come is
- * no hello; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the handshake timeout.
+ * no hello, and after bgl_ssl_socket_refuse; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the
+ * handshake timeout.
  *
  * Precondition: socket is NULL or live, out NULL or writable.
  */
@@ -373,8 +853,8 @@ bgl_ssl_status_t bgl_ssl_socket_hello(const bgl_ssl_socket_t *socket,
  *
  * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the one is for TLS and the other for DTLS; BGL_SSL_E_CONFIG and
  * BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_STATE if the handshake has begun, or the config that the socket was
- * made with is not lazy, or the socket is a client's or closed. Any thread. Blocks no longer than the disk that holds
- * the system's CA certificates.
+ * made with is not lazy, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL after bgl_ssl_socket_refuse. Any
+ * thread. Blocks no longer than the disk that holds the system's CA certificates.
  *
  * Precondition: socket and config are NULL or live.
  */
@@ -383,11 +863,12 @@ bgl_ssl_status_t bgl_ssl_socket_set_config(const bgl_ssl_socket_t *socket,
 
 /**
  * Refuses the client, before the handshake of a server's socket whose config is lazy, with a fatal alert. Afterwards
- * the socket can only be closed and freed; that sends the alert on its way.
+ * the socket can only be closed and freed; either sends the alert.
  *
  * alert: 0 to 255, such as 112 (unrecognized_name) or 49 (access_denied).
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE as for bgl_ssl_socket_set_config. Never blocks; any thread.
+ * Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE as for bgl_ssl_socket_set_config; BGL_SSL_E_PROTOCOL if the
+ * client is refused already. Never blocks; any thread.
  *
  * Precondition: socket is NULL or live.
  */
@@ -532,6 +1013,8 @@ size_t bgl_ssl_hello_raw(const bgl_ssl_hello_t *hello,
  */
 void bgl_ssl_hello_free(bgl_ssl_hello_t *hello);
 
+/* ---- Pre-shared keys that a client offers ---- */
+
 /**
  * How many pre-shared keys the client offers (TLS 1.3): the tickets of sessions that it would resume, and keys that it
  * has otherwise.
@@ -543,8 +1026,8 @@ void bgl_ssl_hello_free(bgl_ssl_hello_t *hello);
 size_t bgl_ssl_hello_psk_identity_count(const bgl_ssl_hello_t *hello);
 
 /**
- * Copies out the identity of one of the pre-shared keys. That of a ticket of ours begins with the 16 bytes of its key's
- * name (bgl_ssl_ticket_keys_add).
+ * Copies out the identity of one of the pre-shared keys. That of a ticket of ours begins with the 16 bytes of its
+ * key's name (bgl_ssl_ticket_keys_add).
  *
  * index: 0 for the one that the client likes best.
  *
@@ -557,485 +1040,39 @@ size_t bgl_ssl_hello_psk_identity(const bgl_ssl_hello_t *hello,
                                   void *buf,
                                   size_t size);
 
-/**
- * The socket's descriptor, for poll(2) only: it stays the library's. That of a socket of bgl_ssl_connect_start is another one
- * once it is connected.
- *
- * Returns -1 once the socket is closed, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: socket is NULL or live.
- */
-int bgl_ssl_socket_fd(const bgl_ssl_socket_t *socket);
+/* ---- TLS over functions of the program, another TLS connection, or two descriptors ---- */
 
 /**
- * Copies out the numeric address of the socket's own end, such as "127.0.0.1" or "::1".
- *
- * port: where to put the port; may be NULL.
- *
- * Returns the length of the whole text; 0 for a socket that is neither IPv4 nor IPv6 (port 0), and on failure
- * (BGL_SSL_E_STATE if it is closed). Never blocks; any thread. See getsockname(2).
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for size bytes; port is NULL or writable.
- */
-size_t bgl_ssl_socket_local_address(const bgl_ssl_socket_t *socket,
-                                    char *buf,
-                                    size_t size,
-                                    int *port);
-
-/**
- * Copies out the numeric address of the peer's end, such as "127.0.0.1" or "::1".
- *
- * port: where to put the port; may be NULL.
- *
- * Returns the length of the whole text; 0 for a socket that is not of the internet (port 0), and on failure
- * (BGL_SSL_E_STATE if it is closed). Never blocks; any thread. See getpeername(2).
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for size bytes; port is NULL or writable.
- */
-size_t bgl_ssl_socket_peer_address(const bgl_ssl_socket_t *socket,
-                                   char *buf,
-                                   size_t size,
-                                   int *port);
-
-/**
- * The protocol that was negotiated, such as "TLSv1.3".
- *
- * Returns a static text; NULL before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: socket is NULL or live.
- */
-const char *bgl_ssl_socket_protocol(const bgl_ssl_socket_t *socket);
-
-/**
- * The cipher suite that was negotiated, by OpenSSL's name, such as "TLS_AES_256_GCM_SHA384".
- *
- * Returns a static text; NULL before the handshake, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: socket is NULL or live.
- */
-const char *bgl_ssl_socket_cipher(const bgl_ssl_socket_t *socket);
-
-/**
- * Copies out the application protocol that was negotiated (ALPN, RFC 7301).
- *
- * Returns the length of the whole text; 0 if none was, before the handshake, and on failure. Never blocks; any thread.
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_socket_alpn(const bgl_ssl_socket_t *socket,
-                           char *buf,
-                           size_t size);
-
-/**
- * Copies out the name that the client sends, or the server received, as SNI (RFC 6066).
- *
- * Returns the length of the whole text; 0 if there is none, and on failure. Never blocks; any thread.
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_socket_server_name(const bgl_ssl_socket_t *socket,
-                                  char *buf,
-                                  size_t size);
-
-/**
- * The result of the verification of the peer's certificate chain, whether it is enforced or not.
- *
- * Returns an X509_V_... code of <openssl/x509_vfy.h>: 0 if the chain is valid; -1 if the peer sent no certificate, and
- * for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: socket is NULL or live.
- */
-int32_t bgl_ssl_socket_verify_result(const bgl_ssl_socket_t *socket);
-
-/**
- * Copies out OpenSSL's text for the result of the verification of the peer's chain, such as "certificate has expired".
- *
- * Returns the length of the whole text; 0 if the chain is valid, if the peer sent no certificate, and on failure.
- * Never blocks; any thread.
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_socket_verify_error(const bgl_ssl_socket_t *socket,
-                                   char *buf,
-                                   size_t size);
-
-/**
- * The peer's certificate, even if the peer was refused.
- *
- * Returns a certificate, to be freed with bgl_ssl_certificate_free, which may outlive the socket; NULL if the peer
- * sent none (which is no failure), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_certificate_t *bgl_ssl_socket_peer_certificate(const bgl_ssl_socket_t *socket);
-
-/**
- * The certificates that the peer has sent, its own first, whether they were verified or not.
- *
- * Returns a list, maybe empty, to be freed with bgl_ssl_certificate_list_free, which may outlive the socket; NULL for
- * NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_certificate_list_t *bgl_ssl_socket_peer_chain(const bgl_ssl_socket_t *socket);
-
-/**
- * Copies out the OCSP response that the server has stapled to its certificate, in DER. It has been checked if the
- * config says so: see bgl_ssl_config_set_staple_policy.
- *
- * Returns how many bytes there are; 0 if there are none (a server's socket, a resumed handshake), and on failure.
- * Never blocks; any thread.
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_socket_staple(const bgl_ssl_socket_t *socket,
-                             void *buf,
-                             size_t size);
-
-/**
- * The peer's chain as it was verified: its own certificate first, the trusted one last. What it has sent is in
- * bgl_ssl_socket_peer_chain. In a resumed handshake nobody shows a chain: it is built again of what the session has
- * (on a server, the client's certificate alone) and what is trusted now.
- *
- * Returns a list, to be freed with bgl_ssl_certificate_list_free; an empty one if no chain was verified, or it cannot
- * be built again; NULL on failure (BGL_SSL_E_ARGUMENT). Any thread. Blocks no longer than the disk that holds the
- * system's CA certificates. See SSL_get0_verified_chain(3).
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_certificate_list_t *bgl_ssl_socket_verified_chain(const bgl_ssl_socket_t *socket);
-
-/**
- * Completes the handshake, if it is not complete.
- *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
- * (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
- * BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
- * handshake timeout; in non-blocking mode the time-out runs from the first call, and a call after it returns
- * BGL_SSL_E_TIMEOUT.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_handshake(const bgl_ssl_socket_t *socket);
-
-/**
- * Reads what the peer sends: at least one byte, at most len, and no more than have arrived. Completes the handshake
- * first.
- * Datagrams: reads one whole record; if the buffer is too small for it, BGL_SSL_E_ARGUMENT is returned and the record
- * can be read by the next call. If the peer has disappeared, BGL_SSL_E_TIMEOUT is returned, or BGL_SSL_E_IO
- * (ECONNREFUSED), after which the caller may read again.
- *
- * buf: space for len bytes; len 0 reads nothing.
- * n: where to put the number of bytes read; 0 unless BGL_SSL_OK is returned. Not NULL.
- *
- * Returns BGL_SSL_OK; BGL_SSL_EOF once the peer has ended its half with close_notify; non-blocking also
- * BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
- * BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which the caller may read again; BGL_SSL_E_PROTOCOL;
- * BGL_SSL_E_STATE if the socket is closed, before or during the call; BGL_SSL_E_ARGUMENT; and the handshake's
- * failures. Any thread; reads of several threads are serialized. Blocks no longer than the read timeout (and the
- * handshake timeout before); in non-blocking mode the time-out runs from the first call that returned
- * BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
- */
-bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
-                                     void *buf,
-                                     size_t len,
-                                     size_t *n);
-
-/**
- * Writes. Completes the handshake first. In blocking mode, returns when the kernel has all bytes; in non-blocking
- * mode, when it has some, at most one record (16 kB). Datagrams: sends all of it as one record, or nothing;
- * BGL_SSL_E_ARGUMENT (EMSGSIZE) if it is more than bgl_ssl_socket_max_datagram.
- *
- * buf: len bytes; not kept.
- * n: set to how many bytes were taken, also on failure; the caller does not send those again. Not NULL.
- *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
- * must be passed again, because some may have been sent already (writes of other threads are queued behind them, and
- * each call reports its own bytes only); BGL_SSL_E_TIMEOUT, after which the caller may continue with the bytes behind
- * n; BGL_SSL_E_IO (EPIPE, ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if
- * the socket is closed, before or during the call, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the
- * handshake's failures. Any thread; writes of several threads are serialized, a whole buffer each. Blocks no longer
- * than the write timeout (and the handshake timeout before); in non-blocking mode the time-out runs from the first
- * call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and restarts with any progress. See write(2).
- *
- * Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
- */
-bgl_ssl_status_t bgl_ssl_socket_write(const bgl_ssl_socket_t *socket,
-                                      const void *buf,
-                                      size_t len,
-                                      size_t *n);
-
-/**
- * How many bytes a read returns without waiting for the network: those already decrypted, and one further record if it
- * has arrived. For event loops: poll(2) does not see these bytes, so read until this is 0 (or BGL_SSL_WANT_READ)
- * before polling.
- *
- * Returns 0 if there are none, before the handshake, after a failure, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks;
- * any thread.
- *
- * Precondition: socket is NULL or live.
- */
-size_t bgl_ssl_socket_pending(const bgl_ssl_socket_t *socket);
-
-/**
- * Ends the writing half: sends what is left, close_notify (RFC 8446, section 6.1) and FIN. Reading goes on. A second
- * call does nothing.
- *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ; failures as bgl_ssl_socket_write.
- * Any thread. Blocks no longer than the write timeout (and the handshake timeout before). See shutdown(2).
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_shutdown(const bgl_ssl_socket_t *socket);
-
-/**
- * Ends the reading half, on this side only: reads return BGL_SSL_EOF from now on, including those in progress in other
- * threads. The peer is not notified; writing goes on. A second call does nothing.
- *
- * Returns BGL_SSL_OK; BGL_SSL_E_STATE if the socket is closed; BGL_SSL_E_ARGUMENT for NULL. Any thread. Never blocks.
- * See shutdown(2).
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_shutdown_read(const bgl_ssl_socket_t *socket);
-
-/**
- * Closes the connection without losing what was written: sends what is left, close_notify and FIN, and returns when
- * the system has it all. Unread bytes (such as TLS 1.3 tickets) would turn the close into a reset; so the library
- * keeps the descriptor, and in the background reads and discards what the peer still sends, until the peer has ended
- * too, for the rest of the close timeout at most (see docs/closing.md). A connection without a complete handshake is
- * closed at once, or after 200 ms at most. The handle can be asked for facts until it is freed. Other threads' calls
- * on the socket return BGL_SSL_E_STATE. A second close does nothing.
- *
- * Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
- * BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, but the socket is closed;
- * BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
-
-/**
- * Reads what has arrived, without waiting, even if the socket is blocking: for callers that wait for the descriptor
- * themselves, such as interpreters whose threads may be interrupted. Other threads may write as usual. The caller
- * should read until nothing is left; the connection holds a buffer until then.
- *
- * buf, len, n: as for bgl_ssl_socket_read.
- * more: set to whether the next read would return a result at once (bytes, the end of the stream, a failure), in which
- * case the caller must not wait with poll(2) first. May be NULL.
- *
- * Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which
- * tell what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does
- * not block. See read(2).
- *
- * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n and more are NULL or writable.
- */
-bgl_ssl_status_t bgl_ssl_socket_read_now(const bgl_ssl_socket_t *socket,
-                                         void *buf,
-                                         size_t len,
-                                         size_t *n,
-                                         bool *more);
-
-/**
- * The session of a client's connection, for a later one to resume. With TLS 1.3 the server sends it after the
- * handshake: it is there once something has been read.
- *
- * Returns a session, to be freed with bgl_ssl_session_free, which may outlive the socket; NULL if there is none to
- * resume (BGL_SSL_E_STATE), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_session_t *bgl_ssl_socket_session(const bgl_ssl_socket_t *socket);
-
-/**
- * Whether the connection resumed an earlier session.
- *
- * Returns false also for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: socket is NULL or live.
- */
-bool bgl_ssl_socket_session_reused(const bgl_ssl_socket_t *socket);
-
-/**
- * Offers the server to resume a session, on a client's socket of a lazy config (bgl_ssl_config_set_lazy_handshake)
- * before its handshake, also one over a descriptor. Where and when it is offered is said at bgl_ssl_connect_resume; it
- * goes before a session that the library would have resumed by itself.
- *
- * session: stays the caller's.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT for NULL, or BGL_SSL_E_STATE: the handshake has begun, or the socket is a
- * server's or closed. Never blocks; any thread.
- *
- * Precondition: socket and session are NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_session(const bgl_ssl_socket_t *socket,
-                                            const bgl_ssl_session_t *session);
-
-/**
- * Copies out a session as bytes, for a process that begins later: see bgl_ssl_session_import. Whoever reads the bytes
- * can take either end's part in what resumes the session, and whoever can change them can make a client take another
- * server for the one that was verified: keep them as a private key is kept. A session of TLS 1.3 should be used once
- * (RFC 8446, C.4).
- *
- * buf: where to put the bytes, if all fit in size.
- *
- * Returns how many bytes there are; 0 for NULL (BGL_SSL_E_ARGUMENT) and BGL_SSL_E_NO_MEMORY. Never blocks; any thread.
- *
- * Precondition: session is NULL or live; buf is NULL or writable for size bytes.
- */
-size_t bgl_ssl_session_export(const bgl_ssl_session_t *session,
-                              void *buf,
-                              size_t size);
-
-/**
- * Reads a session that bgl_ssl_session_export has written.
- *
- * config: frozen by this. What decides about the server must be equal to what it was in the config with which the
- * session was made: see bgl_ssl_connect_resume.
- * host: the name or address that the session was made with, unless the config names the host.
- * data, len: the bytes, at most 1 MiB.
- *
- * Returns a session, to be freed with bgl_ssl_session_free, or NULL: BGL_SSL_E_ARGUMENT for bytes that are damaged, or
- * of another host, another config or another version of OpenSSL; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the
- * config. A session whose time is over is read, and not resumed. Never waits for the network; any thread.
- *
- * Precondition: config is NULL or live; host is NULL or NUL-terminated; data is NULL or readable for len bytes.
- */
-bgl_ssl_session_t *bgl_ssl_session_import(const bgl_ssl_config_t *config,
-                                          const char *host,
-                                          const void *data,
-                                          size_t len);
-
-/**
- * When a session ends, in seconds since 1970: when the server forgets it, a certificate of the server's chain, a
- * revocation list or a stapled response expires, or a week after the server has proved who it is, whichever is first.
- *
- * Returns the time; -1 for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
- *
- * Precondition: session is NULL or live.
- */
-int64_t bgl_ssl_session_expiry(const bgl_ssl_session_t *session);
-
-/**
- * Forgets the sessions that the clients of this process resume by themselves (bgl_ssl_config_set_resume), also those
- * that existing connections will still get: the next connection to each host does a full handshake.
- *
- * Returns nothing, never fails. Never blocks; any thread.
- */
-void bgl_ssl_forget_sessions(void);
-
-/**
- * Frees a session. Takes NULL; returns nothing, never fails, never blocks.
- *
- * Precondition: session is NULL or live, and the caller's.
- */
-void bgl_ssl_session_free(bgl_ssl_session_t *session);
-
-/**
- * Sets whether calls on the socket return BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE instead of waiting. The
- * descriptor's own O_NONBLOCK has no influence, and is left alone.
- *
- * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread; for calls that begin afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_nonblocking(const bgl_ssl_socket_t *socket,
-                                                bool nonblocking);
-
-/**
- * Sets the time limit for a handshake; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
- *
- * microseconds: 0 for none.
- *
- * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_handshake_timeout(const bgl_ssl_socket_t *socket,
-                                                      int64_t microseconds);
-
-/**
- * Sets the time limit for one read; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
- *
- * microseconds: 0 for none.
- *
- * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_read_timeout(const bgl_ssl_socket_t *socket,
-                                                 int64_t microseconds);
-
-/**
- * Sets the time limit for one write, and for ending the writing half; the config's until then. It holds in both modes:
- * see bgl_ssl_socket_timeout.
- *
- * microseconds: 0 for none.
- *
- * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for calls that begin afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_write_timeout(const bgl_ssl_socket_t *socket,
-                                                  int64_t microseconds);
-
-/**
- * Sets the time limit for a close, and for the time after it in which the peer may end too; the config's until then.
- *
- * microseconds: 0: a close waits for nothing, neither in the call nor in the background.
- *
- * Returns BGL_SSL_OK or BGL_SSL_E_ARGUMENT. Never blocks; any thread; for a close that begins afterwards.
- *
- * Precondition: socket is NULL or live.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_close_timeout(const bgl_ssl_socket_t *socket,
-                                                  int64_t microseconds);
-
-/**
- * Sets the function that is told of the messages of one socket from now on, instead of that of its config.
- *
- * trace: NULL for none. The function and user must stay usable until another is set, or the socket is freed; a call that is in
- * progress then may still use them.
- * user: is passed on to the function; may be NULL.
- *
- * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Any thread. Does not wait for the peer.
- *
- * Precondition: socket is NULL or live; trace is NULL or can be called with user.
- */
-bgl_ssl_status_t bgl_ssl_socket_set_trace(const bgl_ssl_socket_t *socket,
-                                          bgl_ssl_trace_t trace,
-                                          void *user);
-
-/**
- * Begins TLS as the client over functions of the program, and does the handshake, unless the config says lazy or there is
- * no function that waits.
- *
- * config: frozen by this. Not for DTLS.
- * io: the functions, which are copied. The socket has no descriptor: bgl_ssl_socket_fd returns -1, and a program that does
- * not block waits for what its functions need. When one of its calls returns BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, the
- * function to read or to write has said so just before, and what it wanted is what is returned.
+ * Begins TLS as the client over functions of the program, and does the handshake, unless the config says lazy or there
+ * is no function that waits.
+ *
+ * config: frozen by this. DTLS is BGL_SSL_E_CONFIG.
+ * io: the functions, which are copied. The socket has no descriptor: bgl_ssl_socket_fd returns -1, and a program that
+ * does not block waits for what its functions need. When one of its calls returns BGL_SSL_WANT_READ or
+ * BGL_SSL_WANT_WRITE, the function to read or to write has said so just before, and what it wanted is what is
+ * returned.
  * user: passed to the functions.
  * hostname: the name to verify and to send as SNI; NULL if not known, which is an error unless the config has a name
  * or does not verify names.
  * buffered: as for bgl_ssl_upgrade_client_fd.
  *
  * Without a function that waits the socket does not block, and its handshake is part of the first calls, or of
- * bgl_ssl_socket_handshake; a call that would have to wait because bgl_ssl_socket_set_nonblocking has been called with false
- * returns BGL_SSL_E_STATE. bgl_ssl_socket_close sends close_notify, and calls shutdown, but neither waits for the peer's end
- * nor discards what it sends: where the functions use a TCP socket, this is for the program (docs/closing.md).
+ * bgl_ssl_socket_handshake; a call that would have to wait because bgl_ssl_socket_set_nonblocking has been called with
+ * false returns BGL_SSL_E_STATE. bgl_ssl_socket_close sends close_notify, and calls shutdown, but neither waits for
+ * the peer's end nor discards what it sends: where the functions use a TCP socket, this is for the program
+ * (docs/closing.md).
  *
- * free is called once: after a close, or else by bgl_ssl_socket_free (where threads are in other calls on the socket, by
- * the last of them); if this function fails, whatever the reason, before it returns. Only where io is NULL, or its size
- * field is wrong, the library does not know it.
+ * free is called once: after a close, or else by bgl_ssl_socket_free (where threads are in other calls on the socket,
+ * by the last of them); if this function fails, whatever the reason, before it returns. Only where io is NULL, or its
+ * size field is wrong, the library does not know it.
  *
- * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_UNSUPPORTED for functions of
- * a later version; BGL_SSL_E_IO and others from the functions; else as bgl_ssl_upgrade_client_fd. Any thread. Blocks no
- * longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_UNSUPPORTED for
+ * functions of a later version; BGL_SSL_E_IO and others from the functions; else as bgl_ssl_upgrade_client_fd. Any
+ * thread. Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the
+ * alert.
  *
- * Precondition: config is NULL or live; io is NULL or readable for as many bytes as its size field says, and its functions
- * can be called on any thread until free was called; hostname is NULL or NUL-terminated.
+ * Precondition: config is NULL or live; io is NULL or readable for as many bytes as its size field says, and its
+ * functions can be called on any thread until free was called; hostname is NULL or NUL-terminated.
  */
 bgl_ssl_socket_t *bgl_ssl_upgrade_client_io(const bgl_ssl_config_t *config,
                                             const bgl_ssl_io_t *io,
@@ -1044,14 +1081,14 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_client_io(const bgl_ssl_config_t *config,
                                             size_t buffered);
 
 /**
- * Begins TLS as the server over functions of the program, and does the handshake, unless the config says lazy or there is
- * no function that waits.
+ * Begins TLS as the server over functions of the program, and does the handshake, unless the config says lazy or there
+ * is no function that waits.
  *
- * config: needs a certificate; frozen by this. Not for DTLS.
+ * config: needs a certificate; frozen by this. DTLS is BGL_SSL_E_CONFIG.
  * io, user, buffered: as for bgl_ssl_upgrade_client_io, also when free is called.
  *
- * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_io. Any thread. Blocks no
- * longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_io. Any thread.
+ * Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
  *
  * Precondition: config is NULL or live; io is as for bgl_ssl_upgrade_client_io.
  */
@@ -1061,29 +1098,29 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_io(const bgl_ssl_config_t *config,
                                             size_t buffered);
 
 /**
- * Begins TLS as the client inside another TLS connection (a tunnel through a TLS proxy, say), and does the handshake unless
- * the config says lazy.
+ * Begins TLS as the client inside another TLS connection (a tunnel through a TLS proxy, say), and does the handshake
+ * unless the config says lazy.
  *
- * config: for the new connection; frozen by this. Not for DTLS.
- * outer: an open socket over a stream, in either role; its handshake is done first if it is not complete. It may itself be
- * inside another connection. From now on the new socket reads and writes on it: calls of the program that read, write, or
- * end one half of outer return BGL_SSL_E_STATE. It can still be asked for facts. It stays the caller's, who frees it with
- * bgl_ssl_socket_free, before or after the new socket; the connection goes on as long as one of the two is there.
+ * config: for the new connection; frozen by this. DTLS is BGL_SSL_E_CONFIG.
+ * outer: an open socket over a stream, in either role; its handshake is done first if it is not complete. It may
+ * itself be inside another connection. From now on the new socket reads and writes on it: calls of the program that
+ * read, write, or end one half of outer return BGL_SSL_E_STATE. It can still be asked for facts. It stays the
+ * caller's, who frees it with bgl_ssl_socket_free, before or after the new socket; the connection goes on as long as
+ * one of the two is there.
  * hostname: the name to verify and to send as SNI; NULL if not known, which is an error unless the config has a name
  * or does not verify names.
  * buffered: how many bytes the caller has read from outer and not yet consumed: as for bgl_ssl_upgrade_client_fd.
  *
  * The time limits of the new socket count, not those of outer. bgl_ssl_socket_shutdown ends the writing half of both;
- * bgl_ssl_socket_close closes both, the inner one first, within the close timeout of the new socket. If outer is closed
- * alone, the new connection is cut off. A handshake that fails ends both connections.
- * bgl_ssl_socket_fd returns the descriptor under the outermost connection, and what a call in non-blocking mode returns
- * (BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE) is for this descriptor; bgl_ssl_socket_pending counts what outer has received,
- * too.
+ * bgl_ssl_socket_close closes both, the inner one first, within the close timeout of the new socket. If outer is
+ * closed alone, the new connection is cut off. A handshake that fails ends both connections. bgl_ssl_socket_fd returns
+ * the descriptor under the outermost connection, and what a call in non-blocking mode returns (BGL_SSL_WANT_READ,
+ * BGL_SSL_WANT_WRITE) is for this descriptor; bgl_ssl_socket_pending counts what outer has received, too.
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_STATE if outer is closed, or carries a
- * connection already; BGL_SSL_E_ARGUMENT if it is one of datagrams; failures of outer; else as bgl_ssl_upgrade_client_fd.
- * Any thread. Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the
- * alert.
+ * connection already; BGL_SSL_E_ARGUMENT if it is one of datagrams; failures of outer; else as
+ * bgl_ssl_upgrade_client_fd. Any thread. Blocks no longer than the config's handshake timeout, and after a failed
+ * handshake 200 ms more, to send the alert.
  *
  * Precondition: config and outer are NULL or live, hostname is NULL or NUL-terminated.
  */
@@ -1095,11 +1132,12 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_client_socket(const bgl_ssl_config_t *config,
 /**
  * Begins TLS as the server inside another TLS connection, and does the handshake unless the config says lazy.
  *
- * config: for the new connection; needs a certificate; frozen by this. Not for DTLS.
+ * config: for the new connection; needs a certificate; frozen by this. DTLS is BGL_SSL_E_CONFIG.
  * outer, buffered: as for bgl_ssl_upgrade_client_socket, with all that is said there.
  *
- * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_socket. Any thread.
- * Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_socket. Any
+ * thread. Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the
+ * alert.
  *
  * Precondition: config and outer are NULL or live.
  */
@@ -1111,19 +1149,19 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_socket(const bgl_ssl_config_t *config,
  * Begins TLS as the client over one descriptor to read and another one to write (two pipes, say, or standard input and
  * output), and does the handshake unless the config says lazy.
  *
- * config: frozen by this. Not for DTLS.
+ * config: frozen by this. DTLS is BGL_SSL_E_CONFIG.
  * read_fd, write_fd: open descriptors of any kind, blocking or not; both may be the same. They stay the caller's: the
- * library works on duplicates. Nobody else may read from or write to what is behind them. bgl_ssl_socket_fd returns the
- * duplicate of read_fd; a program that does not block waits for write_fd where BGL_SSL_WANT_WRITE is returned.
+ * library works on duplicates. Nobody else may read from or write to what is behind them. bgl_ssl_socket_fd returns
+ * the duplicate of read_fd; a program that does not block waits for write_fd where BGL_SSL_WANT_WRITE is returned.
  * hostname, buffered: as for bgl_ssl_upgrade_client_fd.
  *
  * bgl_ssl_socket_close sends close_notify. The end of a pipe comes when the caller's descriptors are closed, too; the
  * writing half of a socket is shut down, but neither close waits for the peer's end, nor is anything discarded in the
  * background.
  *
- * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_IO (EBADF) for a descriptor that is not open;
- * else as bgl_ssl_upgrade_client_fd. Any thread. Blocks no longer than the config's handshake timeout, and after a failed
- * handshake 200 ms more, to send the alert. Writing to a pipe without a reader gives EPIPE, and no SIGPIPE.
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_IO (EBADF) for a descriptor that is not
+ * open; else as bgl_ssl_upgrade_client_fd. Any thread. Blocks no longer than the config's handshake timeout, and after
+ * a failed handshake 200 ms more, to send the alert. Writing to a pipe without a reader gives EPIPE, and no SIGPIPE.
  *
  * Precondition: config is NULL or live, hostname NULL or NUL-terminated.
  */
@@ -1137,11 +1175,11 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_client_fds(const bgl_ssl_config_t *config,
  * Begins TLS as the server over one descriptor to read and another one to write, as a program does that inetd(8) or a
  * shell's pipe has started, and does the handshake unless the config says lazy.
  *
- * config: needs a certificate; frozen by this. Not for DTLS.
+ * config: needs a certificate; frozen by this. DTLS is BGL_SSL_E_CONFIG.
  * read_fd, write_fd, buffered: as for bgl_ssl_upgrade_client_fds, with all that is said there.
  *
- * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fds. Any thread. Blocks
- * no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+ * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fds. Any thread.
+ * Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
  *
  * Precondition: config is NULL or live.
  */
@@ -1150,45 +1188,7 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fds(const bgl_ssl_config_t *config,
                                              int write_fd,
                                              size_t buffered);
 
-/**
- * Sets a function that may refuse peers whom the config accepts: it is called once a handshake is complete, full or
- * resumed, before the first byte of the program's. It cannot accept whom the config refuses, for whom it is not
- * called.
- *
- * callback: NULL for none (the default). The function and user must stay usable until the config and everything that
- * was made with it is freed. Several threads may call it at the same time.
- * user: is passed on to the function; may be NULL.
- *
- * A peer that is refused is BGL_SSL_E_VERIFY in the call that completes the handshake. The peer learns of it by the end
- * of the connection (close_notify): for OpenSSL the handshake is complete by then.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; callback is NULL or can be called with user.
- */
-bgl_ssl_status_t bgl_ssl_config_set_verify_callback(bgl_ssl_config_t *config,
-                                                    bgl_ssl_verify_callback_t callback,
-                                                    void *user);
-
-/**
- * Sets a function that decides about peers in place of the config's verification, which tells it what it has found
- * wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it replaces. A
- * peer that shows no certificate where one is demanded is refused all the same.
- *
- * verify_result is one fault of the chain, the name, the pinned keys, the accepted list or the staple, or
- * X509_V_ERR_UNSPECIFIED (1) where several of these are wrong. Where it is the chain, nothing behind that fault was looked
- * at, not even signatures: a function should accept such a peer only by comparing the certificate itself.
- *
- * callback: NULL for none. A function that always returns true makes connections that anybody can intercept.
- * user: is passed on to the function; may be NULL.
- *
- * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
- *
- * Precondition: config is NULL or live; callback is NULL or can be called with user.
- */
-bgl_ssl_status_t bgl_ssl_config_insecure_set_verify_override(bgl_ssl_config_t *config,
-                                                             bgl_ssl_verify_callback_t callback,
-                                                             void *user);
+/* ---- Keying material and channel bindings ---- */
 
 /**
  * Exports keying material: bytes that both ends derive from the connection, and nobody else can (RFC 5705; RFC 8446,
@@ -1231,6 +1231,68 @@ size_t bgl_ssl_socket_channel_binding(const bgl_ssl_socket_t *socket,
                                       int32_t kind,
                                       void *buf,
                                       size_t size);
+
+/* ---- Tracing the messages of one socket ---- */
+
+/**
+ * Sets the function that receives a line for each message of one socket from now on, instead of that of its config.
+ *
+ * trace: NULL for none. The function and user must stay usable until another is set, or the socket is freed; a call
+ * that is in progress then may still use them.
+ * user: is passed on to the function; may be NULL.
+ *
+ * Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Any thread. Does not wait for the peer.
+ *
+ * Precondition: socket is NULL or live; trace is NULL or can be called with user.
+ */
+bgl_ssl_status_t bgl_ssl_socket_set_trace(const bgl_ssl_socket_t *socket,
+                                          bgl_ssl_trace_t trace,
+                                          void *user);
+
+/* ---- The verify callback of a config ---- */
+
+/**
+ * Sets a function that may refuse peers whom the config accepts: it is called once a handshake is complete, full or
+ * resumed, before the first byte of the program's. It cannot accept whom the config refuses, for whom it is not
+ * called.
+ *
+ * callback: NULL for none (the default). The function and user must stay usable until the config and everything that
+ * was made with it is freed. Several threads may call it at the same time.
+ * user: is passed on to the function; may be NULL.
+ *
+ * A peer that is refused is BGL_SSL_E_VERIFY in the call that completes the handshake. For OpenSSL the handshake is
+ * complete by then: a client has sent its own certificate already, and no alert is sent: the peer's reads are
+ * BGL_SSL_E_TRUNCATED (datagrams: BGL_SSL_EOF).
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; callback is NULL or can be called with user.
+ */
+bgl_ssl_status_t bgl_ssl_config_set_verify_callback(bgl_ssl_config_t *config,
+                                                    bgl_ssl_verify_callback_t callback,
+                                                    void *user);
+
+/**
+ * Sets a function that decides about peers in place of the config's verification, which tells it what it has found
+ * wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it replaces. A
+ * peer that shows no certificate where one is demanded is refused nevertheless. The function is asked after the
+ * handshake: a client has sent its own certificate by then, also to a server whom the function refuses.
+ *
+ * verify_result is one fault of the chain, the certificate's own times, the name, the pinned keys, the accepted list
+ * or the staple, or X509_V_ERR_UNSPECIFIED (1) where several of these are wrong. Where it is the chain, nothing after
+ * that fault was checked, not even signatures: a function should accept such a peer only by comparing the certificate
+ * itself. A session of a peer that was accepted so is resumed until the next certificate of the chain expires.
+ *
+ * callback: NULL for none. A function that always returns true makes connections that anybody can intercept.
+ * user: is passed on to the function; may be NULL.
+ *
+ * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
+ *
+ * Precondition: config is NULL or live; callback is NULL or can be called with user.
+ */
+bgl_ssl_status_t bgl_ssl_config_insecure_set_verify_override(bgl_ssl_config_t *config,
+                                                             bgl_ssl_verify_callback_t callback,
+                                                             void *user);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -71,7 +71,7 @@
 #define BGLSSL_SSLV23 3
 
 /**
- * The same as BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing
+ * As BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing
  * else is BGLSSL_TLSV1_0.
  */
 #define BGLSSL_TLSV1 4
@@ -127,7 +127,7 @@ typedef struct {
      */
     int32_t sys_errno;
     /**
-     * The X509_V_ERR_... code for which a certificate was refused, or 0.
+     * The X509_V_ERR_... code for which a certificate was refused, or 0: also where the peer sent none.
      */
     int32_t verify_result;
     /**
@@ -209,7 +209,7 @@ typedef struct {
 #define BGL_SSL_E_PROTOCOL -7
 
 /**
- * The peer's certificate was refused (see verify_result), or a cipher's tag does not fit.
+ * The peer's certificate was refused (see verify_result), the peer sent none, or a cipher's tag does not fit.
  */
 #define BGL_SSL_E_VERIFY -8
 
@@ -248,6 +248,8 @@ extern "C" {
  * Returns a static text; "unknown status" for any other number. Never fails, never blocks; any thread.
  */
 const char *bgl_ssl_status_name(bgl_ssl_status_t status);
+
+/* ---- The last error of a thread, and versions ---- */
 
 /**
  * Copies out why this thread's latest failure happened.
@@ -304,9 +306,11 @@ const char *bgl_ssl_version(void);
  */
 const char *bgl_ssl_library_version(void);
 
+/* ---- Protocol names and numbers ---- */
+
 /**
  * The number of a protocol's name, letter case ignored: sslv2, sslv3, sslv23 (or ssl), tls (or tlsv1), tlsv1_0,
- * tlsv1_1, tlsv1_2, tlsv1_3, dtls (or dtlsv1).
+ * tlsv1_1, tlsv1_2, tlsv1_3, dtls (or dtlsv1). "TLSv1.2" is tlsv1_2, too.
  *
  * Returns a BGLSSL_... number, or 0 for any other name (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
  *
@@ -323,13 +327,16 @@ int32_t bgl_ssl_protocol_number(const char *name);
  */
 const char *bgl_ssl_protocol_name(int32_t protocol);
 
+/* ---- Providers of OpenSSL 3, and FIPS ---- */
+
 /**
- * Loads a provider of OpenSSL's for the whole process: "legacy", "fips", or a module such as "tpm2" or "pkcs11" in OpenSSL's
- * directory of modules. Those that OpenSSL loads by itself stay; it is never unloaded. Load it before the configs that need it
- * are frozen.
+ * Loads a provider of OpenSSL's for the whole process: "legacy", "fips", or a module such as "tpm2" or "pkcs11" in
+ * OpenSSL's directory of modules. Those that OpenSSL loads by itself stay; it is never unloaded. Load it before the
+ * configs that need it are frozen.
  *
- * Returns BGL_SSL_OK, also if it is loaded already; BGL_SSL_E_ARGUMENT; BGL_SSL_E_UNSUPPORTED if there is no such provider, and
- * with OpenSSL 1.1.1. Blocks no longer than the disk; any thread. See OSSL_PROVIDER_try_load(3).
+ * Returns BGL_SSL_OK, also if it is loaded already; BGL_SSL_E_ARGUMENT; BGL_SSL_E_UNSUPPORTED if there is no such
+ * provider ("" is none), and with OpenSSL 1.1.1. Blocks no longer than the disk; any thread. See
+ * OSSL_PROVIDER_try_load(3).
  *
  * Precondition: name is NULL or NUL-terminated.
  */
@@ -343,21 +350,24 @@ bgl_ssl_status_t bgl_ssl_load_provider(const char *name);
 bool bgl_ssl_fips(void);
 
 /**
- * Makes OpenSSL take its algorithms from FIPS modules only, for the whole process and from now on, or from any. What uses others
- * already goes on. The providers "fips" and "base" are loaded.
+ * Makes OpenSSL take its algorithms from FIPS modules only, for the whole process and from now on, or from any. What
+ * uses others already goes on: connections, frozen configs, and secure contexts (bgl_ssl_ctx_init). The providers
+ * "fips" and "base" are loaded.
  *
- * Returns BGL_SSL_OK; BGL_SSL_E_UNSUPPORTED if there is no FIPS module, and with OpenSSL 1.1.1 (for true). Blocks no longer than
- * the disk, and the module's tests of itself; any thread. See fips_module(7).
+ * Returns BGL_SSL_OK; BGL_SSL_E_UNSUPPORTED if there is no FIPS module, and with OpenSSL 1.1.1 (for true). Blocks no
+ * longer than the disk, and the module's tests of itself; any thread. See fips_module(7).
  */
 bgl_ssl_status_t bgl_ssl_set_fips(bool fips);
+
+/* ---- Features of the OpenSSL in use ---- */
 
 /**
  * Whether the OpenSSL in use has a feature: what a config may then ask for without BGL_SSL_E_UNSUPPORTED or
  * BGL_SSL_E_CONFIG.
  *
  * feature: "protocol:tlsv1_3" (the names of bgl_ssl_protocol_number), "group:X25519MLKEM768",
- * "signature-algorithm:ed25519", "cipher:TLS_AES_256_GCM_SHA384" or another name of OpenSSL's for one; "provider:tpm2",
- * whether that provider is loaded; "store:pkcs11", whether URIs of that scheme can be opened.
+ * "signature-algorithm:ed25519", "cipher:TLS_AES_256_GCM_SHA384" or another name of OpenSSL's for one;
+ * "provider:tpm2", whether that provider is loaded; "store:pkcs11", whether URIs of that scheme can be opened.
  *
  * Returns true or false; false also on failure: BGL_SSL_E_ARGUMENT for a text that is no feature. Never blocks; any
  * thread.

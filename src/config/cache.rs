@@ -2,7 +2,8 @@
 
 use crate::{
     error::Result,
-    identity::Material,
+    ossl::provider::Algorithms,
+    pki::identity::Material,
     types::{ClientAuth, Role},
     verify::client_auth,
 };
@@ -60,10 +61,13 @@ fn remember(context: Arc<Context>) -> Arc<Context> {
     }
     cache.known.retain(|known| known.strong_count() > 0);
     cache.known.push(Arc::downgrade(&context));
-    let mut dropped = None;
+    let algorithms = Algorithms::now();
+    let of_use = |kept: &Arc<Context>| kept.has_algorithms(algorithms);
+    let (kept, mut dropped): (Vec<_>, Vec<_>) = std::mem::take(&mut cache.kept).into_iter().partition(of_use);
+    cache.kept = kept;
     if context.may_outlive_its_users() {
         if cache.kept.len() == KEPT {
-            dropped = Some(cache.kept.remove(0));
+            dropped.push(cache.kept.remove(0));
         }
         cache.kept.push(context.clone());
     }

@@ -1,24 +1,23 @@
 //! From settings to an SSL_CTX.
 
 use crate::{
-    anchors::Anchor,
-    certificate::Certificate,
     error::{Code, Error, Result},
-    identity::Material,
     ossl::{
-        ctx::Ctx,
-        key_log::KeyLog,
-        requirements::CrlCheck,
+        ctx::{Ctx, key_log::KeyLog},
+        provider::Algorithms,
         ssl::{self, staple::Staple},
-        store::Store,
-        x509::X509,
+        sys,
+        verify::requirements::CrlCheck,
+        x509::{X509, store::Store},
     },
+    pki::{anchors::Anchor, certificate::Certificate, identity::Material},
     protocol::Versions,
     session::{CacheLimits, Scope, ScopeBuilder, ServerSessions},
     types::{ClientAuth, Role},
     verify::{Revocation, SystemCas, client_auth},
 };
 use std::{
+    collections::BTreeSet,
     ffi::CString,
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -56,6 +55,8 @@ pub struct Key {
     stored_sessions: Option<CacheLimits>,
     /// The system's CAs, where the peer is verified against them.
     system_cas: Option<SystemCas>,
+    /// What OpenSSL makes it of.
+    algorithms: Algorithms,
 }
 
 /// A staple is replaced while it is in use, so it is equal to itself only.
@@ -74,7 +75,8 @@ pub struct Context {
     key: Key,
     /// Where a session of this context may be resumed by the peer.
     scope: Scope,
-    /// The same for clients, whom servers know by their certificates; for each host of its own.
+    /// Where a client may resume a session of this context: servers know clients by their certificates, so each host has a
+    /// scope of its own.
     client_scope: Scope,
     /// The revocation lists, if the settings name any.
     revocation: Option<Revocation>,
@@ -101,6 +103,11 @@ impl Context {
     /// What it was made from.
     pub fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// Whether OpenSSL would make it of the same algorithms now.
+    pub fn has_algorithms(&self, now: Algorithms) -> bool {
+        self.key.algorithms == now
     }
 
     /// Whether it presents a certificate.
@@ -193,6 +200,7 @@ impl Key {
             asks_clients: client_auth(config, Role::Server) != ClientAuth::No,
             stored_sessions: config.sessions.uses_cache().then_some(config.sessions.cache),
             system_cas: by_system.then(SystemCas::now),
+            algorithms: Algorithms::now(),
         }
     }
 
@@ -208,8 +216,19 @@ impl Key {
 
     /// Whom a server would trust matters only if it asks. Otherwise its sessions are good on other machines, whose
     /// system's CAs are others.
+    ///
+    /// The names of its certificates matter: whoever resumes a session takes its server for the one that has shown that it
+    /// has these names. A renewed certificate has the same.
     fn server_scope(&self) -> Result<Scope> {
-        self.scope(self.asks_clients)
+        let mut names = BTreeSet::new();
+        for identity in &self.identities {
+            names.extend(identity.known_by()?);
+        }
+        let mut scope = self.scope(self.asks_clients)?;
+        for name in names {
+            scope = scope.with("own name", &name)?;
+        }
+        Ok(scope)
     }
 
     /// The scope of the versions and ciphers, so that a session never brings back one that is not allowed any more, and of
@@ -276,8 +295,9 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
         ctx.set_cipher_suites(suites)?;
     }
     let own_ciphers = key.cipher_list.is_some() || key.cipher_suites.is_some();
+    let has_one_version = min == bounds.max || (min == sys::TLS1_3_VERSION && bounds.max == 0);
     // With several versions it is clients only that OpenSSL wants to have a cipher for the highest.
-    if own_ciphers && bounds.min == bounds.max && !datagram && !ctx.has_fitting_ciphers() {
+    if own_ciphers && has_one_version && !datagram && !ctx.has_fitting_ciphers() {
         return Err(Error::new(Code::Config, "none of the ciphers is one for the protocol version"));
     }
     if let Some(groups) = &key.groups {

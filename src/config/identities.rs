@@ -2,10 +2,9 @@
 //! type of key goes to OpenSSL, which takes the first that the client can verify.
 
 use crate::{
-    anchors::Anchor,
     error::Result,
     hosts::{HostTable, Pattern},
-    identity::Material,
+    pki::{anchors::Anchor, identity::Material},
     replaceable,
 };
 use std::{
@@ -60,7 +59,7 @@ impl Identities {
         Identities::as_now(config, replaceable::changes(), |_| HashMap::new())
     }
 
-    /// The same as they are now; None if nothing has changed. Groups that have not changed keep their contexts, unless
+    /// The identities as their files are now; None if nothing has changed. Groups that have not changed keep their contexts, unless
     /// these trust others than the config does now.
     pub fn again(&self, config: &Config) -> Option<Identities> {
         let changes = replaceable::changes();

@@ -1,9 +1,9 @@
 //! What a config may demand of a peer's certificate beside chain, name and accepted list.
 
-use crate::{crl::Crls, pin::Pin};
+use crate::pki::{crl::Crls, pin::Pin};
 use std::path::PathBuf;
 
-pub use crate::ossl::{dane::Record, requirements::StaplePolicy};
+pub use crate::ossl::verify::{dane::Record, requirements::StaplePolicy};
 
 /// The demands. The default demands nothing, but honours stapled OCSP responses.
 #[derive(Clone, Debug, PartialEq)]

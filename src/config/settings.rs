@@ -1,14 +1,11 @@
 //! What a connection should be: plain data with secure defaults. Nothing here knows of OpenSSL's contexts.
 
 use crate::{
-    anchors::Anchors,
-    certificate::Certificate,
     error::{Code, Error, Result},
     hostname::Hostname,
-    identity::Identity,
     net::{deadline::Limit, proxy::choice::ProxyChoice},
     ossl::ssl::staple::Staple,
-    private_key::PrivateKey,
+    pki::{anchors::Anchors, certificate::Certificate, identity::Identity, private_key::PrivateKey},
     protocol::{Protocol, Versions},
     session::SessionSettings,
     trace::Trace,
@@ -28,7 +25,7 @@ pub enum Verify {
     ChainAndName,
     /// Its chain leads to a trusted CA.
     ChainOnly,
-    /// Any.
+    /// Nothing is verified.
     None,
 }
 
@@ -41,7 +38,7 @@ pub enum ClientCertificate {
     None,
     /// Asked for; the client may have none.
     Optional,
-    /// Required.
+    /// The client must have one.
     Required,
 }
 
@@ -50,9 +47,9 @@ pub enum ClientCertificate {
 pub enum ServerName {
     /// That of the host, unless it is an address.
     Host,
-    /// This one.
+    /// The name that the program gives.
     Given(CString),
-    /// None.
+    /// No name is sent.
     Omitted,
 }
 
@@ -205,6 +202,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The name that a client of this host verifies and sends: the config's or, where it has none, the host's.
+    pub fn hostname_for(&self, host: &str) -> Result<Hostname> {
+        self.hostname.clone().map_or_else(|| Hostname::parse(host), Ok)
+    }
+
+    /// The name that a client verifies and sends, of a host that may not be known.
+    pub fn known_hostname(&self, host: Option<&str>) -> Result<Option<Hostname>> {
+        host.map_or_else(|| Ok(self.hostname.clone()), |host| self.hostname_for(host).map(Some))
+    }
+
     /// Sets certificate and key, both or neither, in place of all identities.
     pub fn set_identity(&mut self, chain: Vec<Certificate>, key: Option<PrivateKey>) -> Result<()> {
         self.identities = match (chain.is_empty(), key) {
@@ -221,7 +228,7 @@ impl Config {
     }
 
     /// Whether clients resume by themselves: where they know whom they talk to, if the user has not set it. A staple that
-    /// is required is to be shown anew each time, which resumed handshakes do not.
+    /// is required must be shown each time, which resumed handshakes do not.
     pub fn resumes(&self) -> bool {
         self.resume.unwrap_or(self.verify == Verify::ChainAndName)
             && self.requirements.staples != StaplePolicy::Require

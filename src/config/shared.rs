@@ -4,7 +4,7 @@ use crate::{
     error::{Code, Error, Result},
     hosts::{self, HostTable, Pattern},
     net::proxy::choice::ProxyChoice,
-    ossl::requirements::CrlCheck,
+    ossl::verify::requirements::CrlCheck,
     session::{Scope, ServerSessions},
     types::{ClientAuth, Medium, Role},
     verify::client_auth,
@@ -59,8 +59,8 @@ impl Choice {
         }
     }
 
-    /// The same as OpenSSL has it: the scope, unless the program has chosen otherwise. `crls` are those of the
-    /// connection: the lists are replaced while it is made.
+    /// OpenSSL's session id context: the scope, unless the program has chosen another. `crls` are those of the connection:
+    /// the lists may be replaced while it is made.
     pub fn session_id_context(&self, crls: Option<&CrlCheck>) -> Result<Vec<u8>> {
         match &self.frozen.config.sessions.id_context {
             Some(id) => Ok(id.clone()),
@@ -191,12 +191,16 @@ struct Draft {
     config: Config,
     hosts: Hosts,
     proxy_config: Option<Arc<Frozen>>,
+    /// How many times it was opened for a change.
+    changes: u64,
 }
 
 /// A config as its user holds it.
 #[derive(Default)]
 pub struct ConfigHandle {
     draft: Mutex<Draft>,
+    /// Held while it is frozen, which takes as long as reading files does: whoever changes or copies it does not wait.
+    freezing: Mutex<()>,
     frozen: OnceLock<Arc<Frozen>>,
 }
 
@@ -207,7 +211,7 @@ impl ConfigHandle {
     }
 
     fn of(draft: Draft) -> ConfigHandle {
-        ConfigHandle { draft: Mutex::new(draft), frozen: OnceLock::new() }
+        ConfigHandle { draft: Mutex::new(draft), ..ConfigHandle::default() }
     }
 
     /// A copy that is not frozen.
@@ -220,9 +224,12 @@ impl ConfigHandle {
     }
 
     fn open_draft(&self) -> Result<MutexGuard<'_, Draft>> {
-        let draft = self.draft();
+        let mut draft = self.draft();
         match self.frozen.get() {
-            None => Ok(draft),
+            None => {
+                draft.changes += 1;
+                Ok(draft)
+            }
             Some(_) => Err(Error::new(Code::State, "the config has been used and cannot change any more: copy it")),
         }
     }
@@ -234,7 +241,7 @@ impl ConfigHandle {
 
     /// Gives the hosts of a pattern a config of their own, which is frozen by this.
     pub fn add_host(&self, pattern: Pattern, host: &ConfigHandle) -> Result<()> {
-        // The same config would be locked twice.
+        // A config that is its own host would be locked twice.
         if std::ptr::eq(self, host) {
             return Err(Error::argument("a config cannot be that of its own host"));
         }
@@ -274,20 +281,35 @@ impl ConfigHandle {
     }
 
     fn freeze_without_context(&self) -> Result<Arc<Frozen>> {
+        self.freeze_with(|_| Ok(()))
+    }
+
+    /// Makes the settings usable if they stand this test. Settings that change meanwhile are tested again.
+    fn freeze_with(&self, test: impl Fn(&Arc<Frozen>) -> Result<()>) -> Result<Arc<Frozen>> {
         if let Some(frozen) = self.frozen.get() {
             return Ok(frozen.clone());
         }
-        let draft = self.draft();
-        if let Some(frozen) = self.frozen.get() {
-            return Ok(frozen.clone());
+        let _freezing = self.freezing.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(frozen) = self.frozen.get() {
+                return Ok(frozen.clone());
+            }
+            let tested = self.draft().clone();
+            let frozen = tested.frozen()?;
+            test(&frozen)?;
+            let draft = self.draft();
+            if draft.changes == tested.changes {
+                return Ok(self.frozen.get_or_init(|| frozen).clone());
+            }
         }
-        let frozen = draft.frozen()?;
-        Ok(self.frozen.get_or_init(|| frozen).clone())
     }
 
     /// Replaces the staple: always, if there was one before the settings were frozen.
     pub fn set_staple(&self, response: Option<Arc<[u8]>>) -> Result<()> {
         let mut draft = self.draft();
+        if draft.config.staple.is_none() {
+            draft.changes += 1;
+        }
         if draft.config.staple.is_none() && self.frozen.get().is_some() {
             return Err(Error::new(
                 Code::State,
@@ -300,16 +322,7 @@ impl ConfigHandle {
 
     /// Makes the settings usable, the first time; afterwards they stay as they are.
     pub fn freeze(&self) -> Result<Arc<Frozen>> {
-        if let Some(frozen) = self.frozen.get() {
-            return Ok(frozen.clone());
-        }
-        let draft = self.draft();
-        if let Some(frozen) = self.frozen.get() {
-            return Ok(frozen.clone());
-        }
-        let frozen = draft.frozen()?;
-        frozen.default_choice()?;
-        Ok(self.frozen.get_or_init(|| frozen).clone())
+        self.freeze_with(|frozen| frozen.default_choice().map(drop))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::cipher::{self, CipherCtx, Kind},
+    ossl::crypto::cipher::{self, CipherCtx, Kind},
 };
 use std::{ffi::CStr, sync::Mutex};
 
 use super::lock;
 
-pub use crate::ossl::cipher::SLACK;
+pub use crate::ossl::crypto::cipher::SLACK;
 
 /// The length of an AEAD cipher's tag, unless another is chosen.
 pub const TAG_SIZE: usize = 16;

@@ -4,8 +4,11 @@
 use crate::{
     error::{Code, Error, Result},
     ossl::{
-        bn::Bn,
-        dh::{self, Group},
+        crypto::{
+            bn::Bn,
+            dh::{self, Group},
+        },
+        secret::Secret,
     },
 };
 use std::{
@@ -241,7 +244,7 @@ impl Dh {
     }
 
     /// The secret shared with the owner of the public key `peer`: as many bytes as the prime has.
-    pub fn compute_key(&self, peer: &Bn) -> Result<Vec<u8>> {
+    pub fn compute_key(&self, peer: &Bn) -> Result<Secret> {
         let group = self.usable_group()?;
         let private = self.needed(Number::Private, "private key")?;
         if let Some(fault) = self.check_public_key(peer)? {
@@ -257,9 +260,12 @@ impl Dh {
             None => public_key(&group, &private)?,
         };
         let secret = dh::derive(&group, &public, &private, peer)?;
-        let mut padded = vec![0; group.p.size().saturating_sub(secret.len())];
-        padded.extend(secret);
-        Ok(padded)
+        let size = group.p.size();
+        // All at once: what grows leaves copies behind.
+        let mut padded = Vec::with_capacity(size.max(secret.len()));
+        padded.resize(size.saturating_sub(secret.len()), 0);
+        padded.extend_from_slice(&secret);
+        Ok(Secret::new(padded))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    ossl::md::{Md, MdCtx},
+    ossl::crypto::md::{Md, MdCtx},
 };
 use std::ffi::CStr;
 

@@ -3,9 +3,9 @@
 use crate::{
     error::Result,
     ossl::{
-        ecdh::{self, Curve},
-        pkey::Pkey,
-        pkey_ctx,
+        crypto::ecdh::{self, Curve},
+        pkey::{Pkey, operations},
+        secret::Secret,
     },
 };
 
@@ -29,7 +29,7 @@ impl Ecdh {
     }
 
     /// The secret shared with the owner of the public key `peer`.
-    pub fn compute_key(&self, peer: &[u8]) -> Result<Vec<u8>> {
-        pkey_ctx::derive(&self.0, &ecdh::peer_key(&self.0, peer)?)
+    pub fn compute_key(&self, peer: &[u8]) -> Result<Secret> {
+        operations::derive(&self.0, &ecdh::peer_key(&self.0, peer)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    ossl::{hmac, md::Md},
+    ossl::crypto::{hmac, md::Md},
 };
 use std::ffi::CStr;
 

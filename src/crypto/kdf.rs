@@ -2,11 +2,14 @@
 
 use crate::{
     error::{Error, Result},
-    ossl::{hmac::Hmac, kdf, md::Md},
+    ossl::{
+        crypto::{hmac::Hmac, kdf, md::Md},
+        secret::Secret,
+    },
 };
 use std::ffi::{CStr, c_int};
 
-pub use crate::ossl::kdf::{Scrypt, scrypt};
+pub use crate::ossl::crypto::kdf::{Scrypt, scrypt};
 
 /// Fills `key` by PBKDF2 (RFC 8018) with HMAC.
 pub fn pbkdf2(name: &CStr, password: &[u8], salt: &[u8], iterations: c_int, key: &mut [u8]) -> Result<()> {
@@ -28,18 +31,18 @@ pub fn hkdf(name: &CStr, secret: &[u8], salt: &[u8], info: &[u8], key: &mut [u8]
         return Err(Error::argument(format!("HKDF with \"{}\" gives {most} bytes at most", md.name())));
     }
     let extracted = hmac(&md, salt, &[secret])?;
-    let mut block = Vec::new();
+    let mut block = Secret::default();
     for (piece, number) in key.chunks_mut(md.size()).zip(1..=u8::MAX) {
         block = hmac(&md, &extracted, &[&block, info, &[number]])?;
-        for (to, from) in piece.iter_mut().zip(&block) {
+        for (to, from) in piece.iter_mut().zip(block.iter()) {
             *to = *from;
         }
     }
     Ok(())
 }
 
-fn hmac(md: &Md, key: &[u8], pieces: &[&[u8]]) -> Result<Vec<u8>> {
+fn hmac(md: &Md, key: &[u8], pieces: &[&[u8]]) -> Result<Secret> {
     let mut hmac = Hmac::new(md, key)?;
     pieces.iter().try_for_each(|piece| hmac.update(piece))?;
-    hmac.finish()
+    hmac.finish().map(Secret::new)
 }

@@ -3,18 +3,16 @@
 use crate::{
     error::{Error, Result},
     ossl::{
-        md::{Md, MdCtx},
-        pkey::Pkey,
-        pkey_ctx, public_key,
+        crypto::md::{Md, MdCtx},
+        pkey::{Pkey, operations, public_key},
     },
-    pem,
-    private_key::PrivateKey,
+    pki::{pem, private_key::PrivateKey},
 };
 use std::ffi::CStr;
 
 use super::Running;
 
-pub use crate::ossl::pkey_ctx::Padding;
+pub use crate::ossl::pkey::operations::Padding;
 
 /// The public key, or the certificate's, of a PEM text.
 pub struct PublicKey(Pkey);
@@ -70,16 +68,16 @@ impl Signature {
         })
     }
 
-    /// The space that the signature needs at most. Fails once it is finished.
+    /// The space that the signature needs at most. Fails once it is finished, and for a key that cannot make it.
     pub fn size(&self, key: &PrivateKey) -> Result<usize> {
-        self.running.with(|_| Ok(pkey_ctx::signature_size(key.pkey())))
+        self.running.with(|state| operations::digest_signature_size(key.pkey(), &self.md, state.padding))
     }
 
     /// The signature, once. A key that cannot be used leaves it unfinished.
     pub fn sign(&self, key: &PrivateKey) -> Result<Vec<u8>> {
         let signature = self
             .running
-            .with(|state| pkey_ctx::sign(key.pkey(), &self.md, state.padding, &state.digest(&self.md)?))?;
+            .with(|state| operations::sign(key.pkey(), &self.md, state.padding, &state.digest(&self.md)?))?;
         self.running.finish(|_| Ok(signature))
     }
 
@@ -87,7 +85,7 @@ impl Signature {
     pub fn verify(&self, key: &PublicKey, signature: &[u8]) -> Result<bool> {
         let valid = self.running.with(|state| {
             let digest = state.digest(&self.md)?;
-            pkey_ctx::verify(&key.0, &self.md, state.padding, &digest, signature)
+            operations::verify(&key.0, &self.md, state.padding, &digest, signature)
         })?;
         self.running.finish(|_| Ok(valid))
     }
@@ -110,15 +108,15 @@ fn digest(name: Option<&CStr>) -> Result<Option<Md>> {
 
 /// Signs a whole message; without a digest for the algorithms that have their own (Ed25519).
 pub fn sign_message(name: Option<&CStr>, key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>> {
-    pkey_ctx::sign_message(key.pkey(), digest(name)?.as_ref(), message)
+    operations::sign_message(key.pkey(), digest(name)?.as_ref(), message)
 }
 
 /// Whether this is the signature of a whole message.
 pub fn verify_message(name: Option<&CStr>, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool> {
-    pkey_ctx::verify_message(&key.0, digest(name)?.as_ref(), message, signature)
+    operations::verify_message(&key.0, digest(name)?.as_ref(), message, signature)
 }
 
-/// The size that a signature by `key` needs at most.
-pub fn signature_size(key: &PrivateKey) -> usize {
-    pkey_ctx::signature_size(key.pkey())
+/// The size that the signature of a message needs at most, if key and digest suit one another.
+pub fn message_signature_size(name: Option<&CStr>, key: &PrivateKey) -> Result<usize> {
+    operations::message_signature_size(key.pkey(), digest(name)?.as_ref())
 }

@@ -77,44 +77,25 @@ impl Connection {
         self.with(|state| body(state.engine()?))
     }
 
-    /// A step of the handshake. False if it was finished before.
-    pub fn start(&self) -> Result<(Outcome, bool)> {
-        self.with(|state| {
-            let before = state.engine()?.is_handshaken();
-            let step = if before { Ok(Step::Done(0)) } else { state.handshake() };
-            Ok((state.record(step)?.0, !before))
-        })
-    }
-
-    /// Encrypts `data`, after the handshake.
-    pub fn clear_in(&self, data: &[u8]) -> Result<(Outcome, usize)> {
-        self.with(|state| {
-            let step = state.after_handshake(|engine| match data {
-                [] => Ok(Step::Done(0)),
-                data => engine.write(data),
-            });
-            state.record(step)
-        })
-    }
-
-    /// Decrypts into `buffer`, after the handshake.
-    pub fn clear_out(&self, buffer: &mut [u8]) -> Result<(Outcome, usize)> {
-        self.with(|state| {
-            let step = state.after_handshake(|engine| match buffer {
-                [] => Ok(Step::Done(0)),
-                buffer => engine.read(buffer),
-            });
-            state.record(step)
-        })
+    /// Takes a step, and keeps how it went. Beside that, tells whether there may be events that nobody has taken yet.
+    pub fn step<T>(&self, body: impl FnOnce(&mut State) -> Result<T>) -> (Result<T>, bool) {
+        let mut has_events = false;
+        let result = self.with(|state| {
+            let result = body(state).inspect_err(|error| state.last = Outcome::failed(error));
+            has_events = state.engine.as_ref().is_some_and(Engine::has_events);
+            result
+        });
+        (result, has_events)
     }
 
     /// Sends close_notify, or looks for the peer's: 0 once it is sent, 1 once both are, negative if it could not be.
     pub fn shutdown(&self) -> Result<c_int> {
-        self.with(|state| {
+        let (result, _) = self.step(|state| {
             let (result, failure) = state.engine()?.shutdown();
-            let step = failure.map_or(Ok(Step::Done(0)), Err);
-            state.record(step).map(|_| result)
-        })
+            let waits = if result < 0 { Step::WantRead } else { Step::Done(0) };
+            state.record(failure.map_or(Ok(waits), Err)).map(|_| result)
+        });
+        result
     }
 
     /// Takes bytes that are to be sent to the peer; 0 if there are none.
@@ -122,8 +103,8 @@ impl Connection {
         self.with_engine(|engine| Ok(engine.take_outgoing(buffer)))
     }
 
-    /// Puts in bytes that came from the peer, and says how many it took.
-    pub fn put_incoming(&self, data: &[u8]) -> Result<usize> {
+    /// Puts in bytes that came from the peer.
+    pub fn put_incoming(&self, data: &[u8]) -> Result<()> {
         self.with_engine(|engine| engine.put_incoming(data))
     }
 
@@ -170,11 +151,6 @@ impl Connection {
     /// Takes the oldest event that nobody has taken yet, if it is wanted.
     pub fn next_event(&self, if_wanted: impl FnOnce(&Event) -> bool) -> Result<Option<Event>> {
         self.with(|state| Ok(state.engine.as_mut().and_then(|engine| engine.next_event(if_wanted))))
-    }
-
-    /// Whether there may be events that nobody has taken yet.
-    pub fn has_events(&self) -> bool {
-        self.with(|state| Ok(state.engine.as_ref().is_some_and(Engine::has_events))).unwrap_or(true)
     }
 
     /// Whether a step would only stop again, or the last one stopped, for an event that nobody has looked at.

@@ -1,6 +1,6 @@
 //! What a connection without a socket can tell.
 
-use crate::{certificate::Certificate, error::Result};
+use crate::{error::Result, ossl::secret::Secret, pki::certificate::Certificate};
 use std::ffi::CStr;
 
 use super::{connection::Connection, verify_error};
@@ -17,8 +17,8 @@ impl Connection {
     }
 
     /// The session, serialized. Empty if there is none yet.
-    pub fn session(&self) -> Result<Vec<u8>> {
-        self.with_engine(|engine| Ok(engine.session().map_or_else(Vec::new, |session| session.der())))
+    pub fn session(&self) -> Result<Secret> {
+        self.with_engine(|engine| Ok(engine.session().map_or_else(Secret::default, |session| session.der())))
     }
 
     /// Whether this connection resumed a session.

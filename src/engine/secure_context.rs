@@ -1,11 +1,8 @@
 //! Secure contexts: what the engine's connections share.
 
 use crate::{
-    certificate::Certificate,
     error::{Code, Error, Result},
     ossl::{
-        bio::MemReader,
-        crl::Crl,
         ctx::{Ctx, Method},
         engine::{
             callbacks,
@@ -14,10 +11,14 @@ use crate::{
         },
         x509::X509,
     },
-    pem::{self, Format},
-    pkcs12::Pkcs12,
-    private_key::PrivateKey,
-    session::{Scope, ScopeBuilder},
+    pki::{
+        certificate::Certificate,
+        crl::Crls,
+        pem::{self, Format},
+        pkcs12::Pkcs12,
+        private_key::PrivateKey,
+    },
+    session::{Scope, ScopeBuilder, TicketKeys},
     types::{ClientAuth, Role},
     verify::SystemCas,
 };
@@ -41,6 +42,12 @@ struct Open {
     terms: Arc<Terms>,
     /// The session id context that the caller has chosen.
     session_id_context: Vec<u8>,
+    /// The certificates that are presented, one of each type of key.
+    leaves: Vec<X509>,
+    /// A key that does not belong to any of them, but may to the next one.
+    spare_key: Option<PrivateKey>,
+    /// The keys of tickets.
+    ticket_keys: Arc<TicketKeys>,
     /// The CAs' names that clients are told, and how many bytes they have.
     ca_names: (HashSet<Vec<u8>>, usize),
 }
@@ -55,6 +62,7 @@ impl Open {
 
     fn add_ca(&mut self, ca: &X509) -> Result<()> {
         self.narrow("CA", &ca.der_with_trust()?)?;
+        self.terms.note_rejected([ca]);
         self.ctx.add_ca(ca)?;
         self.name_to_clients(ca)
     }
@@ -81,7 +89,28 @@ impl Open {
         self.narrow("own certificate", &leaf.der()?)?;
         self.ctx.use_chain(leaf, &[])?;
         self.ctx.clear_chain();
-        self.ctx.use_chain(leaf, rest)
+        self.ctx.use_chain(leaf, rest)?;
+        let kind = leaf.key_type()?;
+        self.leaves.retain(|earlier| earlier.key_type().is_ok_and(|earlier| earlier != kind));
+        self.leaves.push(leaf.clone());
+        match self.spare_key.take() {
+            Some(key) => self.prove_with(key),
+            None => Ok(()),
+        }
+    }
+
+    /// Proves possession with this key, or keeps it for the next certificate.
+    fn prove_with(&mut self, key: PrivateKey) -> Result<()> {
+        self.spare_key = None;
+        let mut belongs = self.leaves.is_empty();
+        for leaf in &self.leaves {
+            belongs |= leaf.matches(key.pkey())?;
+        }
+        if belongs {
+            return self.ctx.use_own_key(key.pkey());
+        }
+        self.spare_key = Some(key);
+        Ok(())
     }
 
     /// Whom a connection trusts. A session that was made without the client's certificate must not be resumed where one
@@ -112,7 +141,7 @@ impl SecureContext {
             return Err(method::unsupported(name));
         }
         let mut ctx = bounded(meaning.method, &meaning)?.ok_or_else(|| method::unsupported(name))?;
-        callbacks::attach(&mut ctx);
+        callbacks::attach(&mut ctx)?;
         let mut scope = ScopeBuilder::new()?;
         scope.add("method", name.as_bytes())?;
         let open = Open {
@@ -121,6 +150,9 @@ impl SecureContext {
             scope: scope.finish()?,
             terms: Arc::default(),
             session_id_context: Vec::new(),
+            leaves: Vec::new(),
+            spare_key: None,
+            ticket_keys: Arc::new(TicketKeys::random(None)?),
             ca_names: (HashSet::new(), 0),
         };
         Ok(SecureContext(Mutex::new(Some(open))))
@@ -149,6 +181,7 @@ impl SecureContext {
         let cas = SystemCas::now();
         self.with(|open| {
             open.narrow("system's CAs", cas.fingerprint().as_bytes())?;
+            open.terms.note_rejected(cas.certificates()?.iter().map(Certificate::x509));
             cas.add_to(&mut open.ctx.store())
         })
     }
@@ -161,24 +194,19 @@ impl SecureContext {
 
     /// Adds the revocation lists of a PEM text, all or none, and demands one for each certificate of a chain.
     pub fn add_crl(&self, text: &[u8]) -> Result<()> {
-        let crls = Crl::all_from_pem(&MemReader::new(text)?)?;
-        if pem::has_cut_line(text) {
-            return Err(Error::new(Code::Config, "a CRL is damaged: its BEGIN line is cut off"));
-        }
-        if crls.is_empty() {
-            return Err(pem::lacks("X509 CRL", text));
-        }
+        let crls = Crls::from_bytes(text, Format::Pem)?;
         self.with(|open| {
-            open.narrow("CRLs", text)?;
-            open.terms.add_crls(&crls);
-            open.ctx.add_crls(&crls)
+            open.narrow("CRLs", crls.digest())?;
+            open.terms.add_crls(crls.lists());
+            open.ctx.add_crls(crls.lists())
         })
     }
 
-    /// Proves possession with the first private key of a PEM text.
+    /// Proves possession with the first private key of a PEM text. One of another certificate is for the certificate that is
+    /// set next; a handshake before that tells.
     pub fn set_key(&self, pem: &[u8], passphrase: Option<&CStr>) -> Result<()> {
         let key = PrivateKey::from_bytes(pem, Format::Pem, passphrase)?;
-        self.with(|open| open.ctx.use_key(key.pkey()))
+        self.with(|open| open.prove_with(key))
     }
 
     /// Presents the certificates of a PEM text, the leaf first.
@@ -256,7 +284,7 @@ impl SecureContext {
         self.with(|open| {
             open.check_end(role)?;
             let (trust, scope) = open.trust(role, ask)?;
-            Ok((Engine::new(&open.ctx, role, ask, trust)?, scope))
+            Ok((Engine::new(&open.ctx, role, ask, trust, open.ticket_keys.clone())?, scope))
         })
     }
 

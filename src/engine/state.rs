@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
+    hello::explained::explained,
     hostname::Hostname,
     ossl::engine::{connection::Engine, hooks::Wanted},
     session::Scope,
@@ -24,6 +25,13 @@ pub enum Outcome {
     Failed(Code, String),
 }
 
+impl Outcome {
+    /// That of a step which has failed.
+    pub fn failed(error: &Error) -> Outcome {
+        Outcome::Failed(error.code, error.message.clone())
+    }
+}
+
 /// What the lock of a connection guards.
 pub struct State {
     /// None once it is closed.
@@ -44,7 +52,7 @@ pub struct State {
 pub struct Server {
     /// Sent as SNI.
     pub name: Option<CString>,
-    /// Verified.
+    /// The name to verify.
     pub hostname: Option<Hostname>,
 }
 
@@ -65,12 +73,12 @@ impl State {
             let scope = self.scope.with("server", format!("{server:?}").as_bytes())?;
             self.engine()?.narrow(scope.as_bytes())?;
         }
-        Ok(match self.engine()?.handshake()? {
-            Step::Done(()) => Step::Done(0),
-            Step::WantRead => Step::WantRead,
-            Step::WantWrite => Step::WantWrite,
-            Step::Eof => Step::Eof,
-        })
+        let engine = self.engine()?;
+        let step = engine.handshake().map_err(|error| {
+            let hooks = engine.hooks();
+            explained(engine, &hooks.messages, &hooks.protocols.borrow(), error)
+        })?;
+        Ok(step.map(|()| 0))
     }
 
     pub fn after_handshake(
@@ -88,20 +96,41 @@ impl State {
         body(self.engine()?)
     }
 
-    /// Keeps how a step went, and hands it on.
+    /// A step of the handshake. False if it was finished before.
+    pub fn start(&mut self) -> Result<(Outcome, bool)> {
+        let before = self.engine()?.is_handshaken();
+        let step = if before { Ok(Step::Done(0)) } else { self.handshake() };
+        Ok((self.record(step)?.0, !before))
+    }
+
+    /// Encrypts `data`, after the handshake.
+    pub fn clear_in(&mut self, data: &[u8]) -> Result<(Outcome, usize)> {
+        let step = self.after_handshake(|engine| match data {
+            [] => Ok(Step::Done(0)),
+            data => engine.write(data),
+        });
+        self.record(step)
+    }
+
+    /// Decrypts into `buffer`, after the handshake.
+    pub fn clear_out(&mut self, buffer: &mut [u8]) -> Result<(Outcome, usize)> {
+        let step = self.after_handshake(|engine| match buffer {
+            [] => Ok(Step::Done(0)),
+            buffer => engine.read(buffer),
+        });
+        self.record(step)
+    }
+
+    /// Keeps how a step went, if it has not failed, and hands it on.
     pub fn record(&mut self, step: Result<Step<usize>>) -> Result<(Outcome, usize)> {
         let engine = self.engine()?;
         let stopped = engine.is_stopped();
         self.close_notifies = engine.close_notifies();
-        let (outcome, n) = match step {
-            Ok(Step::Done(n)) => (Outcome::Done, n),
-            Ok(Step::WantRead | Step::WantWrite) if stopped => (Outcome::WantEvent, 0),
-            Ok(Step::WantRead | Step::WantWrite) => (Outcome::WantRead, 0),
-            Ok(Step::Eof) => (Outcome::Eof, 0),
-            Err(error) => {
-                self.last = Outcome::Failed(error.code, error.message.clone());
-                return Err(error);
-            }
+        let (outcome, n) = match step? {
+            Step::Done(n) => (Outcome::Done, n),
+            Step::WantRead | Step::WantWrite if stopped => (Outcome::WantEvent, 0),
+            Step::WantRead | Step::WantWrite => (Outcome::WantRead, 0),
+            Step::Eof => (Outcome::Eof, 0),
         };
         self.last = outcome.clone();
         Ok((outcome, n))

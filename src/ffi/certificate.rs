@@ -1,19 +1,24 @@
 //! Certificates, lists of them, private keys, PKCS#12 files.
 
-pub mod contents;
-pub mod details;
-pub mod identity;
-pub mod ids;
-pub mod key;
+// In the order of the header.
 pub mod names;
-pub mod pkcs12;
+
+pub mod contents;
+pub mod key;
+
+pub mod details;
+pub mod ids;
+
 pub mod private_key;
+
+pub mod pkcs12;
 pub mod uri;
 
+pub mod identity;
+
 use crate::{
-    certificate::Certificate,
     error::{Error, Result},
-    pem::Format,
+    pki::{certificate::Certificate, pem::Format},
 };
 use std::{
     ffi::{c_char, c_void},
@@ -207,7 +212,7 @@ pub unsafe extern "C" fn bgl_ssl_certificate_list_get(
     })
 }
 
-/// Frees a list; certificates got from it live on. Takes NULL; returns nothing, never fails, never blocks.
+/// Frees a list; certificates taken from it stay valid. Takes NULL; returns nothing, never fails, never blocks.
 ///
 /// Precondition: list is NULL or live, and the caller's.
 #[unsafe(no_mangle)]

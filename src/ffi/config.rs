@@ -1,23 +1,34 @@
 //! Configs: what a connection should be.
 
-pub mod algorithms;
+// In the order of the header.
 pub mod files;
-pub mod hosts;
-pub mod identity;
+
 pub mod names;
+
+pub mod trust;
+
+pub mod timeouts;
+
+pub mod identity;
+
 pub mod protocols;
+
+pub mod algorithms;
+
+pub mod hosts;
+
+pub mod requirements;
+pub mod revocation;
+pub mod staples;
+pub mod tlsa;
+
+pub mod resumption;
+pub mod sessions;
+pub mod ticket_keys;
+
 pub mod proxy;
 pub mod records;
-pub mod requirements;
-pub mod resumption;
-pub mod revocation;
-pub mod sessions;
-pub mod staples;
-pub mod ticket_keys;
-pub mod timeouts;
-pub mod tlsa;
 pub mod trace;
-pub mod trust;
 pub mod verification;
 
 use crate::{
@@ -66,7 +77,7 @@ pub unsafe extern "C" fn bgl_ssl_config_copy(config: *const bgl_ssl_config_t) ->
     guard::or(ptr::null_mut(), || unsafe { handle::with(config, |config| Ok(handle::give(config.copy()))) })
 }
 
-/// Frees a config; sockets and servers made with it live on. Takes NULL; returns nothing, never fails, never blocks.
+/// Frees a config; sockets and servers made with it stay valid. Takes NULL; returns nothing, never fails, never blocks.
 ///
 /// Precondition: config is NULL or live, and the caller's.
 #[unsafe(no_mangle)]

@@ -8,6 +8,7 @@ use std::{
     ffi::{CStr, CString, OsStr, c_char, c_int, c_void},
     io,
     net::SocketAddr,
+    ops::Deref,
     os::unix::ffi::OsStrExt,
     path::Path,
 };
@@ -45,7 +46,7 @@ pub unsafe fn c_text<'a>(text: *const c_char, what: &str) -> Result<&'a CStr> {
     Ok(unsafe { CStr::from_ptr(text) })
 }
 
-/// The same, copied, where NULL means none.
+/// A copy of a text; None for NULL.
 ///
 /// # Safety
 /// As for `text`.
@@ -88,7 +89,7 @@ pub unsafe fn slice<'a, T>(data: *const T, len: usize, what: &str) -> Result<&'a
         return Ok(&[]);
     }
     check(data, len, what)?;
-    // SAFETY: not NULL, aligned and of a possible length; the caller vouches for the rest.
+    // SAFETY: not NULL, aligned and of a possible length; the preconditions cover the rest.
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
@@ -111,7 +112,7 @@ pub unsafe fn bytes_mut<'a>(data: *mut c_void, len: usize, what: &str) -> Result
         return Ok(&mut []);
     }
     check(data.cast_const().cast::<u8>(), len, what)?;
-    // SAFETY: not NULL and of a possible length; the caller vouches for the rest.
+    // SAFETY: not NULL and of a possible length; the preconditions cover the rest.
     Ok(unsafe { std::slice::from_raw_parts_mut(data.cast(), len) })
 }
 
@@ -226,11 +227,11 @@ pub fn listen_port(port: c_int) -> Result<u16> {
 ///
 /// # Safety
 /// `buffer` is NULL or writable for `size` bytes.
-pub unsafe fn copy_once(
+pub unsafe fn copy_once<T: Deref<Target = [u8]>>(
     needed: usize,
     buffer: *mut c_void,
     size: usize,
-    make: impl FnOnce() -> Result<Vec<u8>>,
+    make: impl FnOnce() -> Result<T>,
 ) -> Result<usize> {
     if size < needed {
         return Ok(needed);
@@ -257,8 +258,24 @@ pub unsafe fn copy_address(
         None => (String::new(), 0),
     };
     // SAFETY: the precondition covers the pointers.
+    unsafe { copy_place(text.as_bytes(), number, buf, size, port) }
+}
+
+/// Copies out where a socket is, and its port, or neither.
+///
+/// # Safety
+/// buf is NULL or writable for size bytes, port NULL or writable.
+pub unsafe fn copy_place(
+    text: &[u8],
+    number: c_int,
+    buf: *mut c_char,
+    size: usize,
+    port: *mut c_int,
+) -> Result<usize> {
+    // SAFETY: the precondition covers the pointers.
     unsafe {
+        let len = copy_text(text, buf, size)?;
         store(port, number);
-        copy_text(text.as_bytes(), buf, size)
+        Ok(len)
     }
 }

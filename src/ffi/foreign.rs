@@ -1,14 +1,13 @@
 //! The short forms that Bigloo's foreign interface has: a whole connection in one call, with Bigloo's defaults.
 
 use crate::{
-    anchors::Anchors,
     config::{Config, ConfigHandle, Frozen, Verify},
     error::Result,
     net::{deadline::Limit, resolve::Family},
-    private_key::PrivateKey,
+    pki::{anchors::Anchors, private_key::PrivateKey},
     protocol::Protocol,
     server::Server,
-    socket::{Socket, connecting::Destination},
+    socket::{Socket, client::connecting::Destination},
 };
 use std::{
     ffi::{c_char, c_int},
@@ -75,7 +74,7 @@ fn freeze(config: Config) -> Result<Arc<Frozen>> {
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_connect; BGL_SSL_E_ARGUMENT if
 /// only one of cert and pkey is given. Nothing passed in is kept. Any thread. Blocks no longer than timeout, and after
-/// a failed handshake 2 s for the close.
+/// a failed handshake 200 ms more, to send the alert.
 ///
 /// Precondition: hostname is NULL or NUL-terminated; handles are NULL or live; arrays are NULL or readable for their
 /// counts.
@@ -115,7 +114,8 @@ pub unsafe extern "C" fn bgl_make_ssl_client_socket(
 /// duplicate. The other arguments are as for bgl_make_ssl_client_socket.
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_client_fd. Any thread.
-/// Blocks no longer than 10 s (DTLS: 60 s) for the handshake, and after a failed one 2 s for the close.
+/// Blocks no longer than 10 s (DTLS: 60 s) for the handshake, and after a failed one 200 ms more, to send the
+/// alert.
 ///
 /// Precondition: Handles are NULL or live; arrays are NULL or readable for their counts.
 #[unsafe(no_mangle)]

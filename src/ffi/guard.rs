@@ -43,8 +43,17 @@ pub fn quietly(body: impl FnOnce()) {
     });
 }
 
+/// As `or`, for a body without a cancellation point: changing the thread's state would cost more than what it does.
+pub fn or_in_memory<T>(otherwise: T, body: impl FnOnce() -> Result<T>) -> T {
+    keep_failure(catch_panic(body)).unwrap_or(otherwise)
+}
+
 fn run<T>(body: impl FnOnce() -> Result<T>) -> std::result::Result<T, Code> {
-    match catch(body) {
+    keep_failure(catch(body))
+}
+
+fn keep_failure<T>(result: Result<T>) -> std::result::Result<T, Code> {
+    match result {
         Ok(value) => Ok(value),
         Err(error) => {
             let code = error.code;
@@ -57,6 +66,10 @@ fn run<T>(body: impl FnOnce() -> Result<T>) -> std::result::Result<T, Code> {
 /// Runs `body`, and turns a panic into an error. Nothing is printed: the library prints nothing.
 pub fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let _uncancelled = Uncancelled::new();
+    catch_panic(body)
+}
+
+fn catch_panic<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     silence_panics();
     let outer = INSIDE.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(body));

@@ -137,7 +137,7 @@ pub unsafe fn borrow<'a, H: Handle>(handle: *const H) -> Result<&'a H::Rust> {
     unsafe { tagged(handle).map(|tagged| &tagged.value) }
 }
 
-/// The same where NULL means none.
+/// Borrows the value behind a handle; None for NULL.
 ///
 /// # Safety
 /// As for `borrow`.

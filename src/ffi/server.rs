@@ -1,7 +1,9 @@
 //! Listening for TLS clients.
 
-pub mod info;
+// In the order of the header.
 pub mod listen;
+
+pub mod info;
 
 use crate::{
     error::{Code, Error, Result},
@@ -20,7 +22,7 @@ use crate::ffi::{
     convert, guard,
     handle::{self, Handle},
     socket::bgl_ssl_socket_t,
-    status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
+    status::{bgl_ssl_status_t, progress},
 };
 
 /// A listening socket with the config for what it accepts. Any number of threads may accept on it.
@@ -40,7 +42,7 @@ pub const BGL_SSL_NO_WAIT: i64 = -1;
 /// Listens for TLS clients.
 ///
 /// config: frozen by this. Without a certificate every handshake will fail.
-/// name: the host name or address to listen on; NULL for every interface.
+/// name: the host name or address to listen on; NULL for every interface. An empty one is BGL_SSL_E_RESOLVE.
 /// port: 1 to 65535, or 0 for any that is free (see bgl_ssl_server_port).
 /// backlog: how many clients may wait, as for listen(2).
 /// family: AF_INET, AF_INET6 or AF_UNSPEC. Without a name, the latter two take IPv4 clients too. A name with several
@@ -99,14 +101,8 @@ pub unsafe extern "C" fn bgl_ssl_server_accept(
                 _ => convert::limit(timeout)?,
             };
             match handle::with(server, |server| server.accept(Deadline::after(limit)))? {
-                Step::Done(socket) => {
-                    convert::store(out, handle::give(socket));
-                    Ok(BGL_SSL_OK)
-                }
-                Step::WantRead if timeout == BGL_SSL_NO_WAIT => Ok(BGL_SSL_WANT_READ),
-                Step::WantRead => Err(no_client()),
-                Step::WantWrite => Ok(BGL_SSL_WANT_WRITE),
-                Step::Eof => Ok(BGL_SSL_EOF),
+                Step::WantRead if timeout != BGL_SSL_NO_WAIT => Err(no_client()),
+                step => Ok(progress(step.map(|socket| convert::store(out, handle::give(socket))))),
             }
         }
     })
@@ -122,8 +118,8 @@ fn no_client() -> Error {
 ///
 /// fd: stays the caller's: the library duplicates it.
 ///
-/// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_server_fd. Any thread. Blocks
-/// no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
+/// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL, errors as bgl_ssl_upgrade_server_fd. Any thread.
+/// Blocks no longer than the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert.
 ///
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
@@ -131,13 +127,14 @@ pub unsafe extern "C" fn bgl_ssl_server_upgrade_fd(
     server: *const bgl_ssl_server_t,
     fd: c_int,
 ) -> *mut bgl_ssl_socket_t {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the preconditions cover the handle.
     guard::or(ptr::null_mut(), || unsafe { handle::with(server, |server| server.upgrade(fd).map(handle::give)) })
 }
 
 /// Replaces the config of a server: for the clients that it accepts from now on. Connections that it has accepted keep
-/// theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same: their keys are
-/// the server's, unless the new config has keys of its own (bgl_ssl_config_set_ticket_keys). How many peers a server over datagrams has at most stays as it was.
+/// theirs. Tickets that clients have got stay good, where the new config's demands on clients are the same, and its
+/// certificates are for the same names: their keys are the server's, unless the new config has keys of its own
+/// (bgl_ssl_config_set_ticket_keys). How many peers a server over datagrams has at most stays as it was.
 ///
 /// config: with a certificate; frozen by this.
 ///
@@ -158,13 +155,14 @@ pub unsafe extern "C" fn bgl_ssl_server_set_config(
     })
 }
 
-/// Reads the files of all identities of the server's config again, and those of CAs (bgl_ssl_config_set_ca_file), those of
-/// its hosts included: for handshakes that begin from now on, as bgl_ssl_identity_reload does. What was made from objects
-/// stays as it is. All are replaced or, if one cannot be read, none. Where the CAs have changed, sessions of before are not
-/// resumed by servers that ask for certificates.
+/// Reads the files of all identities of the server's config again, and those of CAs (bgl_ssl_config_set_ca_file), those
+/// of its hosts included: for handshakes that begin from now on, as bgl_ssl_identity_reload does. What was made from
+/// objects stays as it is. All are replaced or, if one cannot be read, none. Where the CAs have changed, sessions of
+/// before are not resumed by servers that ask for certificates. Where a certificate's names have changed, sessions of
+/// before are not resumed.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT for NULL; and BGL_SSL_E_IO or BGL_SSL_E_CONFIG for a file, which the message
-/// names. Any thread. Blocks no longer than the disk.
+/// names. Any thread. Blocks no longer than the disk (and the keys' own key derivation).
 ///
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
@@ -175,8 +173,8 @@ pub unsafe extern "C" fn bgl_ssl_server_reload(server: *const bgl_ssl_server_t) 
 
 /// The port that the server listens on.
 ///
-/// Returns 1 to 65535, or -1 on failure (BGL_SSL_E_STATE if it is closed, BGL_SSL_E_UNSUPPORTED on a Unix socket). Never
-/// blocks; any thread.
+/// Returns 1 to 65535, or -1 on failure (BGL_SSL_E_STATE if it is closed, BGL_SSL_E_UNSUPPORTED on a Unix socket).
+/// Never blocks; any thread.
 ///
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
@@ -192,8 +190,8 @@ fn port_of(end: &LocalEnd) -> Result<c_int> {
     }
 }
 
-/// Copies out the numeric address that the server listens on, such as "0.0.0.0" or "::"; of a Unix socket its path, or "@" and
-/// its abstract name.
+/// Copies out the numeric address that the server listens on, such as "0.0.0.0" or "::"; of a Unix socket its path, or
+/// "@" and its abstract name.
 ///
 /// port: where to put the port, 0 for a Unix socket; may be NULL.
 ///
@@ -211,10 +209,7 @@ pub unsafe extern "C" fn bgl_ssl_server_local_address(
     guard::or(0, || unsafe {
         match handle::with(server, Server::local_end)? {
             LocalEnd::Internet(address) => convert::copy_address(Some(address), buf, size, port),
-            LocalEnd::Unix(name) => {
-                convert::store(port, 0);
-                convert::copy_text(name.as_bytes(), buf, size)
-            }
+            LocalEnd::Unix(name) => convert::copy_place(name.as_bytes(), 0, buf, size, port),
         }
     })
 }
@@ -232,12 +227,13 @@ pub unsafe extern "C" fn bgl_ssl_server_fd(server: *const bgl_ssl_server_t) -> c
     guard::or(-1, || unsafe { handle::with(server, |server| Ok(server.raw_fd().unwrap_or(-1))) })
 }
 
-/// Stops listening; sockets that were accepted live on. Threads that wait in bgl_ssl_server_accept return
+/// Stops listening; sockets that were accepted stay valid. Threads that wait in bgl_ssl_server_accept return
 /// BGL_SSL_E_STATE. A second close does nothing. A forked process can close its copy without effect on its parent;
 /// but a close in the process that made the server, while threads of it wait in accept without a limit, ends the
 /// listening of all (see docs/threads.md).
 ///
-/// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
+/// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Blocks for 20 ms at most, where it removes the file of a Unix
+/// socket while another server begins or ends in the same directory; any thread.
 ///
 /// Precondition: server is NULL or live.
 #[unsafe(no_mangle)]
@@ -250,8 +246,8 @@ pub unsafe extern "C" fn bgl_ssl_server_close(server: *const bgl_ssl_server_t) -
     guard::done(|| unsafe { handle::with(server, close) })
 }
 
-/// Frees a server, closing it if it is not closed; sockets that were accepted live on. Takes NULL; returns nothing,
-/// never fails, never blocks.
+/// Frees a server, closing it if it is not closed; sockets that were accepted stay valid. Takes NULL; returns nothing,
+/// never fails. Blocks only as bgl_ssl_server_close does.
 ///
 /// Precondition: server is NULL or live, the caller's, and no other thread is in a call on it.
 #[unsafe(no_mangle)]

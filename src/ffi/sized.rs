@@ -14,12 +14,12 @@ const LARGEST: usize = 65536;
 /// T begins with its size field; `out` is NULL or writable for as many bytes as that says.
 pub unsafe fn store<T>(out: *mut T, what: &str, make: impl FnOnce() -> Result<T>) -> Result<()> {
     convert::check_out(out, what)?;
-    // SAFETY: the caller vouches for a readable size field.
+    // SAFETY: the preconditions cover a readable size field.
     let size = unsafe { out.cast::<usize>().read_unaligned() };
     let known = size_of::<T>();
     check_size(size, known)?;
     let value = make()?;
-    // SAFETY: the caller vouches for `size` writable bytes, which are no less than the known ones.
+    // SAFETY: the preconditions cover `size` writable bytes, which are no less than the known ones.
     unsafe {
         out.write_unaligned(value);
         out.cast::<u8>().add(known).write_bytes(0, size - known);
@@ -27,18 +27,20 @@ pub unsafe fn store<T>(out: *mut T, what: &str, make: impl FnOnce() -> Result<T>
     Ok(())
 }
 
-/// What is known of a struct that a program passes, and whether it has more, as that of a later version has, which is set.
+/// What is known of a struct that a program passes, and whether it has more, as that of a later version has, which is
+/// set.
 ///
 /// # Safety
-/// T begins with its size field, and all of its values are valid; `from` is NULL or readable for as many bytes as that says.
+/// T begins with its size field, and all of its values are valid; `from` is NULL or readable for as many bytes as that
+/// says.
 pub unsafe fn load<T: Copy>(from: *const T, what: &str) -> Result<(T, bool)> {
     if from.is_null() {
         return Err(Error::argument(format!("the {what} is NULL")));
     }
-    // SAFETY: the caller vouches for a readable size field.
+    // SAFETY: the preconditions cover a readable size field.
     let size = unsafe { from.cast::<usize>().read_unaligned() };
     check_size(size, size_of::<T>())?;
-    // SAFETY: the caller vouches for `size` readable bytes, which are no less than the known ones.
+    // SAFETY: the preconditions cover `size` readable bytes, which are no less than the known ones.
     unsafe {
         let rest = from.cast::<u8>().add(size_of::<T>());
         let rest = convert::slice(rest, size - size_of::<T>(), what)?;

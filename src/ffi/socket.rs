@@ -1,16 +1,26 @@
 //! TLS connections: over TCP, or over another descriptor.
 
+// In the order of the header.
 pub mod connect;
-pub mod facts;
-pub mod hello;
-pub mod info;
+
 pub mod io;
-pub mod io_functions;
 pub mod read_now;
-pub mod session;
+
 pub mod timeouts;
-pub mod trace;
+
+pub mod info;
+
+pub mod facts;
+
+pub mod session;
+
+pub mod hello;
+
+pub mod io_functions;
 pub mod upgrade;
+
+pub mod keying_material;
+pub mod trace;
 pub mod verify_callback;
 
 use crate::{
@@ -28,8 +38,6 @@ use crate::ffi::{
     convert, guard,
     handle::{self, Handle},
 };
-
-pub mod keying_material;
 
 /// A TLS connection over a stream socket, or a DTLS connection over datagrams. One thread may read while another writes
 /// and a third closes.

@@ -5,7 +5,7 @@ pub mod protocol;
 pub mod provider;
 pub mod supports;
 
-use crate::error::Code;
+use crate::{error::Code, types::Step};
 use std::ffi::{CStr, c_char};
 
 /// Whether and why a call failed: 0, progress (positive) or failure (negative). The numbers never change.
@@ -35,7 +35,7 @@ pub const BGL_SSL_E_TIMEOUT: bgl_ssl_status_t = -5;
 pub const BGL_SSL_E_TRUNCATED: bgl_ssl_status_t = -6;
 /// TLS failed: no TLS peer, nothing in common, or an alert from the peer (see alert).
 pub const BGL_SSL_E_PROTOCOL: bgl_ssl_status_t = -7;
-/// The peer's certificate was refused (see verify_result), or a cipher's tag does not fit.
+/// The peer's certificate was refused (see verify_result), the peer sent none, or a cipher's tag does not fit.
 pub const BGL_SSL_E_VERIFY: bgl_ssl_status_t = -8;
 /// The peer's certificate is valid, but for another host.
 pub const BGL_SSL_E_NAME: bgl_ssl_status_t = -9;
@@ -64,6 +64,16 @@ pub const BGL_SSL_PHASE_READ: i32 = 5;
 pub const BGL_SSL_PHASE_WRITE: i32 = 6;
 /// Closing.
 pub const BGL_SSL_PHASE_CLOSE: i32 = 7;
+
+/// The status of a step that never waits.
+pub fn progress(step: Step<()>) -> bgl_ssl_status_t {
+    match step {
+        Step::Done(()) => BGL_SSL_OK,
+        Step::WantRead => BGL_SSL_WANT_READ,
+        Step::WantWrite => BGL_SSL_WANT_WRITE,
+        Step::Eof => BGL_SSL_EOF,
+    }
+}
 
 const _: () = assert!(BGL_SSL_E_ARGUMENT == Code::Argument as i32 && BGL_SSL_E_INTERNAL == Code::Internal as i32);
 

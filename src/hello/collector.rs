@@ -1,6 +1,7 @@
 //! Puts a client hello together from what comes over the network, before any of it is given to OpenSSL.
 
 use super::message::CLIENT_HELLO;
+use std::iter;
 
 /// What has come so far.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,82 +82,155 @@ fn complete(message: &[u8]) -> Option<Progress> {
     }
 }
 
-/// Collects the fragments of the hello of one client (RFC 6347, 4.2.3).
+/// Collects the fragments of the hello of one client (RFC 6347, 4.2.3). Keeps the datagrams that had something new, and no
+/// others: anybody can send datagrams in the client's name.
 #[derive(Default)]
 pub struct Fragments {
     /// Its sequence number and length, once a fragment has told.
     of: Option<(u16, usize)>,
-    body: Vec<u8>,
     /// What of it is there, as ranges in their order.
     have: Vec<(usize, usize)>,
+    datagrams: Vec<Vec<u8>>,
+    /// How many bytes these take.
+    size: usize,
+}
+
+/// A part of a hello.
+struct Fragment<'a> {
+    /// The sequence number and the length of the whole.
+    of: (u16, usize),
+    start: usize,
+    bytes: &'a [u8],
 }
 
 impl Fragments {
+    /// Begins with a datagram that is kept whatever it has.
+    pub fn begin(&mut self, datagram: &[u8]) -> Progress {
+        let has_new = self.note_all(datagram);
+        self.keep(datagram);
+        if has_new { self.progress() } else { Progress::Foreign }
+    }
+
     /// Takes a datagram in.
-    pub fn add(&mut self, mut datagram: &[u8]) -> Progress {
-        while let [kind, 0xfe, _, 0, 0, _, _, _, _, _, _, high, low, rest @ ..] = datagram {
-            let len = usize::from(*high) << 8 | usize::from(*low);
-            let Some((record, rest)) = rest.split_at_checked(len) else { break };
-            if *kind == HANDSHAKE {
-                self.add_record(record);
-            }
-            datagram = rest;
+    pub fn add(&mut self, datagram: &[u8]) -> Progress {
+        if self.note_all(datagram) {
+            self.keep(datagram);
         }
+        self.progress()
+    }
+
+    /// The datagrams that have been kept, for OpenSSL to read.
+    pub fn into_datagrams(self) -> Vec<Vec<u8>> {
+        self.datagrams
+    }
+
+    /// The first of them.
+    pub fn first(&self) -> Option<&[u8]> {
+        self.datagrams.first().map(Vec::as_slice)
+    }
+
+    fn keep(&mut self, datagram: &[u8]) {
+        /// What it takes to keep a short one.
+        const EACH: usize = 64;
+        self.size += datagram.len() + EACH;
+        self.datagrams.push(datagram.to_vec());
+    }
+
+    fn progress(&self) -> Progress {
+        // Datagrams of 200 bytes still have space for the longest hello.
+        const MOST: usize = 2 * LONGEST;
         match self.of {
-            Some((_, len)) if self.have == [(0, len)] => {
-                let len = (len as u32).to_be_bytes();
-                let header = [&[CLIENT_HELLO], len.get(1..).unwrap_or_default()].concat();
-                Progress::Complete([header.as_slice(), &self.body].concat())
-            }
+            Some(of @ (_, len)) if self.have == [(0, len)] => Progress::Complete(self.message(of)),
+            _ if self.size > MOST => Progress::Foreign,
             _ => Progress::Incomplete,
         }
     }
 
-    fn add_record(&mut self, mut record: &[u8]) {
-        let three = |a: u8, b: u8, c: u8| usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        while let [kind, a, b, c, s, t, d, e, f, g, h, i, rest @ ..] = record {
-            let (total, start, len) = (three(*a, *b, *c), three(*d, *e, *f), three(*g, *h, *i));
-            let Some((fragment, rest)) = rest.split_at_checked(len) else { return };
-            record = rest;
-            let of = (u16::from_be_bytes([*s, *t]), total);
-            let fits = start + len <= total && (1..=LONGEST - 4).contains(&total);
-            if *kind != CLIENT_HELLO || !fits || self.of.is_some_and(|known| known != of) {
-                continue;
-            }
-            if self.of.is_none() {
-                self.of = Some(of);
-                self.body = vec![0; total];
-            }
-            if let Some(to) = self.body.get_mut(start..start + len) {
-                to.copy_from_slice(fragment);
-                self.note(start, start + len);
+    /// Puts the message together. Before it is complete it would take memory that one fragment can ask for.
+    fn message(&self, of: (u16, usize)) -> Vec<u8> {
+        let mut message = vec![0; 4 + of.1];
+        for fragment in self.datagrams.iter().flat_map(|datagram| fragments(datagram)) {
+            let start = 4 + fragment.start;
+            if let Some(to) = message.get_mut(start..start + fragment.bytes.len()).filter(|_| fragment.of == of) {
+                to.copy_from_slice(fragment.bytes);
             }
         }
+        let header = (u32::from(CLIENT_HELLO) << 24 | of.1 as u32).to_be_bytes();
+        message.iter_mut().zip(header).for_each(|(to, byte)| *to = byte);
+        message
     }
 
-    fn note(&mut self, start: usize, end: usize) {
+    /// Notes what a datagram has. False if that is nothing new.
+    fn note_all(&mut self, datagram: &[u8]) -> bool {
+        let mut has_new = false;
+        for fragment in fragments(datagram) {
+            if *self.of.get_or_insert(fragment.of) == fragment.of {
+                has_new |= self.note(fragment.start, fragment.start + fragment.bytes.len());
+            }
+        }
+        has_new
+    }
+
+    fn note(&mut self, start: usize, end: usize) -> bool {
         // Fragments of which each leaves a gap are no client's.
         const MOST_RANGES: usize = 64;
-        if self.have.len() < MOST_RANGES {
-            self.have.push((start, end));
+        if self.have.iter().any(|known| known.0 <= start && end <= known.1) {
+            return false;
         }
-        self.have.sort_unstable();
-        let mut joined: Vec<(usize, usize)> = Vec::with_capacity(self.have.len());
-        for (start, end) in self.have.drain(..) {
+        let at = self.have.partition_point(|known| *known < (start, end));
+        let mut joined: Vec<(usize, usize)> = Vec::with_capacity(self.have.len() + 1);
+        let (before, after) = self.have.split_at(at);
+        for (start, end) in before.iter().chain(&[(start, end)]).chain(after).copied() {
             match joined.last_mut() {
                 Some(last) if start <= last.1 => last.1 = last.1.max(end),
                 _ => joined.push((start, end)),
             }
         }
-        self.have = joined;
+        let has_space = joined.len() <= MOST_RANGES;
+        if has_space {
+            self.have = joined;
+        }
+        has_space
     }
+}
+
+/// The parts of hellos in a datagram that are not empty.
+fn fragments(datagram: &[u8]) -> impl Iterator<Item = Fragment<'_>> {
+    records(datagram).filter(|(kind, _)| *kind == HANDSHAKE).flat_map(|(_, record)| parts(record))
+}
+
+/// The records in the clear at the beginning of a datagram: their kinds and contents.
+fn records(mut datagram: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    iter::from_fn(move || {
+        let [kind, 0xfe, _, 0, 0, _, _, _, _, _, _, high, low, rest @ ..] = datagram else { return None };
+        let (record, rest) = rest.split_at_checked(usize::from(*high) << 8 | usize::from(*low))?;
+        datagram = rest;
+        Some((*kind, record))
+    })
+}
+
+/// The parts of hellos in a record of a handshake.
+fn parts(mut record: &[u8]) -> impl Iterator<Item = Fragment<'_>> {
+    let three = |a: u8, b: u8, c: u8| usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+    let next = move || {
+        let [kind, a, b, c, s, t, d, e, f, g, h, i, rest @ ..] = record else { return None };
+        let (bytes, rest) = rest.split_at_checked(three(*g, *h, *i))?;
+        record = rest;
+        let of = (u16::from_be_bytes([*s, *t]), three(*a, *b, *c));
+        Some((*kind, Fragment { of, start: three(*d, *e, *f), bytes }))
+    };
+    iter::from_fn(next).filter_map(|(kind, fragment)| {
+        let (total, end) = (fragment.of.1, fragment.start + fragment.bytes.len());
+        let fits = fragment.start < end && end <= total && total <= LONGEST - 4;
+        (kind == CLIENT_HELLO && fits).then_some(fragment)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::message::tests::full, *};
 
-    fn records(message: &[u8], size: usize) -> Vec<u8> {
+    fn stream(message: &[u8], size: usize) -> Vec<u8> {
         message
             .chunks(size)
             .flat_map(|part| [&[22, 3, 1, (part.len() >> 8) as u8, part.len() as u8], part].concat())
@@ -167,7 +241,7 @@ mod tests {
     fn a_hello_in_records_of_any_size_is_found() {
         let message = full(false);
         for size in [1, 2, 3, 5, 50, message.len()] {
-            let mut stream = records(&message, size);
+            let mut stream = stream(&message, size);
             let (last, before) = stream.split_last().unwrap();
             let mut collected = Records::default();
             for byte in before {
@@ -182,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_is_no_hello_is_told_at_once() {
-        let mut another_message = records(&full(false), 1000);
+        let mut another_message = stream(&full(false), 1000);
         another_message[5] = 2;
         let too_long = [22, 3, 1, 0, 4, 1, 255, 255, 255];
         for (case, bytes) in [
@@ -241,5 +315,42 @@ mod tests {
         let mut beyond = fragment(&message, 10, 20);
         beyond[13 + 6..13 + 9].copy_from_slice(&[0xff, 0xff, 0xff]);
         assert_eq!(Fragments::default().add(&beyond), Progress::Incomplete);
+    }
+
+    #[test]
+    fn only_datagrams_with_something_new_are_kept() {
+        let message = full(true);
+        let total = message.len() - 4;
+        let (first, last) = (fragment(&message, 0, 10), fragment(&message, 10, total - 10));
+        let mut another = last.clone();
+        another[13 + 5] ^= 1;
+        let mut fragments = Fragments::default();
+        for datagram in [b"junk", first.as_slice(), b"", &first, &another, &first[..20]] {
+            assert_eq!(fragments.add(datagram), Progress::Incomplete);
+        }
+        assert_eq!(fragments.add(&last), Progress::Complete(message));
+        assert_eq!(fragments.into_datagrams(), [first, last]);
+    }
+
+    #[test]
+    fn long_datagrams_with_little_of_a_hello_are_not_kept_without_end() {
+        let message = full(true);
+        let padding = [&[23, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x3f, 0xff][..], &[0; 0x3fff]].concat();
+        let mut fragments = Fragments::default();
+        let ends = (0..message.len() - 5).find(|start| {
+            fragments.add(&[fragment(&message, *start, 1), padding.clone()].concat()) == Progress::Foreign
+        });
+        assert!(fragments.datagrams.iter().map(Vec::len).sum::<usize>() <= 2 * LONGEST + 0x4100);
+        assert!(ends.is_some());
+    }
+
+    #[test]
+    fn a_first_datagram_is_kept_although_its_hello_is_too_long() {
+        let message = full(true);
+        let mut datagram = fragment(&message, 0, message.len() - 4);
+        datagram[14] = 0xff;
+        let mut fragments = Fragments::default();
+        assert_eq!(fragments.begin(&datagram), Progress::Foreign);
+        assert_eq!(fragments.first(), Some(datagram.as_slice()));
     }
 }

@@ -1,6 +1,6 @@
 //! Why two ends have nothing in common: what each of them offers, in names, and short enough for a message.
 
-use crate::{ossl::sys, types::Role};
+use crate::{ossl::sys, text, types::Role};
 use std::ffi::c_int;
 
 use super::{
@@ -104,7 +104,7 @@ fn of_reason(reason: c_int) -> Option<&'static [Topic]> {
 fn of_server(topics: &[Topic], ends: &Ends<'_>) -> Vec<String> {
     let Some(client) = &ends.client else { return Vec::new() };
     let own = ends.own.as_ref().filter(|_| topics.contains(&Ciphers));
-    if !own.is_some_and(|own| own.ciphers.iter().any(|number| client.ciphers.contains(number))) {
+    if !own.is_some_and(|own| suites(own).any(|number| client.ciphers.contains(&number))) {
         return Lists::new(ends, 2 * topics.len()).of_both(topics, client);
     }
     let topics = if topics == [Ciphers] { &[Ciphers, Groups, SignatureAlgorithms] } else { topics };
@@ -183,7 +183,7 @@ impl Lists<'_> {
         let cipher = |number: u16| (self.ends.cipher_name)(number).unwrap_or_else(|| unnamed(number));
         let signature_algorithm = names::signature_algorithm;
         match topic {
-            Ciphers => self.list(real(&hello.ciphers).filter(|number| !SIGNALS.contains(number)).map(cipher)),
+            Ciphers => self.list(suites(hello).map(cipher)),
             Groups => self.list(real(&hello.groups).map(names::group)),
             _ => self.list(real(&hello.signature_algorithms).map(signature_algorithm)),
         }
@@ -208,8 +208,13 @@ impl Lists<'_> {
     }
 
     fn list(&self, names: impl Iterator<Item = String>) -> String {
-        names::list(names, " ", self.longest)
+        text::list(names, " ", self.longest)
     }
+}
+
+/// The cipher suites that a hello offers.
+fn suites(hello: &Hello) -> impl Iterator<Item = u16> + '_ {
+    real(&hello.ciphers).filter(|number| !SIGNALS.contains(number))
 }
 
 /// The numbers that mean something.
@@ -245,6 +250,15 @@ mod tests {
     #[test]
     fn a_server_lists_both_sides() {
         let ends = ends(Role::Server, hello(&[0x0a0a, 0x2f, 0xff]), hello(&[0x1301]));
+        assert_eq!(
+            explained(Some(sys::SSL_R_NO_SHARED_CIPHER), -1, &ends).unwrap(),
+            "the client offers cipher suites 0x002f, this server has TLS_AES_128_GCM_SHA256"
+        );
+    }
+
+    #[test]
+    fn a_signal_among_the_cipher_suites_is_none_that_both_have() {
+        let ends = ends(Role::Server, hello(&[0x2f, 0xff]), hello(&[0x1301, 0xff]));
         assert_eq!(
             explained(Some(sys::SSL_R_NO_SHARED_CIPHER), -1, &ends).unwrap(),
             "the client offers cipher suites 0x002f, this server has TLS_AES_128_GCM_SHA256"
@@ -289,7 +303,7 @@ mod tests {
         for alert in [40, 70, 120] {
             let text = explained(None, alert, &ends).unwrap();
             assert!(text.len() < 960, "{}", text.len());
-            assert!(text.contains(" more"), "{text}");
+            assert!(text.contains(" more") || text.contains(" too long to show"), "{text}");
         }
         let text = explained(Some(sys::SSL_R_NO_SHARED_CIPHER), -1, &ends).unwrap();
         assert!(text.len() < 960, "{}", text.len());

@@ -126,12 +126,14 @@ impl Hello {
         while !extensions.is_empty() {
             let kind = extensions.u16()?;
             let content = extensions.vector(2)?;
-            // OpenSSL refuses it, too: each end could go by another one.
-            if self.extensions.contains(&kind) {
-                return Err(Malformed);
-            }
             self.extensions.push(kind);
             self.read_extension(kind, content)?;
+        }
+        // OpenSSL refuses two of one kind, too: each end could go by another one. There may be some thousand extensions.
+        let mut sorted = self.extensions.clone();
+        sorted.sort_unstable();
+        if sorted.windows(2).any(|two| matches!(two, [one, other] if one == other)) {
+            return Err(Malformed);
         }
         Ok(())
     }

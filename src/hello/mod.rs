@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::md,
+    ossl::crypto::md,
 };
 
 pub use collector::{Fragments, Progress, Records};
@@ -11,7 +11,8 @@ pub use message::Hello;
 pub use server::ServerHello;
 
 mod collector;
-pub mod disagreement;
+mod disagreement;
+pub mod explained;
 mod fingerprint;
 mod message;
 pub mod names;

@@ -87,27 +87,6 @@ pub fn unnamed(number: u16) -> String {
     format!("{number:#06x}")
 }
 
-/// The names, as many as fit into `longest` bytes, and how many more there are.
-pub fn list(names: impl Iterator<Item = String>, separator: &str, longest: usize) -> String {
-    let mut text = String::new();
-    let mut left_out = 0;
-    for name in names {
-        if left_out > 0 || text.len() + name.len() > longest {
-            left_out += 1;
-            continue;
-        }
-        if !text.is_empty() {
-            text.push_str(separator);
-        }
-        text.push_str(&name);
-    }
-    match (text.is_empty(), left_out) {
-        (true, 0) => "(none)".to_string(),
-        (_, 0) => text,
-        (_, more) => format!("{text} and {more} more"),
-    }
-}
-
 /// The name of an application protocol, as text.
 pub fn protocol(name: &[u8]) -> String {
     String::from_utf8_lossy(name).escape_debug().to_string()

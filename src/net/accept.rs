@@ -1,8 +1,7 @@
 //! Taking clients from a listening socket, in any number of threads, until it is closed.
 
 use crate::{
-    linger,
-    net::{deadline::Deadline, unix::OwnFile},
+    net::{deadline::Deadline, linger, unix::OwnFile},
     posix::{self, Readiness, event},
 };
 use std::{
@@ -29,11 +28,12 @@ pub type Client = (OwnedFd, Option<SocketAddr>);
 /// A listening socket. A process that is forked shares it with its parent, so it is shut down only where there is no
 /// other way to wake a thread.
 pub struct Listener {
+    /// The file of a Unix socket, until the close. It goes before the descriptor does: a file on which nobody listens is
+    /// anybody's to replace.
+    file: Mutex<Option<OwnFile>>,
     fd: OwnedFd,
     /// Whether others may have it, too: then nothing is done to it that they would notice.
     is_shared: bool,
-    /// The file of a Unix socket, until the close.
-    file: Mutex<Option<OwnFile>>,
     made_by: u32,
     closed: AtomicBool,
     /// How many threads of the process that made it are in accept(2), which only a shutdown can wake.
@@ -48,7 +48,7 @@ impl Listener {
         Listener::with(fd, false, None)
     }
 
-    /// The same on a Unix socket, whose file is removed at the close.
+    /// Takes clients from a Unix socket, whose file is removed at the close.
     pub fn of_file(fd: OwnedFd, file: Option<OwnFile>) -> Listener {
         Listener::with(fd, false, file)
     }
@@ -60,9 +60,9 @@ impl Listener {
 
     fn with(fd: OwnedFd, is_shared: bool, file: Option<OwnFile>) -> Listener {
         Listener {
+            file: Mutex::new(file),
             fd,
             is_shared,
-            file: Mutex::new(file),
             made_by: posix::pid(),
             closed: AtomicBool::new(false),
             in_accept: AtomicUsize::new(0),

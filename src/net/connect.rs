@@ -11,6 +11,7 @@ use crate::{
     posix::{self, Readiness},
 };
 use std::{
+    io,
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},
@@ -25,6 +26,8 @@ pub struct Dial {
     host: String,
     port: u16,
     stage: Stage,
+    /// Until when a step may wait for the only address that is left to try.
+    waits_until: Option<Deadline>,
 }
 
 enum Stage {
@@ -35,7 +38,18 @@ enum Stage {
 impl Dial {
     /// Begins to connect to the first address of `host` that answers.
     pub fn new(host: &str, port: u16, family: Family) -> Dial {
-        Dial { host: host.to_string(), port, stage: Stage::LookUp(Lookup::new(host, port, family)) }
+        Dial {
+            host: host.to_string(),
+            port,
+            stage: Stage::LookUp(Lookup::new(host, port, family)),
+            waits_until: None,
+        }
+    }
+
+    /// Has a step wait, but not beyond the deadline, where there is but one address to try: the caller would do nothing else,
+    /// and waiting in connect(2) saves system calls.
+    pub fn wait_until(&mut self, deadline: Deadline) {
+        self.waits_until = Some(deadline);
     }
 
     /// The connection; None while there is none.
@@ -46,7 +60,9 @@ impl Dial {
                     Some(addresses) => self.stage = Stage::Race(Race::new(interleave(addresses))),
                     None => return Ok(None),
                 },
-                Stage::Race(race) => return race.step(now).map_err(|error| self.while_connecting(error)),
+                Stage::Race(race) => {
+                    return race.step(now, self.waits_until).map_err(|error| self.while_connecting(error));
+                }
             }
         }
     }
@@ -113,14 +129,16 @@ impl Race {
         Race { waiting: addresses.into_iter(), attempts: Vec::new(), failure: None, next: Instant::now() }
     }
 
-    fn step(&mut self, now: Instant) -> Result<Option<OwnedFd>> {
+    /// With `waits_until` it waits for the only address that is left.
+    fn step(&mut self, now: Instant, waits_until: Option<Deadline>) -> Result<Option<OwnedFd>> {
         if let Some(winner) = self.first_connected(now)? {
             return Ok(Some(winner));
         }
         while self.attempts.is_empty() || now >= self.next {
             let Some(address) = self.waiting.next() else { break };
-            match posix::start_connect(&address) {
-                Ok(fd) => {
+            match self.start(&address, now, waits_until) {
+                Ok((fd, true)) => return Ok(Some(fd)),
+                Ok((fd, false)) => {
                     self.attempts.push(Attempt { fd, address });
                     self.next = now + ATTEMPT_DELAY;
                 }
@@ -132,6 +150,22 @@ impl Race {
             return Err(self.failure.take().unwrap_or_else(|| Error::new(Code::Resolve, "no address")));
         }
         Ok(None)
+    }
+
+    /// A connection, or one in the making, and which of the two it is.
+    fn start(
+        &self,
+        address: &SocketAddr,
+        now: Instant,
+        waits_until: Option<Deadline>,
+    ) -> io::Result<(OwnedFd, bool)> {
+        let is_alone = self.attempts.is_empty() && self.waiting.len() == 0;
+        match waits_until {
+            Some(deadline) if is_alone && !deadline.has_passed_at(now) => {
+                posix::connect_waiting(address, deadline.remaining_at(now))
+            }
+            _ => posix::start_connect(address).map(|fd| (fd, false)),
+        }
     }
 
     fn waits(&self) -> Waits<'_> {
@@ -169,6 +203,6 @@ impl Race {
 }
 
 /// The first failure is told: later ones are mostly those of addresses that were worth less.
-fn keep_first(failure: &mut Option<Error>, address: &SocketAddr, error: &std::io::Error) {
+fn keep_first(failure: &mut Option<Error>, address: &SocketAddr, error: &io::Error) {
     failure.get_or_insert_with(|| Error::io(error).context(address.ip()));
 }

@@ -20,7 +20,7 @@ pub fn limit_from_micros(micros: i64) -> Result<Limit> {
 pub struct Deadline(pub Option<Instant>);
 
 impl Deadline {
-    /// Never.
+    /// No deadline.
     pub const NEVER: Deadline = Deadline(None);
 
     /// `limit` from now.

@@ -20,7 +20,7 @@ pub fn listen(name: Option<&str>, port: u16, backlog: i32, family: Family, deadl
     listen_with(name, port, family, deadline, |address| posix::listen(address, backlog))
 }
 
-/// The same by way of `listen`.
+/// Listens as `listen` does, with a function that makes the socket of an address.
 pub fn listen_with(
     name: Option<&str>,
     port: u16,

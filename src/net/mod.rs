@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod connect;
 pub mod deadline;
+pub mod linger;
 pub mod listen;
 pub mod proxy;
 pub mod resolve;

@@ -3,19 +3,25 @@
 use crate::{
     error::{Error, Phase, Result},
     net::{deadline::Deadline, waits::Waits},
-    posix::{self, FileId, LONGEST_UNIX_NAME, UnixName},
+    posix::{self, DirectoryLock, FileId, LONGEST_UNIX_NAME, UnixName},
 };
 use std::{
     ffi::{OsStr, OsString},
     fmt, fs, io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
 /// How often a connect looks again at a listener whose queue is full, which nothing tells: first, and at most.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
+
+/// How long a server waits for others that start or end in the same directory, which takes them no time; and at its own end,
+/// which has to be quick.
+const LONGEST_START: Duration = Duration::from_secs(1);
+const LONGEST_END: Duration = Duration::from_millis(20);
 
 /// The name of a Unix socket: a path, or "@" and an abstract name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +114,11 @@ pub struct OwnFile {
 impl Drop for OwnFile {
     fn drop(&mut self) {
         let UnixName::File(path) = self.address.name() else { return };
-        let is_ours = self.made_by == posix::pid() && FileId::of_socket(path).is_ok_and(|id| id == Some(self.id));
-        if is_ours {
+        if self.made_by != posix::pid() {
+            return;
+        }
+        let _lock = lock_directory(&self.address, LONGEST_END);
+        if FileId::of_socket(path).is_ok_and(|id| id == Some(self.id)) {
             // It may be in a directory that is no longer the process's to change.
             let _ = fs::remove_file(path);
         }
@@ -119,12 +128,14 @@ impl Drop for OwnFile {
 /// Listens on a Unix socket, whose file gets the permissions `mode`. A socket's file that is there already is replaced if
 /// nobody listens on it.
 pub fn listen(address: &UnixAddress, backlog: i32, mode: Option<u32>) -> Result<(OwnedFd, Option<OwnFile>)> {
+    let lock = lock_directory(address, LONGEST_START);
     let listened = match posix::listen_unix(address.name(), backlog, mode) {
         Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) && remove_stale(address) => {
             posix::listen_unix(address.name(), backlog, mode)
         }
         listened => listened,
     };
+    drop(lock);
     let failed = |error: &io::Error| Error::io(error).during(Phase::Accept, format_args!("listen on {address}"));
     let fd = listened.map_err(|error| failed(&error))?;
     let file = match address.name() {
@@ -135,6 +146,27 @@ pub fn listen(address: &UnixAddress, backlog: i32, mode: Option<u32>) -> Result<
         }
     };
     Ok((fd, file))
+}
+
+/// Keeps other servers of this library from starting and ending in the directory of this file: between the bind(2) and the
+/// listen(2) of one, and between another one's look at a file and the removal of it, a server's file could be taken for stale,
+/// or for the own one. None for an abstract name, where there can be no lock, and where somebody keeps it for longer than
+/// this: in a directory of many users all can.
+fn lock_directory(address: &UnixAddress, longest: Duration) -> Option<DirectoryLock> {
+    let UnixName::File(path) = address.name() else { return None };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let deadline = Deadline::after(Some(longest));
+    loop {
+        match DirectoryLock::try_acquire(directory) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !deadline.has_passed() => {
+                thread::sleep(LOOK_AGAIN);
+            }
+            lock => return lock.ok(),
+        }
+    }
 }
 
 /// Removes the file of a socket on which nobody listens. False if it is something else.

@@ -9,14 +9,14 @@ use std::{
     sync::OnceLock,
 };
 
-use super::{queue, sys};
+use super::{once::made_once, queue, sys};
 
 /// What moves the bytes under TLS. Nothing in it waits.
 pub trait BioBackend: Sized + 'static {
     /// The BIO's name.
     const NAME: &'static CStr;
     /// Where the method table of this kind lives.
-    fn method() -> &'static OnceLock<Option<Method>>;
+    fn method() -> &'static OnceLock<Method>;
     /// Receives. WouldBlock makes OpenSSL try again later: once there is something to read, or, if it `waits_to_send`,
     /// once the kernel takes something.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
@@ -79,6 +79,14 @@ unsafe impl Send for Method {}
 // SAFETY: likewise.
 unsafe impl Sync for Method {}
 
+/// Where another thread has made one at the same moment.
+impl Drop for Method {
+    fn drop(&mut self) {
+        // SAFETY: no BIO has this one.
+        unsafe { ffi::BIO_meth_free(self.0.cast_mut()) }
+    }
+}
+
 /// The BIO itself. OpenSSL's SSL object owns it after `into_raw`.
 pub struct CustomBio<T: BioBackend> {
     bio: NonNull<ffi::BIO>,
@@ -89,7 +97,7 @@ impl<T: BioBackend> CustomBio<T> {
     /// A BIO over `backend`.
     pub fn new(backend: T) -> Result<CustomBio<T>> {
         super::init()?;
-        let Some(method) = T::method().get_or_init(make_method::<T>) else {
+        let Some(method) = made_once(T::method(), make_method::<T>) else {
             return Err(queue::error(Code::NoMemory, "cannot make a BIO method"));
         };
         // SAFETY: the method table lives for ever.

@@ -66,7 +66,7 @@ mod names {
     /// # Safety
     /// Both are live.
     pub unsafe fn check_prime(p: *const BIGNUM, ctx: *mut BN_CTX) -> c_int {
-        // SAFETY: the caller vouches for it; nobody wants to hear of the progress.
+        // SAFETY: the preconditions cover it; nobody wants to hear of the progress.
         unsafe { BN_check_prime(p, ctx, std::ptr::null_mut()) }
     }
 }
@@ -92,7 +92,7 @@ mod names {
     /// # Safety
     /// Both are live.
     pub unsafe fn check_prime(p: *const BIGNUM, ctx: *mut BN_CTX) -> c_int {
-        // SAFETY: the caller vouches for it; 0 asks for the default number of rounds.
+        // SAFETY: the preconditions cover it; 0 asks for the default number of rounds.
         unsafe { openssl_sys::BN_is_prime_ex(p, 0, ctx, std::ptr::null_mut()) }
     }
 }

@@ -1,7 +1,6 @@
 //! What this OpenSSL offers: names of TLS ciphers, of EVP ciphers and of digests.
 
 use crate::error::Result;
-use openssl_sys as ffi;
 use std::ffi::{CStr, c_int, c_void};
 
 use super::{ssl, sys};
@@ -9,16 +8,7 @@ use super::{ssl, sys};
 /// The TLS cipher suites that a connection with default settings offers, best first.
 pub fn tls_ciphers() -> Result<Vec<String>> {
     let ctx = ssl::context::new(false)?;
-    let mut names = Vec::new();
-    // SAFETY: the context is live and lends its stack of ciphers, whose names are static.
-    unsafe {
-        let stack: *const c_void = sys::SSL_CTX_get_ciphers(ctx.as_ptr());
-        for i in 0..sys::OPENSSL_sk_num(stack.cast()).max(0) {
-            let cipher = sys::OPENSSL_sk_value(stack.cast(), i).cast_const().cast::<ffi::SSL_CIPHER>();
-            names.extend(super::static_text(ffi::SSL_CIPHER_get_name(cipher)).map(text));
-        }
-    }
-    Ok(names)
+    Ok(ctx.cipher_names().into_iter().map(text).collect())
 }
 
 /// The ciphers that EVP knows by name, sorted.

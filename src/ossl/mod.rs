@@ -4,57 +4,27 @@
 pub mod base64;
 pub mod bio;
 pub mod bio_backend;
-pub mod bn;
-pub mod cipher;
-pub mod crl;
+pub mod crypto;
 pub mod ctx;
-mod ctx_value;
-pub mod dane;
 mod der;
-pub mod dh;
-#[cfg(not(ossl300))]
-mod dh_before_3;
-#[cfg(ossl300)]
-mod dh_evp;
-mod dh_group;
-pub mod ecdh;
 pub mod engine;
 mod evp_sys;
-mod extensions;
-pub mod groups;
-pub mod hmac;
-pub mod kdf;
-pub mod key_log;
 mod lent_stack;
 pub mod lists;
-pub mod md;
-pub mod ocsp;
+mod once;
 pub mod pkcs12;
 pub mod pkey;
-pub mod pkey_ctx;
 pub mod provider;
-pub mod public_key;
 pub mod queue;
 pub mod rand;
-pub mod records;
-pub mod refusal;
-pub mod requirements;
-pub mod resumable;
+pub mod secret;
 pub mod session;
-pub mod session_rules;
-pub mod spki;
 pub mod ssl;
-pub mod ssl_handle;
-pub mod store;
 pub mod sys;
 pub mod uri;
-pub mod verification;
+pub mod verify;
 pub mod versions;
 pub mod x509;
-pub mod x509_details;
-pub mod x509_ids;
-pub mod x509_key;
-pub mod x509_names;
 
 use crate::error::{Code, Error, Result};
 use openssl_sys as ffi;
@@ -117,7 +87,7 @@ pub fn version_number() -> u64 {
     u64::from(unsafe { ffi::OpenSSL_version_num() })
 }
 
-/// The time, in seconds since 1970, by the clock that certificates are judged by.
+/// The time, in seconds since 1970, by the clock that the validity of certificates is compared with.
 pub fn now() -> i64 {
     // SAFETY: NULL asks for the returned value only.
     unsafe { libc::time(ptr::null_mut()) as i64 }
@@ -131,7 +101,7 @@ unsafe fn static_text(text: *const std::ffi::c_char) -> Option<&'static CStr> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     Some(unsafe { CStr::from_ptr(text) })
 }
 
@@ -142,7 +112,7 @@ unsafe fn static_text(text: *const std::ffi::c_char) -> Option<&'static CStr> {
 #[expect(clippy::disallowed_methods, reason = "the one place in this module, with the checks")]
 unsafe fn bytes<'a>(data: *const u8, len: std::ffi::c_int) -> &'a [u8] {
     match usize::try_from(len) {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: the preconditions cover it.
         Ok(len) if len > 0 && !data.is_null() => unsafe { std::slice::from_raw_parts(data, len) },
         _ => &[],
     }
@@ -155,7 +125,7 @@ unsafe fn bytes<'a>(data: *const u8, len: std::ffi::c_int) -> &'a [u8] {
 #[expect(clippy::disallowed_methods, reason = "the one place in this module, with the checks")]
 unsafe fn bytes_mut<'a>(data: *mut u8, len: std::ffi::c_int) -> &'a mut [u8] {
     match usize::try_from(len) {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: the preconditions cover it.
         Ok(len) if len > 0 && !data.is_null() => unsafe { std::slice::from_raw_parts_mut(data, len) },
         _ => &mut [],
     }
@@ -166,7 +136,7 @@ unsafe fn bytes_mut<'a>(data: *mut u8, len: std::ffi::c_int) -> &'a mut [u8] {
 /// # Safety
 /// `data` is NULL or holds `len` bytes that are ours to free with OPENSSL_free.
 unsafe fn take_bytes(data: *mut u8, len: std::ffi::c_int) -> Vec<u8> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     unsafe {
         let copy = bytes(data, len).to_vec();
         free(data.cast());
@@ -179,6 +149,6 @@ unsafe fn take_bytes(data: *mut u8, len: std::ffi::c_int) -> Vec<u8> {
 /// # Safety
 /// `data` is NULL or was allocated by OpenSSL, and is ours.
 unsafe fn free(data: *mut std::ffi::c_void) {
-    // SAFETY: the caller vouches for it; OpenSSL wants file and line for its debugging allocator only.
+    // SAFETY: the preconditions cover it; OpenSSL wants file and line for its debugging allocator only.
     unsafe { ffi::CRYPTO_free(data, c"bglssl".as_ptr(), 0) }
 }

@@ -44,7 +44,7 @@ pub fn parse(der: &[u8], passphrase: Option<&CStr>) -> Result<Contents> {
     let entry = queue::take();
     // OpenSSL takes a key that it could not compare with a certificate for one that does not belong to it.
     if done != 1 || entry.as_ref().is_some_and(queue::Entry::is_out_of_memory) {
-        return Err(unopened(entry));
+        return Err(unopened(entry, !passphrase.is_null()));
     }
     let chain = chain.into_iter().map(X509::decoded).collect::<Result<_>>()?;
     Ok(Contents { key, certificate: certificate.map(X509::decoded).transpose()?, chain })
@@ -66,10 +66,11 @@ pub fn is_pkcs12(der: &[u8]) -> bool {
 }
 
 /// The passphrase is to blame unless OpenSSL says better.
-fn unopened(entry: Option<queue::Entry>) -> Error {
+fn unopened(entry: Option<queue::Entry>, has_passphrase: bool) -> Error {
     let what = match &entry {
         Some(entry) if entry.is_unsupported() => "the PKCS#12 uses an old cipher that this OpenSSL lacks",
-        _ => "the PKCS#12 cannot be opened: is the passphrase right?",
+        _ if has_passphrase => "the PKCS#12 cannot be opened: is the passphrase right?",
+        _ => "the PKCS#12 cannot be opened, and no passphrase was given",
     };
     queue::error_from(entry, Code::Config, what)
 }
@@ -81,7 +82,7 @@ unsafe fn owned_stack(stack: *mut std::ffi::c_void) -> Vec<X509> {
     if stack.is_null() {
         return all;
     }
-    // SAFETY: the caller vouches for it; each element is popped once.
+    // SAFETY: the preconditions cover it; each element is popped once.
     unsafe {
         while let Some(x509) = X509::from_owned(sys::OPENSSL_sk_pop(stack).cast()) {
             all.push(x509);

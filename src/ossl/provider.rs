@@ -1,12 +1,33 @@
 //! Providers of OpenSSL 3: modules that bring algorithms, and keys that are elsewhere.
 
 use crate::error::{Code, Error, Result};
-use std::ffi::CStr;
+use std::{
+    ffi::CStr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 #[cfg(ossl300)]
 use openssl_sys as ffi;
 #[cfg(ossl300)]
 use std::ptr;
+
+/// How many times a provider was loaded here.
+static LOADED: AtomicU64 = AtomicU64::new(0);
+
+/// What decides which algorithms OpenSSL has for an SSL_CTX that is made now. Contexts keep those that they were made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Algorithms {
+    loaded: u64,
+    /// The program may have chosen this without us.
+    fips: bool,
+}
+
+impl Algorithms {
+    /// As they are now.
+    pub fn now() -> Algorithms {
+        Algorithms { loaded: LOADED.load(Ordering::SeqCst), fips: is_fips() }
+    }
+}
 
 /// Loads a provider for the whole process, and never unloads it; those that OpenSSL would load by itself stay.
 #[cfg(ossl300)]
@@ -22,6 +43,7 @@ pub fn load(name: &CStr) -> Result<()> {
         return Err(Error { code: Code::Unsupported, ..queue::error_from(entry, Code::Unsupported, &what) });
     }
     queue::clear();
+    LOADED.fetch_add(1, Ordering::SeqCst);
     Ok(())
 }
 

@@ -57,10 +57,17 @@ impl Entry {
         self.malloc_failed || ffi::ERR_GET_REASON(self.code) == sys::ERR_R_MALLOC_FAILURE
     }
 
-    /// Whether it tells why there is an `older` entry: OpenSSL 3 puts what its decoders make of a failure first.
+    /// Whether the system gives no random numbers.
+    fn lacks_entropy(&self) -> bool {
+        ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_RAND && !self.is_out_of_memory()
+    }
+
+    /// Whether it tells why there is an `older` entry: OpenSSL 3 puts what its decoders make of a failure first, and calls
+    /// it a failed allocation where a new object gets no random numbers.
     fn is_cause_of(&self, older: &Entry) -> bool {
         let decoder = ffi::ERR_GET_LIB(older.code) == sys::ERR_LIB_OSSL_DECODER;
-        (self.is_out_of_memory() && !older.is_out_of_memory()) || (decoder && self.is_unsupported())
+        let out_of_memory = self.is_out_of_memory() && !older.is_out_of_memory() && !older.lacks_entropy();
+        out_of_memory || (self.lacks_entropy() && !older.is_out_of_memory()) || (decoder && self.is_unsupported())
     }
 
     /// The category of a failure that is `code` unless OpenSSL knows better: an OpenSSL that makes nothing may have run
@@ -68,20 +75,15 @@ impl Entry {
     fn category(&self, code: Code) -> Code {
         match code {
             _ if self.is_out_of_memory() => Code::NoMemory,
+            Code::NoMemory | Code::Internal if self.lacks_entropy() => Code::Unsupported,
             Code::NoMemory | Code::Internal if self.is_unsupported() => Code::Unsupported,
             Code::NoMemory => Code::Internal,
             code => code,
         }
     }
 
-    /// Whether a private key is of the certificate's kind, but not its own.
-    pub fn is_key_mismatch(&self) -> bool {
-        ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_X509
-            && ffi::ERR_GET_REASON(self.code) == sys::X509_R_KEY_VALUES_MISMATCH
-    }
-
     /// The TLS alert that the peer sent, if that is what the entry tells.
-    pub fn alert(&self) -> Option<i32> {
+    pub fn alert(&self) -> Option<u8> {
         alert_of(self.code)
     }
 }
@@ -122,15 +124,15 @@ fn reason_text(code: c_ulong) -> String {
     let reason = unsafe { super::static_text(ffi::ERR_reason_error_string(code)) };
     match (reason, alert_of(code)) {
         (Some(reason), _) => reason.to_string_lossy().into_owned(),
-        (None, Some(alert)) => alert_text(alert),
+        (None, Some(alert)) => alert_description(alert),
         (None, None) => format!("OpenSSL error {code:#x}"),
     }
 }
 
 /// The alert of the peer's that a code stands for.
-fn alert_of(code: c_ulong) -> Option<i32> {
-    let alert = ffi::ERR_GET_REASON(code) - sys::SSL_AD_REASON_OFFSET;
-    (ffi::ERR_GET_LIB(code) == sys::ERR_LIB_SSL && (0..=255).contains(&alert)).then_some(alert)
+fn alert_of(code: c_ulong) -> Option<u8> {
+    let alert = u8::try_from(ffi::ERR_GET_REASON(code) - sys::SSL_AD_REASON_OFFSET).ok()?;
+    (ffi::ERR_GET_LIB(code) == sys::ERR_LIB_SSL).then_some(alert)
 }
 
 /// The reason of the SSL library that a code, in the width of the C API, stands for.
@@ -145,14 +147,14 @@ pub fn alert_description(alert: u8) -> String {
     let text = unsafe { super::static_text(ffi::SSL_alert_desc_string_long(alert.into())) };
     match text.map(CStr::to_string_lossy) {
         Some(text) if text != "unknown" => text.into_owned(),
-        _ => alert_text(alert.into()),
+        _ => alert_text(alert).to_string(),
     }
 }
 
 /// The words for an alert for which this OpenSSL has none: those of IANA's registry, where it is registered. OpenSSL adds
 /// the number.
-fn alert_text(alert: i32) -> String {
-    let text = match alert {
+fn alert_text(alert: u8) -> &'static str {
+    match alert {
         52 => "too many CIDs requested",
         110 => "unsupported extension",
         116 => "certificate required",
@@ -160,8 +162,7 @@ fn alert_text(alert: i32) -> String {
         120 => "no application protocol",
         121 => "ECH required",
         _ => "an alert without a registered meaning",
-    };
-    text.to_string()
+    }
 }
 
 #[cfg(ossl300)]
@@ -200,20 +201,43 @@ pub fn error(code: Code, what: &str) -> Error {
     error_from(take(), code, what)
 }
 
-/// The same from an entry already taken. Where memory ran out, `what` would lead astray: a certificate that could not be
-/// read is not damaged.
+/// A failure as by `error`, from an entry that has been taken out of the queue. Where memory ran out, the message says so
+/// in place of `what`: a certificate that could not be read for lack of memory is not damaged.
 pub fn error_from(entry: Option<Entry>, code: Code, what: &str) -> Error {
     let Some(entry) = entry else {
         return Error::new(code, what);
     };
-    let what = if entry.is_out_of_memory() { "memory ran out inside OpenSSL" } else { what };
+    let what = match () {
+        () if entry.is_out_of_memory() => "memory ran out inside OpenSSL",
+        () if entry.lacks_entropy() => "OpenSSL gets no random numbers from the system",
+        () => what,
+    };
     Error {
         openssl_code: entry.packed(),
-        alert: entry.alert().unwrap_or(-1),
+        alert: entry.alert().map_or(-1, i32::from),
         message: format!("{what}: {}", entry.text),
         code: entry.category(code),
         reason: entry.text,
         ..Error::new(code, "")
+    }
+}
+
+/// A failure for lack of a passphrase. OpenSSL only says that the question for one was cancelled, which nobody did.
+pub fn unasked(entry: Option<Entry>, what: &str) -> Error {
+    match entry {
+        Some(entry) if entry.is_out_of_memory() => error_from(Some(entry), Code::Config, what),
+        _ => Error::new(Code::Config, what),
+    }
+}
+
+/// A failure that is an alert of the peer's, by its registered name: OpenSSL's words begin with the version that has
+/// introduced the alert ("sslv3 alert"), which are taken for the version of the connection.
+pub fn alert_error(entry: Option<Entry>, alert: u8) -> Error {
+    let name = alert_description(alert);
+    let error = error_from(entry, Code::Protocol, "");
+    match error.code {
+        Code::Protocol => Error { message: format!("the peer sent an alert: {name} ({alert})"), ..error },
+        _ => error,
     }
 }
 

@@ -7,9 +7,9 @@ use openssl_sys::{
 use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
 
 pub const ERR_LIB_SSL: c_int = 20;
-pub const ERR_LIB_X509: c_int = 11;
 pub const ERR_LIB_EVP: c_int = 6;
 pub const ERR_LIB_OSSL_DECODER: c_int = 60;
+pub const ERR_LIB_RAND: c_int = 36;
 /// Reasons that all libraries of OpenSSL share; those about providers are of OpenSSL 3.
 pub const ERR_R_UNSUPPORTED: c_int = (2 << 18) | 268;
 pub const ERR_R_FETCH_FAILED: c_int = (2 << 18) | 269;
@@ -17,7 +17,6 @@ pub const ERR_R_FETCH_FAILED: c_int = (2 << 18) | 269;
 pub const ERR_R_MALLOC_FAILURE: c_int = (3 << 18) | 256;
 #[cfg(not(ossl300))]
 pub const ERR_R_MALLOC_FAILURE: c_int = 64 | 1;
-pub const X509_R_KEY_VALUES_MISMATCH: c_int = 116;
 pub const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
 pub const SSL_AD_REASON_OFFSET: c_int = 1000;
 pub const SSL_R_UNEXPECTED_EOF_WHILE_READING: c_int = 294;
@@ -48,16 +47,24 @@ pub const X509_V_FLAG_CRL_CHECK_ALL: c_ulong = 0x8;
 pub const X509_V_ERR_HOSTNAME_MISMATCH: c_int = 62;
 pub const X509_V_ERR_IP_ADDRESS_MISMATCH: c_int = 64;
 pub const X509_V_ERR_UNABLE_TO_GET_CRL: c_int = 3;
+pub const X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER: c_int = 33;
+pub const X509_V_ERR_KEYUSAGE_NO_CRL_SIGN: c_int = 35;
+pub const X509_V_ERR_CRL_SIGNATURE_FAILURE: c_int = 8;
 pub const X509_V_ERR_CRL_HAS_EXPIRED: c_int = 12;
 pub const X509_V_ERR_CERT_REVOKED: c_int = 23;
 pub const X509_V_ERR_OCSP_VERIFY_NEEDED: c_int = 73;
 pub const NID_TLSFEATURE: c_int = 1020;
 pub const NID_CT_PRECERT_SCTS: c_int = 951;
 pub const X509_V_ERR_CERT_REJECTED: c_int = 28;
+pub const X509_TRUST_SSL_CLIENT: c_int = 2;
+pub const X509_TRUST_SSL_SERVER: c_int = 3;
+pub const X509_TRUST_REJECTED: c_int = 2;
 pub const X509_V_ERR_APPLICATION_VERIFICATION: c_int = 50;
 pub const X509_V_ERR_OUT_OF_MEM: c_int = 17;
 pub const X509_V_ERR_UNSPECIFIED: c_int = 1;
+pub const X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT: c_int = 2;
 pub const X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: c_int = 20;
+pub const X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: c_int = 21;
 pub const X509_V_ERR_CERT_NOT_YET_VALID: c_int = 9;
 pub const X509_V_ERR_CERT_HAS_EXPIRED: c_int = 10;
 pub const X509_L_ADD_DIR: c_int = 2;
@@ -110,7 +117,6 @@ pub const SSL_AD_UNRECOGNIZED_NAME: c_int = 112;
 pub const SSL_CB_HANDSHAKE_START: c_int = 0x10;
 pub const SSL_CB_HANDSHAKE_DONE: c_int = 0x20;
 pub const SSL_SESS_CACHE_NO_AUTO_CLEAR: c_long = 0x80;
-pub const BIO_C_SET_BUF_MEM_EOF_RETURN: c_int = 130;
 pub const NID_RSASSA_PSS: c_int = 912;
 pub const OBJ_NAME_TYPE_MD_METH: c_int = 1;
 pub const OBJ_NAME_TYPE_CIPHER_METH: c_int = 2;
@@ -330,6 +336,7 @@ unsafe extern "C" {
         command: c_int,
         callback: Option<unsafe extern "C" fn()>,
     ) -> c_long;
+    pub fn OPENSSL_cipher_name(standard_name: *const c_char) -> *const c_char;
     pub fn SSL_CTX_get_ciphers(ctx: *const SSL_CTX) -> *const c_void;
     pub fn d2i_PKCS8PrivateKey_bio(
         bio: *mut BIO,
@@ -345,12 +352,11 @@ unsafe extern "C" {
     pub fn SSL_set_msg_callback(ssl: *mut SSL, cb: Option<MessageCallback>);
     pub fn SSL_is_dtls(ssl: *const SSL) -> c_int;
     pub fn SSL_CIPHER_find(ssl: *mut SSL, number: *const c_uchar) -> *const openssl_sys::SSL_CIPHER;
-    pub fn BIO_ctrl_pending(bio: *mut BIO) -> usize;
     pub fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;
     pub fn SSL_get_ex_data_X509_STORE_CTX_idx() -> c_int;
     pub fn SSL_in_before(ssl: *const SSL) -> c_int;
     pub fn SSL_get1_session(ssl: *mut SSL) -> *mut SSL_SESSION;
-    pub fn SSL_set_read_ahead(ssl: *mut SSL, yes: c_int);
+    pub fn SSL_free_buffers(ssl: *mut SSL) -> c_int;
     pub fn SSL_has_pending(ssl: *const SSL) -> c_int;
     pub fn SSL_peek_ex(ssl: *mut SSL, buf: *mut c_void, num: usize, read: *mut usize) -> c_int;
     pub fn SSL_read_ex(ssl: *mut SSL, buf: *mut c_void, num: usize, read: *mut usize) -> c_int;
@@ -373,6 +379,10 @@ unsafe extern "C" {
     pub fn X509_STORE_CTX_set_default(ctx: *mut X509_STORE_CTX, name: *const c_char) -> c_int;
     pub fn X509_STORE_CTX_get0_param(ctx: *const X509_STORE_CTX) -> *mut openssl_sys::X509_VERIFY_PARAM;
     pub fn X509_VERIFY_PARAM_set_auth_level(param: *mut openssl_sys::X509_VERIFY_PARAM, level: c_int);
+    pub fn X509_STORE_CTX_set_ex_data(ctx: *mut X509_STORE_CTX, index: c_int, data: *mut c_void) -> c_int;
+    pub fn X509_get0_reject_objects(x: *mut X509) -> *mut c_void;
+    pub fn X509_add1_reject_object(x: *mut X509, purpose: *const ASN1_OBJECT) -> c_int;
+    pub fn X509_check_trust(x: *mut X509, id: c_int, flags: c_int) -> c_int;
     pub fn X509_check_purpose(x: *mut X509, id: c_int, ca: c_int) -> c_int;
     pub fn SSL_get_session(ssl: *const SSL) -> *mut SSL_SESSION;
     pub fn SSL_get_security_level(ssl: *const SSL) -> c_int;

@@ -2,7 +2,11 @@
 
 use crate::error::{Code, Error, Result};
 use std::{
-    ffi::{CStr, c_void},
+    ffi::{CStr, OsStr, c_void},
+    fs::{self, File},
+    io,
+    os::unix::ffi::OsStrExt,
+    path::Path,
     ptr,
 };
 
@@ -20,7 +24,7 @@ const MOST_OBJECTS: usize = 10_000;
 pub struct Found {
     /// Private keys.
     pub keys: Vec<Pkey>,
-    /// Certificates.
+    /// The certificates, in their order.
     pub certificates: Vec<X509>,
 }
 
@@ -44,6 +48,9 @@ impl Drop for Open {
 
 /// All keys and certificates at a URI.
 pub fn load(uri: &CStr, passphrase: Option<&CStr>) -> Result<Found> {
+    if uri.is_empty() {
+        return Err(Error::argument("the URI is empty"));
+    }
     super::init()?;
     let mut asked = Asked { passphrase, asked: false };
     let user: *mut c_void = (&raw mut asked).cast();
@@ -89,7 +96,7 @@ pub fn load(uri: &CStr, passphrase: Option<&CStr>) -> Result<Found> {
 /// # Safety
 /// `object` is live, and ours.
 unsafe fn take(object: *mut sys::StoreInfo, found: &mut Found) {
-    // SAFETY: the caller vouches for it; the references that it gives are ours.
+    // SAFETY: the preconditions cover it; the references that it gives are ours.
     unsafe {
         match sys::OSSL_STORE_INFO_get_type(object) {
             sys::OSSL_STORE_INFO_PKEY => {
@@ -106,7 +113,16 @@ unsafe fn take(object: *mut sys::StoreInfo, found: &mut Found) {
 
 fn cannot_open(uri: &CStr) -> Error {
     let entry = queue::take();
-    match scheme(uri) {
+    let scheme = scheme(uri);
+    // OpenSSL's reason may be that of a loader that it has tried afterwards.
+    if scheme.as_deref().is_none_or(|scheme| scheme.eq_ignore_ascii_case("file"))
+        && !entry.as_ref().is_some_and(queue::Entry::is_out_of_memory)
+    {
+        if let Err(error) = try_file(uri) {
+            return Error::io(&error);
+        }
+    }
+    match scheme {
         Some(scheme) if !has_loader(&scheme) => Error::new(
             Code::Unsupported,
             format!("no provider of this OpenSSL knows URIs that begin with \"{scheme}:\": is it loaded?"),
@@ -115,9 +131,28 @@ fn cannot_open(uri: &CStr) -> Error {
     }
 }
 
+/// Opens the file that a URI or a text without a scheme names.
+fn try_file(uri: &CStr) -> io::Result<()> {
+    let name = uri.to_bytes();
+    let name = match name.split_at_checked(5) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"file:") => rest,
+        _ => name,
+    };
+    // Two slashes begin the name of a host, which is this one.
+    let name = if name.starts_with(b"//localhost/") { name.split_at("//localhost".len()).1 } else { name };
+    let path = Path::new(OsStr::from_bytes(name));
+    // A pipe would be waited for.
+    if fs::metadata(path)?.is_file() {
+        File::open(path)?;
+    }
+    Ok(())
+}
+
 fn cannot_read(asked: &Asked<'_>) -> Error {
     let what = match (asked.asked, asked.passphrase) {
-        (true, None) => "what is there is encrypted and no passphrase was given",
+        (true, None) => {
+            return queue::unasked(queue::take(), "what is there is encrypted and no passphrase was given");
+        }
         (true, Some(_)) => "what is there cannot be decrypted: is the passphrase right?",
         (false, _) => "cannot be read",
     };

@@ -10,7 +10,7 @@ use super::sys;
 /// # Safety
 /// `ssl` is live.
 pub unsafe fn get1_peer_certificate(ssl: *const SSL) -> *mut X509 {
-    // SAFETY: the caller vouches for it. The older name gives a new reference, too.
+    // SAFETY: the preconditions cover it. The older name gives a new reference, too.
     #[cfg(ossl300)]
     return unsafe { openssl_sys::SSL_get1_peer_certificate(ssl) };
     // SAFETY: likewise.
@@ -23,7 +23,7 @@ pub unsafe fn get1_peer_certificate(ssl: *const SSL) -> *mut X509 {
 /// # Safety
 /// Both are live.
 pub unsafe fn pkey_eq(a: *const EVP_PKEY, b: *const EVP_PKEY) -> c_int {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     #[cfg(ossl300)]
     return unsafe { openssl_sys::EVP_PKEY_eq(a, b) };
     // SAFETY: likewise.
@@ -36,7 +36,7 @@ pub unsafe fn pkey_eq(a: *const EVP_PKEY, b: *const EVP_PKEY) -> c_int {
 /// # Safety
 /// `ctx` is live.
 pub unsafe fn set_ticket_key_callback(ctx: *mut SSL_CTX, callback: sys::TicketKeyCallback) -> c_int {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     #[cfg(ossl300)]
     return unsafe { sys::SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, Some(callback)) };
     // SAFETY: likewise; the control wants a function of this type, passed as a pointer to a function of none.
@@ -55,17 +55,19 @@ pub unsafe fn ticket_mac_init(mac: *mut sys::TicketMac, key: &[u8; 32]) -> bool 
     #[cfg(ossl300)]
     {
         let mut key = *key;
-        // SAFETY: the caller vouches for the context, which copies key and name.
-        unsafe {
+        // SAFETY: the preconditions cover the context, which copies key and name.
+        let done = unsafe {
             let params = [
                 openssl_sys::OSSL_PARAM_construct_octet_string(c"key".as_ptr(), key.as_mut_ptr().cast(), key.len()),
                 sys::OSSL_PARAM_construct_utf8_string(c"digest".as_ptr(), c"SHA256".as_ptr().cast_mut(), 0),
                 openssl_sys::OSSL_PARAM_construct_end(),
             ];
             openssl_sys::EVP_MAC_CTX_set_params(mac, params.as_ptr()) == 1
-        }
+        };
+        super::cleanse(&mut key);
+        done
     }
-    // SAFETY: the caller vouches for the context; the key is readable for its length.
+    // SAFETY: the preconditions cover the context; the key is readable for its length.
     #[cfg(not(ossl300))]
     unsafe {
         let (key, len, digest) = (key.as_ptr().cast(), key.len() as c_int, openssl_sys::EVP_sha256());
@@ -78,7 +80,7 @@ pub unsafe fn ticket_mac_init(mac: *mut sys::TicketMac, key: &[u8; 32]) -> bool 
 /// # Safety
 /// `key` is live.
 pub unsafe fn pkey_type_name(key: *const EVP_PKEY) -> *const c_char {
-    // SAFETY: the caller vouches for it. Types that come from providers have no number.
+    // SAFETY: the preconditions cover it. Types that come from providers have no number.
     #[cfg(ossl300)]
     return unsafe { sys::EVP_PKEY_get0_type_name(key) };
     // SAFETY: likewise.
@@ -92,7 +94,7 @@ pub unsafe fn pkey_type_name(key: *const EVP_PKEY) -> *const c_char {
 /// `ctx` is live.
 #[allow(clippy::unnecessary_cast, reason = "the types depend on OpenSSL and on the machine")]
 pub unsafe fn ctx_set_options(ctx: *mut SSL_CTX, options: u64) -> u64 {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     unsafe { openssl_sys::SSL_CTX_set_options(ctx, options as sys::Options) as u64 }
 }
 
@@ -101,7 +103,7 @@ pub unsafe fn ctx_set_options(ctx: *mut SSL_CTX, options: u64) -> u64 {
 /// # Safety
 /// `ssl` is live.
 pub unsafe fn session_reused(ssl: *mut SSL) -> c_int {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     unsafe { openssl_sys::SSL_session_reused(ssl) }
 }
 
@@ -111,7 +113,7 @@ pub unsafe fn session_reused(ssl: *mut SSL) -> c_int {
 /// `ctx` is live.
 pub unsafe fn set_min_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long {
     let null = std::ptr::null_mut();
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     unsafe { openssl_sys::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_SET_MIN_PROTO_VERSION, c_long::from(version), null) }
 }
 
@@ -120,7 +122,7 @@ pub unsafe fn set_min_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long
 /// # Safety
 /// `ctx` is live.
 pub unsafe fn get_min_proto_version(ctx: *mut SSL_CTX) -> c_long {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     unsafe { openssl_sys::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_GET_MIN_PROTO_VERSION, 0, std::ptr::null_mut()) }
 }
 
@@ -130,7 +132,7 @@ pub unsafe fn get_min_proto_version(ctx: *mut SSL_CTX) -> c_long {
 /// `ctx` is live.
 pub unsafe fn set_max_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long {
     let null = std::ptr::null_mut();
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     unsafe { openssl_sys::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_SET_MAX_PROTO_VERSION, c_long::from(version), null) }
 }
 
@@ -140,7 +142,7 @@ pub unsafe fn set_max_proto_version(ctx: *mut SSL_CTX, version: c_int) -> c_long
 /// `ssl` is live.
 pub unsafe fn version_bounds(ssl: *mut SSL) -> (c_int, c_int) {
     let null = std::ptr::null_mut();
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     let bound = |command| unsafe { openssl_sys::SSL_ctrl(ssl, command, 0, null) as c_int };
     (bound(sys::SSL_CTRL_GET_MIN_PROTO_VERSION), bound(sys::SSL_CTRL_GET_MAX_PROTO_VERSION))
 }
@@ -151,7 +153,7 @@ pub unsafe fn version_bounds(ssl: *mut SSL) -> (c_int, c_int) {
 /// Both are live.
 pub unsafe fn copy_version_bounds(ctx: *mut SSL_CTX, ssl: *mut SSL) -> bool {
     let null = std::ptr::null_mut();
-    // SAFETY: the caller vouches for both.
+    // SAFETY: the preconditions cover both.
     unsafe {
         let min = openssl_sys::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_GET_MIN_PROTO_VERSION, 0, null);
         let max = openssl_sys::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_GET_MAX_PROTO_VERSION, 0, null);
@@ -171,7 +173,7 @@ pub unsafe fn copy_version_bounds(ctx: *mut SSL_CTX, ssl: *mut SSL) -> bool {
 /// # Safety
 /// Both are live.
 pub unsafe fn add1_chain_cert(ctx: *mut SSL_CTX, cert: *mut X509) -> c_long {
-    // SAFETY: the caller vouches for it; 1 asks for a further reference.
+    // SAFETY: the preconditions cover it; 1 asks for a further reference.
     unsafe { openssl_sys::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_CHAIN_CERT, 1, cert.cast()) }
 }
 
@@ -180,6 +182,6 @@ pub unsafe fn add1_chain_cert(ctx: *mut SSL_CTX, cert: *mut X509) -> c_long {
 /// # Safety
 /// `ctx` is live, `groups` a NUL-terminated text.
 pub unsafe fn set1_groups_list(ctx: *mut SSL_CTX, groups: *const c_char) -> c_long {
-    // SAFETY: the caller vouches for it; the text is only read.
+    // SAFETY: the preconditions cover it; the text is only read.
     unsafe { openssl_sys::SSL_CTX_ctrl(ctx, sys::SSL_CTRL_SET_GROUPS_LIST, 0, groups.cast_mut().cast()) }
 }

@@ -43,9 +43,9 @@ pub fn listen_datagrams(address: &SocketAddr) -> io::Result<OwnedFd> {
         set_socket_option(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
     }
     tell_destination(fd.as_fd(), address)?;
-    share_port(fd.as_fd(), true)?;
+    set_socket_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
     bind(fd.as_fd(), address)?;
-    share_port(fd.as_fd(), false)?;
+    set_socket_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 0)?;
     Ok(fd)
 }
 
@@ -67,22 +67,63 @@ pub fn is_bound_only(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(local_address(fd)?.is_some_and(|address| address.port() != 0) && peer_address(fd).is_err())
 }
 
+/// The options of a listening socket that let others be bound to its port, as they were before `connect_beside`.
+#[derive(Clone, Copy, Debug)]
+pub struct PortSharing {
+    reuse_address: libc::c_int,
+    reuse_port: libc::c_int,
+}
+
+impl PortSharing {
+    /// Those of a socket.
+    pub fn of(fd: BorrowedFd<'_>) -> io::Result<PortSharing> {
+        Ok(PortSharing {
+            reuse_address: socket_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR)?,
+            reuse_port: socket_option(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT)?,
+        })
+    }
+}
+
 /// A socket for datagrams between `local` and `peer` only, beside the one that listens on the same port: the kernel
-/// gives it what comes from that peer. One caller at a time for each listener.
-pub fn connect_beside(listener: BorrowedFd<'_>, local: &SocketAddr, peer: &SocketAddr) -> io::Result<OwnedFd> {
+/// gives it what comes from that peer. One caller at a time for each listener, whose options were `sharing`.
+///
+/// SO_REUSEADDR lets it be bound beside those of other peers. The listener has not got that option, so that no other program
+/// takes its place; meanwhile it has SO_REUSEPORT, which lets the sockets of the same user in, and only them (Linux). A listener
+/// may be another user's, who has passed it on, or whom the program was before: then it has SO_REUSEADDR after all.
+pub fn connect_beside(
+    listener: BorrowedFd<'_>,
+    sharing: PortSharing,
+    local: &SocketAddr,
+    peer: &SocketAddr,
+) -> io::Result<OwnedFd> {
     let fd = new_socket(local, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK)?;
     discover_path_mtu(fd.as_fd(), peer)?;
-    share_port(fd.as_fd(), true)?;
-    share_port(listener, true)?;
-    let bound = bind(fd.as_fd(), local);
-    share_port(listener, false)?;
-    bound?;
+    set_socket_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    set_socket_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+    let bound = bind_beside(listener, (libc::SO_REUSEPORT, sharing.reuse_port), fd.as_fd(), local);
+    // The kernel would distribute datagrams among all sockets that keep it.
+    set_socket_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 0)?;
+    match bound {
+        Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {
+            bind_beside(listener, (libc::SO_REUSEADDR, sharing.reuse_address), fd.as_fd(), local)?;
+        }
+        bound => bound?,
+    }
     connect(fd.as_fd(), peer)?;
     Ok(fd)
 }
 
-fn share_port(fd: BorrowedFd<'_>, share: bool) -> io::Result<()> {
-    set_socket_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, libc::c_int::from(share))
+/// Binds a socket while the listener on the same port has an option, whose value was another one.
+fn bind_beside(
+    listener: BorrowedFd<'_>,
+    (option, former): (libc::c_int, libc::c_int),
+    fd: BorrowedFd<'_>,
+    address: &SocketAddr,
+) -> io::Result<()> {
+    set_socket_option(listener, libc::SOL_SOCKET, option, 1)?;
+    let bound = bind(fd, address);
+    set_socket_option(listener, libc::SOL_SOCKET, option, former)?;
+    bound
 }
 
 /// Forbids fragments, so that the system learns what the path takes, and says when a datagram is larger.

@@ -61,6 +61,15 @@ impl Gather {
         Ok(())
     }
 
+    /// Stands for nothing, and so not for descriptors that are closed now. The kernel forgets a descriptor by itself only
+    /// where no other process has it.
+    pub fn clear(&self) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        for fd in watched.drain(..) {
+            let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0);
+        }
+    }
+
     /// Makes it readable for good.
     pub fn wake(&self) {
         event::wake(self.waker.as_fd());

@@ -5,6 +5,7 @@ use std::{
     io, mem,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    time::Duration,
 };
 
 pub(super) fn socket_option(
@@ -25,9 +26,31 @@ pub(super) fn set_socket_option(
     option: libc::c_int,
     value: libc::c_int,
 ) -> io::Result<()> {
-    let len = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    set_socket_option_to(fd, level, option, &value)
+}
+
+fn set_socket_option_to<T>(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let len = mem::size_of::<T>() as libc::socklen_t;
     // SAFETY: `value` is readable for `len` bytes.
-    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), len) })
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const *value).cast(), len) })
+}
+
+/// How long a call may wait that connects or sends; None for no limit.
+pub(super) fn set_send_timeout(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<()> {
+    let value = match limit {
+        None => libc::timeval { tv_sec: 0, tv_usec: 0 },
+        Some(limit) => libc::timeval {
+            tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+            // All zero would be no limit.
+            tv_usec: limit.subsec_micros().max(1) as _,
+        },
+    };
+    set_socket_option_to(fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, &value)
 }
 
 pub(super) fn new_socket(address: &SocketAddr, kind: libc::c_int) -> io::Result<OwnedFd> {
@@ -79,7 +102,7 @@ pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// The same of a socket. Fails with ENOTSOCK for what is no socket, with EPROTOTYPE for a socket that is no stream, or has
+/// A duplicate of a socket. Fails with ENOTSOCK for what is no socket, with EPROTOTYPE for a socket that is no stream, or has
 /// no datagrams where those are wanted.
 pub fn duplicate_socket(fd: RawFd, datagrams: bool) -> io::Result<OwnedFd> {
     let copy = duplicate(fd)?;

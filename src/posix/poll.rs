@@ -32,7 +32,7 @@ pub fn poll(wanted: &[(BorrowedFd<'_>, Readiness)], deadline: Option<Instant>) -
     Ok(fds.iter().zip(wanted).map(|(got, (_, want))| readiness(got, *want)).collect())
 }
 
-/// The same for one descriptor.
+/// Waits for one descriptor.
 pub fn poll_one(fd: BorrowedFd<'_>, want: Readiness, deadline: Option<Instant>) -> io::Result<Readiness> {
     let mut fds = [pollfd(fd.as_raw_fd(), want)];
     poll_all(&mut fds, deadline)?;

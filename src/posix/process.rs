@@ -1,11 +1,6 @@
-//! What concerns the process as a whole: its number, its end, and its copies.
+//! What concerns the process as a whole: its end, its copies, and its rights.
 
 use std::io;
-
-/// The process's number, by which a handle knows whether it is in the process that made it.
-pub fn pid() -> u32 {
-    std::process::id()
-}
 
 /// Runs `action` when the process exits, or when the library is unloaded.
 pub fn at_exit(action: extern "C" fn()) -> io::Result<()> {

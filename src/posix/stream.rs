@@ -3,12 +3,13 @@
 use super::{
     address::{from_sockaddr, local_address, peer_address, to_sockaddr},
     call::{check, retry},
-    options::{new_socket, set_socket_option, socket_option},
+    options::{new_socket, set_send_timeout, set_socket_option, socket_option},
 };
 use std::{
     io, mem,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    time::Duration,
 };
 
 /// Sends without waiting and without SIGPIPE.
@@ -16,7 +17,8 @@ pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
     send_with(fd, data, 0)
 }
 
-/// The same, but for a stream that is ended at once, by `shutdown`: then the end goes out in one packet with this.
+/// Sends as `send` does, the last data of a stream that is ended at once by `shutdown`: the end goes out in one packet with
+/// them.
 pub fn send_before_end(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
     #[cfg(target_os = "linux")]
     let flags = libc::MSG_MORE;
@@ -36,6 +38,26 @@ fn send_with(fd: BorrowedFd<'_>, data: &[u8], flags: libc::c_int) -> io::Result<
 /// Receives without waiting. 0 is the end of the stream.
 pub fn recv(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<usize> {
     recv_with(fd, data, libc::MSG_DONTWAIT)
+}
+
+/// Receives without waiting, into `data`, and into the free space of `more` what there is beyond. Says how much of `data` is
+/// filled. 0 is the end of the stream.
+pub fn recv_ahead(fd: BorrowedFd<'_>, data: &mut [u8], more: &mut Vec<u8>) -> io::Result<usize> {
+    let space = more.spare_capacity_mut();
+    let mut parts = [
+        libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() },
+        libc::iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() },
+    ];
+    // SAFETY: an all-zero msghdr is a valid value.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = parts.as_mut_ptr();
+    message.msg_iovlen = parts.len() as _;
+    // SAFETY: both parts are writable for their lengths.
+    let n = retry(|| unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) })?;
+    let beyond = n.saturating_sub(data.len());
+    // SAFETY: the system has written so many bytes into the space, which is behind the first `more.len()`.
+    unsafe { more.set_len(more.len() + beyond) };
+    Ok(n - beyond)
 }
 
 /// Receives once something has come, however long that takes. WouldBlock where the descriptor is non-blocking, or has a
@@ -60,17 +82,33 @@ fn recv_with(fd: BorrowedFd<'_>, data: &mut [u8], flags: libc::c_int) -> io::Res
 /// see `connect_result`.
 pub fn start_connect(address: &SocketAddr) -> io::Result<OwnedFd> {
     let fd = new_socket(address, libc::SOCK_STREAM | libc::SOCK_NONBLOCK)?;
+    connect(fd.as_fd(), address)?;
+    Ok(fd)
+}
+
+/// Connects, and waits for that, as long as `limit` says, if it does. False beside the descriptor: a signal or the limit has
+/// ended the wait, and it is as if it had been begun by `start_connect`.
+pub fn connect_waiting(address: &SocketAddr, limit: Option<Duration>) -> io::Result<(OwnedFd, bool)> {
+    let fd = new_socket(address, libc::SOCK_STREAM)?;
+    if let Some(limit) = limit {
+        set_send_timeout(fd.as_fd(), Some(limit))?;
+    }
+    let is_connected = connect(fd.as_fd(), address)?;
+    if limit.is_some() {
+        // The program may have the descriptor.
+        set_send_timeout(fd.as_fd(), None)?;
+    }
+    Ok((fd, is_connected))
+}
+
+/// False if the connection is in the making.
+fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<bool> {
     let (storage, len) = to_sockaddr(address);
     // SAFETY: `storage` holds a socket address of `len` bytes.
-    let result = unsafe { libc::connect(fd.as_raw_fd(), (&raw const storage).cast(), len) };
-    if result < 0 {
-        let error = io::Error::last_os_error();
-        let pending = [libc::EINPROGRESS, libc::EINTR];
-        if !pending.contains(&error.raw_os_error().unwrap_or(0)) {
-            return Err(error);
-        }
+    match check(unsafe { libc::connect(fd.as_raw_fd(), (&raw const storage).cast(), len) }) {
+        Err(error) if !matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => Err(error),
+        result => Ok(result.is_ok()),
     }
-    Ok(fd)
 }
 
 /// How a connect ended, once its descriptor is writable.

@@ -13,7 +13,7 @@ use crate::{
         resolve::Family,
         unix::{self, UnixAddress},
     },
-    socket::{Peer, Socket, Step, counts::ServerCounts},
+    socket::{Peer, Socket, Step, server::counts::ServerCounts},
     transport::dial,
     types::Medium,
 };
@@ -38,6 +38,22 @@ pub struct Server {
 enum Listener {
     Stream(Arc<accept::Listener>),
     Datagrams(Arc<DatagramServer>),
+}
+
+impl Listener {
+    fn close(&self) {
+        match self {
+            Listener::Stream(listener) => listener.close(),
+            Listener::Datagrams(server) => server.close(),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let listener = self.listener.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        listener.iter().for_each(Listener::close);
+    }
 }
 
 impl Server {
@@ -165,11 +181,7 @@ impl Server {
     /// Stops listening, and wakes the threads that wait.
     pub fn close(&self) {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match listener {
-            Some(Listener::Stream(listener)) => listener.close(),
-            Some(Listener::Datagrams(server)) => server.close(),
-            None => {}
-        }
+        listener.iter().for_each(Listener::close);
     }
 
     fn listener(&self) -> Option<Listener> {

@@ -2,7 +2,13 @@
 
 use crate::{
     error::{Error, Result},
-    ossl::{self, md, resumable::Session, session, x509::X509},
+    ossl::{
+        self,
+        crypto::md,
+        secret::Secret,
+        session::{self, resumable::Session},
+        x509::X509,
+    },
 };
 
 use super::scope::Scope;
@@ -23,17 +29,10 @@ const FIXED: usize = MAGIC.len() + 3 * size_of::<u64>() + 2 * LENGTH + 32;
 /// Stands for a chain that does not expire.
 const NEVER: i64 = i64::MAX;
 
-/// Writes a session. Whoever has the bytes can impersonate both ends in it: the caller cleanses them.
-pub fn export(session: &Session) -> Result<Vec<u8>> {
+/// Writes a session. Anyone who has the bytes can impersonate both ends in it.
+pub fn export(session: &Session) -> Result<Secret> {
     let chain = session.chain.iter().map(X509::der).collect::<Result<Vec<_>>>()?;
-    let mut der = session.session.der();
-    let exported = write(session, &der, &chain);
-    ossl::cleanse(&mut der);
-    exported
-}
-
-fn write(session: &Session, der: &[u8], chain: &[Vec<u8>]) -> Result<Vec<u8>> {
-    let id_context = session.session.id_context();
+    let (der, id_context) = (session.session.der(), session.session.id_context());
     // All at once: what grows leaves copies behind.
     let certificates: usize = chain.iter().map(|certificate| LENGTH + certificate.len()).sum();
     let mut out = Vec::with_capacity(FIXED + id_context.len() + der.len() + certificates);
@@ -42,13 +41,13 @@ fn write(session: &Session, der: &[u8], chain: &[Vec<u8>]) -> Result<Vec<u8>> {
     out.extend(session.chain_expires.unwrap_or(NEVER).to_be_bytes());
     out.extend(session.proved.to_be_bytes());
     put(&mut out, &id_context)?;
-    put(&mut out, der)?;
-    for certificate in chain {
+    put(&mut out, &der)?;
+    for certificate in &chain {
         put(&mut out, certificate)?;
     }
     let digest = md::sha256(&out)?;
     out.extend(digest);
-    Ok(out)
+    Ok(Secret::new(out))
 }
 
 /// Reads a session of this scope.

@@ -5,7 +5,13 @@
 //! of it.
 
 use crate::{
-    ossl::{self, resumable::Session},
+    ossl::{
+        self,
+        session::{
+            resumable::Session,
+            rules::{DEFAULT_LIFETIME, LONGEST_LIFETIME},
+        },
+    },
     posix,
 };
 use std::{
@@ -31,13 +37,6 @@ const BYTES_OF_ONE: usize = 64 << 10;
 
 /// What OpenSSL needs for a session beside its contents, about.
 const OVERHEAD: usize = 2 << 10;
-
-/// How long a session may be used after the server has sent it, and after the peer has proved who it is, in seconds
-/// (RFC 8446, 4.6.1).
-const LONGEST: i64 = 7 * 24 * 60 * 60;
-
-/// How long it may be used where the server does not say, in seconds.
-const USUAL: i64 = 2 * 60 * 60;
 
 /// How long before its end a session is used no more: a handshake takes a while, and is to end before it.
 const MARGIN: i64 = 60;
@@ -71,8 +70,8 @@ impl Kept {
 
 /// When a session ends, in seconds since 1970: when the server forgets it, or a full handshake would be due.
 pub fn end_of(session: &Session) -> i64 {
-    let lasts = session.session.lifetime_hint().unwrap_or(USUAL).min(LONGEST);
-    let end = session.session.made().saturating_add(lasts).min(session.proved.saturating_add(LONGEST));
+    let lasts = session.session.lifetime_hint().unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
+    let end = session.session.made().saturating_add(lasts).min(session.proved.saturating_add(LONGEST_LIFETIME));
     session.chain_expires.map_or(end, |expires| end.min(expires))
 }
 
@@ -202,7 +201,7 @@ fn with<T>(part: &Mutex<Sessions>, action: impl FnOnce(&mut Sessions) -> T) -> T
     result
 }
 
-/// The same on the part that a key belongs to.
+/// Runs `action` on the part that a key belongs to.
 fn with_part_of<T>(key: &Key, action: impl FnOnce(&mut Sessions) -> T) -> T {
     let parts = &OfProcess::own().parts;
     let [first, ..] = parts;

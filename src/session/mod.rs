@@ -1,6 +1,6 @@
 //! Sessions that a later connection to the same server may resume.
 
-pub use crate::ossl::resumable::Session;
+pub use crate::ossl::session::resumable::Session;
 pub use bytes::{export, import};
 pub use cache::end_of;
 pub use resumption::Resumption;

@@ -4,8 +4,10 @@ use crate::{
     error::Result,
     ossl::{
         bio_backend::BioBackend,
-        resumable::{NewSessions, Session},
-        session,
+        session::{
+            self,
+            resumable::{NewSessions, Session},
+        },
         ssl::connection::Ssl,
     },
 };

@@ -4,7 +4,7 @@
 
 use crate::{
     error::Result,
-    ossl::md::{Md, MdCtx},
+    ossl::crypto::md::{Md, MdCtx},
 };
 
 /// The number of bytes, which is the most that OpenSSL takes.

@@ -1,6 +1,6 @@
 //! A server's sessions in this process's memory, for servers that give no tickets: so many at most, and so many bytes.
 
-use crate::ossl::{cleanse, now, session_rules::SessionStore};
+use crate::ossl::{now, secret::Secret, session::rules::SessionStore};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError, RwLock},
@@ -25,15 +25,9 @@ impl Default for CacheLimits {
 const OVERHEAD: usize = 192;
 
 struct Entry {
-    session: Vec<u8>,
+    session: Secret,
     until: i64,
     number: u64,
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        cleanse(&mut self.session);
-    }
 }
 
 struct Contents {
@@ -72,7 +66,7 @@ impl Contents {
         }
     }
 
-    fn insert(&mut self, id: Vec<u8>, session: Vec<u8>, until: i64, now: i64) {
+    fn insert(&mut self, id: Vec<u8>, session: Secret, until: i64, now: i64) {
         self.remove(&id);
         // All others would go, and in the end it as well.
         if size(&id, &session) > self.limits.bytes {
@@ -131,8 +125,8 @@ impl SessionCache {
         for part in before.parts {
             let Contents { mut by_id, in_order, .. } = part.into_inner().unwrap_or_else(PoisonError::into_inner);
             for id in in_order.into_values() {
-                if let Some(mut entry) = by_id.remove(&id) {
-                    self.insert(id, std::mem::take(&mut entry.session), entry.until);
+                if let Some(entry) = by_id.remove(&id) {
+                    self.insert(id, entry.session, entry.until);
                 }
             }
         }
@@ -140,11 +134,11 @@ impl SessionCache {
 }
 
 impl SessionStore for SessionCache {
-    fn insert(&self, id: Vec<u8>, session: Vec<u8>, until: i64) {
+    fn insert(&self, id: Vec<u8>, session: Secret, until: i64) {
         self.with(&id.clone(), |contents| contents.insert(id, session, until, now()));
     }
 
-    fn find(&self, id: &[u8]) -> Option<Vec<u8>> {
+    fn find(&self, id: &[u8]) -> Option<Secret> {
         self.with(id, |contents| {
             contents.by_id.get(id).filter(|entry| now() < entry.until).map(|entry| entry.session.clone())
         })?
@@ -159,6 +153,10 @@ mod tests {
         number.to_be_bytes().repeat(8)
     }
 
+    fn secret(len: usize) -> Secret {
+        Secret::new(vec![1; len])
+    }
+
     fn contents(sessions: usize, bytes: usize) -> Contents {
         Contents::new(CacheLimits { sessions, bytes })
     }
@@ -167,7 +165,7 @@ mod tests {
     fn there_are_so_many_sessions_at_most_and_the_oldest_go() {
         let mut cache = contents(100, usize::MAX);
         for number in 0..1000 {
-            cache.insert(id(number), vec![1; 200], 50, 10);
+            cache.insert(id(number), secret(200), 50, 10);
         }
         assert_eq!((cache.by_id.len(), cache.in_order.len()), (100, 100));
         assert!(cache.by_id.contains_key(&id(900)) && !cache.by_id.contains_key(&id(899)));
@@ -177,7 +175,7 @@ mod tests {
     fn there_are_so_many_bytes_at_most() {
         let mut cache = contents(usize::MAX, 100_000);
         for number in 0..1000 {
-            cache.insert(id(number), vec![1; 1000], 50, 10);
+            cache.insert(id(number), secret(1000), 50, 10);
             assert!(cache.bytes <= 100_000);
         }
     }
@@ -185,8 +183,8 @@ mod tests {
     #[test]
     fn a_session_that_never_fits_leaves_the_others_alone() {
         let mut cache = contents(usize::MAX, 100_000);
-        (0..10).for_each(|number| cache.insert(id(number), vec![1; 1000], 50, 10));
-        cache.insert(id(1), vec![1; 200_000], 50, 10);
+        (0..10).for_each(|number| cache.insert(id(number), secret(1000), 50, 10));
+        cache.insert(id(1), secret(200_000), 50, 10);
         assert_eq!((cache.by_id.len(), cache.in_order.len()), (9, 9));
         assert!(!cache.by_id.contains_key(&id(1)));
     }
@@ -194,15 +192,15 @@ mod tests {
     #[test]
     fn sessions_whose_time_is_over_go_first() {
         let mut cache = contents(100, usize::MAX);
-        (0..10).for_each(|number| cache.insert(id(number), vec![1; 10], 50, 10));
-        cache.insert(id(11), vec![1; 10], 90, 50);
+        (0..10).for_each(|number| cache.insert(id(number), secret(10), 50, 10));
+        cache.insert(id(11), secret(10), 90, 50);
         assert_eq!(cache.by_id.len(), 1);
     }
 
     #[test]
     fn a_session_of_the_same_id_takes_the_place_of_the_other() {
         let mut cache = contents(100, usize::MAX);
-        (0..10).for_each(|_| cache.insert(id(1), vec![1; 10], 50, 10));
+        (0..10).for_each(|_| cache.insert(id(1), secret(10), 50, 10));
         assert_eq!((cache.by_id.len(), cache.in_order.len()), (1, 1));
         assert_eq!(cache.bytes, size(&id(1), &[1; 10]));
     }
@@ -213,7 +211,7 @@ mod tests {
         assert_eq!(cache.0.read().unwrap().parts.len(), 16);
         let until = now() + 1000;
         let ids: Vec<Vec<u8>> = (0..=255u8).map(|first| [vec![first], id(1)].concat()).collect();
-        ids.iter().for_each(|id| cache.insert(id.clone(), vec![1; 10], until));
+        ids.iter().for_each(|id| cache.insert(id.clone(), secret(10), until));
         assert!(ids.iter().all(|id| cache.find(id).is_some()));
         cache.set_limits(CacheLimits { sessions: 300, bytes: 16 << 20 });
         assert!(ids.iter().all(|id| cache.find(id).is_some()));

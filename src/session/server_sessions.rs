@@ -1,7 +1,10 @@
 //! What a server has to do with sessions, and keeps whatever becomes of its config: the keys of its tickets, and the
 //! sessions that it holds in memory.
 
-use crate::{error::Result, ossl::session_rules::SessionRules};
+use crate::{
+    error::Result,
+    ossl::session::rules::{DEFAULT_LIFETIME, SessionRules},
+};
 use std::sync::Arc;
 
 use super::{
@@ -42,7 +45,7 @@ impl Default for SessionSettings {
         SessionSettings {
             mode: SessionMode::Tickets,
             count: 2,
-            lifetime: 2 * 60 * 60,
+            lifetime: DEFAULT_LIFETIME,
             cache: CacheLimits::default(),
             ticket_keys: None,
             id_context: None,
@@ -65,13 +68,13 @@ pub struct ServerSessions {
 }
 
 impl ServerSessions {
-    /// With random keys, and no sessions yet.
+    /// Random keys, and no sessions yet.
     pub fn new() -> Result<ServerSessions> {
         let cache = Arc::new(SessionCache::new(CacheLimits::default()));
         Ok(ServerSessions { keys: Arc::new(TicketKeys::random(None)?), cache })
     }
 
-    /// The same for a config: with its keys, where it has any.
+    /// The sessions of these, with the keys that a config has of its own, if any.
     pub fn with(&self, settings: &SessionSettings) -> ServerSessions {
         ServerSessions {
             keys: settings.ticket_keys.as_ref().unwrap_or(&self.keys).clone(),

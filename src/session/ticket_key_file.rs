@@ -1,6 +1,6 @@
 //! Ticket keys as other servers keep them in files.
 
-use crate::ossl::{base64, cleanse, session_rules::TicketKey};
+use crate::ossl::{base64, cleanse, session::rules::TicketKey};
 
 /// The order of what is behind the name of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,13 +31,11 @@ pub fn key(bytes: &[u8], order: Order) -> Option<TicketKey> {
 
 /// The keys of a file, the one that encrypts last: nginx's, which is one key, or haproxy's, with a key in base64 on each
 /// line, the last but one of which encrypts.
-pub fn keys(mut content: Vec<u8>) -> Option<Vec<TicketKey>> {
-    let keys = match key(&content, Order::Nginx) {
+pub fn keys(content: &[u8]) -> Option<Vec<TicketKey>> {
+    match key(content, Order::Nginx) {
         Some(key) => Some(vec![key]),
-        None => lines(&content),
-    };
-    cleanse(&mut content);
-    keys
+        None => lines(content),
+    }
 }
 
 fn lines(content: &[u8]) -> Option<Vec<TicketKey>> {
@@ -82,7 +80,7 @@ mod tests {
     fn other_lengths_are_no_keys() {
         for len in [0, 16, 47, 49, 79, 81] {
             assert!(key(&bytes(len), Order::Nginx).is_none(), "{len}");
-            assert!(keys(bytes(len)).is_none(), "{len}");
+            assert!(keys(&bytes(len)).is_none(), "{len}");
         }
     }
 
@@ -90,9 +88,9 @@ mod tests {
     fn of_haproxy_s_lines_the_last_but_one_encrypts() {
         let line = |first: u8| base64::encode(&(first..first + 80).collect::<Vec<u8>>());
         let file = format!("{}\n{}\n\n{}\n", line(1), line(2), line(3));
-        let names: Vec<u8> = keys(file.into_bytes()).unwrap().iter().map(|key| key.name[0]).collect();
+        let names: Vec<u8> = keys(file.as_bytes()).unwrap().iter().map(|key| key.name[0]).collect();
         assert_eq!(names, [1, 3, 2]);
-        assert!(keys(format!("{}\nAAAA\n", line(1)).into_bytes()).is_none());
-        assert!(keys(b"\n\n".to_vec()).is_none());
+        assert!(keys(format!("{}\nAAAA\n", line(1)).as_bytes()).is_none());
+        assert!(keys(b"\n\n").is_none());
     }
 }

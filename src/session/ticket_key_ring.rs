@@ -3,7 +3,7 @@
 
 use crate::{
     error::Result,
-    ossl::{rand, session_rules::TicketKey},
+    ossl::{rand, session::rules::TicketKey},
 };
 use std::collections::VecDeque;
 

@@ -3,11 +3,11 @@
 
 use crate::{
     error::{Code, Error, Result},
-    file,
     ossl::{
         now,
-        session_rules::{TicketKey, TicketKeySource},
+        session::rules::{TicketKey, TicketKeySource},
     },
+    pki::file,
 };
 use std::{
     path::Path,
@@ -64,7 +64,7 @@ impl TicketKeys {
 
     /// Adds the keys of a file, in nginx's format or in haproxy's.
     pub fn add_file(&self, path: &Path) -> Result<()> {
-        let keys = ticket_key_file::keys(file::read(path)?).ok_or_else(|| {
+        let keys = ticket_key_file::keys(&file::read_secret(path)?).ok_or_else(|| {
             let what = "no file of ticket keys: 48 or 80 bytes, or lines of base64 of as many, were expected";
             Error::new(Code::Config, what).context(path.display())
         })?;

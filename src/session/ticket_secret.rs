@@ -4,7 +4,7 @@
 use crate::{
     crypto::kdf::hkdf,
     error::Result,
-    ossl::{cleanse, session_rules::TicketKey},
+    ossl::{cleanse, session::rules::TicketKey},
 };
 use std::sync::{PoisonError, RwLock};
 

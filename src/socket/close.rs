@@ -2,20 +2,21 @@
 
 use crate::{
     error::{Code, Error, Phase, Result},
-    linger,
-    net::deadline::Deadline,
+    net::{deadline::Deadline, linger},
     posix::{self, Readiness},
     transport::endpoint::Endpoint,
     types::Step,
 };
 use std::{
     os::fd::AsFd,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
     closing::CloseAction,
     driver::{Driver, Progress, Run},
+    server::counts::Tally,
     state::{Lifecycle, WaitPlan, recheck_soon},
     timeouts::LimitKind,
 };
@@ -27,7 +28,7 @@ pub fn close(driver: &Driver) -> Result<Step<()>> {
         .map_err(|error| driver.in_phase(Phase::Close, "close the connection to", error))
 }
 
-/// The same without waiting, for the connection that this one carries, whose limit counts.
+/// Closes without waiting, for the connection that this one carries, whose limit counts.
 pub fn close_for_inner(driver: &Driver, deadline: Deadline) -> Result<Step<()>> {
     run(driver, true, deadline.remaining().unwrap_or(driver.timeouts.close()))
 }
@@ -45,10 +46,12 @@ struct Finished {
     lost: Option<Error>,
 }
 
-/// Until when a connection lingers, and whether its reading half is shut down.
+/// Until when a connection lingers, whether its reading half is shut down, and whether the caller may wait for it where nobody
+/// else can.
 struct Lingers {
     until: Instant,
     blind: bool,
+    may_wait: bool,
 }
 
 fn run(driver: &Driver, is_nonblocking: bool, limit: Duration) -> Result<Step<()>> {
@@ -56,7 +59,7 @@ fn run(driver: &Driver, is_nonblocking: bool, limit: Duration) -> Result<Step<()
     let outcome = driver.run(|state, now| {
         let lingers = |end: Deadline, blind| {
             let until = end.0.filter(|_| !end.has_passed_at(now))?;
-            Some(Lingers { until, blind })
+            Some(Lingers { until, blind, may_wait: !driver.is_nonblocking() })
         };
         let action = state.close_step(driver.is_handshaken(), limit, now);
         let (interest, end) = match action {
@@ -123,19 +126,29 @@ fn close_stream(driver: &Driver, is_nonblocking: bool, limit: Duration) -> Resul
 /// Gives the descriptor up. The connection lingers, if it is to; otherwise it ends, which wakes the
 /// threads that wait on it.
 fn finish(driver: &Driver, lingers: Option<Lingers>) {
-    let is_descriptor_shared = {
+    let (has_sent_fin, is_descriptor_shared, pending) = {
         let mut state = driver.lock();
+        let has_sent_fin = state.tls.transport().stream().is_some_and(|stream| stream.has_sent_fin());
         state.lifecycle = Lifecycle::Closed;
-        if let Some(pending) = &state.pending {
+        let pending = state.pending.take();
+        if let Some(pending) = &pending {
             pending.cancel();
         }
         state.tls.transport().detach();
-        state.channel.end_registration()
-    };
-    match (driver.take_endpoint().filter(|_| !is_descriptor_shared), lingers) {
-        (Some(Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd)), Some(Lingers { until, blind })) => {
-            linger::linger(fd, until, blind);
+        state.tls.end();
+        if let Some(serving) = &state.serving {
+            serving.count(Tally::closed);
         }
+        (has_sent_fin, state.channel.end_registration(), pending)
+    };
+    // Without the lock: this ends TLS with a proxy.
+    drop(pending);
+    match (driver.take_endpoint().filter(|_| !is_descriptor_shared), lingers) {
+        (Some(Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd)), Some(Lingers { until, blind, may_wait })) => {
+            linger::linger(fd, until, blind, may_wait);
+        }
+        // Nobody waits on it, so close(2) does what is left to do.
+        (Some(Endpoint::Descriptor(fd)), None) if has_sent_fin && Arc::strong_count(&fd) == 1 => {}
         // Fails only if the connection is gone already.
         (Some(Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd)), None) => drop(posix::shutdown(fd.as_fd(), true)),
         (Some(Endpoint::Stream(stream)), _) => stream.abort(),

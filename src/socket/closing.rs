@@ -23,8 +23,8 @@ pub enum CloseAction {
     Wait(Readiness, Deadline),
     /// To take what the peer still sends in the background, and then to close.
     Linger(Deadline),
-    /// Likewise, of a connection that the program has shut down by its descriptor, so that the end of the stream says nothing
-    /// of the peer. The error as below.
+    /// To close in the background, as `Linger`, a connection that the program has shut down by its descriptor, so that the
+    /// end of the stream says nothing of the peer. The error is that of `Close`.
     LingerAfterShutdown(Deadline, Option<Error>),
     /// To close the descriptor. The error, if there is one, says that something that was written is lost.
     Close(Option<Error>),
@@ -82,10 +82,7 @@ impl SocketState {
 
     /// When closing ends: what it has been given, or `limit` from `now` if it has not begun.
     pub fn closing_deadline(&self, limit: Duration, now: Instant) -> Deadline {
-        match self.lifecycle {
-            Lifecycle::Flushing(deadline) | Lifecycle::Draining(deadline) => deadline,
-            Lifecycle::Open | Lifecycle::Closed => Deadline::starting(now, Some(limit)),
-        }
+        self.lifecycle.close_ends().unwrap_or_else(|| Deadline::starting(now, Some(limit)))
     }
 
     /// Sends close_notify. False if the peer has received nothing yet: then there is nothing to close.
@@ -96,6 +93,7 @@ impl SocketState {
             let _ = self.tls.close_notify();
         }
         if !is_handshaken && !self.tls.transport().has_sent() {
+            self.lifecycle = Lifecycle::Ending(Deadline::starting(now, Some(limit)));
             return false;
         }
         let limit = if is_handshaken { limit } else { limit.min(ALERT_LIMIT) };

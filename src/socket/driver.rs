@@ -5,7 +5,7 @@ use crate::{
     net::deadline::Deadline,
     posix::{self, Readiness},
     trace::Trace,
-    transport::{endpoint::Endpoint, read_strategy::SMALL_READ, trace},
+    transport::{channel::read_strategy::SMALL_READ, endpoint::Endpoint, trace},
     types::Step,
 };
 use std::{
@@ -26,6 +26,7 @@ use std::{
 use super::{
     callback_state::CallbackState,
     info::ConnectionInfo,
+    intake::Intake,
     op_lock::{Blocking, OpLock},
     state::{SocketState, WaitPlan, Waiter, closed, recheck_soon},
     timeouts::{LimitKind, Timeouts},
@@ -236,7 +237,16 @@ impl Driver {
     /// Shuts the reading half down, on this side only.
     pub fn shut_reading(&self) {
         self.is_read_shut.store(true, SeqCst);
-        self.lock().tls.transport().shut_reading();
+        let mut state = self.lock();
+        // From a stream the handshake must still be received. A descriptor gives what the kernel has all the same.
+        if !self.is_pumped() || self.is_handshaken() {
+            self.end_receiving(&mut state);
+        }
+    }
+
+    /// Receives nothing any more, since the reading half is shut down.
+    pub fn end_receiving(&self, state: &mut SocketState) {
+        state.tls.transport().shut_reading();
         if let Some(stream) = self.stream() {
             stream.shut_reading();
         }
@@ -275,7 +285,7 @@ impl Driver {
 
     /// Runs `step` until it is done, waiting in between for what it asks for, if its plan says so.
     pub fn run<T>(&self, mut step: impl FnMut(&mut SocketState, Instant) -> Result<Progress<T>>) -> Result<Run<T>> {
-        let mut received = 0;
+        let mut intake = Intake::default();
         loop {
             let (progress, lines) = {
                 let mut state = self.lock();
@@ -287,16 +297,14 @@ impl Driver {
             let mut plan = match progress {
                 Ok(Progress::Wait(plan)) => plan,
                 ended => {
-                    if self.is_pumped() {
-                        self.send_rest();
-                    }
+                    self.send_rest();
                     return ended.map(|progress| match progress {
                         Progress::Done(result) => Run::Done(result),
                         Progress::Wait(plan) => Run::WouldWait(plan.interest),
                     });
                 }
             };
-            if self.is_pumped() && self.pump(&mut plan, &mut received)? {
+            if self.is_pumped() && self.pump(&mut plan, &mut intake)? {
                 continue;
             }
             if !plan.may_wait {
@@ -343,7 +351,8 @@ impl Driver {
                 state.fail(error)
             })?;
             // Reading may have left something to send: a key update, an alert.
-            let flushed = state.flush().unwrap_or(true);
+            let may_leave = matches!(outcome, Step::Done(_)) && state.tls.transport().postpone_further();
+            let flushed = may_leave || state.flush().unwrap_or(true);
             let interest = match outcome {
                 Step::WantRead => Readiness { writable: !flushed, ..Readiness::READ },
                 Step::WantWrite => Readiness::WRITE,
@@ -411,13 +420,18 @@ impl Driver {
     pub(super) fn wait_for(&self, mut interest: Readiness, deadline: Deadline) -> Result<()> {
         let endpoint = self.endpoint().ok_or_else(closed)?;
         let mut until = deadline;
-        // The kernel always calls such a socket readable.
-        if interest.readable && self.is_read_shut() {
+        // The kernel always calls such a socket readable, and of a stream nothing is received once it is handshaken.
+        let is_stream = matches!(endpoint, Endpoint::Stream(_));
+        if interest.readable && self.is_read_shut() && (!is_stream || self.is_handshaken()) {
             interest.readable = false;
             until = recheck_soon(deadline, Instant::now());
         }
         let fd = match endpoint {
             Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd) => fd,
+            Endpoint::Stream(_) if interest == Readiness::default() => {
+                thread::sleep(until.remaining().unwrap_or_default());
+                return Ok(());
+            }
             Endpoint::Stream(stream) => return stream.wait(interest, until),
         };
         let ready = posix::poll_one(fd.as_fd(), interest, until.0).map_err(|error| Error::io(&error))?;

@@ -8,6 +8,7 @@ use crate::{
     types::{Medium, Step},
 };
 use std::{
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,25 +17,43 @@ use super::{
     driver::Driver,
     info::ConnectionInfo,
     op_lock::Blocking,
-    state::{SocketState, Waiter},
+    state::{LastMessages, SocketState, Waiter},
     timeouts::LimitKind,
     verify_peer,
 };
 
-/// Completes the handshake, if it is not complete. After it come the steps of reading and writing.
-pub fn complete(driver: &Arc<Driver>) -> Result<Step<()>> {
-    if driver.is_handshaken() {
-        return Ok(Step::Done(()));
-    }
-    complete_until(driver, driver.timeouts.deadline(LimitKind::Handshake))
+/// What a handshake is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// A connection that has just been made: probably the peer has sent nothing yet.
+    NewConnection,
+    /// A call that needs it, or asks for it.
+    Call,
+    /// A write, which follows at once.
+    Write,
 }
 
-/// The same with a deadline.
-pub fn complete_until(driver: &Arc<Driver>, deadline: Deadline) -> Result<Step<()>> {
+/// Completes the handshake, if it is not complete. After it come the steps of reading and writing.
+pub fn complete(driver: &Arc<Driver>) -> Result<Step<()>> {
+    complete_for(driver, Occasion::Call)
+}
+
+/// Completes the handshake for a write, which the caller makes at once: the last messages of the handshake go out with it.
+pub fn complete_for_write(driver: &Arc<Driver>) -> Result<Step<()>> {
+    complete_for(driver, Occasion::Write)
+}
+
+fn complete_for(driver: &Arc<Driver>, occasion: Occasion) -> Result<Step<()>> {
     if driver.is_handshaken() {
         return Ok(Step::Done(()));
     }
-    run(driver, deadline).map_err(|error| failed_with_session(driver, error))
+    let deadline = driver.timeouts.deadline(LimitKind::Handshake);
+    step_by_step(driver, Some(LimitKind::Handshake), driver.blocking(deadline), occasion)
+}
+
+/// Completes the handshake of a connection that has just been made, until a deadline.
+pub fn complete_until(driver: &Arc<Driver>, deadline: Deadline) -> Result<Step<()>> {
+    step_by_step(driver, Some(LimitKind::Handshake), driver.blocking(deadline), Occasion::NewConnection)
 }
 
 /// The failure of a handshake, whose reason may be in the session that was offered.
@@ -60,19 +79,29 @@ fn is_of_connect(error: &Error) -> bool {
     matches!(error.phase, Phase::Resolve | Phase::Connect)
 }
 
-/// The same without waiting, for the connection that this one carries.
+/// Does what can be done of the handshake without waiting, for the connection that this one carries.
 pub fn complete_for_inner(driver: &Arc<Driver>) -> Result<Step<()>> {
     if driver.is_handshaken() {
         return Ok(Step::Done(()));
     }
-    step_by_step(driver, None, Blocking::No).map_err(|error| failed_with_session(driver, error))
+    step_by_step(driver, None, Blocking::No, Occasion::Call)
 }
 
-fn run(driver: &Arc<Driver>, deadline: Deadline) -> Result<Step<()>> {
-    step_by_step(driver, Some(LimitKind::Handshake), driver.blocking(deadline))
+fn step_by_step(
+    driver: &Arc<Driver>,
+    limit: Option<LimitKind>,
+    blocking: Blocking,
+    occasion: Occasion,
+) -> Result<Step<()>> {
+    steps(driver, limit, blocking, occasion).map_err(|error| failed_with_session(driver, error))
 }
 
-fn step_by_step(driver: &Arc<Driver>, limit: Option<LimitKind>, blocking: Blocking) -> Result<Step<()>> {
+fn steps(
+    driver: &Arc<Driver>,
+    limit: Option<LimitKind>,
+    blocking: Blocking,
+    occasion: Occasion,
+) -> Result<Step<()>> {
     driver.verify_callback.check_not_running_here()?;
     // Another thread is doing it: waiting for a message of the peer could miss it.
     let Some(_lock) = driver.handshake_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
@@ -81,27 +110,48 @@ fn step_by_step(driver: &Arc<Driver>, limit: Option<LimitKind>, blocking: Blocki
         (Connected::Now, Blocking::Until(_)) => Blocking::Until(driver.timeouts.deadline(LimitKind::Handshake)),
         (_, blocking) => blocking,
     };
-    let step = driver.operate(limit, blocking, Waiter::Reader, |state, now| {
-        let step = state.handshake_step()?;
-        if step == Step::Done(()) && verify_peer::callback_of(driver, state).is_none() {
-            finish(driver, state, now);
+    let blocks = matches!(blocking, Blocking::Until(_));
+    let mut may_wait_first = blocks && occasion == Occasion::NewConnection;
+    let step = driver.operate(limit, blocking, Waiter::Reader, |state, _| {
+        if mem::take(&mut may_wait_first) && state.waits_for_hello() {
+            return Ok(Step::WantRead);
         }
-        Ok(step)
+        // This chooses the config of a server's connection, and so who decides about the peer.
+        state.open_step()?.and_then(|()| {
+            let asks_program = verify_peer::callback_of(driver, state).is_some();
+            let last_messages = match occasion {
+                // The program may take its time to decide, and the peer waits.
+                _ if asks_program => LastMessages::AtOnce,
+                Occasion::Write => LastMessages::WithWrite,
+                Occasion::NewConnection | Occasion::Call => LastMessages::WithResponse,
+            };
+            let step = state.handshake_step(blocks, last_messages)?;
+            if step == Step::Done(()) && !asks_program {
+                finish(driver, state);
+            }
+            Ok(step)
+        })
     })?;
     if step == Step::Done(()) && !driver.is_handshaken() {
         // Without the lock: the program may ask about the socket.
         verify_peer::ask(driver)?;
-        finish(driver, &driver.lock(), Instant::now());
+        let mut state = driver.lock();
+        // The program may also have closed it.
+        state.check_usable()?;
+        finish(driver, &mut state);
     }
     Ok(step)
 }
 
 /// The handshake is complete, and the peer accepted.
-fn finish(driver: &Driver, state: &SocketState, now: Instant) {
+fn finish(driver: &Driver, state: &mut SocketState) {
     if let Some(resumption) = &state.resumption {
         resumption.complete(&state.tls);
     }
-    driver.set_info(ConnectionInfo::of(&state.tls, now));
+    driver.set_info(ConnectionInfo::of(&state.tls));
+    if driver.is_read_shut() {
+        driver.end_receiving(state);
+    }
     if let Some(serving) = &state.serving {
         serving.count(|tally| tally.completed(state.tls.session_reused()));
     }
@@ -154,6 +204,18 @@ fn connect(driver: &Driver, blocking: Blocking) -> Result<Connected> {
             waited => waited?,
         }
     }
+}
+
+/// Goes on with connecting once its time is over, which ends it.
+pub fn end_connect_in_time(driver: &Driver) -> Result<()> {
+    let deadline = driver.lock().pending.as_ref().map_or(Deadline::NEVER, |pending| pending.deadline());
+    // Another thread that is at it ends it, too.
+    if deadline.has_passed() && driver.lock().check_usable().is_ok() {
+        if let Some(_lock) = driver.handshake_lock.acquire(Blocking::No)? {
+            connect(driver, Blocking::No)?;
+        }
+    }
+    Ok(())
 }
 
 /// The socket is over this from now on. What is left of the time is left for the handshake.

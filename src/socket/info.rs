@@ -28,7 +28,7 @@ pub struct ConnectionInfo {
 
 impl ConnectionInfo {
     /// What is known so far.
-    pub fn of(tls: &Tls, now: Instant) -> ConnectionInfo {
+    pub fn of(tls: &Tls) -> ConnectionInfo {
         ConnectionInfo {
             protocol: tls.protocol(),
             cipher: tls.cipher(),
@@ -37,7 +37,7 @@ impl ConnectionInfo {
             peer_certificate: tls.peer_certificate(),
             peer_chain: tls.peer_chain(),
             is_session_reused: tls.session_reused(),
-            completed: now,
+            completed: Instant::now(),
         }
     }
 }

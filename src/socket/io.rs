@@ -3,10 +3,10 @@
 use crate::{
     error::{Phase, Result},
     net::deadline::Deadline,
-    transport::unreported_writes::WriteProgress,
+    transport::channel::unreported_writes::WriteProgress,
     types::Step,
 };
-use std::sync::atomic::Ordering::Relaxed;
+use std::{sync::atomic::Ordering::Relaxed, time::Instant};
 
 use super::{
     driver::Driver,
@@ -30,11 +30,40 @@ fn read_until_done(driver: &Driver, buffer: &mut [u8]) -> Result<Step<usize>> {
     read_step_by_step(driver, buffer, Some(LimitKind::Read), blocking, deadline)
 }
 
+/// Reads no bytes: fails only where the socket is closed, or the connection has failed.
+pub fn read_nothing(driver: &Driver) -> Result<Step<usize>> {
+    let usable = driver.lock().check_usable();
+    usable.map(|()| Step::Done(0)).map_err(|error| driver.in_phase(Phase::Read, "read from", error))
+}
+
 /// Reads without waiting, for the connection that this one carries.
 pub fn read_for_inner(driver: &Driver, buffer: &mut [u8]) -> Result<Step<usize>> {
     let step = read_step_by_step(driver, buffer, None, Blocking::No, Deadline::NEVER)?;
     driver.counts.note_read(&step);
     Ok(step)
+}
+
+/// Reads what has been received already, for the connection that this one carries.
+pub fn read_received_for_inner(driver: &Driver, buffer: &mut [u8]) -> Result<Step<usize>> {
+    let Some(_lock) = driver.read_lock.acquire(Blocking::No)? else { return Ok(Step::WantRead) };
+    if !driver.is_handshaken() {
+        return Ok(Step::WantRead);
+    }
+    loop {
+        let step = {
+            let mut state = driver.lock();
+            state.check_usable()?;
+            let step = state.read_received_step(buffer, Instant::now()).map_err(|error| state.fail(error))?;
+            // It may have left something to send, which a call that fails tells.
+            let _ = state.flush();
+            step
+        };
+        driver.send_rest();
+        if step != Step::WantRead || !driver.receive_received() {
+            driver.counts.note_read(&step);
+            return Ok(step);
+        }
+    }
 }
 
 fn read_step_by_step(
@@ -84,12 +113,7 @@ pub fn write_for_inner(driver: &Driver, data: &[u8]) -> Result<Step<usize>> {
     if progress.written > 0 {
         return Ok(Step::Done(progress.written));
     }
-    Ok(match step? {
-        Step::Done(()) => Step::Done(0),
-        Step::WantRead => Step::WantRead,
-        Step::WantWrite => Step::WantWrite,
-        Step::Eof => Step::Eof,
-    })
+    Ok(step?.map(|()| 0))
 }
 
 fn write_step_by_step(
@@ -117,7 +141,7 @@ pub fn pending(driver: &Driver) -> usize {
     let may_look = matches!(lock, Ok(Some(_)));
     let mut pending = driver.lock().pending(may_look);
     // A record without application data gives nothing, and there may be another behind it.
-    while pending == 0 && may_look && driver.receive_rest() {
+    while pending == 0 && may_look && driver.receive_received() {
         pending = driver.lock().pending(may_look);
     }
     pending
@@ -133,24 +157,33 @@ fn shutdown_until_done(driver: &Driver) -> Result<Step<()>> {
     shutdown_step_by_step(driver, Some(LimitKind::Write), blocking)
 }
 
-/// The same without waiting, for the connection that this one carries.
+/// Ends the writing half without waiting, for the connection that this one carries.
 pub fn shutdown_for_inner(driver: &Driver) -> Result<Step<()>> {
     shutdown_step_by_step(driver, None, Blocking::No)
 }
 
 fn shutdown_step_by_step(driver: &Driver, limit: Option<LimitKind>, blocking: Blocking) -> Result<Step<()>> {
     let Some(_lock) = driver.write_lock.acquire(blocking)? else { return Ok(Step::WantWrite) };
-    let step = driver.operate(limit, blocking, Waiter::Other, |state, _| {
+    let outcome = end_both(driver, blocking);
+    // The limit of a call that does not block is that of both ends.
+    let mut state = driver.lock();
+    match outcome {
+        Ok(Step::WantRead | Step::WantWrite) => state.waiting.check(limit, &driver.timeouts, Instant::now())?,
+        _ => state.waiting.end(limit),
+    }
+    outcome
+}
+
+/// Ends our half of TLS, and then that of the stream under it.
+fn end_both(driver: &Driver, blocking: Blocking) -> Result<Step<()>> {
+    let step = driver.operate(None, blocking, Waiter::Other, |state, _| {
         let step = state.shutdown_step()?;
         if step == Step::Done(()) {
             state.tls.transport().send_fin();
         }
         Ok(step)
     })?;
-    match step {
-        Step::Done(()) => driver.end_stream(blocking),
-        step => Ok(step),
-    }
+    if step == Step::Done(()) { driver.end_stream(blocking) } else { Ok(step) }
 }
 
 /// Ends the reading half, on this side only: reads return the end of the stream, also those in progress. Writing goes on.

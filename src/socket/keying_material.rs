@@ -1,6 +1,9 @@
 //! Keying material and channel bindings of a socket.
 
-use crate::{error::Result, ossl::ssl::keying_material::ChannelBinding};
+use crate::{
+    error::Result,
+    ossl::{secret::Secret, ssl::keying_material::ChannelBinding},
+};
 
 use super::Socket;
 
@@ -12,7 +15,7 @@ impl Socket {
     }
 
     /// The channel binding of this kind.
-    pub fn channel_binding(&self, kind: ChannelBinding) -> Result<Vec<u8>> {
+    pub fn channel_binding(&self, kind: ChannelBinding) -> Result<Secret> {
         let binding = self.0.driver.lock().tls.channel_binding(kind);
         binding.map_err(|error| error.context("there is no such channel binding"))
     }

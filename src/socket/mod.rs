@@ -7,24 +7,23 @@
 
 use crate::{
     config::Frozen,
-    error::{Error, Result},
-    hostname::Hostname,
+    error::{Error, Phase, Result},
     net::deadline::{Deadline, Limit},
     posix,
     session::ServerSessions,
     trace::Trace,
-    transport::{dial, registration::PeerRegistration},
+    transport::{channel::registration::PeerRegistration, dial},
 };
-use counts::{ServerCounts, Tally};
-use monitor::ConnectionMonitor;
 use open::Parts;
+use server::counts::{ServerCounts, Tally};
+use server::monitor::ConnectionMonitor;
 use state::{Lifecycle, closed};
 use std::{
     any::Any,
     net::SocketAddr,
     os::fd::{BorrowedFd, OwnedFd},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 pub use crate::types::Step;
@@ -32,28 +31,23 @@ pub use driver::Peer;
 pub use timeouts::LimitKind;
 
 mod callback_state;
+pub mod client;
 mod close;
 mod closing;
-mod connect;
-pub mod connecting;
-pub mod counts;
 mod driver;
 pub mod facts;
 mod handshake;
-pub mod hello;
 mod info;
+mod intake;
 mod io;
 mod keying_material;
-pub mod monitor;
 mod nested;
 mod op_lock;
 mod open;
-mod pending;
 mod pump;
 mod queries;
 mod read_now;
-mod resuming;
-mod serving;
+pub mod server;
 mod state;
 mod timeouts;
 mod upgrade;
@@ -77,11 +71,7 @@ impl Drop for Socket {
 impl Socket {
     /// Begins TLS as the client on a duplicate of an open descriptor.
     pub fn upgrade_client(frozen: &Arc<Frozen>, fd: i32, host: Option<&str>) -> Result<Socket> {
-        let hostname = match (&frozen.config.hostname, host) {
-            (Some(given), _) => Some(given.clone()),
-            (None, Some(host)) => Some(Hostname::parse(host)?),
-            (None, None) => None,
-        };
+        let hostname = frozen.config.known_hostname(host)?;
         let (fd, address) = dial::duplicate(frozen.medium(), fd)?;
         let peer = host.map_or(address.into(), |host| Peer::Named(host.to_string()));
         let socket = Socket(open::client(frozen, fd, hostname, peer)?);
@@ -116,10 +106,8 @@ impl Socket {
     ) -> Result<Socket> {
         dial::send_at_once(&fd);
         let tally = Some(Tally::new(counts));
-        let parts = open::server(frozen, sessions, tally, fd, peer.clone()).map_err(|error| {
-            let phase = crate::error::Phase::Handshake;
-            error.during(phase, format_args!("TLS handshake with {peer}"))
-        })?;
+        let parts = open::server(frozen, sessions, tally, fd, peer.clone());
+        let parts = parts.map_err(|error| of_handshake(&peer, error))?;
         Socket(parts).handshake_unless_lazy(Deadline::NEVER)
     }
 
@@ -135,7 +123,9 @@ impl Socket {
         hello: &[u8],
     ) -> Result<Option<Socket>> {
         let tally = Some(Tally::new(counts));
-        let socket = Socket(open::server(frozen, sessions, tally, fd, Peer::At(*peer))?);
+        let peer = Peer::At(*peer);
+        let parts = open::server(frozen, sessions, tally, fd, peer.clone());
+        let socket = Socket(parts.map_err(|error| of_handshake(&peer, error))?);
         let has_begun = {
             let mut state = socket.0.driver.lock();
             let state = &mut *state;
@@ -149,7 +139,9 @@ impl Socket {
                             dtls.divert_hellos(&mut state.tls);
                             true
                         }
-                        None => dtls.begin_with_hello(&mut state.tls, &frozen.config, hello)?,
+                        None => dtls
+                            .begin_with_hello(&mut state.tls, &frozen.config, hello)
+                            .map_err(|error| of_handshake(&peer, error))?,
                     }
                 }
                 (None, _) => false,
@@ -173,6 +165,11 @@ impl Socket {
             }
         }
     }
+}
+
+/// The failure of a server's handshake before its first step.
+fn of_handshake(peer: &Peer, error: Error) -> Error {
+    error.during(Phase::Handshake, format_args!("TLS handshake with {peer}"))
 }
 
 // ---- using ----
@@ -200,18 +197,20 @@ impl Socket {
     /// Reads at least one byte, unless the stream is at its end.
     pub fn read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
         let driver = self.own_driver()?;
-        match handshake::complete(driver)? {
-            Step::Done(()) if buffer.is_empty() => Ok(Step::Done(0)),
-            Step::Done(()) => io::read(driver, buffer),
-            Step::WantRead => Ok(Step::WantRead),
-            Step::WantWrite => Ok(Step::WantWrite),
-            Step::Eof => Ok(Step::Eof),
-        }
+        handshake::complete(driver)?.and_then(|()| match buffer {
+            [] => io::read_nothing(driver),
+            buffer => io::read(driver, buffer),
+        })
     }
 
     /// Reads without waiting, and tells whether there is more to read. The handshake must be complete.
-    pub fn read_now(&self, buffer: &mut [u8]) -> Result<(Step<usize>, bool)> {
-        read_now::read_now(self.own_driver()?, buffer)
+    pub fn read_now(&self, buffer: &mut [u8], more: &mut bool) -> Result<Step<usize>> {
+        read_now::read_now(self.own_driver()?, buffer, more)
+    }
+
+    /// How long a caller that is about to wait should leave the descriptor alone, so that several small records are there.
+    pub fn gather(&self) -> Result<Option<Duration>> {
+        read_now::gather(self.own_driver()?)
     }
 
     /// Writes. Blocking: all of `data`, or a failure; `written` says how much has been taken in either case.
@@ -219,10 +218,15 @@ impl Socket {
     pub fn write(&self, data: &[u8], written: &mut usize) -> Result<Step<()>> {
         *written = 0;
         let driver = self.own_driver()?;
-        match handshake::complete(driver)? {
-            Step::Done(()) => io::write(driver, data, written),
-            step => Ok(step),
+        if driver.is_handshaken() {
+            return io::write(driver, data, written);
         }
+        // A write of nothing sends nothing.
+        let complete = if data.is_empty() { handshake::complete } else { handshake::complete_for_write };
+        let result = complete(driver).and_then(|step| step.and_then(|()| io::write(driver, data, written)));
+        // The peer must get what the handshake has left however the write has gone.
+        driver.lock().flush_postponed();
+        result
     }
 
     /// How many bytes a read would give without waiting.
@@ -233,10 +237,7 @@ impl Socket {
     /// Ends our half of the stream: flushes, sends close_notify and FIN. Reading goes on.
     pub fn shutdown(&self) -> Result<Step<()>> {
         let driver = self.own_driver()?;
-        match handshake::complete(driver)? {
-            Step::Done(()) => io::shutdown_write(driver),
-            step => Ok(step),
-        }
+        handshake::complete(driver)?.and_then(|()| io::shutdown_write(driver))
     }
 
     /// Ends the reading half, on this side only: reads return the end of the stream, also those in progress. Writing goes
@@ -273,13 +274,14 @@ impl Socket {
     /// and tells if a call that could not be completed has run out of time.
     pub fn handle_timer(&self) -> Result<()> {
         let driver = &self.0.driver;
+        handshake::end_connect_in_time(driver)?;
         let mut state = driver.lock();
         let now = Instant::now();
         match state.next_limit(&driver.timeouts) {
             Some((kind, at)) if Deadline(Some(at)).has_passed_at(now) => Err(driver.timed_out(kind)),
-            _ => state.handle_timeout(now).map_err(|error| {
-                error.during(crate::error::Phase::None, format_args!("the connection with {}", driver.peer))
-            }),
+            _ => state
+                .handle_timeout(now)
+                .map_err(|error| error.during(Phase::None, format_args!("the connection with {}", driver.peer))),
         }
     }
 }
@@ -312,5 +314,12 @@ impl Socket {
     /// The failure of a handshake that took too long.
     pub fn handshake_timed_out(&self) -> Error {
         self.0.driver.timed_out(LimitKind::Handshake)
+    }
+
+    /// The server has given the handshake up for this.
+    pub fn count_failure(&self, error: &Error) {
+        if let Some(serving) = &self.0.driver.lock().serving {
+            serving.count(|tally| tally.failed(error));
+        }
     }
 }

@@ -21,13 +21,10 @@ impl Nested {
     }
 
     fn once_handshaken(&self, action: impl FnOnce() -> Result<Step<usize>>) -> Result<Step<usize>> {
-        let outcome = match handshake::complete_for_inner(&self.0) {
-            Ok(Step::Done(())) => action(),
-            Ok(Step::WantRead) => Ok(Step::WantRead),
-            Ok(Step::WantWrite) => Ok(Step::WantWrite),
-            Ok(Step::Eof) => Ok(Step::Eof),
-            Err(error) => Err(error),
-        };
+        self.named(handshake::complete_for_inner(&self.0).and_then(|step| step.and_then(|()| action())))
+    }
+
+    fn named(&self, outcome: Result<Step<usize>>) -> Result<Step<usize>> {
         outcome.map_err(|error| error.context(format_args!("the TLS connection under it, with {}", self.0.peer)))
     }
 }
@@ -35,6 +32,14 @@ impl Nested {
 impl ByteStream for Nested {
     fn try_read(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
         self.once_handshaken(|| io::read_for_inner(&self.0, buffer))
+    }
+
+    fn try_read_received(&self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        self.named(io::read_received_for_inner(&self.0, buffer))
+    }
+
+    fn received(&self) -> u64 {
+        self.0.received()
     }
 
     fn try_write(&self, data: &[u8]) -> Result<Step<usize>> {

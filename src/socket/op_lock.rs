@@ -2,10 +2,13 @@
 //! caller is refused if the holder may block.
 
 use crate::{
-    error::{Error, Result},
+    error::{Code, Error, Result},
     net::deadline::Deadline,
 };
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    ptr,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
 
 /// Whether a call waits for what it needs.
 #[derive(Clone, Copy)]
@@ -25,7 +28,8 @@ pub struct OpLock {
 
 #[derive(Default)]
 struct State {
-    held: bool,
+    /// The thread that holds it, if one does.
+    holder: Option<usize>,
     /// Whether the holder may wait for the network.
     holder_may_block: bool,
     /// How many wait: to wake nobody would still be a system call.
@@ -38,8 +42,11 @@ pub struct OpGuard<'a>(&'a OpLock);
 impl OpLock {
     /// Waits for the lock. None if the caller may not block, and the holder may.
     pub fn acquire(&self, blocking: Blocking) -> Result<Option<OpGuard<'_>>> {
-        let mut state = self.lock();
-        while state.held {
+        let (mut state, thread) = (self.lock(), this_thread());
+        while let Some(holder) = state.holder {
+            if holder == thread {
+                return Err(reentered());
+            }
             let left = match blocking {
                 Blocking::No if state.holder_may_block => return Ok(None),
                 // The holder does not block and releases the lock soon.
@@ -56,7 +63,7 @@ impl OpLock {
             };
             state.waiting -= 1;
         }
-        state.held = true;
+        state.holder = Some(thread);
         state.holder_may_block = matches!(blocking, Blocking::Until(_));
         Ok(Some(OpGuard(self)))
     }
@@ -66,10 +73,23 @@ impl OpLock {
     }
 }
 
+/// What tells this thread from the others that there are.
+fn this_thread() -> usize {
+    thread_local! {
+        static MARK: u8 = const { 0 };
+    }
+    MARK.with(|mark| ptr::from_ref(mark).addr())
+}
+
+/// The failure of a function of the program's that calls for what it is a part of.
+fn reentered() -> Error {
+    Error::new(Code::State, "a function that serves a connection cannot use it: the call would wait for itself")
+}
+
 impl Drop for OpGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.held = false;
+        state.holder = None;
         if state.waiting > 0 {
             self.0.free.notify_one();
         }

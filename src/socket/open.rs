@@ -16,9 +16,11 @@ use std::{
 
 use super::{
     callback_state::ClientParts,
-    counts::Tally,
     driver::{Driver, Peer},
-    serving::{Serving, client_scope, new_tls},
+    server::{
+        counts::Tally,
+        serving::{Serving, client_scope, new_tls},
+    },
     state::SocketState,
     timeouts::Timeouts,
 };

@@ -18,22 +18,30 @@ use std::sync::Arc;
 
 use super::{
     driver::{Driver, cannot_wait},
+    intake::Intake,
     state::{WaitPlan, closed},
 };
 
 /// How many bytes one receive takes at most: one record.
 const PIECE: usize = 17 * 1024;
 
-/// How many bytes a call that does not wait receives before it returns, where nothing comes of them.
-const CALL_BUDGET: usize = 128 * 1024;
+/// Where bytes are received from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// From the stream, which may ask the network.
+    Stream,
+    /// From what a connection under this one has received. Once a call has taken its share it must still take that, because
+    /// nothing would announce it again.
+    Received,
+}
 
 /// What a round of moving bytes came to.
 #[derive(Default)]
 struct Moved {
     /// Whether a further step makes sense.
     any: bool,
-    /// How many bytes were received.
-    received: usize,
+    /// Whether bytes were received.
+    has_received: bool,
     /// What to wait for to go on receiving.
     to_receive: Readiness,
     /// What to wait for to go on sending.
@@ -56,19 +64,19 @@ impl Driver {
     }
 
     /// Moves bytes for a step that cannot go on. True if the step should run again; otherwise the plan says what to wait
-    /// for. `received` counts the bytes of the whole call.
-    pub(super) fn pump(&self, plan: &mut WaitPlan, received: &mut usize) -> Result<bool> {
+    /// for. `intake` is that of the whole call.
+    pub(super) fn pump(&self, plan: &mut WaitPlan, intake: &mut Intake) -> Result<bool> {
         let stream = self.stream().ok_or_else(closed)?;
-        let moved = self.move_bytes(&*stream, plan.interest.readable);
-        *received += moved.received;
+        let source =
+            if plan.may_wait || intake.may_take_more(self.received()) { Source::Stream } else { Source::Received };
+        let moved = self.move_bytes(&*stream, plan.interest.readable.then_some(source));
         // What the step would wait for another thread has sent meanwhile.
         let is_sent = !plan.interest.readable && moved.to_send == Readiness::default();
         if moved.any || is_sent {
             if plan.may_wait && plan.deadline.has_passed() {
                 return Err(Error::timeout());
             }
-            // What has already come to the stream must not be left there: nothing would announce it again.
-            return Ok(plan.may_wait || *received <= CALL_BUDGET || stream.has_input());
+            return Ok(true);
         }
         if plan.may_wait && !stream.can_wait() {
             return Err(cannot_wait());
@@ -91,14 +99,20 @@ impl Driver {
         }
     }
 
-    /// Receives what has already come to the stream. False if nothing has been received.
-    pub(super) fn receive_rest(&self) -> bool {
+    /// Takes over what a connection under this one has received. False if that is nothing.
+    pub(super) fn receive_received(&self) -> bool {
         let mut moved = Moved::default();
-        if let Some(stream) = self.stream().filter(|stream| stream.has_input()) {
-            self.receive_piece(&*stream, &mut moved);
+        if let Some(stream) = self.stream() {
+            self.receive_piece(&*stream, Source::Received, &mut moved);
         }
-        // Bytes that were received before, and are not read, are no reason to look again.
-        moved.received > 0
+        // Bytes that were taken before, and are not read, are no reason to look again.
+        moved.has_received
+    }
+
+    /// How many bytes this connection and those under it have received.
+    pub(super) fn received(&self) -> u64 {
+        let own = self.lock().tls.transport().stream().map_or(0, |buffers| buffers.received());
+        own.wrapping_add(self.stream().map_or(0, |stream| stream.received()))
     }
 
     /// Whether something has already come to the stream.
@@ -106,11 +120,11 @@ impl Driver {
         self.stream().is_some_and(|stream| stream.has_input())
     }
 
-    fn move_bytes(&self, stream: &dyn ByteStream, receives: bool) -> Moved {
+    fn move_bytes(&self, stream: &dyn ByteStream, source: Option<Source>) -> Moved {
         let mut moved = Moved::default();
         self.send(stream, &mut moved);
-        if receives {
-            self.receive_piece(stream, &mut moved);
+        if let Some(source) = source {
+            self.receive_piece(stream, source, &mut moved);
         }
         moved
     }
@@ -149,7 +163,7 @@ impl Driver {
         }
     }
 
-    fn receive_piece(&self, stream: &dyn ByteStream, moved: &mut Moved) {
+    fn receive_piece(&self, stream: &dyn ByteStream, source: Source, moved: &mut Moved) {
         let receiving = self.lock().tls.transport().stream().map(|buffers| buffers.start_pumped_receive());
         match receiving {
             Some(Receiving::Started) => {}
@@ -165,14 +179,17 @@ impl Driver {
         }
         // Not on the stack: connections may be inside one another.
         let mut piece = vec![0; PIECE];
-        let outcome = stream.try_read(&mut piece);
+        let outcome = match source {
+            Source::Stream => stream.try_read(&mut piece),
+            Source::Received => stream.try_read_received(&mut piece),
+        };
         if let Some(buffers) = self.lock().tls.transport().stream() {
             buffers.finish_pumped_receive(&outcome, piece);
         }
         match outcome {
             Ok(Step::Done(n)) => {
                 moved.any = true;
-                moved.received = n;
+                moved.has_received = n > 0;
             }
             Ok(Step::WantRead) => moved.to_receive = Readiness::READ,
             Ok(Step::WantWrite) => moved.to_receive = Readiness::WRITE,

@@ -1,16 +1,17 @@
 //! What can be asked of a socket, and the settings of datagrams.
 
 use crate::{
-    certificate::Certificate,
     error::{Code, Error, Result},
+    pki::certificate::Certificate,
     posix,
     session::Session,
+    types::Role,
 };
 use std::{
     ffi::{CStr, CString},
+    io,
     net::SocketAddr,
-    os::fd::AsRawFd,
-    time::Instant,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
 use super::{Socket, info::ConnectionInfo, state::closed};
@@ -19,7 +20,7 @@ impl Socket {
     fn with_info<T>(&self, ask: impl FnOnce(&ConnectionInfo) -> T) -> T {
         match self.0.driver.info() {
             Some(info) => ask(info),
-            None => ask(&ConnectionInfo::of(&self.0.driver.lock().tls, Instant::now())),
+            None => ask(&ConnectionInfo::of(&self.0.driver.lock().tls)),
         }
     }
 
@@ -30,22 +31,23 @@ impl Socket {
 
     /// Our own address; None where the socket is not of the internet.
     pub fn local_address(&self) -> Result<Option<SocketAddr>> {
-        self.check_connected()?;
-        let address = self.with_fd(posix::local_address).ok_or_else(closed)?;
-        address.map_err(|error| Error::io(&error))
+        self.address(posix::local_address)
     }
 
     /// The peer's address; None where the socket is not of the internet.
     pub fn peer_address(&self) -> Result<Option<SocketAddr>> {
-        self.check_connected()?;
-        let address = self.with_fd(posix::peer_address).ok_or_else(closed)?;
-        address.map_err(|error| Error::io(&error))
+        self.address(posix::peer_address)
     }
 
-    fn check_connected(&self) -> Result<()> {
-        match self.0.driver.lock().pending {
-            Some(_) => Err(Error::new(Code::State, "the socket is not connected yet")),
-            None => Ok(()),
+    /// What `ask` says; None also over functions of the program's, and over descriptors that are no sockets.
+    fn address(&self, ask: fn(BorrowedFd<'_>) -> io::Result<Option<SocketAddr>>) -> Result<Option<SocketAddr>> {
+        if self.0.driver.lock().pending.is_some() {
+            return Err(Error::new(Code::State, "the socket is not connected yet"));
+        }
+        let endpoint = self.0.driver.endpoint().ok_or_else(closed)?;
+        match endpoint.fd().map_or(Ok(None), |fd| ask(fd.as_fd())) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => Ok(None),
+            address => address.map_err(|error| Error::io(&error)),
         }
     }
 
@@ -96,7 +98,11 @@ impl Socket {
 
     /// The session, if it can be resumed. With TLS 1.3 it comes with the first bytes that are read.
     pub fn session(&self) -> Result<Session> {
-        self.0.driver.lock().tls.resumable()?.ok_or_else(|| {
+        let state = self.0.driver.lock();
+        if state.tls.role() == Role::Server {
+            return Err(Error::new(Code::State, "a server's connection has no session to resume: its client has"));
+        }
+        state.tls.resumable()?.ok_or_else(|| {
             Error::new(Code::State, "the server has sent no session to resume yet (TLS 1.3: read something first)")
         })
     }

@@ -2,8 +2,11 @@
 
 use crate::{
     error::{Code, Error, Phase, Result},
+    transport::channel::gathering::GATHERING_TIME,
     types::Step,
 };
+
+use std::time::{Duration, Instant};
 
 use super::{
     driver::Driver,
@@ -12,36 +15,50 @@ use super::{
     timeouts::LimitKind,
 };
 
-/// Reads without waiting, also where the socket is blocking. Beside what it read, it tells whether the next read has
-/// something to tell, too, without the peer sending anything more.
-pub fn read_now(driver: &Driver, buffer: &mut [u8]) -> Result<(Step<usize>, bool)> {
-    read_once(driver, buffer).map_err(|error| driver.in_phase(Phase::Read, "read from", error))
+/// Reads without waiting, also where the socket is blocking. Sets `more`, which is false before, where the next read has
+/// something to tell, too, without the peer sending anything more; also where this one fails: a record that is larger
+/// than the buffer stays.
+pub fn read_now(driver: &Driver, buffer: &mut [u8], more: &mut bool) -> Result<Step<usize>> {
+    read_once(driver, buffer, more).map_err(|error| driver.in_phase(Phase::Read, "read from", error))
 }
 
-fn read_once(driver: &Driver, buffer: &mut [u8]) -> Result<(Step<usize>, bool)> {
+fn read_once(driver: &Driver, buffer: &mut [u8], more: &mut bool) -> Result<Step<usize>> {
     if !driver.is_handshaken() {
         return Err(Error::new(Code::State, "the handshake is not complete"));
     }
     if buffer.is_empty() {
-        return Ok((Step::Done(0), true));
+        driver.lock().check_usable()?;
+        *more = true;
+        return Ok(Step::Done(0));
     }
-    let Some(_lock) = driver.read_lock.acquire(Blocking::No)? else { return Ok((Step::WantRead, false)) };
-    let mut more = false;
+    let Some(_lock) = driver.read_lock.acquire(Blocking::No)? else { return Ok(Step::WantRead) };
     let step = driver.operate(LimitKind::Read, Blocking::No, Waiter::Reader, |state, now| {
         // The kernel's end of file is not the peer's, and must not reach OpenSSL.
         if driver.is_read_shut() {
             return Ok(Step::Eof);
         }
         // The caller reads until there is nothing more, as a blocking reader does.
-        let step = state.read_step(buffer, true, now)?;
-        if let Step::Done(_) = step {
-            more = has_answer(state);
+        let step = state.read_step(buffer, true, now);
+        if matches!(step, Ok(Step::Done(_)) | Err(_)) {
+            *more = has_answer(state);
         }
-        Ok(step)
+        step
     })?;
     driver.counts.note_read(&step);
-    more = more || (matches!(step, Step::Done(_)) && driver.has_input_below());
-    Ok((step, more))
+    *more = *more || (matches!(step, Step::Done(_)) && driver.has_input_below());
+    Ok(step)
+}
+
+/// How long a caller that is about to wait should leave the descriptor alone: where records come small and fast, several are
+/// there then. None if they do not.
+pub fn gather(driver: &Driver) -> Result<Option<Duration>> {
+    if !driver.is_handshaken() || driver.is_read_shut() {
+        return Ok(None);
+    }
+    let Some(_lock) = driver.read_lock.acquire(Blocking::No)? else { return Ok(None) };
+    let mut state = driver.lock();
+    state.check_usable()?;
+    Ok(state.channel.gathers_elsewhere(Instant::now()).then_some(GATHERING_TIME))
 }
 
 /// Whether a read has its answer, good or bad, without the network.

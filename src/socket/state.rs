@@ -3,13 +3,15 @@
 
 use crate::{
     error::{Code, Error, Result},
+    hello::explained::explained,
     net::deadline::Deadline,
     posix::Readiness,
     session::Resumption,
     transport::{
-        Tls, channel::Channel, disagreement::explained, gathering::GATHERING_TIME, unreported_writes::WriteProgress,
+        Tls,
+        channel::{Channel, gathering::GATHERING_TIME, unreported_writes::WriteProgress},
     },
-    types::Step,
+    types::{Role, Step},
 };
 use std::{
     sync::Arc,
@@ -17,8 +19,8 @@ use std::{
 };
 
 use super::{
-    pending::Pending,
-    serving::{Serving, has_begun},
+    client::pending::Pending,
+    server::serving::{Serving, has_begun},
     timeouts::{LimitKind, Timeouts, WaitingSince},
 };
 
@@ -38,8 +40,20 @@ pub enum Lifecycle {
     Flushing(Deadline),
     /// Waiting for the peer's end.
     Draining(Deadline),
-    /// Closed.
+    /// Nothing was sent, so that only the stream under it is to be closed.
+    Ending(Deadline),
+    /// Closed; only what is known of the connection can still be asked.
     Closed,
+}
+
+impl Lifecycle {
+    /// When the close that is under way ends; None if none is.
+    pub fn close_ends(self) -> Option<Deadline> {
+        match self {
+            Lifecycle::Flushing(end) | Lifecycle::Draining(end) | Lifecycle::Ending(end) => Some(end),
+            Lifecycle::Open | Lifecycle::Closed => None,
+        }
+    }
 }
 
 /// What the lock guards.
@@ -96,6 +110,17 @@ impl WaitPlan {
     }
 }
 
+/// When the last messages of a handshake are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastMessages {
+    /// As soon as there are any.
+    AtOnce,
+    /// A server's tickets with what it says next, if the client has already sent a request.
+    WithResponse,
+    /// With the write that is made next.
+    WithWrite,
+}
+
 /// Which thread waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiter {
@@ -143,8 +168,8 @@ impl SocketState {
         self.channel.after_step(&mut self.tls, outcome, now)
     }
 
-    /// What comes before the handshake on a server.
-    fn open_step(&mut self) -> Result<Step<()>> {
+    /// What comes before the handshake on a server: the program, or the name that the client asks for, chooses a config.
+    pub fn open_step(&mut self) -> Result<Step<()>> {
         let Some(serving) = &mut self.serving else { return Ok(Step::Done(())) };
         let outcome = serving.open(&mut self.tls, &mut self.channel);
         match outcome {
@@ -154,14 +179,34 @@ impl SocketState {
         }
     }
 
-    /// A step of the handshake.
-    pub fn handshake_step(&mut self) -> Result<Step<()>> {
-        match self.open_step()? {
-            Step::Done(()) => {}
-            step => return Ok(step),
+    /// Whether the peer's first bytes are to be expected on the descriptor.
+    pub fn waits_for_hello(&mut self) -> bool {
+        self.tls.role() == Role::Server && self.tls.transport().stream().is_some_and(|stream| stream.is_quiet())
+    }
+
+    /// A step of the handshake, after `open_step`.
+    ///
+    /// While a flight is held nothing is received, so OpenSSL asks for the peer's answer once more after it was sent: at once
+    /// where the call does not wait, as the descriptor must have been found empty before the program waits for an edge.
+    pub fn handshake_step(&mut self, blocks: bool, last_messages: LastMessages) -> Result<Step<()>> {
+        let (step, has_sent) = self.handshake_and_flush(last_messages)?;
+        if step != Step::WantRead || !has_sent || blocks {
+            return Ok(step);
         }
+        Ok(self.handshake_and_flush(last_messages)?.0)
+    }
+
+    /// Also whether a flight was sent, as a whole.
+    fn handshake_and_flush(&mut self, last_messages: LastMessages) -> Result<(Step<()>, bool)> {
         self.tls.transport().hold_output();
-        let step = self.tls.handshake().map_err(|error| explained(&self.tls, error))?;
+        let step = self.tls.handshake().map_err(|error| {
+            let hooks = self.tls.hooks();
+            explained(&self.tls, &hooks.messages, &hooks.alpn, error)
+        })?;
+        let has_output = self.has_unsent();
+        if step == Step::Done(()) && has_output && self.postpones(last_messages) {
+            return Ok((step, false));
+        }
         let flushed = match self.flush() {
             Ok(flushed) => flushed,
             // The peer has closed: the reason is still to be read, and ends the handshake.
@@ -171,15 +216,28 @@ impl SocketState {
             // The next write returns it.
             Err(_) => true,
         };
-        match step {
+        let step = match step {
             // The peer waits for the rest of our message, and sends nothing before.
-            Step::Done(()) | Step::WantRead if !flushed => Ok(Step::WantWrite),
+            Step::Done(()) | Step::WantRead if !flushed => Step::WantWrite,
             Step::Eof => {
                 let message = "the peer closed the connection (close_notify) before the handshake was complete";
-                Err(Error::new(Code::Protocol, message))
+                return Err(Error::new(Code::Protocol, message));
             }
-            step => Ok(step),
-        }
+            step => step,
+        };
+        Ok((step, has_output && flushed))
+    }
+
+    fn postpones(&mut self, last_messages: LastMessages) -> bool {
+        let are_tickets = self.tls.role() == Role::Server && self.tls.is_tls13();
+        let Some(stream) = self.tls.transport().stream() else { return false };
+        let waits = match last_messages {
+            LastMessages::AtOnce => false,
+            // The peer waits for others than tickets.
+            LastMessages::WithResponse => are_tickets && stream.has_input(),
+            LastMessages::WithWrite => true,
+        };
+        waits && stream.postpone_output()
     }
 
     /// Runs `action` on the server's side of a connection whose handshake has not begun.
@@ -201,6 +259,12 @@ impl SocketState {
     /// Reads application data.
     pub fn read_step(&mut self, buffer: &mut [u8], blocks: bool, now: Instant) -> Result<Step<usize>> {
         self.channel.read(&mut self.tls, buffer, blocks, now)
+    }
+
+    /// Reads application data from what has been received.
+    pub fn read_received_step(&mut self, buffer: &mut [u8], now: Instant) -> Result<Step<usize>> {
+        let SocketState { tls, channel, .. } = self;
+        tls.without_receiving(|tls| channel.read(tls, buffer, false, now))
     }
 
     /// Writes application data: over a stream `all` of it, or a part.
@@ -241,6 +305,13 @@ impl SocketState {
     /// Hands what is left to the kernel. Ok(true) if nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         self.channel.flush(&mut self.tls)
+    }
+
+    /// Hands to the kernel what was left for a write. How that fails is told by later calls.
+    pub fn flush_postponed(&mut self) {
+        if self.tls.transport().postpones_output() {
+            let _ = self.flush();
+        }
     }
 
     /// Whether something is still to be handed to the kernel.
@@ -291,13 +362,15 @@ impl SocketState {
 
     /// Which limit of a non-blocking call will be over first, and when.
     pub fn next_limit(&mut self, timeouts: &Timeouts) -> Option<(LimitKind, Instant)> {
-        match self.lifecycle {
-            Lifecycle::Flushing(end) | Lifecycle::Draining(end) => end.0.map(|at| (LimitKind::Close, at)),
-            Lifecycle::Closed => None,
-            Lifecycle::Open => match &self.pending {
-                Some(pending) => pending.deadline().0.map(|at| (LimitKind::Handshake, at)),
-                None => self.waiting.next(timeouts),
-            },
+        if let Some(end) = self.lifecycle.close_ends() {
+            return end.0.map(|at| (LimitKind::Close, at));
+        }
+        if self.lifecycle == Lifecycle::Closed || self.failure.is_some() {
+            return None;
+        }
+        match &self.pending {
+            Some(pending) => pending.deadline().0.map(|at| (LimitKind::Handshake, at)),
+            None => self.waiting.next(timeouts),
         }
     }
 
@@ -308,7 +381,7 @@ impl SocketState {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<()> {
-        if matches!(self.lifecycle, Lifecycle::Flushing(_) | Lifecycle::Draining(_)) {
+        if self.lifecycle.close_ends().is_some() {
             return Ok(());
         }
         self.check_usable()?;

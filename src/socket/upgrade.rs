@@ -3,7 +3,6 @@
 use crate::{
     config::Frozen,
     error::{Error, Result},
-    hostname::Hostname,
     net::deadline::Deadline,
     session::ServerSessions,
     transport::{byte_stream::ByteStream, endpoint::Endpoint},
@@ -76,11 +75,7 @@ impl Socket {
 
 fn client(frozen: &Arc<Frozen>, stream: Arc<dyn ByteStream>, host: Option<&str>) -> Result<Parts> {
     let peer = host.map_or(Peer::Unknown, |host| Peer::Named(host.to_string()));
-    let hostname = match (&frozen.config.hostname, host) {
-        (Some(given), _) => Some(given.clone()),
-        (None, host) => host.map(Hostname::parse).transpose()?,
-    };
-    open::client(frozen, Endpoint::Stream(stream), hostname, peer)
+    open::client(frozen, Endpoint::Stream(stream), frozen.config.known_hostname(host)?, peer)
 }
 
 fn server(frozen: &Arc<Frozen>, sessions: &ServerSessions, stream: Arc<dyn ByteStream>) -> Result<Parts> {

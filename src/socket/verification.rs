@@ -1,9 +1,9 @@
 //! What was found about the peer's certificate.
 
 use crate::{
-    certificate::Certificate,
     config::{Choice, Verify},
     ossl,
+    pki::certificate::Certificate,
 };
 
 use super::open::Parts;

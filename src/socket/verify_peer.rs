@@ -2,8 +2,8 @@
 //! connection.
 
 use crate::{
-    certificate::Certificate,
     error::{Code, Error, Result},
+    pki::certificate::Certificate,
     verify::callback::VerifyCallback,
 };
 use std::sync::Arc;

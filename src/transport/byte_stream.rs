@@ -9,6 +9,17 @@ pub trait ByteStream: Send + Sync {
     /// Reads what is there, without waiting. What it says it wants is what to wait for before the next attempt.
     fn try_read(&self, buffer: &mut [u8]) -> Result<Step<usize>>;
 
+    /// Reads only what the library has received already, of a stream that has such bytes. Its WantRead says that there are no
+    /// more of them.
+    fn try_read_received(&self, _buffer: &mut [u8]) -> Result<Step<usize>> {
+        Ok(Step::WantRead)
+    }
+
+    /// How many bytes it has received so far from what is under it, for calls that take a limited number of them.
+    fn received(&self) -> u64 {
+        0
+    }
+
     /// Writes what is taken at once. After WantRead or WantWrite the same bytes come again, with more behind them or not.
     fn try_write(&self, data: &[u8]) -> Result<Step<usize>>;
 

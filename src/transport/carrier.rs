@@ -51,6 +51,16 @@ impl Carrier {
         self.fd().and_then(|fd| posix::recv(fd, buffer))
     }
 
+    /// Receives what is there, and into the free space of `more` what there is beyond `buffer`. 0 is the end of the stream.
+    pub fn recv_ahead(&self, buffer: &mut [u8], more: &mut Vec<u8>) -> io::Result<usize> {
+        self.fd().and_then(|fd| posix::recv_ahead(fd, buffer, more))
+    }
+
+    /// Whether there is something to receive, and not merely the end of the stream.
+    pub fn has_input(&self) -> bool {
+        self.fd().and_then(|fd| posix::peek(fd, &mut [0])).is_ok_and(|count| count > 0)
+    }
+
     /// Whether the driver moves the bytes.
     pub fn is_pumped(&self) -> bool {
         matches!(self, Carrier::Pumped(_))

@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
@@ -48,8 +48,10 @@ pub struct DatagramTransport {
     fixed_mtu: Option<usize>,
     /// Whether the handshake is complete.
     is_handshaken: bool,
-    /// Whether a datagram was larger than the path takes.
+    /// Whether a datagram was larger than the path takes, and was not sent.
     too_large: bool,
+    /// Whether the network has said so of an earlier one.
+    is_path_narrower: bool,
     /// The errno of the latest send or receive that failed, until it has been reported; or 0.
     network_error: i32,
     /// How many failed since something was last received from the peer.
@@ -86,6 +88,7 @@ impl DatagramTransport {
             fixed_mtu: None,
             is_handshaken: false,
             too_large: false,
+            is_path_narrower: false,
             network_error: 0,
             failures: 0,
             receives_left: RECEIVES_PER_CALL,
@@ -145,12 +148,16 @@ impl DatagramTransport {
             return 0;
         }
         self.failures = 0;
-        std::mem::take(&mut self.network_error)
+        mem::take(&mut self.network_error)
     }
 
     /// Whether nothing is to be reported or read before the network has something new.
     pub fn is_quiet(&self) -> bool {
-        self.network_error == 0 && self.hello.is_none() && self.first.is_empty() && !self.too_large
+        self.network_error == 0
+            && self.hello.is_none()
+            && self.first.is_empty()
+            && !self.too_large
+            && !self.is_path_narrower
     }
 
     /// A call of OpenSSL begins.
@@ -179,9 +186,14 @@ impl DatagramTransport {
         self.sent
     }
 
-    /// Whether a datagram was refused, since the last call, for being larger than the path takes.
+    /// Whether a datagram was not sent, since the last call, for being larger than the path takes.
     pub fn take_too_large(&mut self) -> bool {
-        std::mem::take(&mut self.too_large)
+        mem::take(&mut self.too_large)
+    }
+
+    /// Whether the path was found, since the last call, to take less than was believed.
+    pub fn take_narrower_path(&mut self) -> bool {
+        mem::take(&mut self.is_path_narrower) | mem::take(&mut self.too_large)
     }
 
     /// Fixes the MTU, the size of whole IP packets; None for what the system finds.
@@ -224,7 +236,7 @@ impl DatagramTransport {
     /// Receives one datagram of the peer's; WouldBlock also if the call under way has received as much as it may.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !self.call_budget_exhausted() {
-            if self.handshakes_only && !self.has_handshake() {
+            if self.handshakes_only && !self.has_handshake(buffer) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let (n, from) = match self.fd().and_then(|fd| posix::recv_from(fd, buffer)) {
@@ -259,11 +271,10 @@ impl DatagramTransport {
         self.receives_without_result = self.receives_without_result.saturating_add(1);
     }
 
-    /// Whether the next datagram begins with a record of a handshake, or is empty.
-    fn has_handshake(&mut self) -> bool {
-        let mut kind = [0];
-        match self.fd().and_then(|fd| posix::peek(fd, &mut kind)) {
-            Ok(n) => n == 0 || matches!(kind, [CHANGE_CIPHER_SPEC | HANDSHAKE]),
+    /// Whether the next datagram has only records of a handshake, or is empty. Looks at it in `buffer`.
+    fn has_handshake(&mut self, buffer: &mut [u8]) -> bool {
+        match self.fd().and_then(|fd| posix::peek(fd, buffer)) {
+            Ok(n) => has_only_handshake(buffer.get(..n).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             Err(error) => {
                 self.failed(&error);
@@ -274,13 +285,20 @@ impl DatagramTransport {
 
     fn send(&mut self, data: &[u8]) -> io::Result<usize> {
         let mut result = self.fd().and_then(|fd| posix::send(fd, data));
-        if result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ECONNREFUSED)) {
+        let errno = result.as_ref().map_or_else(io::Error::raw_os_error, |_| None);
+        if let Some(errno @ (libc::ECONNREFUSED | libc::EMSGSIZE)) = errno {
             // That was the answer to an earlier datagram: this one has not been sent.
-            self.failed(&io::Error::from_raw_os_error(libc::ECONNREFUSED));
+            self.failed(&io::Error::from_raw_os_error(errno));
             result = self.fd().and_then(|fd| posix::send(fd, data));
         }
         match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            // The system's own queue is full: the datagram is lost as others are on their way.
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(data.len()),
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                self.too_large = true;
+                Ok(data.len())
+            }
             Err(error) => {
                 self.failed(&error);
                 Ok(data.len())
@@ -294,9 +312,8 @@ impl DatagramTransport {
 
     fn failed(&mut self, error: &io::Error) {
         match error.raw_os_error() {
-            Some(libc::EMSGSIZE) => self.too_large = true,
-            // The system's own queue is full: the datagram is lost as others are on their way.
-            Some(libc::ENOBUFS) => {}
+            // A router's answer to an earlier datagram.
+            Some(libc::EMSGSIZE) => self.is_path_narrower = true,
             errno => {
                 self.network_error = errno.unwrap_or(libc::EIO);
                 self.failures = self.failures.saturating_add(1);
@@ -338,4 +355,41 @@ impl DatagramTransport {
 /// Whether a datagram begins with the plaintext record of the first fragment of a client hello.
 fn begins_with_client_hello(datagram: &[u8]) -> bool {
     matches!(datagram, [HANDSHAKE, 254, _, 0, 0, _, _, _, _, _, _, _, _, 1, _, _, _, _, _, 0, 0, 0, ..])
+}
+
+/// Whether a datagram has no other records than those of a handshake. OpenSSL leaves out what is no record.
+fn has_only_handshake(mut datagram: &[u8]) -> bool {
+    while let [kind, _, _, _, _, _, _, _, _, _, _, high, low, rest @ ..] = datagram {
+        if !matches!(*kind, CHANGE_CIPHER_SPEC | HANDSHAKE) {
+            return false;
+        }
+        datagram = rest.get(usize::from(*high) << 8 | usize::from(*low)..).unwrap_or_default();
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&[kind, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 7, 0, body.len() as u8], body].concat()
+    }
+
+    #[test]
+    fn data_anywhere_in_a_datagram_are_seen() {
+        let (handshake, change, alert, data) =
+            (record(22, b"hello"), record(20, &[1]), record(21, &[1, 0]), record(23, b"data"));
+        for (datagram, is_handshake) in [
+            (handshake.clone(), true),
+            ([handshake.clone(), change.clone(), handshake.clone()].concat(), true),
+            ([handshake.as_slice(), b"junk"].concat(), true),
+            (handshake[..15].to_vec(), true),
+            (data.clone(), false),
+            ([handshake.clone(), data].concat(), false),
+            ([change, alert].concat(), false),
+        ] {
+            assert_eq!(has_only_handshake(&datagram), is_handshake, "{datagram:?}");
+        }
+    }
 }

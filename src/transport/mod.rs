@@ -15,30 +15,17 @@ use endpoint::Endpoint;
 use std::{ffi::CStr, io, sync::OnceLock};
 use stream::StreamTransport;
 
-pub mod byte_queue;
 pub mod byte_stream;
 pub mod carrier;
 pub mod channel;
 pub mod datagram;
 pub mod descriptors;
 pub mod dial;
-pub mod disagreement;
-pub mod dtls;
 pub mod endpoint;
-pub mod first_bytes;
-pub mod gathering;
-pub mod idle_timer;
 pub mod opening;
 pub mod pumped;
-pub mod read_strategy;
-pub mod record_framing;
-pub mod record_ramp;
-pub mod record_wait;
-pub mod registration;
 pub mod stream;
-pub mod tls_stream;
 pub mod trace;
-pub mod unreported_writes;
 
 /// What is under a connection's TLS.
 pub enum Transport {
@@ -90,7 +77,7 @@ impl Transport {
         known.cloned().unwrap_or_else(|| Error::io(error))
     }
 
-    /// The same, where `send_fin` follows at once, which sends the last bytes.
+    /// Flushes where `send_fin` follows at once, which sends the last bytes. Ok(true) if nothing else is left.
     pub fn flush_before_fin(&mut self) -> io::Result<bool> {
         match self {
             Transport::Stream(stream) => stream.flush_before_fin(),
@@ -103,6 +90,16 @@ impl Transport {
         if let Transport::Stream(stream) = self {
             stream.hold_output();
         }
+    }
+
+    /// Whether what is left need not be flushed yet.
+    pub fn postpones_output(&mut self) -> bool {
+        self.stream().is_some_and(|stream| stream.postpones_output())
+    }
+
+    /// Whether a call that ends leaves that to the next one.
+    pub fn postpone_further(&mut self) -> bool {
+        self.stream().is_some_and(StreamTransport::postpone_further)
     }
 
     /// Whether the peer may have received something.
@@ -193,8 +190,13 @@ impl Transport {
         }
     }
 
+    /// Whether the reading half has been ended on this side. Datagrams do not need to know.
+    pub fn is_read_shut(&self) -> bool {
+        matches!(self, Transport::Stream(stream) if stream.is_read_shut())
+    }
+
     /// Ends our half of a stream. Datagrams have no such end.
-    pub fn send_fin(&self) {
+    pub fn send_fin(&mut self) {
         if let Transport::Stream(stream) = self {
             stream.send_fin();
         }
@@ -212,8 +214,8 @@ impl Transport {
 impl BioBackend for Transport {
     const NAME: &'static CStr = c"bglssl transport";
 
-    fn method() -> &'static OnceLock<Option<Method>> {
-        static METHOD: OnceLock<Option<Method>> = OnceLock::new();
+    fn method() -> &'static OnceLock<Method> {
+        static METHOD: OnceLock<Method> = OnceLock::new();
         &METHOD
     }
 

@@ -7,9 +7,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A client that sends its hello more often than this does not understand the server.
-const MAX_DATAGRAMS: usize = 64;
-
 /// What has come, and what it is.
 pub struct Opening {
     bytes: Bytes,
@@ -21,7 +18,7 @@ pub struct Opening {
 
 enum Bytes {
     Stream(Records),
-    Datagrams { fragments: Fragments, all: Vec<Vec<u8>>, is_cookie_verified: bool },
+    Datagrams { fragments: Fragments, is_cookie_verified: bool },
 }
 
 /// What OpenSSL has to read once more.
@@ -37,31 +34,33 @@ impl Opening {
     pub fn new(medium: Medium) -> Opening {
         let bytes = match medium {
             Medium::Stream => Bytes::Stream(Records::default()),
-            Medium::Datagrams => {
-                Bytes::Datagrams { fragments: Fragments::default(), all: Vec::new(), is_cookie_verified: false }
-            }
+            Medium::Datagrams => Bytes::Datagrams { fragments: Fragments::default(), is_cookie_verified: false },
         };
         Opening { bytes, found: None, is_wanted: false }
     }
 
     /// A datagram whose cookie has been verified comes first.
     pub fn begin_with(&mut self, hello: &[u8]) {
-        self.add(hello);
-        if let Bytes::Datagrams { is_cookie_verified, .. } = &mut self.bytes {
+        if let Bytes::Datagrams { fragments, is_cookie_verified } = &mut self.bytes {
             *is_cookie_verified = true;
+            let progress = fragments.begin(hello);
+            self.note(progress);
         }
     }
 
     /// Takes in what has come.
     pub fn add(&mut self, bytes: &[u8]) {
-        let (progress, datagrams) = match &mut self.bytes {
-            Bytes::Stream(records) => (records.add(bytes), false),
-            Bytes::Datagrams { fragments, all, .. } => {
-                all.push(bytes.to_vec());
-                let progress = fragments.add(bytes);
-                (if all.len() > MAX_DATAGRAMS { Progress::Foreign } else { progress }, true)
-            }
+        let progress = match &mut self.bytes {
+            Bytes::Stream(records) => records.add(bytes),
+            // What else is sent in the client's name changes nothing.
+            Bytes::Datagrams { .. } if self.found.is_some() => return,
+            Bytes::Datagrams { fragments, .. } => fragments.add(bytes),
         };
+        self.note(progress);
+    }
+
+    fn note(&mut self, progress: Progress) {
+        let datagrams = matches!(self.bytes, Bytes::Datagrams { .. });
         self.found = match progress {
             Progress::Incomplete => None,
             Progress::Complete(message) => Some(Hello::of(message, datagrams).map(Arc::new)),
@@ -83,9 +82,9 @@ impl Opening {
     pub fn alert(&self, alert: u8) -> Vec<u8> {
         match &self.bytes {
             Bytes::Stream(_) => vec![21, 3, 3, 0, 2, 2, alert],
-            Bytes::Datagrams { all, .. } => {
+            Bytes::Datagrams { fragments, .. } => {
                 // The number of the record is that of the hello: those before it were used in the exchange of cookies.
-                let number = all.first().and_then(|hello| hello.get(3..11)).unwrap_or(&[0; 8]);
+                let number = fragments.first().and_then(|hello| hello.get(3..11)).unwrap_or(&[0; 8]);
                 [&[21, 0xfe, 0xfd], number, &[0, 2, 2, alert]].concat()
             }
         }
@@ -95,9 +94,10 @@ impl Opening {
     pub fn into_replay(self) -> Replay {
         match self.bytes {
             Bytes::Stream(records) => Replay::Stream(records.into_stream()),
-            Bytes::Datagrams { mut all, is_cookie_verified, .. } => {
-                let verified = (is_cookie_verified && !all.is_empty()).then(|| all.remove(0));
-                Replay::Datagrams { verified, others: all }
+            Bytes::Datagrams { fragments, is_cookie_verified } => {
+                let mut others = fragments.into_datagrams();
+                let verified = (is_cookie_verified && !others.is_empty()).then(|| others.remove(0));
+                Replay::Datagrams { verified, others }
             }
         }
     }

@@ -1,16 +1,17 @@
 //! A stream whose bytes are moved by the driver, outside of the lock: what it takes out of the buffers and brings into them.
 
 use crate::{
+    byte_queue::ByteQueue,
     error::{Error, Result},
     types::Step,
 };
 use std::{io, mem};
 
-use super::{byte_queue::ByteQueue, carrier::Carrier, stream::StreamTransport};
+use super::{carrier::Carrier, stream::StreamTransport};
 
 /// What there is to send.
 pub enum Sending {
-    /// Nothing.
+    /// There is nothing to send.
     Nothing,
     /// Another thread is sending, and will send what has been added meanwhile.
     Busy,
@@ -43,7 +44,7 @@ impl StreamTransport {
         Sending::Batch(mem::take(&mut self.outgoing))
     }
 
-    /// Takes back what was not sent, and why.
+    /// Puts back what was not sent, with the reason.
     pub fn finish_external_send(&mut self, mut batch: ByteQueue, outcome: &Result<Step<usize>>) {
         let Carrier::Pumped(pumped) = &mut self.carrier else { return };
         pumped.sending = None;

@@ -7,6 +7,7 @@ use crate::{
         queue,
         ssl::message_log::{Event, Message},
     },
+    text,
 };
 
 /// How long a list becomes at most, in bytes.
@@ -87,7 +88,7 @@ fn client_hello(hello: &Hello) -> String {
         |numbers: &[u16]| -> Vec<u16> { numbers.iter().copied().filter(|number| !is_grease(*number)).collect() };
     let list = |names: Vec<String>| match names.is_empty() {
         true => "-".to_string(),
-        false => names::list(names.into_iter(), ",", LONGEST_LIST),
+        false => text::list(names.into_iter(), ",", LONGEST_LIST),
     };
     let host = hello.server_name.as_deref().map_or_else(|| "-".to_string(), |name| name.escape_debug().to_string());
     let alpn = list(hello.alpn.iter().map(|name| names::protocol(name)).collect());

@@ -1,6 +1,6 @@
 //! The verify callback of a program.
 
-use crate::certificate::Certificate;
+use crate::pki::certificate::Certificate;
 use std::{any::Any, sync::Arc};
 
 /// Decides about a peer: the connection (a socket, of which the settings know nothing), its chain, and what was found

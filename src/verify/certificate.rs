@@ -1,17 +1,19 @@
 //! The verification of a certificate that no connection has brought, by the terms of a config.
 
 use crate::{
-    certificate::Certificate,
     config::Frozen,
     error::{Code, Error, Result},
     hostname::Hostname,
     ossl::{
-        refusal::Refusal,
-        requirements::StaplePolicy,
         ssl::hooks::Expected,
-        verification::{self, Purpose, Terms},
+        verify::{
+            certificate::{self, Purpose, Terms},
+            refusal::Refusal,
+            requirements::StaplePolicy,
+        },
         x509::X509,
     },
+    pki::certificate::Certificate,
     types::Role,
 };
 use std::sync::Arc;
@@ -59,13 +61,13 @@ pub fn verify(
         let name = expected.as_ref().map_or_else(String::new, Expected::to_string);
         Err(refusal.error(&name))
     };
-    let outcome = verification::verify(leaf.x509(), &untrusted, &terms);
+    let outcome = certificate::verify(leaf.x509(), &untrusted, &terms);
     if outcome.reason != 0 {
-        return refused(Refusal::Chain(outcome.reason));
+        return refused(Refusal::chain(outcome.reason, outcome.at_fault.as_ref()));
     }
     let by_name = expected.as_ref().map_or(0, |expected| expected.check(leaf.x509(), &policy.further));
     if by_name != 0 {
-        return refused(Refusal::Chain(by_name));
+        return refused(Refusal::chain(by_name, Some(leaf.x509())));
     }
     match policy.refusal_by_key(&outcome.chain).or_else(|| policy.refusal_by_list(Some(leaf.x509()))) {
         Some(refusal) => refused(refusal),

@@ -6,6 +6,8 @@ pub use system_cas::SystemCas;
 
 pub mod callback;
 pub mod certificate;
+mod latest;
 mod policy;
 mod revocation;
+mod stamp;
 mod system_cas;

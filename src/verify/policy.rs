@@ -6,8 +6,8 @@ use crate::{
         settings::{ClientCertificate, Config, Verify},
     },
     ossl::{
-        requirements::{self, CrlCheck},
         ssl::hooks::PeerPolicy,
+        verify::requirements::{self, CrlCheck},
     },
     types::{ClientAuth, Role},
 };

@@ -5,19 +5,24 @@
 //! gets the system's bundle.
 
 use crate::{
-    certificate::Certificate,
     error::{Code, Error, Result},
-    ossl::{self, store::Store},
+    ossl::{
+        self,
+        crypto::md,
+        x509::{X509, store::Store},
+    },
+    pki::{certificate::Certificate, file},
     posix,
 };
 use std::{
     ffi::{CString, OsString},
-    fs::Metadata,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
+
+use super::{latest::Latest, stamp::Stamped};
 
 /// Where systems keep their CA certificates, for an OpenSSL that was built to look elsewhere.
 const BUNDLES: [&str; 4] = [
@@ -27,27 +32,8 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// What tells one state of a file from another. Times alone do not: some systems give all files the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl From<Metadata> for Stamp {
-    fn from(file: Metadata) -> Stamp {
-        Stamp {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            modified: (file.mtime(), file.mtime_nsec()),
-            changed: (file.ctime(), file.ctime_nsec()),
-        }
-    }
-}
+/// SHA-256.
+type Digest = [u8; 32];
 
 /// The system's CA certificates as they are at one time. Equal values lead to equal stores.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,16 +45,8 @@ pub struct SystemCas {
     places: Vec<Stamped>,
     /// Of what the directories hold.
     entries: Arc<Vec<Stamped>>,
-}
-
-/// A path and the state of what is there.
-pub(super) type Stamped = (PathBuf, Option<Stamp>);
-
-/// The entries of directories as they were found at one time.
-struct Scan {
-    at: Instant,
-    places: Vec<Stamped>,
-    entries: Arc<Vec<Stamped>>,
+    /// Of the file, which may change without another stamp.
+    digest: Option<Digest>,
 }
 
 /// How long the entries of directories that have not changed themselves are taken for unchanged: to look at some hundred
@@ -78,7 +56,8 @@ const SCAN_IS_NEW: Duration = Duration::from_secs(1);
 impl SystemCas {
     /// As they are now.
     pub fn now() -> SystemCas {
-        let [file, directories] = ossl::store::default_places();
+        let now = SystemTime::now();
+        let [file, directories] = ossl::x509::store::default_places();
         let [given_file, given_directories] = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(variable);
         let mut file = (given_file.clone().unwrap_or(file), given_file.is_some());
         let directories = (given_directories.clone().unwrap_or(directories), given_directories.is_some());
@@ -87,19 +66,30 @@ impl SystemCas {
                 file = (bundle.into(), false);
             }
         }
-        let mut places = vec![stamped(PathBuf::from(&file.0))];
-        places.extend(std::env::split_paths(&directories.0).map(stamped));
+        let mut places = vec![Stamped::now(PathBuf::from(&file.0))];
+        places.extend(std::env::split_paths(&directories.0).map(Stamped::now));
         let entries = entries_of(&places);
-        SystemCas { file: (file.0.into(), file.1), directories, places, entries }
+        let digest = places.first().and_then(|file| digest_of(file, now).ok());
+        SystemCas { file: (file.0.into(), file.1), directories, places, entries, digest }
     }
 
     /// What tells this state from others.
     pub fn fingerprint(&self) -> String {
-        format!("{:?}", (&self.file, &self.directories, &self.places, &self.entries))
+        format!("{:?}", (&self.file, &self.directories, &self.places, &self.entries, self.digest))
     }
 
-    /// The certificates of the file. Empty if there is no file and nobody asked for one.
-    fn certificates(&self) -> Result<Vec<Certificate>> {
+    /// The certificates of the file. Empty if there is no file and nobody asked for one. The latest ones are kept for as long
+    /// as the file stays as it is: each secure context has a store of its own, and reading takes longer than a handshake.
+    pub fn certificates(&self) -> Result<Arc<Vec<Certificate>>> {
+        static LATEST: Latest<(Stamped, Option<Digest>), Arc<Vec<Certificate>>> = Latest::new();
+        let read = || self.read_certificates().map(Arc::new);
+        match self.places.first().filter(|place| place.is_there()) {
+            Some(place) => LATEST.get_or_make(&(place.clone(), self.digest), read),
+            None => read(),
+        }
+    }
+
+    fn read_certificates(&self) -> Result<Vec<Certificate>> {
         let (path, given) = &self.file;
         if !given && !path.exists() {
             return Ok(Vec::new());
@@ -115,9 +105,8 @@ impl SystemCas {
     /// Hands the certificates and then the directories, separated by colons, to a store that is being built.
     pub fn add_to(&self, store: &mut Store) -> Result<()> {
         let certificates = self.certificates()?;
-        for certificate in &certificates {
-            store.add(certificate.x509())?;
-        }
+        let all: Vec<X509> = certificates.iter().map(|certificate| certificate.x509().clone()).collect();
+        store.add_all(&all)?;
         let (directories, given) = &self.directories;
         if std::env::split_paths(directories).any(|path| path.is_dir()) {
             let directories = CString::new(directories.as_bytes())
@@ -140,18 +129,12 @@ impl SystemCas {
     /// A store that trusts them. The latest one is kept for as long as the certificates stay as they are; a failure is
     /// not.
     pub fn store(&self) -> Result<Arc<Store>> {
-        static LATEST: Mutex<Option<(SystemCas, Arc<Store>)>> = Mutex::new(None);
-        let latest = || LATEST.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, store)) = latest().as_ref().filter(|(cas, _)| cas == self) {
-            return Ok(store.clone());
-        }
-        // Reading takes time: not under the lock.
-        let mut store = Store::new()?;
-        self.add_to(&mut store)?;
-        let store = Arc::new(store);
-        let previous = latest().replace((self.clone(), store.clone()));
-        drop(previous);
-        Ok(store)
+        static LATEST: Latest<SystemCas, Arc<Store>> = Latest::new();
+        LATEST.get_or_make(self, || {
+            let mut store = Store::new()?;
+            self.add_to(&mut store)?;
+            Ok(Arc::new(store))
+        })
     }
 }
 
@@ -161,30 +144,29 @@ fn variable(name: &str) -> Option<OsString> {
     if posix::has_raised_privileges() { None } else { std::env::var_os(name) }
 }
 
-pub(super) fn stamped(path: PathBuf) -> Stamped {
-    let stamp = path.metadata().ok().map(Stamp::from);
-    (path, stamp)
+/// The digest of a file, which is kept for as long as the file stays as it is.
+fn digest_of(stamped: &Stamped, now: SystemTime) -> Result<Digest> {
+    static LATEST: Latest<Stamped, Digest> = Latest::new();
+    let read = || md::sha256(&file::read(stamped.path())?);
+    if stamped.is_new(now) { read() } else { LATEST.get_or_make(stamped, read) }
 }
 
 /// The entries of these places, from the latest scan if it is new.
 fn entries_of(places: &[Stamped]) -> Arc<Vec<Stamped>> {
-    static LATEST: Mutex<Option<Scan>> = Mutex::new(None);
-    let latest = || LATEST.lock().unwrap_or_else(PoisonError::into_inner);
-    let at = Instant::now();
-    let is_new = |scan: &&Scan| scan.places == places && at.saturating_duration_since(scan.at) < SCAN_IS_NEW;
-    if let Some(scan) = latest().as_ref().filter(is_new) {
-        return scan.entries.clone();
+    static LATEST: Latest<(Vec<Stamped>, Instant), Arc<Vec<Stamped>>> = Latest::new();
+    let now = Instant::now();
+    let is_new = |at: Instant| now.saturating_duration_since(at) < SCAN_IS_NEW;
+    if let Some(entries) = LATEST.get(|(of, at)| of == places && is_new(*at)) {
+        return entries;
     }
-    // Looking takes time: not under the lock.
     let mut entries: Vec<Stamped> = places
         .iter()
-        .filter_map(|(place, _)| place.read_dir().ok())
-        .flat_map(|directory| directory.filter_map(|entry| Some(stamped(entry.ok()?.path()))))
+        .filter_map(|place| place.path().read_dir().ok())
+        .flat_map(|directory| directory.filter_map(|entry| Some(Stamped::now(entry.ok()?.path()))))
         .collect();
-    entries.sort_by(|one, other| one.0.cmp(&other.0));
+    entries.sort_by(|one, other| one.path().cmp(other.path()));
     let entries = Arc::new(entries);
-    let previous = latest().replace(Scan { at, places: places.to_vec(), entries: entries.clone() });
-    drop(previous);
+    LATEST.set((places.to_vec(), now), entries.clone());
     entries
 }
 

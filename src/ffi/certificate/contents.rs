@@ -1,6 +1,6 @@
 //! Serial number, fingerprint, validity and encodings of a certificate.
 
-use crate::certificate::Certificate;
+use crate::pki::certificate::Certificate;
 use std::ffi::{c_char, c_void};
 
 use crate::ffi::{
@@ -27,7 +27,8 @@ pub unsafe extern "C" fn bgl_ssl_certificate_serial(
 ///
 /// digest: OpenSSL's name of it, such as "SHA256" or "SHA1".
 ///
-/// Returns the length of the whole text; 0 on failure (BGL_SSL_E_ARGUMENT for an unknown digest). Never blocks; any
+/// Returns the length of the whole text; 0 on failure: BGL_SSL_E_ARGUMENT for an unknown digest, BGL_SSL_E_UNSUPPORTED
+/// for one that OpenSSL names but cannot use (MD4 with OpenSSL 3 without its legacy provider). Never blocks; any
 /// thread.
 ///
 /// Precondition: certificate is NULL or live; digest is NULL or NUL-terminated; buf is NULL or writable for size bytes.

@@ -1,8 +1,8 @@
-//! What a certificate says, in the words of node 0.10.
+//! The fields of a certificate as node 0.10 names them.
 
 use crate::{
-    certificate::{Certificate, Party},
     error::Error,
+    pki::certificate::{Certificate, Party},
 };
 use std::ffi::c_char;
 

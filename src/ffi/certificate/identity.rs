@@ -1,6 +1,6 @@
 //! Identities: certificates with their private keys.
 
-use crate::identity::Identity;
+use crate::pki::identity::Identity;
 use std::{ffi::c_char, ptr, sync::Arc};
 
 use super::{bgl_ssl_certificate_t, private_key::bgl_ssl_private_key_t};
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn bgl_ssl_identity_new(
 /// Reads an identity from files, which bgl_ssl_identity_reload and bgl_ssl_server_reload read again.
 ///
 /// chain_file: certificates in PEM, the identity's own first; or one in DER; or PKCS#12 with certificates and key.
-/// key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
+/// key_file: the private key in PEM or DER; NULL if it is in chain_file. Ignored if chain_file is PKCS#12.
 /// passphrase: of the key or the PKCS#12; NULL if there is none. The identity keeps a copy, to read the files again.
 ///
 /// Returns an identity, to be freed with bgl_ssl_identity_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file
@@ -69,16 +69,18 @@ pub unsafe extern "C" fn bgl_ssl_identity_from_files(
             let key = if key_file.is_null() { None } else { Some(convert::path(key_file)?) };
             (convert::path(chain_file)?, key, convert::passphrase(passphrase))
         };
-        let identity = Identity::from_files(chain, key, passphrase.map(|text| text.to_owned()))?;
+        let identity = Identity::from_files(chain, key, passphrase)?;
         Ok(handle::give(Arc::new(identity)))
     })
 }
 
 /// Reads the files of an identity again. What they hold then is what later handshakes present, of all configs that have
-/// the identity, frozen or not; connections that are established, and sessions that clients resume, are not affected.
+/// the identity, frozen or not. Connections that are established are not affected. Sessions of before are still
+/// resumed, unless the certificate's names have changed.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_STATE if the identity is of no files; and the failures of bgl_ssl_identity_from_files,
-/// upon which the identity stays as it was. Any thread. Blocks no longer than the disk.
+/// upon which the identity stays as it was. Any thread. Blocks no longer than the disk (and the key's own key
+/// derivation).
 ///
 /// Precondition: identity is NULL or live.
 #[unsafe(no_mangle)]

@@ -1,8 +1,8 @@
 //! Key identifiers, policies, timestamps and other extensions of a certificate.
 
 use crate::{
-    certificate::Certificate,
     error::{Code, Error, Result},
+    pki::certificate::Certificate,
 };
 use std::ffi::{c_char, c_void};
 
@@ -87,11 +87,11 @@ pub unsafe extern "C" fn bgl_ssl_certificate_policy(
     unsafe { copy(certificate, buf, size, policy) }
 }
 
-/// Copies out the signed certificate timestamps that the certificate carries, as a SignedCertificateTimestampList of TLS:
-/// as many bytes as fit. They are not verified.
+/// Copies out the signed certificate timestamps that the certificate carries, as a SignedCertificateTimestampList of
+/// TLS: as many bytes as fit. They are not verified.
 ///
-/// Returns how many bytes there are; 0 if there are none, and on failure (BGL_SSL_E_CONFIG if they cannot be read). Never blocks;
-/// any thread. See RFC 6962, section 3.3.
+/// Returns how many bytes there are; 0 if there are none, and on failure (BGL_SSL_E_CONFIG if they cannot be read).
+/// Never blocks; any thread. See RFC 6962, section 3.3.
 ///
 /// Precondition: certificate is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
@@ -108,8 +108,8 @@ pub unsafe extern "C" fn bgl_ssl_certificate_timestamps(
 ///
 /// oid: of the extension, in dotted numbers, such as "2.5.29.17" (subjectAltName).
 ///
-/// Returns how many bytes there are; 0 if it has no such extension (the last error is BGL_SSL_E_STATE then), and on failure
-/// (BGL_SSL_E_ARGUMENT for a text that is no OID). Never blocks; any thread.
+/// Returns how many bytes there are; 0 if it has no such extension (the last error is BGL_SSL_E_STATE then), and on
+/// failure (BGL_SSL_E_ARGUMENT for a text that is no OID). Never blocks; any thread.
 ///
 /// Precondition: certificate is NULL or live; oid is NULL or NUL-terminated; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]

@@ -1,6 +1,6 @@
 //! What a certificate says about its key: algorithm, size, usages.
 
-use crate::certificate::Certificate;
+use crate::pki::certificate::Certificate;
 use std::ffi::{c_char, c_int};
 
 use crate::ffi::{

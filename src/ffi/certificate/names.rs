@@ -1,8 +1,8 @@
 //! The names in a certificate: subject, issuer, alternative names.
 
 use crate::{
-    certificate::{Certificate, Party},
     error::Error,
+    pki::certificate::{Certificate, Party},
 };
 use std::{ffi::c_char, ptr};
 

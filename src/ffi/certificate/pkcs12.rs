@@ -1,6 +1,6 @@
 //! PKCS#12 files.
 
-use crate::{error::Result, pkcs12::Pkcs12};
+use crate::{error::Result, pki::pkcs12::Pkcs12};
 use std::ffi::{c_char, c_void};
 
 use crate::ffi::{
@@ -15,7 +15,7 @@ use crate::ffi::{
 ///
 /// file: a regular file of at most 16 MB.
 /// passphrase: NULL if there is none.
-/// private_key, certificate, chain: where to put the key, its certificate and the list (maybe empty) of the others,
+/// private_key, certificate, chain: where to put the key, its certificate and the list (may be empty) of the others,
 /// each to be freed by the caller; any of them may be NULL, and must be for what the file lacks: private_key and
 /// certificate for a file of certificates alone, which are in chain. Untouched on failure.
 ///
@@ -46,7 +46,8 @@ pub unsafe extern "C" fn bgl_ssl_pkcs12_from_file(
 ///
 /// data: len bytes, not kept.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT or BGL_SSL_E_CONFIG. Any thread. Blocks no longer than the file's own key
+/// derivation.
 ///
 /// Precondition: data is NULL or readable for len bytes, passphrase NULL or NUL-terminated, the others NULL or
 /// writable.

@@ -1,6 +1,6 @@
 //! Private keys.
 
-use crate::{pem::Format, private_key::PrivateKey};
+use crate::pki::{pem::Format, private_key::PrivateKey};
 use std::{
     ffi::{c_char, c_void},
     ptr,
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn bgl_ssl_private_key_from_file(
 /// passphrase: for an encrypted key; NULL if there is none.
 ///
 /// Returns a key, to be freed with bgl_ssl_private_key_free, or NULL: BGL_SSL_E_ARGUMENT, BGL_SSL_E_CONFIG if there is
-/// no key, or one that the passphrase does not open. Never blocks; any thread.
+/// no key, or one that the passphrase does not open. Any thread. Blocks no longer than the key's own key derivation.
 ///
 /// Precondition: data is NULL or readable for len bytes; passphrase is NULL or NUL-terminated.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Algorithms of a config beyond ciphers and groups, and what helps to look into its connections.
+//! Signature algorithms, the security level, and the key log.
 
 use crate::error::Error;
 use std::ffi::c_char;
@@ -65,9 +65,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_security_level(
 /// file: appended to; made for its owner only (mode 0600) if there is none; copied. It is opened when the config is
 /// frozen. NULL for none (the default).
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. A file that cannot be written to
-/// is BGL_SSL_E_IO when the config is frozen; later failures to write are ignored. Never blocks; any thread. See
-/// SSL_CTX_set_keylog_callback(3).
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_IO (ENOENT) for an empty name, or BGL_SSL_E_STATE if the config is
+/// frozen. A file that cannot be written to is BGL_SSL_E_IO when the config is frozen; later failures to write are
+/// ignored. Never blocks; any thread. See SSL_CTX_set_keylog_callback(3).
 ///
 /// Precondition: config is NULL or live; file is NULL or NUL-terminated.
 #[unsafe(no_mangle)]

@@ -1,18 +1,18 @@
-//! Configs from files and lists: what takes a program several calls and handles with the functions of config.rs.
+//! Certificates and CAs from files and lists.
 
 use crate::{
-    anchors::Anchors,
-    certificate::Certificate,
-    config::Config,
     error::{Error, Result},
-    identity::Identity,
+    pki::{anchors::Anchors, certificate::Certificate, identity::Identity},
 };
-use std::{ffi::c_char, sync::Arc};
+use std::{
+    ffi::{c_char, c_void},
+    sync::Arc,
+};
 
 use crate::ffi::{
     certificate::bgl_ssl_certificate_list_t,
     certificate::private_key::bgl_ssl_private_key_t,
-    config::{bgl_ssl_config_t, change},
+    config::{apply, bgl_ssl_config_t, change},
     convert, guard, handle,
     status::bgl_ssl_status_t,
 };
@@ -34,6 +34,17 @@ unsafe fn trusted(list: *const bgl_ssl_certificate_list_t) -> Result<Vec<Certifi
         .ok_or_else(|| Error::argument("the list of certificates is NULL; was it loaded?"))
 }
 
+/// Bytes that must not be NULL.
+///
+/// Precondition: data is NULL or readable for len bytes.
+unsafe fn given<'a>(data: *const c_void, len: usize, what: &str) -> Result<&'a [u8]> {
+    if data.is_null() {
+        return Err(Error::argument(format!("the {what} is NULL")));
+    }
+    // SAFETY: guaranteed by the caller (see Precondition).
+    unsafe { convert::bytes(data, len, what) }
+}
+
 /// Sets the CA certificates against which the peer is verified to those of a PEM file: see
 /// bgl_ssl_config_set_ca_certificates. bgl_ssl_server_reload reads it again.
 ///
@@ -53,11 +64,30 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_file(
     guard::done(|| unsafe {
         // The file is read before the config is locked.
         let cas = Arc::new(Anchors::from_file(convert::path(file)?)?);
-        let set = |config: &mut Config| {
-            config.cas = Some(cas);
-            Ok(())
-        };
-        handle::with(config, |config| config.change(set))
+        apply(config, |config| config.cas = Some(cas))
+    })
+}
+
+/// Sets the CA certificates against which the peer is verified to those of a PEM text: see
+/// bgl_ssl_config_set_ca_certificates.
+///
+/// pem: len bytes with at least one certificate, not kept; anything else in them is skipped.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if there is no certificate or a damaged one;
+/// BGL_SSL_E_STATE if the config is frozen. On failure the config is as it was. Never blocks; any thread.
+///
+/// Precondition: config is NULL or live; pem is NULL or readable for len bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_ca_mem(
+    config: *mut bgl_ssl_config_t,
+    pem: *const c_void,
+    len: usize,
+) -> bgl_ssl_status_t {
+    // SAFETY: the precondition covers handle and bytes.
+    guard::done(|| unsafe {
+        let certificates = Certificate::all_from_pem(given(pem, len, "text")?)?;
+        let cas = Arc::new(Anchors::new(certificates));
+        apply(config, |config| config.cas = Some(cas))
     })
 }
 
@@ -111,7 +141,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_accepted_list(
 /// to a CA, and the private key of the first. bgl_ssl_server_reload reads them again.
 ///
 /// chain_file: certificates in PEM, the connection's own first; or one in DER; or PKCS#12 with certificates and key.
-/// key_file: the private key in PEM or DER; NULL if it is in chain_file. Not looked at beside PKCS#12.
+/// key_file: the private key in PEM or DER; NULL if it is in chain_file. Ignored if chain_file is PKCS#12.
 /// passphrase: of the key or the PKCS#12; NULL if there is none. The config keeps a copy, to read the files again.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_IO if a file cannot be read; BGL_SSL_E_CONFIG if it holds no
@@ -130,13 +160,40 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_file(
     // SAFETY: the precondition covers handle and texts.
     guard::done(|| unsafe {
         let key = if key_file.is_null() { None } else { Some(convert::path(key_file)?) };
-        let passphrase = convert::passphrase(passphrase).map(|text| text.to_owned());
+        let passphrase = convert::passphrase(passphrase);
         let identity = Identity::from_files(convert::path(chain_file)?, key, passphrase)?;
-        let set = |config: &mut Config| {
-            config.identities = vec![Arc::new(identity)];
-            Ok(())
-        };
-        handle::with(config, |config| config.change(set))
+        apply(config, |config| config.identities = vec![Arc::new(identity)])
+    })
+}
+
+/// Sets the certificate of the connection itself from memory, as bgl_ssl_config_set_certificate_file does from files.
+///
+/// chain: chain_len bytes, not kept: certificates in PEM, the connection's own first; or one in DER; or PKCS#12 with
+/// certificates and key.
+/// key: key_len bytes, not kept: the private key in PEM or DER; NULL if it is in chain. Ignored if chain is PKCS#12.
+/// passphrase: of the key or the PKCS#12; NULL if there is none.
+///
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG if there is no certificate or no key, if the passphrase
+/// does not open the key, or if the key does not belong to the certificate; BGL_SSL_E_STATE if the config is frozen. On
+/// failure the config is as it was. Any thread. Blocks no longer than the key's own key derivation.
+///
+/// Precondition: config is NULL or live; chain and key are NULL or readable for as many bytes; passphrase is NULL or
+/// NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bgl_ssl_config_set_certificate_mem(
+    config: *mut bgl_ssl_config_t,
+    chain: *const c_void,
+    chain_len: usize,
+    key: *const c_void,
+    key_len: usize,
+    passphrase: *const c_char,
+) -> bgl_ssl_status_t {
+    // SAFETY: the precondition covers handle, bytes and text.
+    guard::done(|| unsafe {
+        let chain = given(chain, chain_len, "chain")?;
+        let key = if key.is_null() { None } else { Some(convert::bytes(key, key_len, "key")?) };
+        let identity = Identity::from_bytes(chain, key, convert::passphrase(passphrase))?;
+        apply(config, |config| config.identities = vec![Arc::new(identity)])
     })
 }
 

@@ -1,4 +1,4 @@
-//! What a server presents under which name: identities, and hosts with configs of their own.
+//! Many names: identities, and hosts with configs of their own.
 
 use crate::{config::UnknownHost, error::Error, hosts::Pattern};
 use std::ffi::c_char;
@@ -9,7 +9,7 @@ use crate::ffi::{certificate::identity::bgl_ssl_identity_t, convert, guard, hand
 /// Clients that ask for an unknown host, or for none, get the default identity and the config's own settings. The
 /// default.
 pub const BGL_SSL_UNKNOWN_HOST_DEFAULT: i32 = 0;
-/// They are refused with the fatal alert unrecognized_name (112).
+/// Clients that ask for an unknown host, or for none, are refused with the fatal alert unrecognized_name (112).
 pub const BGL_SSL_UNKNOWN_HOST_REFUSE: i32 = 1;
 
 /// Adds an identity to a config. A config can have any number. Servers choose by the name that the client asks for
@@ -42,8 +42,8 @@ pub unsafe extern "C" fn bgl_ssl_config_add_identity(
 /// many hosts there are. See docs/hosts.md.
 ///
 /// pattern: a host name ("www.example.org"), or "*.example.org" for all names with exactly one label more; an exact
-/// name goes before a wildcard. Case and a final dot do not matter. Names with other characters than ASCII are given as
-/// A-labels ("xn--..."). Addresses are refused: clients do not send them.
+/// name takes precedence over a wildcard. Case and a final dot do not matter. Names with other characters than ASCII
+/// are given as A-labels ("xn--..."). Addresses are refused: clients do not send them.
 /// host: needs a certificate, and has no hosts of its own. It is frozen by this, and may be used for several names.
 /// config keeps it alive.
 ///

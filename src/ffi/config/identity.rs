@@ -1,6 +1,6 @@
 //! The own certificate and its private key.
 
-use crate::private_key::PrivateKey;
+use crate::{error::Result, pki::certificate::Certificate};
 
 use crate::ffi::{
     certificate::bgl_ssl_certificate_t, certificate::private_key::bgl_ssl_private_key_t, config::bgl_ssl_config_t,
@@ -25,9 +25,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate(
         // SAFETY: the precondition covers the handles.
         unsafe {
             let certificate = handle::borrow_optional(certificate)?.cloned();
-            let key: Option<PrivateKey> = handle::borrow_optional(private_key)?.cloned();
-            let chain = certificate.into_iter().collect();
-            handle::with(config, |config| config.change(|config| config.set_identity(chain, key)))
+            set_identity(config, certificate.into_iter().collect(), private_key)
         }
     })
 }
@@ -53,8 +51,20 @@ pub unsafe extern "C" fn bgl_ssl_config_set_certificate_chain(
         // SAFETY: the precondition covers the handles.
         unsafe {
             let chain = convert::clones(chain, count, "certificate chain")?;
-            let key: Option<PrivateKey> = handle::borrow_optional(private_key)?.cloned();
-            handle::with(config, |config| config.change(|config| config.set_identity(chain, key)))
+            set_identity(config, chain, private_key)
         }
     })
+}
+
+/// Precondition: config and private_key are NULL or live.
+unsafe fn set_identity(
+    config: *mut bgl_ssl_config_t,
+    chain: Vec<Certificate>,
+    private_key: *const bgl_ssl_private_key_t,
+) -> Result<()> {
+    // SAFETY: the precondition covers the handles.
+    unsafe {
+        let key = handle::borrow_optional(private_key)?.cloned();
+        handle::with(config, |config| config.change(|config| config.set_identity(chain, key)))
+    }
 }

@@ -1,4 +1,4 @@
-//! The name that is expected of the peer, and the one that is asked for (SNI).
+//! The name to verify, and the name to send (SNI).
 
 use crate::{config::ServerName, error::Error, hostname::Hostname};
 use std::ffi::c_char;

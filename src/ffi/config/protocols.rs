@@ -127,8 +127,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_cipher_list(
     unsafe { set_list(config, list, |config| &mut config.cipher_list) }
 }
 
-/// Sets the cipher suites for TLS 1.3, such as "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256". A bad list is
-/// found when the config is frozen (BGL_SSL_E_CONFIG).
+/// Sets the cipher suites for TLS 1.3, such as "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256". A bad list, one
+/// with a name that this OpenSSL does not know (SSL_CTX_set_ciphersuites(3) ignores it beside others), or one without a
+/// suite for the only protocol version, is found when the config is frozen (BGL_SSL_E_CONFIG).
 ///
 /// list: NULL for OpenSSL's default.
 ///
@@ -147,9 +148,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_cipher_suites(
 /// Sets the groups for key agreement, best first, such as "X25519:P-256". A bad list is found when the config is frozen
 /// (BGL_SSL_E_CONFIG).
 ///
-/// list: OpenSSL's names separated by colons. A name with "?" before it is passed over by an OpenSSL that does not know it,
-/// and "DEFAULT" stands for OpenSSL's own list, whatever its version: "?X25519MLKEM768:DEFAULT". The further signs of
-/// SSL_CTX_set1_groups_list(3) are for OpenSSL 3.5 and newer. NULL for OpenSSL's default.
+/// list: OpenSSL's names separated by colons. A name with "?" before it is passed over by an OpenSSL that does not know
+/// it, and "DEFAULT" stands for OpenSSL's own list, whatever its version: "?X25519MLKEM768:DEFAULT". The further signs
+/// of SSL_CTX_set1_groups_list(3) are for OpenSSL 3.5 and newer. NULL for OpenSSL's default.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///

@@ -1,4 +1,4 @@
-//! The sizes of records, and whose order of cipher suites counts.
+//! Sizes of records, and the order of cipher suites.
 
 use crate::error::{Error, Result};
 
@@ -20,8 +20,9 @@ fn invalid<T: std::fmt::Display>(what: &str, value: T, expected: &str) -> Error 
     Error::argument(format!("{what} {value} is not {expected}"))
 }
 
-/// Sets whether a server takes the first of its own cipher suites that the client has, and not the first of the client's that
-/// it has itself. Clients know whether they have hardware for AES, so the default is theirs, as it is OpenSSL's.
+/// Sets whether a server takes the first of its own cipher suites that the client has, and not the first of the
+/// client's that it has itself. Clients know whether they have hardware for AES, so the default is theirs, as it is
+/// OpenSSL's.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
 /// SSL_OP_CIPHER_SERVER_PREFERENCE in SSL_CTX_set_options(3).
@@ -41,8 +42,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_server_preference(
     }
 }
 
-/// Sets how many bytes of data a record carries at most that this end sends. Smaller ones are read sooner by a peer that can
-/// use nothing before the record is complete, and cost more. Datagrams are no matter of this: see bgl_ssl_config_set_mtu.
+/// Sets how many bytes of data a record carries at most that this end sends. Smaller ones are read sooner by a peer
+/// that can use nothing before the record is complete, and cost more. For datagrams see bgl_ssl_config_set_mtu.
 ///
 /// size: 512 to 16384; 0 for 16384 (the default).
 ///
@@ -69,8 +70,9 @@ pub unsafe extern "C" fn bgl_ssl_config_set_record_size(
     }
 }
 
-/// Sets whether the records of a stream begin small and grow: each of the first fits into one packet, so the peer can use it
-/// when it comes, and those after 64 kB are full. After a second in which nothing was written they are small again.
+/// Sets whether the records of a stream begin small and grow: each of the first fits into one packet, so the peer can
+/// use it when it comes, and those after 64 kB are full. After a second in which nothing was written they are small
+/// again.
 ///
 /// dynamic: the default is false.
 ///
@@ -121,8 +123,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_fragment_length(
     }
 }
 
-/// Pads the records that this end sends with TLS 1.3, so that their lengths tell less about what is in them. TLS 1.2 and DTLS
-/// have no padding.
+/// Pads the records that this end sends with TLS 1.3, so that their lengths tell less about what is in them. TLS 1.2
+/// and DTLS have no padding.
 ///
 /// block: each record is padded to a multiple of this, 2 to 16384; 0 or 1 for none (the default).
 ///

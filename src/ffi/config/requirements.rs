@@ -1,6 +1,6 @@
-//! What a config demands of the peer's certificate beside chain, name and accepted list.
+//! Pinned keys and further requirements on the peer's certificate.
 
-use crate::{error::Error, pin::Pin};
+use crate::{error::Error, pki::pin::Pin};
 use std::ffi::c_char;
 
 use crate::ffi::{
@@ -11,7 +11,7 @@ use crate::ffi::{
 };
 
 /// Certificates must keep to the letter of RFC 5280 (X509_V_FLAG_X509_STRICT): CA certificates with the extensions that
-/// it demands, say.
+/// it demands, for instance.
 pub const BGL_SSL_VERIFY_STRICT: u32 = 1;
 /// The CommonName never stands in for a DNS name, not even where a certificate has none.
 pub const BGL_SSL_VERIFY_NO_COMMON_NAME: u32 = 2;

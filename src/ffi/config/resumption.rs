@@ -1,4 +1,4 @@
-//! Whether clients resume sessions by themselves.
+//! Resumption of sessions by clients.
 
 use crate::ffi::{
     config::{apply, bgl_ssl_config_t},
@@ -15,8 +15,8 @@ use crate::ffi::{
 /// versions, ciphers, ALPN names, the client's own certificate. Names, expiry and the like are checked again. A child
 /// process does not use those of its parent. A session given to bgl_ssl_connect_resume goes first.
 ///
-/// resume: default: true where chain and name of the server are verified, false elsewhere. Where a stapled OCSP response
-/// is required nothing is resumed, and neither over descriptors that have no peer with an internet address.
+/// resume: default: true where chain and name of the server are verified, false elsewhere. Where a stapled OCSP
+/// response is required nothing is resumed, and neither over descriptors that have no peer with an internet address.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///

@@ -1,7 +1,8 @@
-//! What carries a server's sessions, how many there are, and for how long.
+//! Sessions of servers: tickets or a cache, how many, for how long.
 
 use crate::{
     error::Error,
+    ossl::session::rules::LONGEST_LIFETIME,
     session::{CacheLimits, SessionMode},
 };
 use std::ffi::c_void;
@@ -11,9 +12,9 @@ use crate::ffi::{convert, handle, status::bgl_ssl_status_t};
 
 /// Tickets carry the sessions of servers. The default.
 pub const BGL_SSL_SESSIONS_TICKETS: i32 = 0;
-/// The server's memory holds them.
+/// The memory of the process carries the sessions of servers.
 pub const BGL_SSL_SESSIONS_CACHE: i32 = 1;
-/// There are none: each handshake is a full one.
+/// Servers have no sessions: each handshake is a full one.
 pub const BGL_SSL_SESSIONS_NONE: i32 = 2;
 
 /// The most tickets that a client gets at once.
@@ -21,9 +22,9 @@ const MOST_TICKETS: u32 = 16;
 
 /// Sets what carries the sessions that clients of a server may resume. Clients are not concerned.
 ///
-/// mode: BGL_SSL_SESSIONS_TICKETS: the server keeps nothing. BGL_SSL_SESSIONS_CACHE: the server keeps sessions, as many as
-/// bgl_ssl_config_set_session_cache says; clients get an id of each (with TLS 1.3 as a ticket). They are this process's,
-/// and survive a change of the server's config. BGL_SSL_SESSIONS_NONE: clients get neither tickets nor ids.
+/// mode: BGL_SSL_SESSIONS_TICKETS: the server keeps nothing. BGL_SSL_SESSIONS_CACHE: the server keeps sessions, as many
+/// as bgl_ssl_config_set_session_cache says; clients get an id of each (with TLS 1.3 as a ticket). They are this
+/// process's, and survive a change of the server's config. BGL_SSL_SESSIONS_NONE: clients get neither tickets nor ids.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -44,13 +45,14 @@ pub unsafe extern "C" fn bgl_ssl_config_set_sessions(config: *mut bgl_ssl_config
     }
 }
 
-/// Sets how many sessions a server gives to a client after a full handshake of TLS 1.3: a client needs one for each of the
-/// connections that it opens at the same time. After a resumed handshake it is one, and before TLS 1.3 it is always one.
+/// Sets how many sessions a server gives to a client after a full handshake of TLS 1.3: a client needs one for each of
+/// the connections that it opens at the same time. After a resumed handshake it is one, and before TLS 1.3 it is always
+/// one.
 ///
 /// count: 0 to 16; 0 is BGL_SSL_SESSIONS_NONE. Default: 2.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
-/// 8446, section 4.6.1.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+/// RFC 8446, section 4.6.1.
 ///
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
@@ -71,8 +73,8 @@ pub unsafe extern "C" fn bgl_ssl_config_set_tickets(config: *mut bgl_ssl_config_
 ///
 /// microseconds: one second to 7 days; what is less than a second is cut off. Default: 2 hours.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See RFC
-/// 8446, section 4.6.1.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
+/// RFC 8446, section 4.6.1.
 ///
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]
@@ -81,12 +83,11 @@ pub unsafe extern "C" fn bgl_ssl_config_set_session_lifetime(
     microseconds: i64,
 ) -> bgl_ssl_status_t {
     const SECOND: i64 = 1_000_000;
-    const LONGEST: i64 = 7 * 24 * 60 * 60;
     // SAFETY: the precondition covers the handle.
     unsafe {
         change(config, |config| {
             let seconds = microseconds.div_euclid(SECOND);
-            if !(1..=LONGEST).contains(&seconds) || microseconds > LONGEST * SECOND {
+            if !(1..=LONGEST_LIFETIME).contains(&seconds) || microseconds > LONGEST_LIFETIME * SECOND {
                 return Err(Error::argument("a session's lifetime is between one second and 7 days"));
             }
             config.sessions.lifetime = seconds;
@@ -124,10 +125,11 @@ pub unsafe extern "C" fn bgl_ssl_config_set_session_cache(
 }
 
 /// Sets the keys of a server's tickets. Several configs may have the same: what was agreed with one host is still never
-/// resumed with another. A host's config without keys has those of the server.
+/// resumed with another, nor by a server whose certificates are for other names (after a renewal that changes the names
+/// there are full handshakes). A host's config without keys has those of the server.
 ///
-/// keys: NULL for keys of the server's own, made at random and renewed every 12 hours (the default). The config keeps them
-/// alive; keys that are added later count.
+/// keys: NULL for keys of the server's own, made at random and renewed every 12 hours (the default). The config keeps
+/// them alive; keys that are added later count.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -146,12 +148,12 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ticket_keys(
     }
 }
 
-/// Sets OpenSSL's session id context for the sessions of a server, in place of a digest of the config's settings. This is
-/// for servers that share ticket keys with other programs: a session is resumed by a server with the same context. Clients
-/// must not be asked for certificates then, because what the others have found out about them is not known: such a config
-/// cannot be frozen (BGL_SSL_E_CONFIG). Let all of the servers allow the same versions and ciphers.
+/// Sets OpenSSL's session id context for the sessions of a server, in place of a digest of the config's settings. This
+/// is for servers that share ticket keys with other programs: a session is resumed by a server with the same context.
+/// Clients must not be asked for certificates then, because what the others have found out about them is not known:
+/// such a config cannot be frozen (BGL_SSL_E_CONFIG). Let all of the servers allow the same versions and ciphers.
 ///
-/// id: len bytes, 1 to 32; copied. NULL and 0 for the digest (the default). What nginx has: docs/sessions.md.
+/// id: len bytes, at most 32; copied. With a len of 0 it is the digest (the default). What nginx has: docs/sessions.md.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See
 /// SSL_CTX_set_session_id_context(3).

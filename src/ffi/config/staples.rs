@@ -4,8 +4,10 @@ use crate::{
     error::Error,
     ossl::{
         self,
-        ocsp::{self, Status},
-        requirements::StaplePolicy,
+        verify::{
+            ocsp::{self, Status},
+            requirements::StaplePolicy,
+        },
     },
 };
 use std::ffi::{c_char, c_void};
@@ -37,8 +39,10 @@ const MAX_RESPONSE: usize = 64 * 1024;
 
 /// Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
 /// the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
-/// it is for this certificate, and if it is of this time (that of bgl_ssl_config_set_verify_time). Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is
-/// BGL_SSL_E_CONFIG elsewhere, when the config is frozen.
+/// it is for this certificate, and if it is of this time (that of bgl_ssl_config_set_verify_time). Where a certificate
+/// is trusted itself, and its issuer is not among what the server sends, nobody can check a response: it counts as
+/// none. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is BGL_SSL_E_CONFIG elsewhere, when the config is
+/// frozen.
 ///
 /// policy: BGL_SSL_STAPLE_... (default: BGL_SSL_STAPLE_HONOUR). A refused server is BGL_SSL_E_VERIFY.
 ///
@@ -137,7 +141,8 @@ pub unsafe extern "C" fn bgl_ssl_ocsp_request(
 ///
 /// response: len bytes of DER.
 /// issuer: the certificate of the CA that issued it.
-/// until: set to the time until which a good response is valid, in seconds since 1970; 0 for others; may be NULL.
+/// until: set to the time until which a good response is valid, in seconds since 1970; 0 for others and on failure; may
+/// be NULL.
 ///
 /// Returns BGL_SSL_OCSP_...; a negative status on failure: BGL_SSL_E_VERIFY if the response cannot be relied on
 /// (another signer, another certificate, another time), BGL_SSL_E_CONFIG if it is damaged or the responder reports an

@@ -28,7 +28,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_connect_timeout(
 /// Sets the time limit for a handshake, on either end.
 ///
 /// microseconds: 0 for none. Default: 10 s; for datagrams (DTLS) 60 s, because what is lost is sent again after 1 s,
-/// then 2, 4 ...
+/// then 2, 4 ... It holds for all addresses of a host together, each of which gets a share.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///

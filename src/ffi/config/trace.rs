@@ -1,4 +1,4 @@
-//! A trace of handshakes: a function of the program's is told of each message.
+//! Tracing the messages of handshakes.
 
 use crate::trace::Trace;
 use std::ffi::{CString, c_char, c_void};
@@ -9,18 +9,19 @@ use crate::ffi::{
     user::User,
 };
 
-/// What is told of each message of a connection's handshake, and of each alert: "< ClientHello 517: example.org h2,http/1.1
-/// TLS 1.3,TLS 1.2 x25519,secp256r1 31 cipher suites", "> ServerHello 118: TLS 1.3 TLS_AES_256_GCM_SHA384 x25519",
-/// "> Certificate 1032", "< alert: fatal, handshake failure (40)". It begins with > for what this end has sent, and with < for
-/// what has come. The number is the length of the message. No line has a secret in it.
+/// Receives a line for each message of a connection's handshake, and for each alert: "< ClientHello 517: example.org
+/// h2,http/1.1 TLS 1.3,TLS 1.2 x25519,secp256r1 31 cipher suites", "> ServerHello 118: TLS 1.3 TLS_AES_256_GCM_SHA384
+/// x25519", "> Certificate 1032", "< alert: fatal, handshake failure (40)". It begins with > for what this end has
+/// sent, and with < for what has come. The number is the length of the message. No line has a secret in it.
 ///
 /// peer: what the other end is called in messages, such as "example.org:443".
 /// line: without a line end. Like peer, it is valid during the call only. The wording may change: it is for people.
 /// user: what was given with the function.
 ///
-/// It is called in the threads that use the socket, after OpenSSL has returned, during the call in which the message was sent or
-/// received. It may call any function of this library, but on this socket none that reads, writes, closes or does the handshake,
-/// which would wait for itself; and it returns normally: it may not raise an exception or call longjmp.
+/// It is called in the threads that use the socket, after OpenSSL has returned, during the call in which the message
+/// was sent or received. It may call any function of this library, but on this socket none that reads, writes, closes
+/// or does the handshake, which would wait for itself; and it returns normally: it may not raise an exception or call
+/// longjmp.
 pub type bgl_ssl_trace_t =
     Option<unsafe extern "C" fn(peer: *const c_char, line: *const c_char, user: *mut c_void)>;
 
@@ -33,16 +34,16 @@ pub unsafe fn trace_of(trace: bgl_ssl_trace_t, user: *mut c_void) -> Option<Trac
         Trace::new(move |peer, line| {
             let text = |text: &str| CString::new(text).unwrap_or_default();
             let (peer, line) = (text(peer), text(line));
-            // SAFETY: the caller vouches for the function; both texts are NUL-terminated, and outlive the call.
+            // SAFETY: the preconditions cover the function; both texts are NUL-terminated, and outlive the call.
             unsafe { function(peer.as_ptr(), line.as_ptr(), user.pointer()) }
         })
     })
 }
 
-/// Sets the function that is told of the messages of a config's connections.
+/// Sets the function that receives a line for each message of the handshakes of a config's connections.
 ///
-/// trace: NULL for none (the default). The function and user must stay usable until the config and everything that was made
-/// with it is freed. Several threads may call it at the same time.
+/// trace: NULL for none (the default). The function and user must stay usable until the config and everything that was
+/// made with it is freed. Several threads may call it at the same time.
 /// user: is passed on to the function; may be NULL.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread. See

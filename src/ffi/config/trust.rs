@@ -1,9 +1,9 @@
-//! Whom to trust: CAs, accepted certificates, verification, client certificates.
+//! Verification: CAs, accepted certificates, client certificates.
 
 use crate::{
-    anchors::Anchors,
     config::{ClientCertificate, Config, Verify},
     error::Error,
+    pki::anchors::Anchors,
 };
 use std::sync::Arc;
 
@@ -26,7 +26,8 @@ pub const BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL: i32 = 2;
 pub const BGL_SSL_CLIENT_CERTIFICATE_REQUIRED: i32 = 3;
 
 /// Sets the CA certificates against which the peer is verified. Each of them is an anchor: the peer's chain may end at
-/// any of them, self-signed or not, directly or indirectly. A server names them to its clients.
+/// any of them, self-signed or not, directly or indirectly. One that is listed twice, with and without being rejected
+/// (openssl x509 -addreject), is rejected. A server names them to its clients.
 ///
 /// certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
 /// takes references of its own.
@@ -35,8 +36,10 @@ pub const BGL_SSL_CLIENT_CERTIFICATE_REQUIRED: i32 = 3;
 /// (default: OpenSSL's). Each variable replaces its own default only: a program that wants to restrict trust sets both,
 /// or gives its CAs here. They are read when a config that needs them is used for the first time; a file that is named
 /// but missing, unreadable or without certificates is BGL_SSL_E_CONFIG or BGL_SSL_E_IO then. A later config notices
-/// that they have changed. getenv(3) reads the variables: a program that calls setenv(3) does so while no other thread
-/// uses this library.
+/// that they have changed; if a file in a directory was overwritten in place, that takes up to a second. Programs with
+/// more privileges than their users (AT_SECURE) do not look at the variables. getenv(3) reads them: a program that
+/// calls setenv(3) does so while no other thread uses this library. A CA that is rejected in SSL_CERT_FILE is rejected.
+/// In SSL_CERT_DIR OpenSSL takes the first file that has the CA: it is rejected only if that file rejects it.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -111,7 +114,8 @@ pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_chain_only(
 }
 
 /// Verifies nothing: anybody can pretend to be the peer. The chain is checked when the program asks for the result, by
-/// bgl_ssl_socket_verify_result. A list of accepted certificates is still enforced.
+/// bgl_ssl_socket_verify_result, which tells its first fault only: after it nothing further is checked, not even
+/// signatures. A list of accepted certificates is still enforced.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///

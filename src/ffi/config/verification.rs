@@ -1,10 +1,10 @@
-//! The verification of a certificate without a connection.
+//! Verifying a certificate without a connection.
 
 use crate::{
     config::ConfigHandle,
     error::{Error, Result},
     hostname::Hostname,
-    ossl::verification::Purpose,
+    ossl::verify::certificate::Purpose,
     verify::certificate,
 };
 use std::{ffi::c_char, ptr};
@@ -18,9 +18,9 @@ use crate::ffi::{
 
 /// The certificate may be for anything.
 pub const BGL_SSL_PURPOSE_ANY: i32 = 0;
-/// It must be one for servers of TLS.
+/// The certificate must be for TLS servers.
 pub const BGL_SSL_PURPOSE_SERVER: i32 = 1;
-/// It must be one for clients of TLS.
+/// The certificate must be for TLS clients.
 pub const BGL_SSL_PURPOSE_CLIENT: i32 = 2;
 
 fn purpose_of(number: i32) -> Result<Purpose> {
@@ -41,13 +41,13 @@ fn purpose_of(number: i32) -> Result<Purpose> {
 /// connections, and refused (BGL_SSL_E_CONFIG).
 /// purpose: BGL_SSL_PURPOSE_...
 /// hostname: a DNS name or an IP address that the certificate must be for; NULL for any.
-/// chain: where the verified chain is put, the certificate first, to be freed with bgl_ssl_certificate_list_free; NULL
-/// if a verification fails. NULL if it is of no interest.
+/// chain: where the verified chain is put, the certificate first, to be freed with bgl_ssl_certificate_list_free, or
+/// NULL on any failure. NULL if it is of no interest.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_VERIFY or BGL_SSL_E_NAME if the certificate is not good: bgl_ssl_last_error has the
 /// reason in words, and as an X509_V_ERR_... number in verify_result; BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG,
-/// BGL_SSL_E_UNSUPPORTED or BGL_SSL_E_IO for the config, the system's CAs or the revocation lists. Any thread. Blocks no
-/// longer than the disk that holds these. See X509_verify_cert(3).
+/// BGL_SSL_E_UNSUPPORTED or BGL_SSL_E_IO for the config, the system's CAs or the revocation lists. Any thread. Blocks
+/// no longer than the disk that holds these. See X509_verify_cert(3).
 ///
 /// Precondition: the handles are NULL or live; hostname is NULL or NUL-terminated; chain is NULL or writable.
 #[unsafe(no_mangle)]

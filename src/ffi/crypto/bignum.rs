@@ -6,7 +6,7 @@ use crate::{
         dh::{SharedBn, share},
     },
     error::{Error, Result},
-    ossl::bn::Bn,
+    ossl::crypto::bn::Bn,
 };
 use std::{ffi::c_void, ptr};
 

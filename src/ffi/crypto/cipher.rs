@@ -84,7 +84,7 @@ pub unsafe extern "C" fn bgl_ssl_cipher_initiv(
     unsafe { bgl_ssl_cipher_init_aead(r#type, key, key_len, iv, iv_len, cipher::TAG_SIZE, encrypt) }
 }
 
-/// The same as bgl_ssl_cipher_initiv, with another length of the tag of an AEAD cipher (GCM, CCM, OCB,
+/// Begins as bgl_ssl_cipher_initiv does, with another length of the tag of an AEAD cipher (GCM, CCM, OCB,
 /// ChaCha20-Poly1305).
 ///
 /// tag_len: 4 to 16; what is decrypted must come with a tag of that length. Short tags can be forged. Ignored for
@@ -140,8 +140,8 @@ pub unsafe extern "C" fn bgl_ssl_cipher_add_aad(
 /// Decrypted text of an AEAD cipher must not be used before bgl_cipher_final has accepted the tag.
 ///
 /// data: len bytes, less than 2 GB, not kept; must not overlap buf.
-/// buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes.
-/// written: set to how many bytes were given.
+/// buf: space for at least len + BGL_SSL_CIPHER_SLACK bytes. On failure its content is undefined.
+/// written: set to how many bytes were given; 0 on failure.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space: then nothing was taken in;
 /// BGL_SSL_E_STATE after bgl_cipher_final, after CCM's or XTS's one piece, and if CCM's tag was not given before;
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn bgl_cipher_set_auto_padding(
 /// Ends the text. (Bigloo: ssl-cipher-final.)
 ///
 /// buf: space for at least BGL_SSL_CIPHER_SLACK bytes.
-/// written: set to how many bytes were given.
+/// written: set to how many bytes were given; 0 on failure.
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if there is not enough space; BGL_SSL_E_STATE if it has ended already,
 /// or an AEAD cipher that decrypts was not given the tag: these leave the text as it was. BGL_SSL_E_VERIFY if the tag

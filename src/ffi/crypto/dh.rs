@@ -17,8 +17,9 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// A group for Diffie-Hellman key agreement, and perhaps one's own keys in it. It shares its numbers with the handles
-/// by which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the handle only.
+/// A group for Diffie-Hellman key agreement, with one's own keys, if there are any. It shares its numbers with the
+/// handles by which they were set or got: bgl_bn_set_word changes a number for all of them, bgl_bn_free frees the
+/// handle only.
 pub struct bgl_ssl_dh_t {
     _private: [u8; 0],
 }
@@ -37,8 +38,8 @@ pub extern "C" fn bgl_ssl_dh_new() -> *mut bgl_ssl_dh_t {
     guard::or(ptr::null_mut(), || Ok(handle::give(Dh::default())))
 }
 
-/// Frees a Diffie-Hellman object; numbers got from it or set in it live on. Takes NULL; returns nothing, never fails,
-/// never blocks.
+/// Frees a Diffie-Hellman object; numbers taken from it or set in it stay valid. Takes NULL; returns nothing, never
+/// fails, never blocks.
 ///
 /// Precondition: dh is NULL or live, and the caller's.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! What the OpenSSL in use offers.
+//! Algorithms of the OpenSSL in use.
 
 use crate::{
     error::Result,

@@ -1,4 +1,4 @@
-//! Randomness.
+//! Random numbers.
 
 use crate::ossl::rand;
 use std::ffi::c_void;
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn bgl_ssl_rand_bytes(buf: *mut c_void, len: usize) -> bgl
     guard::done(|| rand::bytes(unsafe { convert::bytes_mut(buf, len, "buffer")? }))
 }
 
-/// The same as bgl_ssl_rand_bytes: today's OpenSSL makes no difference. (Bigloo: ssl-rand-pseudo-bytes.)
+/// Fills a buffer as bgl_ssl_rand_bytes does: current OpenSSL makes no difference. (Bigloo: ssl-rand-pseudo-bytes.)
 ///
 /// Returns what bgl_ssl_rand_bytes does. Never blocks; any thread.
 ///

@@ -2,8 +2,7 @@
 
 use crate::{
     crypto::signature::{self, Signature},
-    pem::Format,
-    private_key::PrivateKey,
+    pki::{pem::Format, private_key::PrivateKey},
 };
 use std::{
     ffi::{c_char, c_void},
@@ -28,7 +27,7 @@ impl Handle for bgl_ssl_sign_t {
     const NOUN: &'static str = "signature";
 }
 
-/// As the key says, which is PKCS#1 v1.5 for the usual RSA keys.
+/// The padding that the key asks for: PKCS#1 v1.5 for the usual RSA keys.
 pub const BGL_SSL_PADDING_DEFAULT: i32 = 0;
 /// PKCS#1 v1.5 (RFC 8017, section 8.2).
 pub const BGL_SSL_PADDING_PKCS1: i32 = 1;
@@ -129,7 +128,7 @@ pub unsafe extern "C" fn bgl_ssl_sign_sign(
     })
 }
 
-/// The same as bgl_ssl_sign_sign with a key that was read before, and so may have been encrypted.
+/// Signs as bgl_ssl_sign_sign does, with a key that was read before, and so may have been encrypted.
 ///
 /// Returns what bgl_ssl_sign_sign does. Never blocks; any thread.
 ///
@@ -183,6 +182,6 @@ pub unsafe extern "C" fn bgl_ssl_sign_message(
         let name = convert::optional_c_string(r#type, "digest")?;
         let (key, data) = (handle::borrow(private_key)?, convert::bytes(data, len, "data")?);
         let sign = || signature::sign_message(name.as_deref(), key, data);
-        convert::copy_once(signature::signature_size(key), buf, size, sign)
+        convert::copy_once(signature::message_signature_size(name.as_deref(), key)?, buf, size, sign)
     })
 }

@@ -104,7 +104,7 @@ pub unsafe extern "C" fn bgl_ssl_verify_final(
     valid
 }
 
-/// The same as bgl_ssl_verify_final, with what failed told apart from what is not right.
+/// Verifies as bgl_ssl_verify_final does, and distinguishes a failure from a signature that is not right.
 ///
 /// key_pem: as for bgl_ssl_verify_final.
 /// signature: signature_len bytes of anything.

@@ -1,11 +1,15 @@
 //! Connections without a socket.
 
+// In the order of the header.
+pub mod settings;
+
+pub mod io;
+
 pub mod callbacks;
 pub mod events;
+
 pub mod info;
-pub mod io;
 pub mod sessions;
-pub mod settings;
 
 use crate::{
     engine::connection::{Connection, Event},
@@ -105,7 +109,7 @@ struct Callbacks {
     session_lookup: Callback<bgl_ssl_session_lookup_callback_t>,
 }
 
-// SAFETY: the callers vouch for their functions and user pointers in whatever thread uses the connection.
+// SAFETY: the preconditions cover functions and user pointers in whatever thread uses the connection.
 unsafe impl Send for Callbacks {}
 
 impl Callbacks {
@@ -140,6 +144,18 @@ unsafe fn with_connection<T>(
 ) -> T {
     // SAFETY: the precondition covers the handle.
     guard::or(otherwise, || unsafe { handle::with(connection, |handle| body(&handle.connection)) })
+}
+
+/// The same for a body that makes no system call.
+///
+/// Precondition: connection is NULL or live.
+unsafe fn in_memory<T>(
+    connection: *const bgl_ssl_connection_t,
+    otherwise: T,
+    body: impl FnOnce(&Connection) -> Result<T>,
+) -> T {
+    // SAFETY: the precondition covers the handle.
+    guard::or_in_memory(otherwise, || unsafe { handle::with(connection, |handle| body(&handle.connection)) })
 }
 
 /// Runs `body` on a connection, for functions that return a status.

@@ -66,7 +66,7 @@ unsafe fn with(ctx: *const bgl_ssl_ctx_t, body: impl FnOnce(&SecureContext) -> R
     guard::done(|| unsafe { handle::with(ctx, body) })
 }
 
-/// Closes a context: nothing can be done with it any more. Connections made from it, or switched to it, live on.
+/// Closes a context: nothing can be done with it any more. Connections made from it, or switched to it, stay valid.
 ///
 /// Returns BGL_SSL_OK, also a second time, or BGL_SSL_E_ARGUMENT for NULL. Never blocks; any thread.
 ///
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_close(ctx: *const bgl_ssl_ctx_t) -> bgl_ssl
     }
 }
 
-/// Frees a context; connections made from it live on. Takes NULL; returns nothing, never fails, never blocks.
+/// Frees a context; connections made from it stay valid. Takes NULL; returns nothing, never fails, never blocks.
 ///
 /// Precondition: ctx is NULL or live, and the caller's.
 #[unsafe(no_mangle)]
@@ -145,13 +145,15 @@ pub unsafe extern "C" fn bgl_ssl_ctx_add_crl(
     unsafe { with(ctx, |ctx| ctx.add_crl(part(pem, off, len, "CRL")?)) }
 }
 
-/// Proves possession of the certificate with a private key.
+/// Proves possession of the certificate with a private key. A key that does not belong to the certificate set before is
+/// kept for the one that is set next. Until then the key set before is used; where there is none, the handshakes that
+/// need it fail with BGL_SSL_E_CONFIG.
 ///
 /// pem: the first key of pem[off] to pem[off + len - 1] is taken; not kept.
 /// passphrase: for an encrypted key; NULL if there is none. Nobody is ever asked for one.
 ///
-/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, the
-/// passphrase does not open it, or it does not belong to the certificate set before. Never blocks; any thread.
+/// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, or
+/// the passphrase does not open it. Any thread. Blocks no longer than the key's own key derivation.
 ///
 /// Precondition: ctx is NULL or live; pem is NULL or readable for off + len bytes; passphrase is NULL or
 /// NUL-terminated.
@@ -168,7 +170,8 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_key(
 }
 
 /// Presents a certificate, followed by the certificates that lead from it to a CA. A private key that was set before
-/// and does not belong to it is forgotten.
+/// and does not belong to it is forgotten. As in OpenSSL a context presents one certificate of each type of keys: an
+/// earlier one with a key of another type, RSA beside ECDSA, is still shown to peers that ask for that type.
 ///
 /// pem: all certificates of pem[off] to pem[off + len - 1] are taken, the leaf first; not kept.
 ///
@@ -215,7 +218,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_set_session_id_context(
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if that is no PKCS#12,
 /// lacks key or certificate, is not opened by the passphrase, or uses an old cipher that this OpenSSL has not. Any
-/// thread. Blocks no longer than its own key derivation.
+/// thread. Blocks no longer than the file's own key derivation.
 ///
 /// Precondition: ctx is NULL or live; pfx is NULL or readable for len bytes; pass is NULL or NUL-terminated.
 #[unsafe(no_mangle)]

@@ -1,21 +1,22 @@
-//! What a server has counted, in one structure.
+//! Counters of a server.
 
-use crate::{server::Server, socket::counts::ServerCounts};
+use crate::{server::Server, socket::server::counts::ServerCounts};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::bgl_ssl_server_t;
 use crate::ffi::{guard, handle, sized, status::bgl_ssl_status_t};
 
-/// What has become of a server's clients, since the server was made. The caller sets size beforehand; later versions may add
-/// fields at the end. Each client that was accepted and has no handshake in progress is in one of: handshakes, refused,
-/// failed_..., abandoned.
+/// What has become of a server's clients, since the server was made. The caller sets size beforehand; later versions
+/// may add fields at the end. Each client that was accepted and has no handshake in progress is in one of: handshakes,
+/// refused, failed_..., abandoned.
 #[repr(C)]
 pub struct bgl_ssl_server_info_t {
     /// In: sizeof(bgl_ssl_server_info_t). Out: how much of it the library knows.
     pub size: usize,
-    /// Clients that were accepted, or upgraded with bgl_ssl_server_upgrade; with DTLS, those that have shown their address.
+    /// Clients that were accepted, or upgraded with bgl_ssl_server_upgrade_fd; with DTLS, those that have shown their
+    /// address.
     pub accepted: u64,
-    /// Of these, connections whose sockets are not freed yet.
+    /// Of these, connections whose sockets are neither closed nor freed.
     pub open: u64,
     /// Handshakes that were completed.
     pub handshakes: u64,
@@ -38,12 +39,13 @@ pub struct bgl_ssl_server_info_t {
     pub abandoned: u64,
 }
 
-/// Copies what a server has counted into a structure. The numbers are read one after the other while clients come and go.
+/// Copies what a server has counted into a structure. The numbers are read one after the other while clients come and
+/// go.
 ///
 /// info: its size field says how large it is; what the library does not know of it is zeroed.
 ///
-/// Returns BGL_SSL_OK, for a closed server, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small or was not
-/// set. Never blocks; any thread.
+/// Returns BGL_SSL_OK, for a closed server, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small or
+/// was not set. Never blocks; any thread.
 ///
 /// Precondition: server is NULL or live; info is NULL or writable for as many bytes as its size field says.
 #[unsafe(no_mangle)]
@@ -51,7 +53,7 @@ pub unsafe extern "C" fn bgl_ssl_server_info(
     server: *const bgl_ssl_server_t,
     info: *mut bgl_ssl_server_info_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle, and for the structure, which begins with its size.
+    // SAFETY: the preconditions cover the handle and the structure, which begins with its size.
     guard::done(|| unsafe {
         sized::store(info, "info", || handle::with(server, |server: &Server| Ok(info_of(server.counts()))))
     })

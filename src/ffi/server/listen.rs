@@ -1,4 +1,4 @@
-//! Listening on Unix sockets, and on descriptors that the program has.
+//! Listening on Unix sockets, and on given descriptors.
 
 use crate::{
     error::{Error, Result},
@@ -13,20 +13,22 @@ use std::{
 use super::bgl_ssl_server_t;
 use crate::ffi::{config::bgl_ssl_config_t, convert, guard, handle};
 
-/// Listens for TLS clients on a Unix socket. The server's file is removed when it is closed or freed, if it is still the same
-/// file, and not by a forked process.
+/// Listens for TLS clients on a Unix socket. The server's file is removed when it is closed or freed, if it is still
+/// the same file, and not by a forked process.
 ///
-/// config: frozen by this. Without a certificate every handshake will fail. BGLSSL_DTLSV1 is refused.
-/// path: a file that is made by this; or "@" and an abstract name, which no file has (Linux). At most 107 bytes. A file of
-/// that name is an error (BGL_SSL_E_IO, EADDRINUSE), unless it is a socket on which nobody listens, as a program leaves it that
-/// was killed: that is replaced.
+/// config: frozen by this. Without a certificate every handshake will fail. BGLSSL_DTLSV1 is BGL_SSL_E_UNSUPPORTED.
+/// path: a file that is made by this; or "@" and an abstract name, which no file has (Linux). At most 107 bytes. A file
+/// of that name is an error (BGL_SSL_E_IO, EADDRINUSE), unless it is a socket on which nobody listens, as a program
+/// leaves it that was killed: that is replaced. Servers that start at the same moment lock the file's directory
+/// (flock(2)), for no longer than the start takes.
 /// backlog: how many clients may wait, as for listen(2).
-/// mode: the permissions of the file, 1 to 0777, whatever the umask: whoever may write to it may connect. 0 for what the
-/// umask leaves of 0777. Abstract names have no permissions: anybody in the same network namespace may connect.
+/// mode: the permissions of the file, 1 to 0777, whatever the umask: processes that may write to it may connect. 0 for
+/// what the umask leaves of 0777. Abstract names have no permissions: anybody in the same network namespace may
+/// connect.
 ///
-/// Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT, also for a path that is too long;
-/// BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_IO (EADDRINUSE, EACCES, ENOENT ...). Any thread. Blocks
-/// no longer than the disk.
+/// Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT, also for a path that is too
+/// long; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_IO (EADDRINUSE, EACCES, ENOENT ...). Any
+/// thread. Blocks no longer than the disk, and a second while somebody else keeps the lock.
 ///
 /// Precondition: config is NULL or live, path NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -52,22 +54,23 @@ fn permissions(mode: c_int) -> Result<Option<u32>> {
     }
 }
 
-/// Takes TLS clients from a socket that the program has: one that was passed to it by a service manager (socket activation),
-/// or that it has bound to a port below 1024 before it gave up its privileges.
+/// Takes TLS clients from a socket that the program has: one that was passed to it by a service manager (socket
+/// activation), or that it has bound to a port below 1024 before it gave up its privileges.
 ///
 /// config: frozen by this. Without a certificate every handshake will fail.
-/// fd: a listening stream socket, of TCP or Unix (see listen(2)); with BGLSSL_DTLSV1 a datagram socket that is bound to a port,
-/// and not connected (see bind(2)). It stays the caller's: the library works on a duplicate, so the caller may close fd at any
-/// time. The duplicate shares its state with fd, and with other processes that have it: it is made non-blocking, and for DTLS
-/// it gets IP_PKTINFO or IPV6_RECVPKTINFO. Nothing else is done to it; bgl_ssl_server_close ends the duplicate only, and while
-/// fd is open clients still queue on it. The file of a Unix socket is left alone. With DTLS each client gets a socket of its
-/// own on the same port, so for a port below 1024 the program needs its privileges (CAP_NET_BIND_SERVICE) as long as it
-/// accepts.
+/// fd: a listening stream socket, of TCP or Unix (see listen(2)); with BGLSSL_DTLSV1 a datagram socket that is bound to
+/// a port, and not connected (see bind(2)). It stays the caller's: the library works on a duplicate, so the caller may
+/// close fd at any time. The duplicate shares its state with fd, and with other processes that have it: it is made
+/// non-blocking, and for DTLS it gets IP_PKTINFO or IPV6_RECVPKTINFO and, only while a client gets a socket,
+/// SO_REUSEPORT, or SO_REUSEADDR where another user has made it. Nothing else is done to it; bgl_ssl_server_close ends
+/// the duplicate only, and while fd is open clients still queue on it. The file of a Unix socket is left alone. With
+/// DTLS each client gets a socket of its own on the same port, so for a port below 1024 the program needs its
+/// privileges (CAP_NET_BIND_SERVICE) as long as it accepts.
 ///
-/// Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT for a socket that does not listen, or is
-/// not bound; BGL_SSL_E_IO for what is no open stream socket (EBADF, ENOTSOCK, EPROTOTYPE); BGL_SSL_E_UNSUPPORTED for a stream
-/// socket with DTLS; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the config. Any thread. Blocks no longer than the disk that
-/// holds the system's CA certificates.
+/// Returns a server, to be freed with bgl_ssl_server_free, or NULL: BGL_SSL_E_ARGUMENT for a socket that does not
+/// listen, or is not bound; BGL_SSL_E_IO for what is no open stream socket (EBADF, ENOTSOCK, EPROTOTYPE);
+/// BGL_SSL_E_UNSUPPORTED for a stream socket with DTLS; BGL_SSL_E_CONFIG and BGL_SSL_E_UNSUPPORTED for the config. Any
+/// thread. Blocks no longer than the disk that holds the system's CA certificates.
 ///
 /// Precondition: config is NULL or live.
 #[unsafe(no_mangle)]

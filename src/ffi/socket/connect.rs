@@ -4,7 +4,7 @@ use crate::{
     config::Frozen,
     error::Result,
     net::{resolve::Family, unix::UnixAddress},
-    socket::{Socket, connecting::Destination},
+    socket::{Socket, client::connecting::Destination},
 };
 use std::{
     ffi::{c_char, c_int},
@@ -15,11 +15,11 @@ use std::{
 use super::{bgl_ssl_session_t, bgl_ssl_socket_t};
 use crate::ffi::{config::bgl_ssl_config_t, convert, guard, handle};
 
-/// Connects as bgl_ssl_connect_resume does, to a host whose certificate has another name: for programs that look names up
-/// themselves, that connect to one of several machines of a service, or that use one config for many names.
+/// Connects as bgl_ssl_connect_resume does, to a host whose certificate has another name: for programs that look names
+/// up themselves, that connect to one of several machines of a service, or that use one config for many names.
 ///
-/// hostname: the name to verify and to send as SNI, and the name that sessions belong to. It goes before the config's
-/// (bgl_ssl_config_set_hostname). NULL for the config's or, where it has none, host.
+/// hostname: the name to verify and to send as SNI, and the name that sessions belong to. It takes precedence over the
+/// config's (bgl_ssl_config_set_hostname). NULL for the config's or, where it has none, host.
 /// session: to be offered, as for bgl_ssl_connect_resume; NULL for none.
 ///
 /// Returns what bgl_ssl_connect does. Threads and blocking as there.
@@ -38,20 +38,22 @@ pub unsafe extern "C" fn bgl_ssl_connect_named(
     unsafe { make(config, host, port, family, hostname, session, Socket::connect) }
 }
 
-/// Begins to connect as bgl_ssl_connect_named does, and waits for nothing: for event loops. The socket is in non-blocking mode
-/// (bgl_ssl_socket_set_nonblocking). Looking the name up, connecting, what a proxy is asked, and TLS are all part of its
-/// handshake: call bgl_ssl_socket_handshake until it returns neither BGL_SSL_WANT_READ nor BGL_SSL_WANT_WRITE and, before each
-/// further call, wait for bgl_ssl_socket_fd to be readable or writable, or for bgl_ssl_socket_timeout. The descriptor
-/// changes once the connection is made: ask for it after each call. Reads and writes do the handshake, too.
+/// Begins to connect as bgl_ssl_connect_named does, and waits for nothing: for event loops. The socket is in
+/// non-blocking mode (bgl_ssl_socket_set_nonblocking). Looking the name up, connecting, what a proxy is asked, and TLS
+/// are all part of its handshake. Call bgl_ssl_socket_handshake until it returns neither BGL_SSL_WANT_READ nor
+/// BGL_SSL_WANT_WRITE and, before each further call, wait for bgl_ssl_socket_fd to be readable or writable, or for
+/// bgl_ssl_socket_timeout. The descriptor changes once the connection is made: ask for it after each call. Reads and
+/// writes do the handshake, too.
 ///
-/// config, host, port, family, hostname, session: as for bgl_ssl_connect_named. The config's connect timeout runs from now on,
-/// until the end of the handshake. DTLS is refused: there a lazy config and bgl_ssl_connect to an address do not wait.
+/// config, host, port, family, hostname, session: as for bgl_ssl_connect_named. The config's connect timeout runs from
+/// now on, until the end of the handshake. DTLS is BGL_SSL_E_UNSUPPORTED: there a lazy config and bgl_ssl_connect to an
+/// address do not wait.
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG and
-/// BGL_SSL_E_UNSUPPORTED for the config, and for DTLS; BGL_SSL_E_IO if the system has no descriptors left. All other failures
-/// are the handshake's, but what is known at once may be told here: BGL_SSL_E_RESOLVE, BGL_SSL_E_IO (ECONNREFUSED ...). Before
-/// the connection is made the socket has no addresses. Never blocks, but for the disk that holds the system's CA certificates;
-/// any thread.
+/// BGL_SSL_E_UNSUPPORTED for the config, and for DTLS; BGL_SSL_E_IO if the system has no descriptors left. All other
+/// failures are the handshake's, but what is known at once may be told here: BGL_SSL_E_RESOLVE, BGL_SSL_E_IO
+/// (ECONNREFUSED ...). Before the connection is made the socket has no addresses. Never blocks, but for the disk that
+/// holds the system's CA certificates; any thread.
 ///
 /// Precondition: config and session are NULL or live, host and hostname NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -67,18 +69,18 @@ pub unsafe extern "C" fn bgl_ssl_connect_start(
     unsafe { make(config, host, port, family, hostname, session, Socket::start) }
 }
 
-/// Connects to a Unix socket, and does the TLS handshake as the client unless the config says lazy. The config's proxy does not
-/// matter.
+/// Connects to a Unix socket, and does the TLS handshake as the client unless the config says lazy. The config's proxy
+/// does not matter.
 ///
-/// config: frozen by this. BGLSSL_DTLSV1 is refused.
+/// config: frozen by this. BGLSSL_DTLSV1 is BGL_SSL_E_UNSUPPORTED.
 /// path: of the socket's file; or "@" and an abstract name (Linux). At most 107 bytes.
-/// hostname: the name to verify and to send as SNI; NULL for the config's (bgl_ssl_config_set_hostname). Without both it is an
-/// error if the config verifies names.
+/// hostname: the name to verify and to send as SNI; NULL for the config's (bgl_ssl_config_set_hostname). Without both
+/// it is an error if the config verifies names.
 ///
-/// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT, also for a path that is too long;
-/// BGL_SSL_E_IO (ENOENT, ECONNREFUSED, EACCES ...); else as bgl_ssl_connect. Any thread. Blocks no longer than the config's
-/// connect timeout, also while the listener's queue is full (and, in the handshake, its handshake timeout), and after a failed
-/// handshake 200 ms more, to send the alert.
+/// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT, also for a path that is too
+/// long; BGL_SSL_E_IO (ENOENT, ECONNREFUSED, EACCES ...); else as bgl_ssl_connect. Any thread. Blocks no longer than
+/// the config's connect timeout, also while the listener's queue is full (and, in the handshake, its handshake
+/// timeout), and after a failed handshake 200 ms more, to send the alert.
 ///
 /// Precondition: config is NULL or live, path and hostname NULL or NUL-terminated.
 #[unsafe(no_mangle)]

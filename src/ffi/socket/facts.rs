@@ -17,7 +17,8 @@ pub struct bgl_ssl_socket_info_t {
     pub bytes_written: u64,
     /// How long the handshake took, in microseconds, from the making of the socket on; -1 before its end.
     pub handshake_time: i64,
-    /// The protocol's number on the wire, such as 0x0304 for TLS 1.3; 0 before the end of the handshake, as are all below.
+    /// The protocol's number on the wire, such as 0x0304 for TLS 1.3; 0 before the end of the handshake, as are all
+    /// below.
     pub protocol_number: u16,
     /// The cipher suite's number on the wire.
     pub cipher_number: u16,
@@ -25,7 +26,7 @@ pub struct bgl_ssl_socket_info_t {
     pub cipher_bits: i32,
     /// Whether a session was resumed.
     pub resumed: bool,
-    /// "TLSv1.3", say.
+    /// The protocol, such as "TLSv1.3".
     pub protocol: [c_char; 16],
     /// OpenSSL's name of the cipher suite.
     pub cipher: [c_char; 64],
@@ -41,8 +42,8 @@ pub struct bgl_ssl_socket_info_t {
 ///
 /// info: its size field says how large it is; what the library does not know of it is zeroed.
 ///
-/// Returns BGL_SSL_OK, before the handshake, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small or was
-/// not set. Any thread. Does not wait for the peer.
+/// Returns BGL_SSL_OK, before the handshake, too; BGL_SSL_E_ARGUMENT for NULL, and for a size field that is too small
+/// or was not set. Any thread. Does not wait for the peer.
 ///
 /// Precondition: socket is NULL or live; info is NULL or writable for as many bytes as its size field says.
 #[unsafe(no_mangle)]
@@ -50,7 +51,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_info(
     socket: *const bgl_ssl_socket_t,
     info: *mut bgl_ssl_socket_info_t,
 ) -> bgl_ssl_status_t {
-    // SAFETY: the caller vouches for the handle, and for the structure, which begins with its size.
+    // SAFETY: the preconditions cover the handle and the structure, which begins with its size.
     guard::done(|| unsafe {
         sized::store(info, "info", || handle::with(socket, |socket| Ok(info_of(&socket.facts()))))
     })

@@ -2,7 +2,7 @@
 
 pub mod psk_identities;
 
-use crate::{error::Error, hello::Hello, socket::Step};
+use crate::{error::Error, hello::Hello};
 use std::{
     ffi::{c_char, c_void},
     ptr,
@@ -14,7 +14,7 @@ use crate::ffi::{
     config::bgl_ssl_config_t,
     convert, guard,
     handle::{self, Handle},
-    status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
+    status::{bgl_ssl_status_t, progress},
 };
 
 /// The message by which a client has opened a handshake, taken apart. It never changes; any number of threads may read
@@ -39,7 +39,8 @@ impl Handle for bgl_ssl_hello_t {
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_WANT_READ where the socket is non-blocking and not all of it has come; BGL_SSL_E_STATE
 /// if the handshake has begun without it, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL if what has come is
-/// no hello; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the handshake timeout.
+/// no hello, and after bgl_ssl_socket_refuse; BGL_SSL_E_TIMEOUT; BGL_SSL_E_IO. Any thread. Blocks no longer than the
+/// handshake timeout.
 ///
 /// Precondition: socket is NULL or live, out NULL or writable.
 #[unsafe(no_mangle)]
@@ -52,15 +53,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_hello(
         // SAFETY: the precondition covers handle and out-pointer.
         unsafe {
             convert::store(out, ptr::null_mut());
-            Ok(match handle::with(socket, |socket| socket.hello())? {
-                Step::Done(hello) => {
-                    convert::store(out, handle::give(hello));
-                    BGL_SSL_OK
-                }
-                Step::WantRead => BGL_SSL_WANT_READ,
-                Step::WantWrite => BGL_SSL_WANT_WRITE,
-                Step::Eof => BGL_SSL_EOF,
-            })
+            let step = handle::with(socket, |socket| socket.hello())?;
+            Ok(progress(step.map(|hello| convert::store(out, handle::give(hello)))))
         }
     })
 }
@@ -73,8 +67,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_hello(
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT, also if the one is for TLS and the other for DTLS; BGL_SSL_E_CONFIG and
 /// BGL_SSL_E_UNSUPPORTED for the config; BGL_SSL_E_STATE if the handshake has begun, or the config that the socket was
-/// made with is not lazy, or the socket is a client's or closed. Any thread. Blocks no longer than the disk that holds
-/// the system's CA certificates.
+/// made with is not lazy, or the socket is a client's or closed; BGL_SSL_E_PROTOCOL after bgl_ssl_socket_refuse. Any
+/// thread. Blocks no longer than the disk that holds the system's CA certificates.
 ///
 /// Precondition: socket and config are NULL or live.
 #[unsafe(no_mangle)]
@@ -90,11 +84,12 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_config(
 }
 
 /// Refuses the client, before the handshake of a server's socket whose config is lazy, with a fatal alert. Afterwards
-/// the socket can only be closed and freed; that sends the alert on its way.
+/// the socket can only be closed and freed; either sends the alert.
 ///
 /// alert: 0 to 255, such as 112 (unrecognized_name) or 49 (access_denied).
 ///
-/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE as for bgl_ssl_socket_set_config. Never blocks; any thread.
+/// Returns BGL_SSL_OK; BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE as for bgl_ssl_socket_set_config; BGL_SSL_E_PROTOCOL if the
+/// client is refused already. Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]

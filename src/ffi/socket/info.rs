@@ -1,4 +1,4 @@
-//! What a socket tells about itself, its handshake and its peer.
+//! State, addresses, handshake and peer of a socket.
 
 use crate::{ossl::x509, socket::Socket};
 use std::{
@@ -12,8 +12,8 @@ use crate::ffi::{
     socket::bgl_ssl_socket_t,
 };
 
-/// The socket's descriptor, for poll(2) only: it stays the library's. That of a socket of bgl_ssl_connect_start is another one
-/// once it is connected.
+/// The socket's descriptor, for poll(2) only: it stays the library's. That of a socket of bgl_ssl_connect_start is
+/// another one once it is connected.
 ///
 /// Returns -1 once the socket is closed, and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_local_address(
 ///
 /// port: where to put the port; may be NULL.
 ///
-/// Returns the length of the whole text; 0 for a socket that is not of the internet (port 0), and on failure
+/// Returns the length of the whole text; 0 for a socket that is neither IPv4 nor IPv6 (port 0), and on failure
 /// (BGL_SSL_E_STATE if it is closed). Never blocks; any thread. See getpeername(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for size bytes; port is NULL or writable.
@@ -140,10 +140,14 @@ pub unsafe extern "C" fn bgl_ssl_socket_server_name(
     unsafe { copy(socket, buf, size, text) }
 }
 
-/// The result of the verification of the peer's certificate chain, whether it is enforced or not.
+/// The result of the verification of the peer, whether it is enforced or not: one fault of the chain, the certificate's
+/// own times, the name, the pinned keys, the accepted list or the staple, as far as the config demands them. Of the
+/// chain it is the first fault: after it nothing further was checked, not even signatures. If the config verifies
+/// nothing (bgl_ssl_config_insecure_verify_none), the chain alone is verified, when this is called.
 ///
-/// Returns an X509_V_... code of <openssl/x509_vfy.h>: 0 if the chain is valid; -1 if the peer sent no certificate, and
-/// for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+/// Returns an X509_V_... code of <openssl/x509_vfy.h>: 0 if nothing is wrong, X509_V_ERR_UNSPECIFIED (1) if several of
+/// these are; -1 if the peer sent no certificate, and for NULL (BGL_SSL_E_ARGUMENT). Any thread. Blocks no longer than
+/// the disk that holds the system's CA certificates, which are read where the config verifies nothing.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
@@ -152,10 +156,11 @@ pub unsafe extern "C" fn bgl_ssl_socket_verify_result(socket: *const bgl_ssl_soc
     guard::or(-1, || unsafe { handle::with(socket, |socket| Ok(socket.verify_result().unwrap_or(-1))) })
 }
 
-/// Copies out OpenSSL's text for the result of the verification of the peer's chain, such as "certificate has expired".
+/// Copies out OpenSSL's text for bgl_ssl_socket_verify_result, such as "certificate has expired".
 ///
-/// Returns the length of the whole text; 0 if the chain is valid, if the peer sent no certificate, and on failure.
-/// Never blocks; any thread.
+/// Returns the length of the whole text; 0 if nothing is wrong, if the peer sent no certificate, and on failure. Any
+/// thread. Blocks no longer than the disk that holds the system's CA certificates, which are read where the config
+/// verifies nothing.
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for size bytes.
 #[unsafe(no_mangle)]
@@ -190,8 +195,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_peer_certificate(
 
 /// The certificates that the peer has sent, its own first, whether they were verified or not.
 ///
-/// Returns a list, maybe empty, to be freed with bgl_ssl_certificate_list_free, which may outlive the socket; NULL for
-/// NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+/// Returns a list, which may be empty, to be freed with bgl_ssl_certificate_list_free, which may outlive the socket;
+/// NULL for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]

@@ -9,17 +9,8 @@ use std::ffi::c_void;
 use crate::ffi::{
     convert, guard, handle,
     socket::bgl_ssl_socket_t,
-    status::{BGL_SSL_EOF, BGL_SSL_OK, BGL_SSL_WANT_READ, BGL_SSL_WANT_WRITE, bgl_ssl_status_t},
+    status::{bgl_ssl_status_t, progress},
 };
-
-fn progress(step: Step<()>) -> bgl_ssl_status_t {
-    match step {
-        Step::Done(()) => BGL_SSL_OK,
-        Step::WantRead => BGL_SSL_WANT_READ,
-        Step::WantWrite => BGL_SSL_WANT_WRITE,
-        Step::Eof => BGL_SSL_EOF,
-    }
-}
 
 /// Precondition: socket is NULL or live.
 unsafe fn step(
@@ -35,8 +26,9 @@ unsafe fn step(
 /// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; or the handshake's failure
 /// (BGL_SSL_E_VERIFY, BGL_SSL_E_NAME, BGL_SSL_E_PROTOCOL, BGL_SSL_E_TRUNCATED, BGL_SSL_E_IO, BGL_SSL_E_TIMEOUT),
 /// BGL_SSL_E_STATE if the socket is closed, BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the
-/// handshake timeout; in non-blocking mode the time-out runs from the first call, and a call after it returns
-/// BGL_SSL_E_TIMEOUT.
+/// handshake timeout; in non-blocking mode the limit runs from the first call. Once it is over, each call that cannot
+/// complete the handshake returns BGL_SSL_E_TIMEOUT, until bgl_ssl_socket_set_handshake_timeout is called; then the new
+/// limit runs from the next call.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
@@ -56,11 +48,11 @@ pub unsafe extern "C" fn bgl_ssl_socket_handshake(socket: *const bgl_ssl_socket_
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_EOF once the peer has ended its half with close_notify; non-blocking also
 /// BGL_SSL_WANT_READ and BGL_SSL_WANT_WRITE; BGL_SSL_E_TRUNCATED if the connection ended without close_notify;
-/// BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which the caller may read again; BGL_SSL_E_PROTOCOL;
-/// BGL_SSL_E_STATE if the socket is closed, before or during the call; BGL_SSL_E_ARGUMENT; and the handshake's
-/// failures. Any thread; reads of several threads are serialized. Blocks no longer than the read timeout (and the
-/// handshake timeout before); in non-blocking mode the time-out runs from the first call that returned
-/// BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
+/// BGL_SSL_E_IO (ECONNRESET ...); BGL_SSL_E_TIMEOUT, after which the caller may read again (a handshake's time-out
+/// stays, see bgl_ssl_socket_handshake); BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is closed, before or during
+/// the call; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; reads of several threads are serialized.
+/// Blocks no longer than the read timeout (and the handshake timeout before); in non-blocking mode the time-out runs
+/// from the first call that returned BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE. See read(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n is NULL or writable.
 #[unsafe(no_mangle)]
@@ -76,15 +68,8 @@ pub unsafe extern "C" fn bgl_ssl_socket_read(
         unsafe {
             convert::store(n, 0);
             let buffer = convert::bytes_mut(buf, len, "buffer")?;
-            match handle::with(socket, |socket| socket.read(buffer))? {
-                Step::Done(read) => {
-                    convert::store(n, read);
-                    Ok(BGL_SSL_OK)
-                }
-                Step::WantRead => Ok(BGL_SSL_WANT_READ),
-                Step::WantWrite => Ok(BGL_SSL_WANT_WRITE),
-                Step::Eof => Ok(BGL_SSL_EOF),
-            }
+            let step = handle::with(socket, |socket| socket.read(buffer))?;
+            Ok(progress(step.map(|read| convert::store(n, read))))
         }
     })
 }
@@ -99,11 +84,12 @@ pub unsafe extern "C" fn bgl_ssl_socket_read(
 /// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and BGL_SSL_WANT_READ, after which the same bytes (or more)
 /// must be passed again, because some may have been sent already (writes of other threads are queued behind them, and
 /// each call reports its own bytes only); BGL_SSL_E_TIMEOUT, after which the caller may continue with the bytes behind
-/// n; BGL_SSL_E_IO (EPIPE, ECONNRESET ...) if the peer is gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if
-/// the socket is closed, before or during the call, or its writing half is shut down; BGL_SSL_E_ARGUMENT; and the
-/// handshake's failures. Any thread; writes of several threads are serialized, a whole buffer each. Blocks no longer
-/// than the write timeout (and the handshake timeout before); in non-blocking mode the time-out runs from the first
-/// call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and restarts with any progress. See write(2).
+/// n (a handshake's time-out stays, see bgl_ssl_socket_handshake); BGL_SSL_E_IO (EPIPE, ECONNRESET ...) if the peer is
+/// gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is closed, before or during the call, or
+/// its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; writes of several
+/// threads are serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout
+/// before); in non-blocking mode the time-out runs from the first call that returned BGL_SSL_WANT_WRITE or
+/// BGL_SSL_WANT_READ, and restarts with any progress. See write(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
 #[unsafe(no_mangle)]

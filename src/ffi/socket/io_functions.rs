@@ -22,39 +22,42 @@ use crate::ffi::{
     },
 };
 
-/// How long one call of the function that waits may take: afterwards the library looks whether the socket was closed, or its
-/// reading half shut down, by another thread.
+/// How long one call of the function that waits may take: afterwards the library looks whether the socket was closed,
+/// or its reading half shut down, by another thread.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-/// Functions that carry the bytes of a connection in place of a descriptor. All get the pointer that was given with them.
+/// Functions that carry the bytes of a connection in place of a descriptor. All get the pointer that was given with
+/// them.
 ///
-/// They are called without any lock of the socket's: they may take their time, and use other sockets. They must not use the
-/// socket itself, and not leave by longjmp or an exception. The library reads with one thread at a time, and writes with
-/// one at a time, but a read, a write and waits of several threads may run at the same time.
+/// They are called without any lock of the socket's: they may take their time, and use other sockets. Of the socket
+/// itself they may use what does not wait for them, such as bgl_ssl_socket_pending and bgl_ssl_socket_close; a call
+/// that would wait for the function that makes it is BGL_SSL_E_STATE. They must not leave by longjmp or an exception.
+/// The library reads with one thread at a time, and writes with one at a time, but a read, a write and waits of several
+/// threads may run at the same time.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct bgl_ssl_io_t {
     /// sizeof(bgl_ssl_io_t).
     pub size: usize,
-    /// Reads what is there, without waiting: BGL_SSL_OK with the number of bytes in n; BGL_SSL_EOF (or 0 bytes) at the end
-    /// of the stream; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE if nothing is there yet, which says what to wait for;
+    /// Reads what is there, without waiting: BGL_SSL_OK with the number of bytes in n; BGL_SSL_EOF (or 0 bytes) at the
+    /// end of the stream; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE if nothing is there yet, which says what to wait for;
     /// BGL_SSL_E_IO with errno, or another error, which ends the connection. Not NULL.
     pub read: Option<
         unsafe extern "C" fn(user: *mut c_void, buf: *mut c_void, len: usize, n: *mut usize) -> bgl_ssl_status_t,
     >,
     /// Writes what can be written without waiting: BGL_SSL_OK with the number of bytes in n; BGL_SSL_WANT_WRITE or
-    /// BGL_SSL_WANT_READ if nothing can, after which the same bytes come again, perhaps with more behind them; errors as
-    /// for read. Not NULL.
+    /// BGL_SSL_WANT_READ if nothing can, after which the same bytes are given again, and more may follow them; errors
+    /// as for read. Not NULL.
     pub write: Option<
         unsafe extern "C" fn(user: *mut c_void, buf: *const c_void, len: usize, n: *mut usize) -> bgl_ssl_status_t,
     >,
     /// Waits until a read (events: POLLIN), a write (POLLOUT) or either of both makes sense again, but no longer than
-    /// timeout microseconds, which are at most 250000: then it is called again if there is time left. Returns BGL_SSL_OK in
-    /// both cases, or an error, which ends the call but not the connection. It may return early. NULL: the socket never
-    /// blocks.
+    /// timeout microseconds, which are at most 250000: then it is called again if there is time left. Returns
+    /// BGL_SSL_OK in both cases, or an error, which ends the call but not the connection. It may return early. NULL:
+    /// the socket never blocks.
     pub wait: Option<unsafe extern "C" fn(user: *mut c_void, events: c_int, timeout: i64) -> bgl_ssl_status_t>,
-    /// Ends the writing half, once everything has been written: BGL_SSL_OK; BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and it
-    /// is called again; or an error. NULL if there is nothing to do.
+    /// Ends the writing half, once everything has been written: BGL_SSL_OK; BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ,
+    /// and it is called again; or an error. NULL if there is nothing to do.
     pub shutdown: Option<unsafe extern "C" fn(user: *mut c_void) -> bgl_ssl_status_t>,
     /// Is called once, when the library calls none of the others any more. NULL if there is nothing to do.
     pub free: Option<unsafe extern "C" fn(user: *mut c_void)>,
@@ -66,7 +69,7 @@ pub struct Functions {
     user: *mut c_void,
 }
 
-// SAFETY: the caller of `take` vouches for functions that may be called on any thread.
+// SAFETY: the preconditions of `take` cover functions that may be called on any thread.
 unsafe impl Send for Functions {}
 // SAFETY: likewise, at the same time.
 unsafe impl Sync for Functions {}
@@ -84,8 +87,8 @@ impl Functions {
     /// Takes over what a program gives. From here on its function to free is called, whatever else fails.
     ///
     /// # Safety
-    /// `io` is NULL or readable for as many bytes as its size field says; its functions can be called with `user`, on any
-    /// thread, until the one to free was called.
+    /// `io` is NULL or readable for as many bytes as its size field says; its functions can be called with `user`, on
+    /// any thread, until the one to free was called.
     pub unsafe fn take(io: *const bgl_ssl_io_t, user: *mut c_void) -> Result<Functions> {
         // SAFETY: the precondition says so.
         let (io, has_more) = unsafe { sized::load(io, "functions")? };
@@ -105,7 +108,7 @@ impl ByteStream for Functions {
         let Some(read) = self.io.read else { return Ok(Step::Eof) };
         let mut n = 0;
         let status = with_errno(|| {
-            // SAFETY: the caller of `take` vouches for the function; the buffer is writable for its length.
+            // SAFETY: the preconditions of `take` cover the function; the buffer is writable for its length.
             unsafe { read(self.user, buffer.as_mut_ptr().cast(), buffer.len(), &raw mut n) }
         });
         match step(status, n, buffer.len(), "read")? {
@@ -118,7 +121,7 @@ impl ByteStream for Functions {
         let Some(write) = self.io.write else { return Ok(Step::Eof) };
         let mut n = 0;
         let status = with_errno(|| {
-            // SAFETY: the caller of `take` vouches for the function; the data are readable for their length.
+            // SAFETY: the preconditions of `take` cover the function; the data are readable for their length.
             unsafe { write(self.user, data.as_ptr().cast(), data.len(), &raw mut n) }
         });
         step(status, n, data.len(), "write")
@@ -130,14 +133,14 @@ impl ByteStream for Functions {
         let read = if interest.readable { libc::POLLIN } else { 0 };
         let write = if interest.writable { libc::POLLOUT } else { 0 };
         let microseconds = i64::try_from(left.as_micros()).unwrap_or(i64::MAX);
-        // SAFETY: the caller of `take` vouches for the function.
+        // SAFETY: the preconditions of `take` cover the function.
         let status = with_errno(|| unsafe { wait(self.user, c_int::from(read | write), microseconds) });
         if status >= 0 { Ok(()) } else { Err(failure(status, "wait")) }
     }
 
     fn end_writing(&self) -> Result<Step<()>> {
         let Some(shutdown) = self.io.shutdown else { return Ok(Step::Done(())) };
-        // SAFETY: the caller of `take` vouches for the function.
+        // SAFETY: the preconditions of `take` cover the function.
         let status = with_errno(|| unsafe { shutdown(self.user) });
         Ok(match step(status, 0, 0, "shutdown")? {
             Step::WantRead => Step::WantRead,

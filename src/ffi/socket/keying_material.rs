@@ -1,4 +1,4 @@
-//! Keying material and channel bindings: what a protocol inside of TLS takes from the connection.
+//! Keying material and channel bindings.
 
 use crate::{
     error::{Error, Result},
@@ -54,17 +54,18 @@ pub unsafe extern "C" fn bgl_ssl_socket_export(
     guard::done(|| {
         // SAFETY: the precondition covers the pointers.
         let (label, context, out) = unsafe {
+            let out = convert::bytes_mut(out, len, "keying material")?;
+            out.fill(0);
             let given = !context.is_null();
             let context = convert::bytes(context, context_len, "context")?;
-            (
-                convert::text(label, "label")?,
-                given.then_some(context),
-                convert::bytes_mut(out, len, "keying material")?,
-            )
+            (convert::text(label, "label")?, given.then_some(context), out)
         };
-        out.fill(0);
         if label.is_empty() {
             return Err(Error::argument("the label is empty"));
+        }
+        // RFC 5705, section 4.
+        if !label.is_ascii() {
+            return Err(Error::argument("the label has characters that are not ASCII"));
         }
         if len == 0 || len > MAX_KEYING_MATERIAL {
             return Err(Error::argument(format!(

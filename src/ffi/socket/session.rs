@@ -1,7 +1,6 @@
 //! Sessions that a later connection may resume.
 
 use crate::{
-    ossl,
     session::{self, cache},
     socket::Socket,
 };
@@ -21,7 +20,7 @@ use crate::ffi::{
 /// handshake: it is there once something has been read.
 ///
 /// Returns a session, to be freed with bgl_ssl_session_free, which may outlive the socket; NULL if there is none to
-/// resume (BGL_SSL_E_STATE), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
+/// resume, or the socket is a server's (BGL_SSL_E_STATE), and for NULL (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
@@ -43,7 +42,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_session_reused(socket: *const bgl_ssl_so
 
 /// Offers the server to resume a session, on a client's socket of a lazy config (bgl_ssl_config_set_lazy_handshake)
 /// before its handshake, also one over a descriptor. Where and when it is offered is said at bgl_ssl_connect_resume; it
-/// goes before a session that the library would have resumed by itself.
+/// takes precedence over a session that the library would have resumed.
 ///
 /// session: stays the caller's.
 ///
@@ -63,10 +62,10 @@ pub unsafe extern "C" fn bgl_ssl_socket_set_session(
     })
 }
 
-/// Copies out a session as bytes, for a process that begins later: see bgl_ssl_session_import. Whoever reads the bytes
-/// can take either end's part in what resumes the session, and whoever can change them can make a client take another
-/// server for the one that was verified: keep them as a private key is kept. A session of TLS 1.3 should be used once
-/// (RFC 8446, C.4).
+/// Copies out a session as bytes, for a process that begins later: see bgl_ssl_session_import. Anyone who reads the
+/// bytes can pretend to be either end in a connection that resumes the session, and anyone who can change them can make
+/// a client take another server for the one that was verified: keep them as a private key is kept. A session of TLS 1.3
+/// should be used once (RFC 8446, C.4).
 ///
 /// buf: where to put the bytes, if all fit in size.
 ///
@@ -80,12 +79,7 @@ pub unsafe extern "C" fn bgl_ssl_session_export(
     size: usize,
 ) -> usize {
     // SAFETY: the precondition covers handle and buffer.
-    guard::or(0, || unsafe {
-        let mut bytes = handle::with(session, session::export)?;
-        let copied = convert::copy_bytes(&bytes, buf, size);
-        ossl::cleanse(&mut bytes);
-        copied
-    })
+    guard::or(0, || unsafe { convert::copy_bytes(&handle::with(session, session::export)?, buf, size) })
 }
 
 /// Reads a session that bgl_ssl_session_export has written.

@@ -33,7 +33,8 @@ unsafe fn set_limit(socket: *const bgl_ssl_socket_t, kind: LimitKind, microsecon
     guard::done(|| unsafe { handle::with(socket, set) })
 }
 
-/// Sets the time limit for a handshake; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout.
+/// Sets the time limit for a handshake; the config's until then. It holds in both modes: see bgl_ssl_socket_timeout. In
+/// non-blocking mode a handshake that has failed for its limit gets the new one, from the next call on.
 ///
 /// microseconds: 0 for none.
 ///

@@ -1,4 +1,4 @@
-//! The trace of one socket.
+//! Tracing the messages of one socket.
 
 use crate::{error::Result, socket::Socket};
 use std::ffi::c_void;
@@ -10,10 +10,10 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// Sets the function that is told of the messages of one socket from now on, instead of that of its config.
+/// Sets the function that receives a line for each message of one socket from now on, instead of that of its config.
 ///
-/// trace: NULL for none. The function and user must stay usable until another is set, or the socket is freed; a call that is in
-/// progress then may still use them.
+/// trace: NULL for none. The function and user must stay usable until another is set, or the socket is freed; a call
+/// that is in progress then may still use them.
 /// user: is passed on to the function; may be NULL.
 ///
 /// Returns BGL_SSL_OK, or BGL_SSL_E_ARGUMENT for NULL. Any thread. Does not wait for the peer.

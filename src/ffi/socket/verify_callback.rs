@@ -1,6 +1,6 @@
 //! The verify callback of a config.
 
-use crate::{certificate::Certificate, socket::Socket, verify::callback::VerifyCallback};
+use crate::{pki::certificate::Certificate, socket::Socket, verify::callback::VerifyCallback};
 use std::{any::Any, ffi::c_void, sync::Arc};
 
 use crate::ffi::{
@@ -19,7 +19,7 @@ use crate::ffi::{
 /// chain: the chain that was verified, the peer's certificate first and the trusted one last; where none was, what the
 /// peer has sent; empty if it has shown no certificate. Valid during the call only.
 /// verify_result: an X509_V_ERR_... number, 0 if nothing is wrong; where the config verifies no chain, what a
-/// verification would have found. Where the chain is wrong, nothing behind that fault was looked at, not even
+/// verification would have found. Where the chain is wrong, nothing after that fault was checked, not even
 /// signatures.
 /// user: what was given with the function.
 ///
@@ -49,7 +49,7 @@ unsafe fn callback_of(
         let decide = move |connection: Box<dyn Any>, chain: Vec<Certificate>, verify_result: i32| {
             let Some(socket) = Socket::in_callback(connection) else { return false };
             let (socket, chain) = (handle::give(socket), handle::give(chain));
-            // SAFETY: the caller vouches for the function; both handles are live until they are freed here.
+            // SAFETY: the preconditions cover the function; both handles are live until they are freed here.
             unsafe {
                 let accepted = callback(socket, chain, verify_result, user.pointer());
                 handle::free::<bgl_ssl_certificate_list_t>(chain);
@@ -69,8 +69,9 @@ unsafe fn callback_of(
 /// was made with it is freed. Several threads may call it at the same time.
 /// user: is passed on to the function; may be NULL.
 ///
-/// A peer that is refused is BGL_SSL_E_VERIFY in the call that completes the handshake. The peer learns of it by the end
-/// of the connection (close_notify): for OpenSSL the handshake is complete by then.
+/// A peer that is refused is BGL_SSL_E_VERIFY in the call that completes the handshake. For OpenSSL the handshake is
+/// complete by then: a client has sent its own certificate already, and no alert is sent: the peer's reads are
+/// BGL_SSL_E_TRUNCATED (datagrams: BGL_SSL_EOF).
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
 ///
@@ -92,11 +93,13 @@ pub unsafe extern "C" fn bgl_ssl_config_set_verify_callback(
 
 /// Sets a function that decides about peers in place of the config's verification, which tells it what it has found
 /// wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it replaces. A
-/// peer that shows no certificate where one is demanded is refused all the same.
+/// peer that shows no certificate where one is demanded is refused nevertheless. The function is asked after the
+/// handshake: a client has sent its own certificate by then, also to a server whom the function refuses.
 ///
-/// verify_result is one fault of the chain, the name, the pinned keys, the accepted list or the staple, or
-/// X509_V_ERR_UNSPECIFIED (1) where several of these are wrong. Where it is the chain, nothing behind that fault was looked
-/// at, not even signatures: a function should accept such a peer only by comparing the certificate itself.
+/// verify_result is one fault of the chain, the certificate's own times, the name, the pinned keys, the accepted list
+/// or the staple, or X509_V_ERR_UNSPECIFIED (1) where several of these are wrong. Where it is the chain, nothing after
+/// that fault was checked, not even signatures: a function should accept such a peer only by comparing the certificate
+/// itself. A session of a peer that was accepted so is resumed until the next certificate of the chain expires.
 ///
 /// callback: NULL for none. A function that always returns true makes connections that anybody can intercept.
 /// user: is passed on to the function; may be NULL.

@@ -1,4 +1,4 @@
-//! The last error of a thread, and the versions.
+//! The last error of a thread, and versions.
 
 use crate::{
     error::Error,
@@ -23,7 +23,7 @@ pub struct bgl_ssl_error_t {
     pub phase: i32,
     /// The errno, or 0.
     pub sys_errno: i32,
-    /// The X509_V_ERR_... code for which a certificate was refused, or 0.
+    /// The X509_V_ERR_... code for which a certificate was refused, or 0: also where the peer sent none.
     pub verify_result: i32,
     /// The TLS alert that the peer sent (RFC 8446, section 6), or -1.
     pub alert: i32,

@@ -11,7 +11,7 @@ pub const BGLSSL_SSLV2: i32 = 1;
 pub const BGLSSL_SSLV3: i32 = 2;
 /// The highest version that both sides have, TLS 1.2 at least (RFC 8996). The default.
 pub const BGLSSL_SSLV23: i32 = 3;
-/// The same as BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing
+/// As BGLSSL_SSLV23: the highest version of TLS that both sides have, TLS 1.2 at least. TLS 1.0 and nothing
 /// else is BGLSSL_TLSV1_0.
 pub const BGLSSL_TLSV1: i32 = 4;
 /// DTLS, over UDP.
@@ -26,7 +26,7 @@ pub const BGLSSL_TLSV1_3: i32 = 8;
 pub const BGLSSL_TLSV1_0: i32 = 9;
 
 /// The number of a protocol's name, letter case ignored: sslv2, sslv3, sslv23 (or ssl), tls (or tlsv1), tlsv1_0,
-/// tlsv1_1, tlsv1_2, tlsv1_3, dtls (or dtlsv1).
+/// tlsv1_1, tlsv1_2, tlsv1_3, dtls (or dtlsv1). "TLSv1.2" is tlsv1_2, too.
 ///
 /// Returns a BGLSSL_... number, or 0 for any other name (BGL_SSL_E_ARGUMENT). Never blocks; any thread.
 ///

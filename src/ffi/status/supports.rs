@@ -1,4 +1,4 @@
-//! What this OpenSSL can do.
+//! Features of the OpenSSL in use.
 
 use crate::supports;
 use std::ffi::c_char;
@@ -9,8 +9,8 @@ use crate::ffi::{convert, guard};
 /// BGL_SSL_E_CONFIG.
 ///
 /// feature: "protocol:tlsv1_3" (the names of bgl_ssl_protocol_number), "group:X25519MLKEM768",
-/// "signature-algorithm:ed25519", "cipher:TLS_AES_256_GCM_SHA384" or another name of OpenSSL's for one; "provider:tpm2",
-/// whether that provider is loaded; "store:pkcs11", whether URIs of that scheme can be opened.
+/// "signature-algorithm:ed25519", "cipher:TLS_AES_256_GCM_SHA384" or another name of OpenSSL's for one;
+/// "provider:tpm2", whether that provider is loaded; "store:pkcs11", whether URIs of that scheme can be opened.
 ///
 /// Returns true or false; false also on failure: BGL_SSL_E_ARGUMENT for a text that is no feature. Never blocks; any
 /// thread.

@@ -17,7 +17,7 @@ mod url;
 pub enum Scheme {
     /// CONNECT of HTTP.
     Http,
-    /// The same over TLS.
+    /// CONNECT of HTTP over TLS.
     Https,
     /// SOCKS 5, which is told an address.
     Socks5,

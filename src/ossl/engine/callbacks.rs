@@ -1,11 +1,17 @@
 //! What OpenSSL calls while a connection over memory works: see `hooks`.
 
+use crate::error::{Code, Result};
 use crate::ossl::{
     bytes,
     ctx::Ctx,
-    extensions::{extension, first_host_name, first_session_id},
-    session::Session,
-    ssl::names::set_server_name_callback,
+    queue,
+    session::{Session, rules::DEFAULT_LIFETIME},
+    ssl::{
+        extensions::{extension, first_host_name, first_session_id},
+        messages,
+        names::set_server_name_callback,
+        ticket_key,
+    },
     sys, versions,
 };
 use openssl_sys as ffi;
@@ -19,9 +25,10 @@ use super::{
     protocols,
 };
 
-/// Makes a new context call the callbacks below, whichever connection it serves. Clients always offer NPN, where
-/// OpenSSL has it: what a context does cannot be changed safely once connections use it.
-pub fn attach(ctx: &mut Ctx) {
+/// Makes a new context call the callbacks below, whichever connection it serves: each is an `Engine`, whose hooks outlive its
+/// SSL, or one without hooks. Clients always offer NPN, where OpenSSL has it: what a context does cannot be changed safely
+/// once connections use it.
+pub fn attach(ctx: &mut Ctx) -> Result<()> {
     let ctx = ctx.as_ptr();
     let cache = ffi::SSL_SESS_CACHE_BOTH | ffi::SSL_SESS_CACHE_NO_INTERNAL | sys::SSL_SESS_CACHE_NO_AUTO_CLEAR;
     // SAFETY: the context is live; the callbacks have the types that OpenSSL asks for.
@@ -46,12 +53,33 @@ pub fn attach(ctx: &mut Ctx) {
         sys::SSL_CTX_set_next_protos_advertised_cb(ctx, Some(protocols::advertise_npn), ptr::null_mut());
         #[cfg(npn)]
         sys::SSL_CTX_set_next_proto_select_cb(ctx, Some(protocols::select_npn), ptr::null_mut());
+        queue::clear();
+        queue::check(versions::set_ticket_key_callback(ctx, ticket_keys), Code::Internal, "cannot set ticket keys")
+    }
+}
+
+/// Gives OpenSSL the keys of a ticket.
+unsafe extern "C" fn ticket_keys(
+    ssl: *mut ffi::SSL,
+    name: *mut c_uchar,
+    iv: *mut c_uchar,
+    cipher: *mut ffi::EVP_CIPHER_CTX,
+    mac: *mut sys::TicketMac,
+    encrypts: c_int,
+) -> c_int {
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, or one without hooks; live contexts, a name of 16 bytes and space
+    // for an IV.
+    unsafe {
+        with_hooks(ssl, ticket_key::FAILED, |hooks| {
+            let keys = &*hooks.ticket_keys;
+            ticket_key::give(keys, DEFAULT_LIFETIME, ssl, (name, iv), (cipher, mac), encrypts)
+        })
     }
 }
 
 /// Beginning and end of handshakes.
 pub unsafe extern "C" fn info(ssl: *const ffi::SSL, what: c_int, _: c_int) {
-    // SAFETY: OpenSSL passes a live SSL, which is one of ours.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, or one without hooks.
     unsafe {
         with_hooks(ssl, (), |hooks| {
             let wanted = hooks.wanted.get().info;
@@ -63,7 +91,8 @@ pub unsafe extern "C" fn info(ssl: *const ffi::SSL, what: c_int, _: c_int) {
 
 /// Verifies the peer, and lets the handshake go on: the owner asks afterwards what was found.
 unsafe extern "C" fn verify(ctx: *mut ffi::X509_STORE_CTX, _: *mut c_void) -> c_int {
-    // SAFETY: OpenSSL passes a live store context, whose ex_data leads to its live SSL.
+    // SAFETY: OpenSSL passes a live store context, whose ex_data leads to the live SSL of an `Engine`, or to one without
+    // hooks.
     unsafe {
         let ssl: *mut ffi::SSL =
             ffi::X509_STORE_CTX_get_ex_data(ctx, sys::SSL_get_ex_data_X509_STORE_CTX_idx()).cast();
@@ -79,7 +108,7 @@ unsafe extern "C" fn verify(ctx: *mut ffi::X509_STORE_CTX, _: *mut c_void) -> c_
 
 /// A session that the owner may keep. OpenSSL keeps its own reference.
 unsafe extern "C" fn new_session(ssl: *mut ffi::SSL, session: *mut ffi::SSL_SESSION) -> c_int {
-    // SAFETY: OpenSSL passes a live SSL and a live session.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, or one without hooks, and a live session.
     unsafe {
         with_hooks(ssl, (), |hooks| {
             if hooks.wanted.get().new_session {
@@ -99,7 +128,8 @@ unsafe extern "C" fn get_session(
     len: c_int,
     copy: *mut c_int,
 ) -> *mut ffi::SSL_SESSION {
-    // SAFETY: OpenSSL passes a live SSL, `len` readable bytes and a live flag. The reference becomes OpenSSL's.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, or one without hooks, `len` readable bytes and a live flag. The
+    // reference becomes OpenSSL's.
     unsafe {
         *copy = 0;
         let id = bytes(id, len);
@@ -120,7 +150,7 @@ unsafe extern "C" fn decrypted_ticket(
     status: c_int,
     _: *mut c_void,
 ) -> c_int {
-    // SAFETY: OpenSSL passes a live SSL, and a live session where it has decrypted one.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, or one without hooks, and a live session where it has decrypted one.
     unsafe {
         with_hooks(ssl, sys::SSL_TICKET_RETURN_IGNORE_RENEW, |hooks| {
             let covered = || {
@@ -139,7 +169,7 @@ unsafe extern "C" fn decrypted_ticket(
 
 /// Reads the client's hello before OpenSSL acts upon it, and stops the handshake where the owner has to be asked.
 unsafe extern "C" fn client_hello(ssl: *mut ffi::SSL, _: *mut c_int, _: *mut c_void) -> c_int {
-    // SAFETY: OpenSSL passes a live SSL, in the state in which its hello may be read.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, or one without hooks, in the state in which its hello may be read.
     unsafe {
         with_hooks(ssl, ffi::SSL_CLIENT_HELLO_ERROR, |hooks| {
             let first = !hooks.greeted.replace(true);
@@ -168,7 +198,7 @@ unsafe fn switch_context(ssl: *mut ffi::SSL, hooks: &Hooks) -> bool {
     };
     hooks.trust.replace(trust.clone());
     let ctx = ctx.as_ptr();
-    // SAFETY: the caller vouches for the SSL, to which OpenSSL adds a reference to the live context.
+    // SAFETY: the preconditions cover the SSL, to which OpenSSL adds a reference to the live context.
     unsafe {
         if ffi::SSL_set_SSL_CTX(ssl, ctx).is_null() || !trust.mark(ssl) {
             return false;
@@ -183,7 +213,7 @@ unsafe fn switch_context(ssl: *mut ffi::SSL, hooks: &Hooks) -> bool {
 /// # Safety
 /// Called from `client_hello`.
 unsafe fn ask_for_server_name(ssl: *mut ffi::SSL, hooks: &Hooks) {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     let name = unsafe { extension(ssl, sys::TLSEXT_TYPE_SERVER_NAME) }.and_then(first_host_name);
     hooks.server_name.replace(name.map(<[u8]>::to_vec));
     if let Some(name) = name.filter(|_| hooks.wanted.get().server_name) {
@@ -199,7 +229,7 @@ unsafe fn look_up_session(ssl: *mut ffi::SSL, hooks: &Hooks) -> bool {
         return false;
     }
     let mut id: *const c_uchar = ptr::null();
-    // SAFETY: the caller vouches for it; OpenSSL lends `len` bytes.
+    // SAFETY: the preconditions cover it; OpenSSL lends `len` bytes.
     let (legacy, psk) = unsafe {
         let len = ffi::SSL_client_hello_get0_session_id(ssl, &mut id);
         (bytes(id, c_int::try_from(len).unwrap_or(0)), extension(ssl, sys::TLSEXT_TYPE_PSK))
@@ -212,7 +242,7 @@ unsafe fn look_up_session(ssl: *mut ffi::SSL, hooks: &Hooks) -> bool {
 
 /// Acknowledges the client's server name, or not, as the owner has answered.
 unsafe extern "C" fn server_name(ssl: *mut ffi::SSL, alert: *mut c_int, _: *mut c_void) -> c_int {
-    // SAFETY: OpenSSL passes a live SSL and a live alert.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, or one without hooks, and a live alert.
     unsafe {
         with_hooks(ssl, ffi::SSL_TLSEXT_ERR_ALERT_FATAL, |hooks| {
             let answer = hooks.answer.borrow();
@@ -229,4 +259,18 @@ unsafe extern "C" fn server_name(ssl: *mut ffi::SSL, alert: *mut c_int, _: *mut 
             }
         })
     }
+}
+
+/// Keeps the hellos: they say why two ends have nothing in common.
+pub unsafe extern "C" fn message(
+    written: c_int,
+    _: c_int,
+    kind: c_int,
+    data: *const c_void,
+    len: usize,
+    ssl: *mut ffi::SSL,
+    _: *mut c_void,
+) {
+    // SAFETY: OpenSSL passes a live SSL and `len` readable bytes.
+    unsafe { with_hooks(ssl, (), |hooks| messages::note(&hooks.messages, written == 1, kind, data, len, ssl)) }
 }

@@ -2,29 +2,35 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::{ctx::Ctx, queue, session::Session, ssl_handle::SslHandle, sys},
+    ossl::{
+        bio_backend::CustomBio,
+        ctx::Ctx,
+        queue,
+        session::{Session, rules::TicketKeySource},
+        ssl::handle::SslHandle,
+        sys,
+    },
     types::{ClientAuth, Role},
 };
-use openssl_sys as ffi;
 use std::{
     ffi::{CStr, c_int},
     ops::{Deref, DerefMut},
     ptr::NonNull,
+    sync::Arc,
 };
 
 use super::{
     callbacks,
     hooks::{self, Answer, Event, Hooks, Wanted},
+    memory::Memory,
     trust::{Expected, Trust},
 };
 
 /// One connection.
 pub struct Engine {
     handle: SslHandle<Hooks>,
-    /// What came from the peer and OpenSSL has not read yet. Owned by the SSL.
-    pub(super) incoming: NonNull<ffi::BIO>,
-    /// What is to be sent to the peer. Owned by the SSL.
-    pub(super) outgoing: NonNull<ffi::BIO>,
+    /// Owned by the BIO, which the SSL owns.
+    memory: NonNull<Memory>,
     /// The session that a client offers, if it still fits when the handshake begins.
     pub(super) offered: Option<Session>,
     /// The context has a certificate, but no private key that belongs to it. The handshake fails if it comes to that.
@@ -56,32 +62,40 @@ impl DerefMut for Engine {
 
 impl Engine {
     /// A connection of a context that `callbacks::attach` has seen.
-    pub fn new(ctx: &Ctx, role: Role, client_auth: ClientAuth, trust: Trust) -> Result<Engine> {
-        let mut handle = SslHandle::new(ctx, role, hooks::index(), Hooks::new(trust))?;
+    pub fn new(
+        ctx: &Ctx,
+        role: Role,
+        client_auth: ClientAuth,
+        trust: Trust,
+        ticket_keys: Arc<dyn TicketKeySource>,
+    ) -> Result<Engine> {
+        let mut handle = SslHandle::new(ctx, role, hooks::index(), Hooks::new(trust, ticket_keys))?;
         // A client asks afterwards what the verification found.
         handle.set_verify(client_auth, false);
-        // SAFETY: no preconditions. The SSL is live, and takes over the BIOs, NULL or not; the callback has the type that
-        // OpenSSL asks for.
-        let (incoming, outgoing) = unsafe {
-            let (incoming, outgoing) = (ffi::BIO_new(ffi::BIO_s_mem()), ffi::BIO_new(ffi::BIO_s_mem()));
-            sys::SSL_set_bio(handle.ptr(), incoming, outgoing);
+        let (bio, memory) = CustomBio::new(Memory::default())?.into_raw();
+        // SAFETY: the SSL is live, and takes over the BIO; the callback has the type that OpenSSL asks for.
+        unsafe {
+            sys::SSL_set_bio(handle.ptr(), bio, bio);
             sys::SSL_set_info_callback(handle.ptr(), Some(callbacks::info));
-            (NonNull::new(incoming), NonNull::new(outgoing))
-        };
-        let (Some(incoming), Some(outgoing)) = (incoming, outgoing) else {
-            return Err(queue::error(Code::NoMemory, "cannot make a connection"));
-        };
-        let engine = Engine {
-            handle,
-            incoming,
-            outgoing,
-            offered: None,
-            lacks_key: ctx.lacks_key(),
-            stopped: false,
-            failure: None,
-        };
+            sys::SSL_set_msg_callback(handle.ptr(), Some(callbacks::message));
+        }
+        let engine =
+            Engine { handle, memory, offered: None, lacks_key: ctx.lacks_key(), stopped: false, failure: None };
         engine.mark_sessions()?;
         Ok(engine)
+    }
+
+    /// The bytes on both sides.
+    pub(super) fn memory(&mut self) -> &mut Memory {
+        // SAFETY: lives as long as the SSL; OpenSSL uses it only inside calls that need `&mut self` too.
+        unsafe { self.memory.as_mut() }
+    }
+
+    /// How many bytes wait to be sent, and how many that were put in have not been read yet.
+    pub fn buffered(&self) -> (usize, usize) {
+        // SAFETY: likewise.
+        let memory = unsafe { self.memory.as_ref() };
+        (memory.outgoing.len(), memory.incoming.len())
     }
 
     /// Gives its sessions another scope.

@@ -2,15 +2,20 @@
 //! stops the handshake, and the connection's owner is told after OpenSSL has returned. So its answer may raise, re-enter the
 //! connection or close it.
 
-use crate::ossl::{ctx::Ctx, session::Session};
+use crate::ossl::{
+    ctx::Ctx,
+    once,
+    secret::Secret,
+    session::{Session, rules::TicketKeySource},
+    ssl::message_log::MessageLog,
+};
 use openssl_sys as ffi;
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     ffi::c_int,
     panic::{self, AssertUnwindSafe},
-    ptr,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use super::trust::{Expected, Trust};
@@ -18,7 +23,7 @@ use super::trust::{Expected, Trust};
 /// How many new sessions wait to be taken at most.
 const MAX_SESSIONS: usize = 16;
 
-/// What the owner may want to hear of.
+/// What the owner is notified of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A handshake has begun.
@@ -28,7 +33,7 @@ pub enum Event {
     /// A client asks for this name, and the handshake waits to be told which context serves it.
     ServerName(Vec<u8>),
     /// There is a session to keep: its id, and the session itself.
-    NewSession(Vec<u8>, Vec<u8>),
+    NewSession(Vec<u8>, Secret),
     /// A client wants to resume the session of this id, which may be loaded now.
     SessionLookup(Vec<u8>),
 }
@@ -85,12 +90,17 @@ pub struct Hooks {
     pub npn_chosen: RefCell<Option<Vec<u8>>>,
     /// The session for the next look-up.
     pub loaded: RefCell<Option<Session>>,
+    /// The keys of a server's tickets: those of the context that the connection was made with.
+    pub ticket_keys: Arc<dyn TicketKeySource>,
+    /// The hellos, until the handshake is complete.
+    pub messages: MessageLog,
     pub panicked: Cell<bool>,
 }
 
 impl Hooks {
-    pub fn new(trust: Trust) -> Hooks {
+    pub fn new(trust: Trust, ticket_keys: Arc<dyn TicketKeySource>) -> Hooks {
         Hooks {
+            ticket_keys,
             trust: RefCell::new(trust),
             expected: RefCell::default(),
             verdict: Cell::default(),
@@ -104,6 +114,7 @@ impl Hooks {
             strict_protocols: Cell::default(),
             npn_chosen: RefCell::default(),
             loaded: RefCell::default(),
+            messages: MessageLog::default(),
             panicked: Cell::default(),
         }
     }
@@ -116,7 +127,7 @@ impl Hooks {
 
     /// Notes a session. Of those that nobody has taken yet only the latest are kept: a server can send thousands within
     /// what the owner feeds at once, and each holds the server's certificate.
-    pub fn note_session(&self, id: Vec<u8>, session: Vec<u8>) {
+    pub fn note_session(&self, id: Vec<u8>, session: Secret) {
         let is_session = |event: &Event| matches!(event, Event::NewSession(..));
         let mut events = self.events.borrow_mut();
         if events.iter().filter(|event| is_session(event)).count() >= MAX_SESSIONS {
@@ -131,10 +142,7 @@ impl Hooks {
 /// Where the SSL's ex_data has its Hooks.
 pub fn index() -> c_int {
     static INDEX: OnceLock<c_int> = OnceLock::new();
-    *INDEX.get_or_init(|| {
-        // SAFETY: no callbacks.
-        unsafe { ffi::CRYPTO_get_ex_new_index(ffi::CRYPTO_EX_INDEX_SSL, 0, ptr::null_mut(), None, None, None) }
-    })
+    once::ssl_index(&INDEX)
 }
 
 /// Runs the body of a callback with the connection's hooks. A panic must not unwind through OpenSSL: it is noted.
@@ -142,7 +150,7 @@ pub fn index() -> c_int {
 /// # Safety
 /// `ssl` is live; what our index of it holds is NULL or the address of Hooks that outlive it.
 pub unsafe fn with_hooks<T>(ssl: *const ffi::SSL, otherwise: T, body: impl FnOnce(&Hooks) -> T) -> T {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     let Some(hooks) = (unsafe { ffi::SSL_get_ex_data(ssl, index()).cast::<Hooks>().as_ref() }) else {
         return otherwise;
     };

@@ -1,6 +1,6 @@
 //! What can be asked of a connection over memory.
 
-use crate::ossl::{session::Session, ssl_handle::SslHandle, sys, x509::X509};
+use crate::ossl::{session::Session, ssl::handle::SslHandle, sys, x509::X509};
 #[cfg(npn)]
 use crate::{ossl::bytes, types::Role};
 use openssl_sys as ffi;

@@ -6,10 +6,7 @@ use crate::{
     types::Step,
 };
 use openssl_sys as ffi;
-use std::{
-    ffi::{c_int, c_long},
-    ptr,
-};
+use std::ffi::c_int;
 
 use super::connection::Engine;
 
@@ -20,7 +17,14 @@ impl Engine {
             self.offer()?;
         }
         // SAFETY: the SSL is live.
-        self.call(|engine| (unsafe { ffi::SSL_do_handshake(engine.ptr()) }, ()))
+        let step = self.call(|engine| (unsafe { ffi::SSL_do_handshake(engine.ptr()) }, ()))?;
+        if step == Step::Done(()) {
+            self.note_completion();
+            self.hooks().messages.forget_hellos();
+            // SAFETY: the SSL is live.
+            unsafe { sys::SSL_set_msg_callback(self.ptr(), None) }
+        }
+        Ok(step)
     }
 
     /// Decrypts. WantRead also when an event has to be looked at first: what followed it is still to be read then.
@@ -40,7 +44,7 @@ impl Engine {
                 return Ok(step);
             }
             // OpenSSL returns after each message that is no text.
-            let unread = self.unread();
+            let unread = self.buffered().1;
             let has_more = unread != 0 && unread != before;
             if !has_more || (self.events() != events && self.stop_for_events()) {
                 return Ok(step);
@@ -49,7 +53,7 @@ impl Engine {
         }
     }
 
-    /// Encrypts.
+    /// Encrypts; the ciphertext is to be taken afterwards.
     pub fn write(&mut self, data: &[u8]) -> Result<Step<usize>> {
         if self.failure.is_none() && self.close_notifies().0 {
             // No reason to stop reading.
@@ -81,7 +85,7 @@ impl Engine {
                 // OpenSSL returns after each message that is not the peer's close_notify.
                 Ok(_) if self.buffered().1 != unread => continue,
                 Ok(_) => return (result, None),
-                Err(_) => return (result, Some(queue::error(Code::Protocol, "TLS cannot be shut down"))),
+                Err(kind) => return (result, Some(self.failure(kind).context("TLS cannot be shut down"))),
             }
         }
     }
@@ -132,41 +136,18 @@ impl Engine {
 
     /// Takes bytes that are to be sent to the peer; 0 if there are none.
     pub fn take_outgoing(&mut self, buffer: &mut [u8]) -> usize {
-        let len = c_int::try_from(buffer.len()).unwrap_or(c_int::MAX);
-        // SAFETY: the BIO is live, `buffer` writable for its length.
-        let n = unsafe { ffi::BIO_read(self.outgoing.as_ptr(), buffer.as_mut_ptr().cast(), len) };
-        usize::try_from(n).unwrap_or(0)
+        self.memory().outgoing.take(buffer)
     }
 
-    /// Puts in bytes that came from the peer, and says how many it took.
-    pub fn put_incoming(&mut self, data: &[u8]) -> Result<usize> {
-        let len = c_int::try_from(data.len()).unwrap_or(c_int::MAX);
-        // SAFETY: the BIO is live, `data` readable for its length.
-        let n = unsafe { ffi::BIO_write(self.incoming.as_ptr(), data.as_ptr().cast(), len) };
-        usize::try_from(n).map_err(|_| {
-            queue::clear();
-            Error::new(Code::NoMemory, "the bytes cannot be buffered")
-        })
+    /// Puts in bytes that came from the peer.
+    pub fn put_incoming(&mut self, data: &[u8]) -> Result<()> {
+        let pushed = self.memory().incoming.try_push(data);
+        pushed.map_err(|_| Error::new(Code::NoMemory, "the bytes cannot be buffered"))
     }
 
     /// Says that nothing more will come from the peer.
     pub fn end_incoming(&mut self) {
-        let (command, nothing): (c_int, c_long) = (sys::BIO_C_SET_BUF_MEM_EOF_RETURN, 0);
-        // SAFETY: the BIO is live; the control takes no pointer.
-        unsafe { ffi::BIO_ctrl(self.incoming.as_ptr(), command, nothing, ptr::null_mut()) };
-    }
-
-    /// How many bytes that were put in have not been read yet.
-    fn unread(&self) -> usize {
-        // SAFETY: the BIO is live.
-        unsafe { sys::BIO_ctrl_pending(self.incoming.as_ptr()) }
-    }
-
-    /// How many bytes wait to be sent, and how many that were put in have not been read yet.
-    pub fn buffered(&self) -> (usize, usize) {
-        // SAFETY: the BIO is live.
-        let unsent = unsafe { sys::BIO_ctrl_pending(self.outgoing.as_ptr()) };
-        (unsent, self.unread())
+        self.memory().has_ended = true;
     }
 
     /// To be called when the handshake begins: until then the name to verify and the context may change.

@@ -5,5 +5,6 @@ pub mod connection;
 pub mod hooks;
 mod info;
 mod io;
+mod memory;
 mod protocols;
 pub mod trust;

@@ -16,8 +16,8 @@ pub unsafe extern "C" fn select_alpn(
     offered_len: c_uint,
     _: *mut c_void,
 ) -> c_int {
-    // SAFETY: OpenSSL passes a live SSL, `offered_len` readable bytes and live out-pointers. What is chosen is a part
-    // of what was offered, which lives until OpenSSL has copied it.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, `offered_len` readable bytes and live out-pointers. What is
+    // chosen is a part of what was offered, which lives until OpenSSL has copied it.
     unsafe {
         let offered = bytes(offered, c_int::try_from(offered_len).unwrap_or(0));
         with_hooks(ssl, ffi::SSL_TLSEXT_ERR_NOACK, |hooks| {
@@ -44,8 +44,8 @@ pub unsafe extern "C" fn advertise_npn(
     out_len: *mut c_uint,
     _: *mut c_void,
 ) -> c_int {
-    // SAFETY: OpenSSL passes a live SSL and live out-pointers. The names live as long as the hooks, and are set only
-    // while OpenSSL does nothing with the SSL.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine` and live out-pointers. The names live as long as the hooks,
+    // and are set only while OpenSSL does nothing with the SSL.
     unsafe {
         with_hooks(ssl, ffi::SSL_TLSEXT_ERR_NOACK, |hooks| {
             let ours = hooks.protocols.borrow();
@@ -70,8 +70,8 @@ pub unsafe extern "C" fn select_npn(
     offered_len: c_uint,
     _: *mut c_void,
 ) -> c_int {
-    // SAFETY: OpenSSL passes a live SSL, `offered_len` readable bytes and live out-pointers. What is chosen lives until
-    // OpenSSL has copied it: it is static, or as in `advertise_npn`, or a part of what was offered.
+    // SAFETY: OpenSSL passes a live SSL of an `Engine`, `offered_len` readable bytes and live out-pointers. What is
+    // chosen lives until OpenSSL has copied it: it is static, or as in `advertise_npn`, or a part of what was offered.
     unsafe {
         let offered = bytes(offered, c_int::try_from(offered_len).unwrap_or(0));
         with_hooks(ssl, ffi::SSL_TLSEXT_ERR_ALERT_FATAL, |hooks| {

@@ -6,6 +6,7 @@
 
 use openssl_sys as ffi;
 use std::{
+    cell::Cell,
     ffi::{CString, c_int, c_uint, c_void},
     net::IpAddr,
     ptr,
@@ -15,7 +16,15 @@ use std::{
     },
 };
 
-use crate::ossl::{crl::Crl, rand, session::Session, store, sys, x509::X509};
+use crate::{
+    ossl::{
+        rand,
+        session::Session,
+        sys,
+        x509::{X509, crl::Crl, store},
+    },
+    types::Role,
+};
 
 /// The changes of whom a secure context trusts, shared with its connections: they verify with its store, which changes
 /// under them.
@@ -24,6 +33,8 @@ pub struct Terms {
     changes: AtomicU64,
     /// When the context's revocation lists are due to be replaced, in seconds since 1970.
     crl_ends: Mutex<Vec<i64>>,
+    /// CAs that are rejected, though they may be in the store without that.
+    rejected: Mutex<Vec<X509>>,
 }
 
 impl Terms {
@@ -36,6 +47,19 @@ impl Terms {
     pub fn add_crls(&self, crls: &[Crl]) {
         let mut ends = self.crl_ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.extend(crls.iter().filter_map(Crl::next_update));
+    }
+
+    /// Notes which of these CAs are rejected, before they are added: the store drops what it has already, and what this one
+    /// says of trust.
+    pub fn note_rejected<'a>(&self, cas: impl IntoIterator<Item = &'a X509>) {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        rejected.extend(cas.into_iter().filter(|ca| ca.has_rejections()).cloned());
+    }
+
+    /// Whether a certificate of this chain is rejected.
+    fn rejects(&self, chain: &[X509], peer: Role) -> bool {
+        let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        rejected.iter().any(|ca| ca.is_rejected_for(peer) && chain.contains(ca))
     }
 
     /// When the next list is due. One that is overdue already has had its effect.
@@ -79,7 +103,7 @@ impl Trust {
         Trust { terms, as_of, scope: scope.to_vec() }
     }
 
-    /// The same with another scope.
+    /// These terms with another scope.
     pub fn within(&self, scope: &[u8]) -> Trust {
         Trust { scope: scope.to_vec(), ..self.clone() }
     }
@@ -94,7 +118,7 @@ impl Trust {
     /// `ssl` is live.
     pub unsafe fn mark(&self, ssl: *mut ffi::SSL) -> bool {
         let len = c_uint::try_from(self.scope.len()).unwrap_or(c_uint::MAX);
-        // SAFETY: the caller vouches for the SSL; OpenSSL copies the bytes.
+        // SAFETY: the preconditions cover the SSL; OpenSSL copies the bytes.
         unsafe { sys::SSL_set_session_id_context(ssl, self.scope.as_ptr(), len) == 1 }
     }
 
@@ -117,22 +141,31 @@ impl Trust {
         ssl: *mut ffi::SSL,
         expected: Option<&Expected>,
     ) -> c_int {
-        // SAFETY: the caller vouches for both; the callback has the type that OpenSSL asks for.
+        // SAFETY: the preconditions cover both; the callback has the type that OpenSSL asks for.
         unsafe {
+            // What OpenSSL has found so far. The first of its places for data is the application's.
+            let found = Cell::new(0);
+            if sys::X509_STORE_CTX_set_ex_data(ctx, 0, (&raw const found).cast_mut().cast()) != 1 {
+                return sys::X509_V_ERR_OUT_OF_MEM;
+            }
             sys::X509_STORE_CTX_set_verify_cb(ctx, Some(go_on));
             let mut reason = store::verify(ctx);
             let leaf = X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(ctx));
+            let peer = if ffi::SSL_is_server(ssl) == 1 { Role::Client } else { Role::Server };
+            let chain = X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx));
+            if reason == 0 && self.terms.rejects(&chain, peer) {
+                reason = sys::X509_V_ERR_CERT_REJECTED;
+            }
             if let (0, Some(expected)) = (reason, expected) {
                 reason = leaf.map_or(sys::X509_V_ERR_UNSPECIFIED, |leaf| expected.check(&leaf));
             }
-            let until = match (reason, store::chain_expires(ctx)) {
-                (0, Ok(Some(end))) => {
-                    Some(self.terms.next_crl_end(crate::ossl::now()).map_or(end, |crl| crl.min(end)))
-                }
-                // Not fine now, and not fine later.
-                (0, _) => None,
-                _ => Some(i64::MAX),
+            let now = crate::ossl::now();
+            let end = match (reason, store::chain_expires(ctx)) {
+                (0, end) => end.ok().flatten(),
+                // Not fine now, and not fine later; but what is wrong may be something else once a certificate has expired.
+                _ => Some(store::next_expiry(ctx, now).unwrap_or(i64::MAX)),
             };
+            let until = end.map(|end| self.terms.next_crl_end(now).map_or(end, |crl| crl.min(end)));
             let session = sys::SSL_get_session(ssl);
             let written = until.is_some_and(|until| self.is_current() && write_end(session, until));
             if !written && !spoil(session) {
@@ -143,8 +176,22 @@ impl Trust {
     }
 }
 
-/// Lets OpenSSL go on after a failure, which its store context keeps: the last one found is told, as node does.
-extern "C" fn go_on(_: c_int, _: *mut ffi::X509_STORE_CTX) -> c_int {
+/// Lets OpenSSL go on after a failure, which its store context keeps: the last one found is told, as node does. What is none
+/// gives way to the one before it.
+///
+/// # Safety
+/// `ctx` is live, verifies, and its first data are a Cell<c_int>.
+unsafe extern "C" fn go_on(fine: c_int, ctx: *mut ffi::X509_STORE_CTX) -> c_int {
+    // SAFETY: the preconditions cover the context; the Cell lives for as long as it verifies.
+    unsafe {
+        let found = &*ffi::X509_STORE_CTX_get_ex_data(ctx, 0).cast::<Cell<c_int>>();
+        if fine == 0 {
+            match store::lacks_list_of_anchor(ctx) {
+                true => ffi::X509_STORE_CTX_set_error(ctx, found.get()),
+                false => found.set(ffi::X509_STORE_CTX_get_error(ctx)),
+            }
+        }
+    }
     1
 }
 
@@ -163,7 +210,7 @@ const TAG: &[u8; 8] = b"bglssl 1";
 /// `session` is NULL or live, and in no cache.
 unsafe fn write_end(session: *mut ffi::SSL_SESSION, until: i64) -> bool {
     let data: Vec<u8> = TAG.iter().copied().chain(until.to_be_bytes()).collect();
-    // SAFETY: the caller vouches for the session; OpenSSL copies the bytes.
+    // SAFETY: the preconditions cover the session; OpenSSL copies the bytes.
     unsafe {
         !session.is_null()
             && sys::SSL_SESSION_set1_ticket_appdata(session, data.as_ptr().cast::<c_void>(), data.len()) == 1
@@ -186,7 +233,7 @@ fn holds_until(session: &Session) -> Option<i64> {
 /// `session` is NULL or live, and in no cache.
 unsafe fn spoil(session: *mut ffi::SSL_SESSION) -> bool {
     let mut scope = [0; 32];
-    // SAFETY: the caller vouches for the session; OpenSSL copies the bytes.
+    // SAFETY: the preconditions cover the session; OpenSSL copies the bytes.
     unsafe {
         !session.is_null()
             && rand::bytes(&mut scope).is_ok()

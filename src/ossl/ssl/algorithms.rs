@@ -22,6 +22,11 @@ impl<B: BioBackend> Ssl<B> {
         u16::try_from(unsafe { ffi::SSL_version(self.ptr()) }).unwrap_or(0)
     }
 
+    /// Whether it is TLS 1.3.
+    pub fn is_tls13(&self) -> bool {
+        i32::from(self.protocol_number()) == sys::TLS1_3_VERSION
+    }
+
     /// The cipher in numbers; zeros before there is one.
     pub fn cipher_numbers(&self) -> CipherNumbers {
         // SAFETY: the SSL is live; the cipher is static.

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::{bio_backend::BioBackend, queue, refusal::Refusal, sys},
+    ossl::{bio_backend::BioBackend, queue, sys, verify::refusal::Refusal},
     types::{Role, Step},
 };
 use openssl_sys as ffi;
@@ -18,6 +18,9 @@ impl<B: BioBackend> Ssl<B> {
         }
         if self.failed {
             return Err(Error::new(Code::State, "the connection has already failed"));
+        }
+        if self.has_ended {
+            return Err(Error::new(Code::State, "the connection has ended"));
         }
         queue::clear();
         self.transport().reset_read_budget();
@@ -72,14 +75,10 @@ impl<B: BioBackend> Ssl<B> {
         if let Some(hint) = self.transport().not_tls_hint() {
             return queue::error_from(entry, Code::Protocol, hint);
         }
-        let what = match &entry {
-            Some(entry) => match entry.alert() {
-                Some(_) => "the peer sent an alert",
-                None => "TLS failed",
-            },
-            None => "TLS failed",
-        };
-        queue::error_from(entry, Code::Protocol, what)
+        match entry.as_ref().and_then(queue::Entry::alert) {
+            Some(alert) => queue::alert_error(entry, alert),
+            None => queue::error_from(entry, Code::Protocol, "TLS failed"),
+        }
     }
 
     fn is_server_without_certificate(&self) -> bool {
@@ -90,7 +89,7 @@ impl<B: BioBackend> Ssl<B> {
     pub(super) fn refused(&self, refusal: Refusal, entry: Option<queue::Entry>) -> Error {
         let out_of_memory = entry.as_ref().is_some_and(queue::Entry::is_out_of_memory);
         let refusal = match refusal {
-            Refusal::Chain(_) if out_of_memory => Refusal::Chain(sys::X509_V_ERR_OUT_OF_MEM),
+            Refusal::Chain(..) if out_of_memory => Refusal::chain(sys::X509_V_ERR_OUT_OF_MEM, None),
             refusal => refusal,
         };
         Error { openssl_code: entry.map_or(0, |entry| entry.packed()), ..refusal.error(&self.expected_text()) }

@@ -5,10 +5,11 @@ use crate::{
     ossl::{
         bio_backend::{BioBackend, BioStatus, CustomBio},
         ctx::Ctx,
-        dane, queue,
-        ssl_handle::SslHandle,
-        store::Store,
+        queue,
+        ssl::handle::SslHandle,
         sys,
+        verify::dane,
+        x509::store::Store,
     },
     types::Role,
 };
@@ -29,6 +30,8 @@ pub struct Ssl<B: BioBackend> {
     transport: NonNull<B>,
     /// OpenSSL forbids further calls after a fatal error.
     pub(super) failed: bool,
+    /// No call is made any more that reads or writes.
+    pub(super) has_ended: bool,
     /// Whether buffers are kept although they are empty.
     pub(super) keeps_buffers: bool,
     /// An error found while looking for pending bytes: the next call returns it.
@@ -89,7 +92,8 @@ impl<B: BioBackend> Ssl<B> {
         let (bio, transport) = bio.into_raw();
         // SAFETY: the SSL is live, and takes the BIO over.
         unsafe { sys::SSL_set_bio(handle.ptr(), bio, bio) };
-        let mut ssl = Ssl { handle, transport, failed: false, keeps_buffers: false, deferred_error: None };
+        let mut ssl =
+            Ssl { handle, transport, failed: false, has_ended: false, keeps_buffers: false, deferred_error: None };
         ssl.watch_messages();
         Ok(ssl)
     }

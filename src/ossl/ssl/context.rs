@@ -21,7 +21,6 @@ pub fn new(datagram: bool) -> Result<Ctx> {
     unsafe {
         ffi::SSL_CTX_set_mode(ctx.as_ptr(), mode as c_long | sys::SSL_MODE_RELEASE_BUFFERS);
         versions::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
-        ffi::SSL_CTX_set_read_ahead(ctx.as_ptr(), 1);
         // Tickets carry sessions, or a store of ours has them. OpenSSL's own cache would keep 20480 of them, with the
         // certificates of clients.
         // Clients' new sessions are told to us.

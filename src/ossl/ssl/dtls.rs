@@ -79,7 +79,7 @@ impl<B: BioBackend> Ssl<B> {
 
     /// How long it is until something must be sent again; None if nothing must.
     pub fn retransmission(&self) -> Option<Duration> {
-        if self.failed {
+        if self.failed || self.has_ended {
             return None;
         }
         let mut left = libc::timeval { tv_sec: 0, tv_usec: 0 };
@@ -169,7 +169,7 @@ impl<B: BioBackend> Ssl<B> {
         if step == Step::Done(UNKNOWN) { self.read_if_it_fits(buffer) } else { Ok(step) }
     }
 
-    /// The same, where only all of the record tells how long it is.
+    /// Reads a record whose length is only known once all of it has been read.
     fn read_if_it_fits(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
         match self.peek(&mut [0; MAX_RECORD])? {
             Step::Done(len) if len <= buffer.len() => self.read(buffer),

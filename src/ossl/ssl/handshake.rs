@@ -3,7 +3,10 @@
 use crate::{
     error::{Error, Result},
     ossl::{
-        bio_backend::BioBackend, dane, now, queue, refusal::Refusal, requirements::Requirements, sys, x509::X509,
+        bio_backend::BioBackend,
+        now, queue, sys,
+        verify::{dane, refusal::Refusal, requirements::Requirements},
+        x509::X509,
     },
     types::{ClientAuth, Role, Step},
 };
@@ -16,23 +19,28 @@ impl<B: BioBackend> Ssl<B> {
     /// A step of the handshake.
     pub fn handshake(&mut self) -> Result<Step<()>> {
         let step = self.call(|ssl| (ssl.raw_handshake(), ()))?;
+        if step == Step::Done(()) {
+            self.complete()?;
+        }
+        Ok(step)
+    }
+
+    /// What follows once the handshake is complete.
+    fn complete(&mut self) -> Result<()> {
+        self.note_completion();
         // With an anonymous cipher OpenSSL neither asks for certificates nor verifies anything.
-        if step == Step::Done(()) && self.demands_certificate() && self.peer_certificate().is_none() {
+        if self.demands_certificate() && self.peer_certificate().is_none() {
             self.failed = true;
             return Err(no_certificate());
         }
-        if step == Step::Done(()) {
-            if self.session_reused() {
-                self.check_resumed()?;
-            } else {
-                self.hooks().proved.set(Some(now()));
-                self.hooks().offered_chain.take();
-            }
+        if self.session_reused() {
+            self.check_resumed()?;
+        } else {
+            self.hooks().proved.set(Some(now()));
+            self.hooks().offered_chain.take();
         }
-        if step == Step::Done(()) {
-            self.forget_messages();
-        }
-        Ok(step)
+        self.forget_messages();
+        Ok(())
     }
 
     /// OpenSSL verifies nothing in a resumed handshake. The scope of the session says that its peer was accepted under
@@ -55,21 +63,21 @@ impl<B: BioBackend> Ssl<B> {
             let expired = hooks.chain_expires.get().is_some_and(|end| now > end);
             let is_known_by_key = match self.is_known_by_key_again() {
                 Ok(known) => known,
-                Err(reason) => return Some(Refusal::Chain(reason)),
+                Err(reason) => return Some(Refusal::chain(reason, None)),
             };
             let name = || hooks.policy.check_name(hooks.expected.borrow().as_ref(), certificate, is_known_by_key);
             // The peer of a session that the program has accepted all the same.
             // SAFETY: the SSL is live.
             let before = unsafe { ffi::SSL_get_verify_result(self.ptr()) } as c_int;
-            let reason = match certificate.validity_at(now) {
-                _ if before != 0 => before,
-                _ if is_known_by_key => name(),
-                0 if expired => sys::X509_V_ERR_CERT_HAS_EXPIRED,
-                0 => name(),
-                reason => reason,
+            let (reason, at_fault) = match certificate.validity_at(now) {
+                _ if before != 0 => (before, None),
+                _ if is_known_by_key => (name(), Some(certificate)),
+                0 if expired => (sys::X509_V_ERR_CERT_HAS_EXPIRED, None),
+                0 => (name(), Some(certificate)),
+                reason => (reason, Some(certificate)),
             };
             if reason != 0 {
-                return Some(Refusal::Chain(reason));
+                return Some(Refusal::chain(reason, at_fault));
             }
         }
         // The scope stands for the chain. Without one the key is the certificate's own.
@@ -106,11 +114,14 @@ impl<B: BioBackend> Ssl<B> {
     }
 
     /// Refuses the peer although the handshake is complete for OpenSSL, which sends no other alert than close_notify then.
+    /// On a stream that would be a proper end: without it the peer reads a truncation. Datagrams have no other end.
     fn refuse_now(&mut self, refusal: Refusal) -> Error {
         let error = self.refused(refusal, None);
-        // SAFETY: the SSL is live, and has not failed.
-        unsafe { ffi::SSL_shutdown(self.ptr()) };
-        queue::clear();
+        if self.is_datagram() && !self.has_ended {
+            // SAFETY: the SSL is live, has its buffers, and has not failed.
+            unsafe { ffi::SSL_shutdown(self.ptr()) };
+            queue::clear();
+        }
         self.failed = true;
         error
     }

@@ -2,8 +2,10 @@
 
 use crate::{
     ossl::{
-        refusal::Refusal, requirements::Requirements, resumable::NewSessions, session_rules::SessionRules,
-        store::Store, x509::X509,
+        once,
+        session::{resumable::NewSessions, rules::SessionRules},
+        verify::{refusal::Refusal, requirements::Requirements},
+        x509::{X509, store::Store},
     },
     types::ClientAuth,
 };
@@ -14,7 +16,6 @@ use std::{
     fmt,
     net::IpAddr,
     panic::{self, AssertUnwindSafe},
-    ptr,
     sync::OnceLock,
 };
 
@@ -97,7 +98,7 @@ pub struct Hooks {
     /// ALPN names, each behind its length.
     pub alpn: Vec<u8>,
     pub refusal: RefCell<Option<Refusal>>,
-    /// The same where it is for the program to decide.
+    /// Why the peer would be refused, where the program decides.
     pub pending_refusal: RefCell<Option<Refusal>>,
     /// The chain of a peer that was refused: OpenSSL keeps only one that was accepted.
     pub refused: RefCell<Vec<X509>>,
@@ -186,10 +187,7 @@ impl Hooks {
 /// Where an SSL's ex_data has the address of its Hooks.
 pub fn hooks_index() -> c_int {
     static INDEX: OnceLock<c_int> = OnceLock::new();
-    *INDEX.get_or_init(|| {
-        // SAFETY: no callbacks.
-        unsafe { ffi::CRYPTO_get_ex_new_index(ffi::CRYPTO_EX_INDEX_SSL, 0, ptr::null_mut(), None, None, None) }
-    })
+    once::ssl_index(&INDEX)
 }
 
 /// The Hooks of a connection.

@@ -3,11 +3,12 @@
 use crate::{
     ossl::{
         bio_backend::BioBackend,
-        requirements::Requirements,
-        store::Store,
         sys,
-        verification::{self, Dane, Outcome, Purpose, Terms},
-        x509::X509,
+        verify::{
+            certificate::{self, Dane, Outcome, Purpose, Terms},
+            requirements::Requirements,
+        },
+        x509::{X509, store::Store},
     },
     types::Role,
 };
@@ -24,7 +25,8 @@ impl<B: BioBackend> Ssl<B> {
             // SAFETY: the SSL is live.
             return unsafe { ffi::SSL_get_verify_result(self.ptr()) } as c_int;
         }
-        self.verify_again(store, partial_chain, &Requirements::default()).reason
+        let further = self.hooks().policy.further.for_chain_only();
+        self.verify_again(store, partial_chain, &further).reason
     }
 
     /// The chain of the peer that was verified; empty if none was. In a resumed handshake, in which nobody shows one, it is
@@ -54,7 +56,7 @@ impl<B: BioBackend> Ssl<B> {
         further: &Requirements,
     ) -> Outcome {
         let Some(leaf) = self.peer_certificate() else {
-            return Outcome { reason: sys::X509_V_ERR_UNSPECIFIED, chain: Vec::new() };
+            return Outcome { reason: sys::X509_V_ERR_UNSPECIFIED, at_fault: None, chain: Vec::new() };
         };
         let purpose = if self.role() == Role::Client { Purpose::Server } else { Purpose::Client };
         // SAFETY: the SSL is live, and so is its context's store, to which this is a reference of our own.
@@ -67,18 +69,12 @@ impl<B: BioBackend> Ssl<B> {
         // SAFETY: the SSL lends its records, and outlives the verification.
         let dane = (!further.tlsa.is_empty()).then(|| unsafe { Dane::lent(sys::SSL_get0_dane(self.ptr())) });
         let terms = Terms { store, purpose, partial_chain, security_level, further, dane };
-        verification::verify(&leaf, &self.peer_chain(), &terms)
+        certificate::verify(&leaf, &self.peer_chain(), &terms)
     }
 
     /// On a server: the host that the client asks for (SNI), once its hello has been read.
     pub fn asked_host(&self) -> Option<CString> {
         self.hooks().asked_host.borrow().clone()
-    }
-
-    /// Whether it is for DTLS.
-    pub fn is_datagram(&self) -> bool {
-        // SAFETY: the SSL is live.
-        unsafe { sys::SSL_is_dtls(self.ptr()) == 1 }
     }
 
     /// The peer's certificate, be it accepted or refused.
@@ -93,7 +89,7 @@ impl<B: BioBackend> Ssl<B> {
             return refused;
         }
         let chain = (**self).peer_chain();
-        let is_from_bytes = chain.is_empty() && self.session_reused();
+        let is_from_bytes = chain.is_empty() && self.session_reused() && self.peer_certificate().is_some();
         if is_from_bytes { self.hooks().offered_chain.borrow().clone() } else { chain }
     }
 }

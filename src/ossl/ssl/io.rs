@@ -16,12 +16,6 @@ impl<B: BioBackend> Ssl<B> {
         self.call(|ssl| ssl.raw_read(buffer))
     }
 
-    /// Whether OpenSSL takes all that has arrived, or no more than the record that it is about to read.
-    pub fn set_read_ahead(&mut self, ahead: bool) {
-        // SAFETY: the SSL is live.
-        unsafe { sys::SSL_set_read_ahead(self.ptr(), c_int::from(ahead)) }
-    }
-
     /// Whether OpenSSL keeps its buffers, of 17 kB each, when they are empty, rather than to ask for memory again with
     /// the next record.
     pub fn keep_buffers(&mut self, keep: bool) {
@@ -37,15 +31,29 @@ impl<B: BioBackend> Ssl<B> {
         }
     }
 
+    /// Frees OpenSSL's buffers, since programs that collect garbage keep a closed socket for long. From then on no method
+    /// lets OpenSSL read or write: releases without the fix of CVE-2024-4741 would use what has been freed.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+        // SAFETY: the SSL is live, and no call that uses its buffers follows.
+        unsafe { sys::SSL_free_buffers(self.ptr()) };
+    }
+
     /// Makes OpenSSL give its read buffer back, which it does when it finds nothing to read.
     fn release_buffer(&mut self) {
         if self.failed || self.received_close_notify() || self.has_pending() || self.status().read_budget_exhausted
         {
             return;
         }
+        self.without_receiving(Ssl::decrypt_next_record);
+    }
+
+    /// Does something with what has been received, and receives nothing.
+    pub fn without_receiving<T>(&mut self, action: impl FnOnce(&mut Ssl<B>) -> T) -> T {
         self.transport().suspend_receive(true);
-        self.decrypt_next_record();
+        let outcome = action(self);
         self.transport().suspend_receive(false);
+        outcome
     }
 
     pub(super) fn raw_read(&mut self, buffer: &mut [u8]) -> (c_int, usize) {
@@ -76,7 +84,7 @@ impl<B: BioBackend> Ssl<B> {
 
     /// Decrypts the next record, if it has arrived and there is none yet. How that fails is told by the next call.
     fn decrypt_next_record(&mut self) {
-        if self.failed {
+        if self.failed || self.has_ended {
             return;
         }
         let mut byte = 0u8;
@@ -96,13 +104,8 @@ impl<B: BioBackend> Ssl<B> {
 
     /// Whether bytes of the peer are here, decrypted or not.
     fn has_pending(&self) -> bool {
-        self.has_read_ahead() || self.status().has_buffered_input
-    }
-
-    /// Whether OpenSSL has taken more than it has given.
-    pub fn has_read_ahead(&self) -> bool {
         // SAFETY: the SSL is live.
-        unsafe { sys::SSL_has_pending(self.ptr()) != 0 }
+        self.status().has_buffered_input || unsafe { sys::SSL_has_pending(self.ptr()) != 0 }
     }
 
     /// Whether a read may have its answer, good or bad, without the network.
@@ -123,7 +126,7 @@ impl<B: BioBackend> Ssl<B> {
 
     /// Sends close_notify, once, if the connection is in a state to send it.
     pub fn close_notify(&mut self) -> Result<()> {
-        if self.failed || !self.is_handshaken() || self.sent_close_notify() {
+        if self.failed || self.has_ended || !self.is_handshaken() || self.sent_close_notify() {
             return Ok(());
         }
         queue::clear();

@@ -3,7 +3,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::{bio_backend::BioBackend, queue, sys, x509::X509},
+    ossl::{bio_backend::BioBackend, queue, secret::Secret, sys, x509::X509},
     types::Role,
 };
 use openssl_sys as ffi;
@@ -54,18 +54,18 @@ impl<B: BioBackend> Ssl<B> {
     }
 
     /// The channel binding of this kind. An error of code Unsupported where it is not defined, or would not be unique.
-    pub fn channel_binding(&mut self, kind: ChannelBinding) -> Result<Vec<u8>> {
+    pub fn channel_binding(&mut self, kind: ChannelBinding) -> Result<Secret> {
         self.demand_handshake()?;
         match kind {
-            ChannelBinding::Unique => self.first_finished(),
-            ChannelBinding::ServerEndPoint => self.server_end_point(),
+            ChannelBinding::Unique => self.first_finished().map(Secret::new),
+            ChannelBinding::ServerEndPoint => self.server_end_point().map(Secret::new),
             ChannelBinding::Exporter => {
                 if !self.is_tls13() && !self.has_extended_master_secret() {
                     return Err(unsupported("tls-exporter needs TLS 1.3 or the extended master secret (RFC 9266)"));
                 }
                 let mut binding = vec![0; EXPORTER_LEN];
                 self.export_keying_material(EXPORTER_LABEL, Some(&[]), &mut binding)?;
-                Ok(binding)
+                Ok(Secret::new(binding))
             }
         }
     }
@@ -75,11 +75,6 @@ impl<B: BioBackend> Ssl<B> {
             return Ok(());
         }
         Err(Error::new(Code::State, "the handshake has not been completed"))
-    }
-
-    fn is_tls13(&self) -> bool {
-        // SAFETY: the SSL is live.
-        unsafe { ffi::SSL_version(self.ptr()) == sys::TLS1_3_VERSION }
     }
 
     /// Without it (RFC 7627) an attacker can make two connections that have the same master secret.

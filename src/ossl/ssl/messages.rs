@@ -3,8 +3,11 @@
 
 use crate::{
     ossl::{
-        bio_backend::BioBackend, bytes, ctx::begin_handshake, ctx_value::CtxValue, queue, static_text, sys,
-        versions, x509::X509,
+        bio_backend::BioBackend,
+        bytes,
+        ctx::{begin_handshake, value::CtxValue},
+        queue, static_text, sys, versions,
+        x509::X509,
     },
     types::Role,
 };
@@ -17,8 +20,9 @@ use std::{
 
 use super::{
     connection::Ssl,
+    handle::SslHandle,
     hooks::{guarded, hooks},
-    message_log::Message,
+    message_log::{Message, MessageLog},
 };
 
 /// The room for the messages of an offer over datagrams, which is never sent.
@@ -50,17 +54,10 @@ impl<B: BioBackend> Ssl<B> {
             self.watch_messages();
         }
     }
+}
 
-    /// The latest hello of the client; empty if there was none.
-    pub fn client_hello(&self) -> Vec<u8> {
-        self.hooks().messages.client_hello()
-    }
-
-    /// The latest hello of the server; empty if there was none.
-    pub fn server_hello(&self) -> Vec<u8> {
-        self.hooks().messages.server_hello()
-    }
-
+/// What an end has to offer.
+impl<H> SslHandle<H> {
     /// The hello that says what this end has to offer: what a client of its context would send. Empty if there can be none.
     pub fn own_offer(&self) -> Vec<u8> {
         // SAFETY: the SSL is live, and with it its context.
@@ -113,9 +110,13 @@ pub fn keep_offer(ctx: &mut crate::ossl::ctx::Ctx) -> crate::error::Result<()> {
 unsafe fn make_offer(ctx: *mut ffi::SSL_CTX) -> Vec<u8> {
     let mut hello: Vec<u8> = Vec::new();
     let to = (&raw mut hello).cast();
-    // SAFETY: the caller vouches for the context; the SSL is live, and freed before `hello` goes.
+    // SAFETY: the preconditions cover the context; the SSL is live, and freed before `hello` goes.
     unsafe {
         begin_handshake(ctx, |ssl| {
+            // A context whose connections only accept begins none.
+            if ffi::SSL_get_ssl_method(ssl) == ffi::TLS_server_method() {
+                ffi::SSL_set_ssl_method(ssl, ffi::TLS_method());
+            }
             sys::SSL_set_options(ssl, sys::SSL_OP_NO_QUERY_MTU);
             ffi::SSL_ctrl(ssl, sys::SSL_CTRL_SET_MTU, OFFER_MTU, ptr::null_mut());
             sys::SSL_set_msg_callback(ssl, Some(offer_callback));
@@ -156,15 +157,31 @@ unsafe extern "C" fn message_callback(
     let Some(hooks) = (unsafe { hooks(ssl) }) else { return };
     guarded(hooks, 0, || {
         // SAFETY: likewise.
-        let (message, other) = unsafe { (message(ssl, kind, data, len), other_message(kind, data, len)) };
-        if let Some((head, body)) = message {
-            hooks.messages.note(written == 1, head, body);
-        }
-        if let Some(other) = other {
-            hooks.messages.trace(written == 1, || other);
-        }
+        unsafe { note(&hooks.messages, written == 1, kind, data, len, ssl) };
         1
     });
+}
+
+/// Takes what OpenSSL tells of a message into a log.
+///
+/// # Safety
+/// `ssl` is live; `data` is readable for `len` bytes.
+pub unsafe fn note(
+    log: &MessageLog,
+    is_ours: bool,
+    kind: c_int,
+    data: *const c_void,
+    len: usize,
+    ssl: *const ffi::SSL,
+) {
+    // SAFETY: the preconditions cover both.
+    let (message, other) = unsafe { (message(ssl, kind, data, len), other_message(kind, data, len)) };
+    if let Some((head, body)) = message {
+        log.note(is_ours, head, body);
+    }
+    if let Some(other) = other {
+        log.trace(is_ours, || other);
+    }
 }
 
 /// What a trace tells of a message that belongs to no handshake.
@@ -172,7 +189,7 @@ unsafe extern "C" fn message_callback(
 /// # Safety
 /// `data` is readable for `len` bytes.
 unsafe fn other_message(kind: c_int, data: *const c_void, len: usize) -> Option<Message> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the preconditions cover it.
     match (kind, unsafe { bytes(data.cast::<c_uchar>(), c_int::try_from(len).ok()?) }) {
         (sys::SSL3_RT_ALERT, &[level, description]) => Some(Message::Alert(level, description)),
         (sys::SSL3_RT_CHANGE_CIPHER_SPEC, _) => Some(Message::ChangeCipherSpec),
@@ -193,7 +210,7 @@ unsafe fn message<'a>(
     if kind != sys::SSL3_RT_HANDSHAKE {
         return None;
     }
-    // SAFETY: the caller vouches for both.
+    // SAFETY: the preconditions cover both.
     let (bytes, is_datagram) =
         unsafe { (bytes(data.cast::<c_uchar>(), c_int::try_from(len).ok()?), sys::SSL_is_dtls(ssl) == 1) };
     let (head, rest) = bytes.split_at_checked(4)?;

@@ -6,6 +6,8 @@ pub mod call;
 pub mod connection;
 pub mod context;
 pub mod dtls;
+pub mod extensions;
+pub mod handle;
 pub mod handshake;
 pub mod hooks;
 pub mod info;

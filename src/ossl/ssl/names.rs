@@ -2,7 +2,7 @@
 
 use crate::ossl::{
     bytes,
-    extensions::{extension, first_host_name},
+    ssl::extensions::{extension, first_host_name},
     sys,
 };
 use openssl_sys as ffi;

@@ -12,8 +12,10 @@ use crate::{
     ossl::{
         bio_backend::BioBackend,
         now,
-        resumable::{NewSessions, Session},
-        session,
+        session::{
+            self,
+            resumable::{NewSessions, Session},
+        },
         x509::X509,
     },
 };

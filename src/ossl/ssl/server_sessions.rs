@@ -14,7 +14,11 @@ use super::{
 use crate::{
     error::{Code, Result},
     ossl::{
-        bio_backend::BioBackend, bytes, cleanse, ctx::Ctx, queue, session::Session, session_rules::SessionRules,
+        bio_backend::BioBackend,
+        bytes,
+        ctx::Ctx,
+        queue,
+        session::{Session, rules::SessionRules},
         sys,
     },
 };
@@ -91,11 +95,7 @@ unsafe extern "C" fn get_session(
         let store = hooks.session_rules.borrow().as_ref().and_then(|rules| rules.store.clone());
         // SAFETY: OpenSSL lends `len` bytes.
         let der = store.and_then(|store| store.find(unsafe { bytes(id, len) }));
-        let session = der.and_then(|mut der| {
-            let session = Session::from_der(&der).ok();
-            cleanse(&mut der);
-            session
-        });
+        let session = der.and_then(|der| Session::from_der(&der).ok());
         // SAFETY: the session is live.
         let session = session.filter(|session| unsafe { session_end::is_usable(session.as_ptr(), hooks) });
         found = session.map_or(ptr::null_mut(), Session::into_raw);

@@ -50,7 +50,7 @@ pub unsafe fn stamp(
     hooks: &Hooks,
     lifetime: i64,
 ) -> Option<i64> {
-    // SAFETY: the caller vouches for both; OpenSSL copies the bytes.
+    // SAFETY: the preconditions cover both; OpenSSL copies the bytes.
     unsafe {
         let earlier = hooks.session_began.get().filter(|_| versions::session_reused(ssl) == 1);
         let times = Times { began: earlier.unwrap_or_else(now), chain_expires: hooks.chain_expires.get() };

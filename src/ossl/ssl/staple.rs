@@ -15,12 +15,13 @@ use crate::{
     error::{Code, Result},
     ossl::{
         bio_backend::BioBackend,
-        ctx::Ctx,
-        ctx_value::CtxValue,
-        ocsp::{self, Status},
+        ctx::{Ctx, value::CtxValue},
         queue,
-        refusal::Refusal,
-        requirements::{BadStaple, StaplePolicy},
+        verify::{
+            ocsp::{self, Status},
+            refusal::Refusal,
+            requirements::{BadStaple, StaplePolicy},
+        },
         versions,
         x509::X509,
     },
@@ -56,7 +57,7 @@ impl Ctx {
 /// # Safety
 /// `ctx` is live.
 pub unsafe fn handle(ctx: *mut ffi::SSL_CTX) {
-    // SAFETY: the caller vouches for the context; the callback has the type that OpenSSL asks for.
+    // SAFETY: the preconditions cover the context; the callback has the type that OpenSSL asks for.
     unsafe { ffi::SSL_CTX_set_tlsext_status_cb(ctx, Some(status_callback)) };
 }
 
@@ -83,7 +84,7 @@ impl<B: BioBackend> Ssl<B> {
 /// `ssl` is live for as long as 'a lasts.
 unsafe fn stapled<'a>(ssl: *mut ffi::SSL) -> &'a [u8] {
     let mut data: *mut c_uchar = ptr::null_mut();
-    // SAFETY: the caller vouches for the SSL, which lends the bytes; the length is -1 if there are none.
+    // SAFETY: the preconditions cover the SSL, which lends the bytes; the length is -1 if there are none.
     unsafe {
         let len = ffi::SSL_get_tlsext_status_ocsp_resp(ssl, &mut data);
         crate::ossl::bytes(data, c_int::try_from(len).unwrap_or(0))
@@ -128,7 +129,7 @@ unsafe extern "C" fn status_callback(ssl: *mut ffi::SSL, _: *mut c_void) -> c_in
 /// # Safety
 /// `ssl` is live.
 unsafe fn present(ssl: *mut ffi::SSL) -> c_int {
-    // SAFETY: the caller vouches for the SSL; OpenSSL takes the copy over.
+    // SAFETY: the preconditions cover the SSL; OpenSSL takes the copy over.
     unsafe {
         let Some(response) = STAPLE.of(ssl).and_then(|staple| staple.get()) else {
             return ffi::SSL_TLSEXT_ERR_NOACK;
@@ -151,7 +152,7 @@ unsafe fn present(ssl: *mut ffi::SSL) -> c_int {
 /// # Safety
 /// `ssl` is live, and a client's whose chain was verified.
 unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), BadStaple> {
-    // SAFETY: the caller vouches for the SSL; the certificate is a reference of ours.
+    // SAFETY: the preconditions cover the SSL; the certificate is a reference of ours.
     if unsafe { X509::from_owned(crate::ossl::versions::get1_peer_certificate(ssl)) }.is_none() {
         return Ok(()); // A server without a certificate is refused for that, after the handshake.
     }
@@ -159,16 +160,24 @@ unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), Ba
     if hooks.is_known_by_key.get() && hooks.policy.further.staples != StaplePolicy::Require {
         return Ok(());
     }
-    // SAFETY: the caller vouches for the SSL, which lends the response and the chain.
+    // SAFETY: the preconditions cover the SSL, which lends the response and the chain.
     let (response, chain) = unsafe { (stapled(ssl), X509::from_borrowed_stack(ffi::SSL_get0_verified_chain(ssl))) };
     let leaf = chain.first().ok_or(BadStaple::Missing)?;
-    if response.is_empty() {
+    let issuer = match chain.get(1) {
+        Some(issuer) => Some(issuer.clone()),
+        // It is trusted itself. Its issuer need not be there; what is there has signed it.
+        // SAFETY: the preconditions cover the SSL, which lends what the server has sent.
+        None => unsafe { X509::from_borrowed_stack(ffi::SSL_get_peer_cert_chain(ssl)) }
+            .into_iter()
+            .chain([leaf.clone()])
+            .find(|sent| leaf.is_signed_by(sent)),
+    };
+    // Nobody can tell whether a response is good whose signer is not known.
+    let Some(issuer) = issuer.filter(|_| !response.is_empty()) else {
         let demanded = hooks.policy.further.staples == StaplePolicy::Require || leaf.demands_staple();
         return if demanded { Err(BadStaple::Missing) } else { Ok(()) };
-    }
-    // A certificate that is trusted itself has no issuer to ask.
-    let issuer = chain.get(1).unwrap_or(leaf);
-    match ocsp::status_of(response, leaf, issuer, hooks.policy.further.now()) {
+    };
+    match ocsp::status_of(response, leaf, &issuer, hooks.policy.further.now()) {
         Ok(Status::Good { until }) => {
             let expires = hooks.chain_expires.get().map_or(until, |end| end.min(until));
             hooks.chain_expires.set(Some(expires));

@@ -1,6 +1,10 @@
 //! The decision about the peer's certificate.
 
-use crate::ossl::{dane, refusal::Refusal, store, sys, x509::X509};
+use crate::ossl::{
+    sys,
+    verify::{dane, refusal::Refusal},
+    x509::{X509, names::is_name_mismatch, store},
+};
 use openssl_sys as ffi;
 use std::ffi::{c_int, c_void};
 
@@ -44,13 +48,20 @@ unsafe fn decide(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
         // SAFETY: the store context is live.
         let reason = unsafe { check_chain_and_name(ctx, hooks, leaf.as_ref()) };
         if reason != 0 {
-            let refusal = Refusal::Chain(reason);
+            // SAFETY: likewise.
+            let at_fault = unsafe { at_fault(ctx, reason, leaf.as_ref()) };
+            let mut refusal = Refusal::chain(reason, at_fault.as_ref());
             // SAFETY: likewise.
             return unsafe {
-                // A program that decides must not take the first fault for the only one.
-                let decides = hooks.policy.may_be_overridden;
-                let further = if decides { further(ctx, hooks, reason, leaf.as_ref()) } else { None };
-                refuse(ctx, hooks, refusal.and(further))
+                if hooks.policy.may_be_overridden {
+                    // A program that decides must not take the first fault for the only one, and what it accepts is accepted
+                    // until there is one more.
+                    let requirements = &hooks.policy.further;
+                    let now = requirements.now();
+                    hooks.chain_expires.set(requirements.stays_until(store::next_expiry(ctx, now), now));
+                    refusal = refusal.and(further(ctx, hooks, reason, at_fault.as_ref(), leaf.as_ref()));
+                }
+                refuse(ctx, hooks, refusal)
             };
         }
         // SAFETY: likewise.
@@ -69,8 +80,20 @@ unsafe fn decide(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
     1
 }
 
-/// What else is wrong with a certificate whose chain or name is refused for this reason. Where it is the chain, no other
-/// key than its own counts.
+/// The certificate for which a chain or name is refused for this reason, as far as OpenSSL tells.
+///
+/// # Safety
+/// `ctx` is live, and has verified the peer's chain.
+unsafe fn at_fault(ctx: *mut ffi::X509_STORE_CTX, reason: c_int, leaf: Option<&X509>) -> Option<X509> {
+    match reason {
+        reason if is_name_mismatch(reason) => leaf.cloned(),
+        // SAFETY: the caller guarantees the store context, which lends the certificate.
+        _ => unsafe { store::at_fault(ctx) },
+    }
+}
+
+/// What else is wrong with a certificate whose chain or name is refused for this reason, because of the certificate
+/// `at_fault`. Where it is the chain, no other key than its own counts.
 ///
 /// # Safety
 /// `ctx` is live, and has verified the peer's chain.
@@ -78,17 +101,22 @@ unsafe fn further(
     ctx: *mut ffi::X509_STORE_CTX,
     hooks: &Hooks,
     reason: c_int,
+    at_fault: Option<&X509>,
     leaf: Option<&X509>,
 ) -> Option<Refusal> {
     let (policy, leaf) = (&hooks.policy, leaf?);
+    let time = leaf.validity_at(policy.further.now());
+    if time != 0 && (time != reason || at_fault != Some(leaf)) {
+        return Some(Refusal::chain(time, Some(leaf)));
+    }
     let (name, keys) = match reason {
-        sys::X509_V_ERR_HOSTNAME_MISMATCH | sys::X509_V_ERR_IP_ADDRESS_MISMATCH => {
+        reason if is_name_mismatch(reason) => {
             // SAFETY: the caller guarantees the store context, which lends the chain.
             (0, unsafe { X509::from_borrowed_stack(ffi::X509_STORE_CTX_get0_chain(ctx)) })
         }
         _ => (policy.check_name(hooks.expected.borrow().as_ref(), leaf, false), vec![leaf.clone()]),
     };
-    let by_name = (name != 0).then_some(Refusal::Chain(name));
+    let by_name = (name != 0).then(|| Refusal::chain(name, Some(leaf)));
     by_name.or_else(|| policy.refusal_by_key(&keys)).or_else(|| policy.refusal_by_list(Some(leaf)))
 }
 

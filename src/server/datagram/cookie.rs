@@ -3,7 +3,10 @@
 
 use crate::{
     error::{Code, Error, Result},
-    ossl::{hmac, md::Md, rand},
+    ossl::{
+        crypto::{hmac, md::Md},
+        rand,
+    },
 };
 use std::{
     collections::{HashSet, VecDeque},

@@ -4,6 +4,7 @@
 use crate::{net::deadline::Deadline, socket::Socket};
 use std::{
     collections::{BTreeSet, HashMap},
+    mem,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -20,10 +21,12 @@ const MAX_PER_HOST: usize = 256;
 /// How long a handshake may take before another may replace it in a full table.
 const MIN_AGE_FOR_EVICTION: Duration = Duration::from_secs(3);
 
+/// How many bytes of fragments wait for a step that is under way: those of any hello but the longest.
+const MAX_WAITING: usize = 64 * 1024;
+
 /// A peer in its handshake.
 pub struct HalfOpen {
-    /// Taken out once the handshake is complete.
-    socket: Mutex<Option<Socket>>,
+    slot: Mutex<Slot>,
     /// The two ends.
     pub ends: Ends,
     began: Instant,
@@ -31,15 +34,53 @@ pub struct HalfOpen {
     pub deadline: Deadline,
 }
 
+/// A step of a handshake can call the program, which may take its time and may accept others. So the thread that makes one has
+/// the socket for itself meanwhile, and no lock.
+#[derive(Default)]
+struct Slot {
+    /// None during a step, and once the handshake is over.
+    socket: Option<Socket>,
+    /// What has come during the step that is for the socket.
+    fragments: Vec<Vec<u8>>,
+    /// Whether there was an event during the step.
+    had_event: bool,
+}
+
 impl HalfOpen {
-    /// A handshake that begins now; its socket is still to be put in.
+    /// A handshake that begins now with a step: the caller has its socket.
     pub fn new(ends: Ends, deadline: Deadline, now: Instant) -> HalfOpen {
-        HalfOpen { socket: Mutex::new(None), ends, began: now, deadline }
+        HalfOpen { slot: Mutex::default(), ends, began: now, deadline }
     }
 
-    /// The socket.
-    pub fn slot(&self) -> MutexGuard<'_, Option<Socket>> {
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The socket, for a step. None while another thread makes one: that one is told of the event.
+    pub fn take(&self) -> Option<Socket> {
+        let mut slot = self.slot();
+        slot.had_event = slot.socket.is_none();
+        slot.socket.take()
+    }
+
+    /// Ends a step. True if there was an event meanwhile, and so something for another step to do.
+    pub fn put_back(&self, socket: Socket) -> bool {
+        let mut slot = self.slot();
+        for fragment in mem::take(&mut slot.fragments) {
+            socket.feed(&fragment);
+        }
+        slot.socket = Some(socket);
+        mem::take(&mut slot.had_event)
+    }
+
+    /// Gives the socket a fragment of its hello, now or after the step.
+    pub fn feed(&self, fragment: &[u8]) {
+        let mut slot = self.slot();
+        if let Some(socket) = &slot.socket {
+            socket.feed(fragment);
+        } else if slot.fragments.iter().map(Vec::len).sum::<usize>() + fragment.len() <= MAX_WAITING {
+            slot.fragments.push(fragment.to_vec());
+        }
     }
 
     fn may_be_evicted(&self, now: Instant) -> bool {
@@ -135,7 +176,7 @@ impl HalfOpenTable {
         let Some(entry) = self.entries.get_mut(&token) else {
             return;
         };
-        if let Some(before) = std::mem::replace(&mut entry.due, at) {
+        if let Some(before) = mem::replace(&mut entry.due, at) {
             self.due.remove(&(before, token));
         }
         if let Some(at) = at {

@@ -6,9 +6,15 @@
 use crate::{
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
-    posix::{self, event, event::Events},
+    posix::{
+        self, PortSharing,
+        event::{self, Events},
+    },
     server::terms::Terms,
-    socket::{Socket, Step, counts::ServerCounts, monitor::PeerActivity},
+    socket::{
+        Socket, Step,
+        server::{counts::ServerCounts, monitor::PeerActivity},
+    },
 };
 use std::{
     collections::VecDeque,
@@ -17,7 +23,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU32,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::{Duration, Instant},
 };
@@ -40,6 +49,9 @@ const WORK_WITHOUT_WAITING: Duration = Duration::from_millis(20);
 /// lost, and is sent again by its clients.
 const DATAGRAMS_BEFORE_CONNECT: usize = 32;
 
+/// How many network errors in a row, caused by datagrams that were sent before, accept ignores.
+const NETWORK_ERRORS_IN_A_ROW: u32 = 256;
+
 const LISTENER: u64 = 0;
 const TIMER: u64 = 1;
 const WAKER: u64 = 2;
@@ -54,6 +66,8 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The server.
 pub struct DatagramServer {
     fd: OwnedFd,
+    /// What its options are when no socket is bound beside it.
+    sharing: PortSharing,
     address: SocketAddr,
     terms: RwLock<Terms>,
     counts: Arc<ServerCounts>,
@@ -64,6 +78,8 @@ pub struct DatagramServer {
     /// Held while a peer's socket is bound beside the listener.
     binding: Mutex<()>,
     closed: AtomicBool,
+    /// Of the listening socket, since the last datagram.
+    network_errors: AtomicU32,
 }
 
 impl DatagramServer {
@@ -93,9 +109,9 @@ impl DatagramServer {
             let (events, timer) = (Arc::new(Events::new()?), event::timer()?);
             events.watch(fd.as_fd(), LISTENER)?;
             events.watch(timer.as_fd(), TIMER)?;
-            Ok((events, timer, posix::local_address(fd.as_fd())?))
+            Ok((events, timer, posix::local_address(fd.as_fd())?, PortSharing::of(fd.as_fd())?))
         };
-        let (events, timer, address) = ready().map_err(|error| Error::io(&error))?;
+        let (events, timer, address, sharing) = ready().map_err(|error| Error::io(&error))?;
         let address = address.ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address"))?;
         let settings = &terms.frozen.config.datagrams;
         let limits = PeerLimits::new(settings.max_peers, settings.max_peers_per_host, posix::descriptor_limit());
@@ -103,6 +119,7 @@ impl DatagramServer {
         events.watch(peers.waker(), WAKER).map_err(|error| Error::io(&error))?;
         Ok(DatagramServer {
             fd,
+            sharing,
             address,
             counts: counts.clone(),
             terms: RwLock::new(terms),
@@ -112,6 +129,7 @@ impl DatagramServer {
             half_open: Mutex::new(HalfOpenTable::new(FIRST_PEER)),
             binding: Mutex::new(()),
             closed: AtomicBool::new(false),
+            network_errors: AtomicU32::new(0),
         })
     }
 
@@ -138,7 +156,7 @@ impl DatagramServer {
     pub fn close(&self) {
         self.closed.store(true, SeqCst);
         self.peers.close();
-        let entries = self.half_open().take_all();
+        let entries = self.peers.lock_at_end(&self.half_open).map(|mut table| table.take_all());
         drop(entries);
     }
 
@@ -184,10 +202,10 @@ impl DatagramServer {
             Ok(Some(received)) => received,
             Ok(None) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            // The answer to a datagram that a client did not wait for.
-            Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => return Ok(None),
+            Err(error) if self.is_about_a_client(&error) => return Ok(None),
             Err(error) => return Err(self.failure(&error)),
         };
+        self.network_errors.store(0, Relaxed);
         let datagram = buffer.get(..received.len).unwrap_or_default();
         let local = posix::local_end(received.to, self.address.port(), received.interface);
         let mut early = VecDeque::new();
@@ -198,6 +216,13 @@ impl DatagramServer {
             accepted = self.handle_datagram(&datagram, ends, &mut early)?;
         }
         Ok(accepted)
+    }
+
+    /// Whether an error of the listening socket is the network's answer to a datagram that a client did not wait for. Each
+    /// is reported once; if one were reported each time, accept would loop without waiting.
+    fn is_about_a_client(&self, error: &io::Error) -> bool {
+        matches!(error.raw_os_error(), Some(libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH))
+            && self.network_errors.fetch_add(1, Relaxed) < NETWORK_ERRORS_IN_A_ROW
     }
 
     /// Handles a datagram that does not belong to any connection. Adds to `early` what else reached the socket of a new
@@ -244,7 +269,7 @@ impl DatagramServer {
     fn connect_beside(&self, ends: &Ends) -> io::Result<OwnedFd> {
         let connect = || {
             let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
-            posix::connect_beside(self.fd.as_fd(), &ends.local, &ends.peer)
+            posix::connect_beside(self.fd.as_fd(), self.sharing, &ends.local, &ends.peer)
         };
         connect().or_else(|error| {
             if !matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
@@ -287,18 +312,13 @@ impl DatagramServer {
         let half_open =
             Arc::new(HalfOpen::new(ends, Deadline::after(frozen.config.handshake_limit()), Instant::now()));
         let token = self.half_open().insert(half_open.clone());
-        {
-            let mut slot = half_open.slot();
-            socket
-                .with_fd(|fd| self.events.watch_once(fd, token))
-                .unwrap_or_else(|| Err(posix::bad_descriptor()))
-                .map_err(|error| {
-                    self.half_open().remove(token);
-                    self.failure(&error)
-                })?;
-            *slot = Some(socket);
+        let watched =
+            socket.with_fd(|fd| self.events.watch_once(fd, token)).unwrap_or_else(|| Err(posix::bad_descriptor()));
+        if let Err(error) = watched {
+            self.half_open().remove(token);
+            return Err(self.failure(&error));
         }
-        self.continue_handshake(token)
+        self.step_handshake(token, &half_open, socket)
     }
 
     /// Hands a later fragment of a hello to the handshake that the first one has begun.
@@ -306,9 +326,7 @@ impl DatagramServer {
         let Some((token, half_open)) = self.half_open().find(ends) else {
             return Ok(None);
         };
-        if let Some(socket) = half_open.slot().as_ref() {
-            socket.feed(fragment);
-        }
+        half_open.feed(fragment);
         self.continue_handshake(token)
     }
 
@@ -359,29 +377,34 @@ impl DatagramServer {
 
     /// Continues what is due, if its time has come.
     fn handle_timer(&self) -> Result<Option<Socket>> {
-        event::settle(self.timer.as_fd());
-        let token = self.half_open().take_due(Instant::now());
-        let result = match token {
+        let mut table = self.half_open();
+        let due = table.take_due(Instant::now());
+        // Setting it makes it unreadable. Where that fails it stays readable, and the next call tries again.
+        let set = self.set_timer(&table);
+        drop(table);
+        match due {
             Some(token) if token & ESTABLISHED_FLAG != 0 => {
                 self.watch_established(token);
-                Ok(None)
+                set.map(|()| None)
             }
             Some(token) => self.continue_handshake(token),
-            None => Ok(None),
-        };
-        self.set_timer(&self.half_open())?;
-        result
+            None => set.map(|()| None),
+        }
     }
 
-    /// Continues a handshake as far as it goes.
+    /// Continues a handshake as far as it goes, unless another thread is about it.
     fn continue_handshake(&self, token: u64) -> Result<Option<Socket>> {
         let Some(half_open) = self.half_open().get(token) else {
             return Ok(None);
         };
-        let mut slot = half_open.slot();
-        let Some(socket) = slot.as_ref() else {
-            return Ok(None);
-        };
+        match half_open.take() {
+            Some(socket) => self.step_handshake(token, &half_open, socket),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a step of a handshake. It may call functions of the program: no lock is held.
+    fn step_handshake(&self, token: u64, half_open: &HalfOpen, socket: Socket) -> Result<Option<Socket>> {
         let step = match socket.handshake() {
             Ok(Step::Done(())) => Ok(true),
             Ok(_) if half_open.deadline.has_passed() => Err(socket.handshake_timed_out()),
@@ -389,29 +412,39 @@ impl DatagramServer {
             Err(error) => Err(error),
         };
         if matches!(step, Ok(false)) {
-            let due = half_open.deadline.or_sooner(Deadline::after(socket.time_to_timer()));
-            let mut table = self.half_open();
-            table.schedule(token, due.0);
-            self.set_timer(&table)?;
-            drop(table);
-            let again = socket.with_fd(|fd| self.events.watch_again(fd, token));
-            return match again {
-                Some(Err(error)) => Err(self.failure(&error)),
-                _ => Ok(None),
-            };
+            return self.wait_for_next_step(token, half_open, socket).map(|()| None);
         }
-        let socket = slot.take();
         {
             let mut table = self.half_open();
             table.remove(token);
-            self.set_timer(&table)?;
+            // A connection is not lost for it: the earlier setting ends a wait too soon, but not too late.
+            let _ = self.set_timer(&table);
         }
-        step?;
-        if let Some(socket) = &socket {
-            socket.set_nonblocking(false);
-            self.hand_out(socket, Events::watch_again);
+        if let Err(error) = step {
+            socket.count_failure(&error);
+            return Err(error);
         }
-        Ok(socket)
+        socket.set_nonblocking(false);
+        self.hand_out(&socket, Events::watch_again);
+        Ok(Some(socket))
+    }
+
+    /// Gives the socket back. Whatever fails here, all else is done that lets the handshake go on.
+    fn wait_for_next_step(&self, token: u64, half_open: &HalfOpen, socket: Socket) -> Result<()> {
+        let watched = socket.with_fd(|fd| self.events.watch_again(fd, token)).unwrap_or(Ok(()));
+        let due = half_open.deadline.or_sooner(Deadline::after(socket.time_to_timer()));
+        let mut set = self.schedule(token, due);
+        // From here on another thread may have it.
+        if half_open.put_back(socket) {
+            set = self.schedule(token, Deadline(Some(Instant::now())));
+        }
+        watched.map_err(|error| self.failure(&error)).and(set)
+    }
+
+    fn schedule(&self, token: u64, due: Deadline) -> Result<()> {
+        let mut table = self.half_open();
+        table.schedule(token, due.0);
+        self.set_timer(&table)
     }
 
     fn set_timer(&self, table: &HalfOpenTable) -> Result<()> {

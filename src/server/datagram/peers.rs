@@ -3,15 +3,20 @@
 
 use crate::{
     error::Result,
-    posix::{self, event, event::Events},
-    socket::monitor::ConnectionMonitor,
-    transport::registration::{HelloVerdict, PeerRegistration},
+    net::deadline::Deadline,
+    posix::{
+        self,
+        event::{self, Events},
+    },
+    socket::server::monitor::ConnectionMonitor,
+    transport::channel::registration::{HelloVerdict, PeerRegistration},
 };
 use std::{
     collections::{HashMap, VecDeque},
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -28,6 +33,11 @@ const MAX_RESTARTED: usize = 1024;
 
 /// However small the server's maximum is, one host may have this many peers.
 const ALWAYS_PER_HOST: usize = 64;
+
+/// How long another thread may have locked something, unless it is the parent's: nobody waits with a lock. And how often it
+/// is tried.
+const LONGEST_LOCK: Duration = Duration::from_millis(20);
+const LOCK_AGAIN: Duration = Duration::from_millis(1);
 
 /// How many peers a server has at most.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +74,7 @@ pub fn host(peer: &SocketAddr) -> IpAddr {
 pub struct Ends {
     /// The client's.
     pub peer: SocketAddr,
-    /// Ours.
+    /// The address of this end.
     pub local: SocketAddr,
 }
 
@@ -72,7 +82,7 @@ pub struct Ends {
 pub struct RestartedPeer {
     /// A duplicate of the socket that its former connection had.
     pub fd: OwnedFd,
-    /// Who.
+    /// Its connection.
     pub ends: Ends,
     /// The hello.
     pub hello: Vec<u8>,
@@ -86,6 +96,8 @@ pub struct Peers {
     /// Wakes the server for `restarted`, and at its end.
     waker: OwnedFd,
     limits: PeerLimits,
+    /// The process whose server this is: one that is forked has the same waker.
+    made_by: u32,
     state: Mutex<State>,
 }
 
@@ -116,11 +128,29 @@ impl Peers {
     /// No peers yet, and never more than `limits` allow. Their sockets are watched by `events`.
     pub fn new(limits: PeerLimits, events: Arc<Events>) -> Result<Arc<Peers>> {
         let waker = event::waker().map_err(|error| crate::error::Error::io(&error))?;
-        Ok(Arc::new(Peers { cookies: Cookies::new()?, events, waker, limits, state: Mutex::default() }))
+        let (cookies, made_by) = (Cookies::new()?, posix::pid());
+        Ok(Arc::new(Peers { cookies, events, waker, limits, made_by, state: Mutex::default() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks what belongs to the server, at its end or a peer's. None in a forked process, if it stays locked: a thread of
+    /// the parent's had locked it.
+    pub fn lock_at_end<'a, T>(&self, mutex: &'a Mutex<T>) -> Option<MutexGuard<'a, T>> {
+        if self.made_by == posix::pid() {
+            return Some(mutex.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let deadline = Deadline::after(Some(LONGEST_LOCK));
+        loop {
+            match mutex.try_lock() {
+                Ok(guard) => return Some(guard),
+                Err(TryLockError::Poisoned(error)) => return Some(error.into_inner()),
+                Err(TryLockError::WouldBlock) if deadline.has_passed() => return None,
+                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_AGAIN),
+            }
+        }
     }
 
     /// The descriptor that is readable while there is something for the server to look at.
@@ -208,10 +238,12 @@ impl Peers {
 
     /// The server has ended: wakes the threads that wait for it, now and later.
     pub fn close(&self) {
-        let mut state = self.state();
+        let Some(mut state) = self.lock_at_end(&self.state) else { return };
         state.closed = true;
         state.restarted.clear();
-        event::wake(self.waker());
+        if self.made_by == posix::pid() {
+            event::wake(self.waker());
+        }
     }
 }
 
@@ -249,7 +281,7 @@ impl PeerRegistration for Association {
 
 impl Drop for Association {
     fn drop(&mut self) {
-        let mut state = self.peers.state();
+        let Some(mut state) = self.peers.lock_at_end(&self.peers.state) else { return };
         state.established.remove(&self.number);
         if state.connected.get(&self.ends) == Some(&self.number) {
             state.connected.remove(&self.ends);

@@ -60,10 +60,29 @@ fn generate(noun: &str, includes: &[String]) -> Result<String, Box<dyn Error>> {
     config.header = Some(format!("/*\n * {}\n *\n * Part of bglssl.h, whose comment states the conventions.\n *\n * SPDX-License-Identifier: MIT OR Apache-2.0\n */", about.join("\n * ")));
     config.includes = includes.to_vec();
 
-    let builder = files.into_iter().fold(cbindgen::Builder::new().with_config(config), |builder, file| builder.with_src(file));
+    let builder = files.iter().fold(cbindgen::Builder::new().with_config(config), |builder, file| builder.with_src(file));
     let mut text = Vec::new();
     builder.generate()?.write(&mut text);
-    Ok(String::from_utf8(text)?)
+    with_titles(&String::from_utf8(text)?, &files[1..])
+}
+
+/// Puts a title before the functions of each child module: the first sentence that its file says of itself.
+fn with_titles(header: &str, files: &[String]) -> Result<String, Box<dyn Error>> {
+    let mut lines: Vec<String> = header.lines().map(str::to_owned).collect();
+    for file in files {
+        let source = fs::read_to_string(file)?;
+        let about: Vec<&str> = source.lines().map_while(|line| line.strip_prefix("//! ")).collect();
+        let about = about.join(" ");
+        let title = about.split(". ").next().unwrap_or_default().trim_end_matches('.');
+        let Some(first) = source.split("extern \"C\" fn ").nth(1).and_then(|rest| rest.split('(').next()) else {
+            continue; // a module of types
+        };
+        let is_declaration = |line: &String| !line.starts_with(" *") && line.contains(&format!("{first}("));
+        let at = lines.iter().position(is_declaration).ok_or_else(|| format!("{first} is not in its header"))?;
+        let comment = lines[..at].iter().rposition(|line| line == "/**").ok_or_else(|| format!("{first} is not documented"))?;
+        lines.splice(comment..comment, [format!("/* ---- {title} ---- */"), String::new()]);
+    }
+    Ok(lines.join("\n") + "\n")
 }
 
 /// The headers that declare the types which `text` uses and does not declare itself.

@@ -1,7 +1,10 @@
 //! Callbacks: setting them, and calling them between the steps of a connection.
 
 use crate::{
-    engine::connection::{Connection, Event, Outcome, ServerNameAnswer},
+    engine::{
+        connection::{Event, Outcome, ServerNameAnswer},
+        state::State,
+    },
     error::Result,
     ossl::engine::hooks::Wanted,
 };
@@ -22,26 +25,31 @@ use crate::ffi::{
 /// Precondition: connection is NULL or live.
 pub(super) unsafe fn run_step<T>(
     connection: *const bgl_ssl_connection_t,
-    mut body: impl FnMut(&Connection) -> Result<(Outcome, T)>,
+    mut body: impl FnMut(&mut State) -> Result<(Outcome, T)>,
 ) -> Result<(Outcome, T)> {
+    let mut step = || {
+        // SAFETY: the precondition covers the handle.
+        unsafe { handle::with(connection, |handle| Ok(handle.connection.step(&mut body))) }
+    };
+    let (mut result, mut has_events) = step()?;
+    let waits = |result: &Result<(Outcome, T)>| matches!(result, Ok((Outcome::WantEvent, _)));
+    if !has_events && !waits(&result) {
+        return result;
+    }
     // SAFETY: the precondition covers the handle; a further reference keeps it alive if a callback frees it.
     unsafe {
         let reference = handle::hold(connection)?;
         let held = reference.as_ptr();
         loop {
-            let (result, has_events) = handle::with(held, |handle| {
-                let result = body(&handle.connection);
-                Ok((result, handle.connection.has_events()))
-            })?;
             if has_events {
                 dispatch_events(held);
             }
-            let waits = matches!(result, Ok((Outcome::WantEvent, _)));
-            if !waits
+            if !waits(&result)
                 || !handle::with(held, |handle| handle.connection.must_stop()).is_ok_and(|must_stop| !must_stop)
             {
                 return result;
             }
+            (result, has_events) = step()?;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Events: what a program asks for instead of having callbacks called.
+//! Events, in place of callbacks.
 
 use crate::{
     engine::connection::{Event, ServerNameAnswer},
@@ -43,7 +43,7 @@ pub const BGL_SSL_STOP_FOR_EVENTS: c_int = 16;
 
 /// Chooses which events are kept for bgl_ssl_connection_next_event: for callers without callbacks.
 ///
-/// kinds: the sum of BGL_SSL_WANT_..._EVENTS, and maybe BGL_SSL_STOP_FOR_EVENTS.
+/// kinds: the sum of BGL_SSL_WANT_..._EVENTS, and BGL_SSL_STOP_FOR_EVENTS if wanted.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
 /// thread.

@@ -1,6 +1,6 @@
-//! What a connection tells about its last step, its handshake and its peer.
+//! State, handshake and peer of a connection.
 
-use crate::{certificate::Certificate, engine::connection::Outcome};
+use crate::{engine::connection::Outcome, pki::certificate::Certificate};
 use std::{
     ffi::{CStr, c_char},
     ptr,
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_received_shutdown(connection: *const
     unsafe { with_connection(connection, false, |connection| Ok(connection.close_notifies()?.1)) }
 }
 
-/// Whether close_notify has been sent, as far as it has been taken out.
+/// Whether close_notify has been made: it may still have to be taken out (bgl_ssl_connection_enc_pending).
 ///
 /// Returns false on failure. Never blocks; any thread.
 ///
@@ -183,8 +183,8 @@ pub unsafe extern "C" fn bgl_ssl_connection_get_peer_certificate(
 
 /// The certificates that the peer sent, its own first.
 ///
-/// Returns a list, maybe empty, to be freed with bgl_ssl_certificate_list_free, or NULL on failure: BGL_SSL_E_ARGUMENT,
-/// BGL_SSL_E_STATE. Never blocks; any thread.
+/// Returns a list, which may be empty, to be freed with bgl_ssl_certificate_list_free, or NULL on failure:
+/// BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]

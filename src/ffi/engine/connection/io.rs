@@ -1,7 +1,10 @@
-//! The steps of a connection: its handshake, ciphertext and plaintext in and out, its close_notify.
+//! Steps of a connection: handshake, ciphertext and plaintext, close_notify.
 
 use crate::{
-    engine::connection::{Connection, Outcome},
+    engine::{
+        connection::{Connection, Outcome},
+        state::State,
+    },
     error::{Error, Result},
 };
 use std::ffi::{c_int, c_long, c_void};
@@ -9,7 +12,7 @@ use std::ffi::{c_int, c_long, c_void};
 use crate::ffi::{
     convert,
     engine::connection::callbacks::run_step,
-    engine::connection::{bgl_ssl_connection_t, status_of, with_connection},
+    engine::connection::{bgl_ssl_connection_t, in_memory, status_of, with_connection},
     engine::secure_context::part,
     guard,
     status::bgl_ssl_status_t,
@@ -26,7 +29,7 @@ use crate::ffi::{
 pub unsafe extern "C" fn bgl_ssl_connection_start(connection: *const bgl_ssl_connection_t) -> c_int {
     // SAFETY: the precondition covers the handle.
     guard::or(-1, || unsafe {
-        Ok(match run_step(connection, Connection::start)? {
+        Ok(match run_step(connection, State::start)? {
             (Outcome::Done, stepped) => c_int::from(stepped),
             _ => -1,
         })
@@ -50,7 +53,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_read(
 ) -> c_long {
     // SAFETY: the precondition covers handle and buffer.
     unsafe {
-        with_connection(connection, -1, |connection| {
+        in_memory(connection, -1, |connection| {
             let buffer = part_mut(buf, off, len)?;
             let wanted = !buffer.is_empty();
             Ok(match connection.take_outgoing(buffer)? {
@@ -65,7 +68,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_read(
 ///
 /// buf: the bytes buf[off] to buf[off + len - 1]; not kept.
 ///
-/// Returns how many were taken: all, up to 2 GB at a time; -1 on failure. Never blocks; any thread.
+/// Returns how many were taken: all; -1 on failure. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
 #[unsafe(no_mangle)]
@@ -77,8 +80,10 @@ pub unsafe extern "C" fn bgl_ssl_connection_write(
 ) -> c_long {
     // SAFETY: the precondition covers handle and bytes.
     unsafe {
-        with_connection(connection, -1, |connection| {
-            connection.put_incoming(part(buf, off, len, "buffer")?).map(|n| n as c_long)
+        in_memory(connection, -1, |connection| {
+            let data = part(buf, off, len, "buffer")?;
+            connection.put_incoming(data)?;
+            Ok(data.len() as c_long)
         })
     }
 }
@@ -113,7 +118,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_clear_in(
 ) -> c_long {
     // SAFETY: the precondition covers handle and bytes.
     guard::or(-1, || unsafe {
-        let step = run_step(connection, |connection| connection.clear_in(part(buf, off, len, "buffer")?))?;
+        let step = run_step(connection, |state| state.clear_in(part(buf, off, len, "buffer")?))?;
         Ok(count(step))
     })
 }
@@ -122,8 +127,9 @@ pub unsafe extern "C" fn bgl_ssl_connection_clear_in(
 ///
 /// buf: receives up to len bytes from buf[off] on.
 ///
-/// Returns how many; 0 if the peer has ended its half of the stream; -1 if there is nothing yet, or on failure:
-/// bgl_ssl_connection_status tells. Runs callbacks, during which buf is not written. Never blocks; any thread.
+/// Returns how many; 0 if the peer has ended its half of the stream, and if len is 0; -1 if there is nothing yet, or on
+/// failure: bgl_ssl_connection_status tells these apart. Runs callbacks, during which buf is not written. Never blocks;
+/// any thread.
 ///
 /// Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
 #[unsafe(no_mangle)]
@@ -135,7 +141,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_clear_out(
 ) -> c_long {
     // SAFETY: the precondition covers handle and buffer.
     guard::or(-1, || unsafe {
-        let step = run_step(connection, |connection| connection.clear_out(part_mut(buf, off, len)?))?;
+        let step = run_step(connection, |state| state.clear_out(part_mut(buf, off, len)?))?;
         Ok(count(step))
     })
 }

@@ -1,4 +1,4 @@
-//! Sessions: serialized, offered, looked up.
+//! Sessions of a connection: serialized, offered, looked up.
 
 use crate::engine::connection::Connection;
 use std::ffi::c_void;

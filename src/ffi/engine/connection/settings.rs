@@ -1,4 +1,4 @@
-//! What a connection is told before its handshake: the peer's name, application protocols.
+//! The name of the peer and the application protocols of a connection.
 
 use crate::hostname::Hostname;
 use std::ffi::{c_char, c_void};

@@ -1,4 +1,4 @@
-//! What a client would resume.
+//! Pre-shared keys that a client offers.
 
 use crate::error::Error;
 use std::ffi::c_void;
@@ -18,8 +18,8 @@ pub unsafe extern "C" fn bgl_ssl_hello_psk_identity_count(hello: *const bgl_ssl_
     guard::or(0, || unsafe { handle::with(hello, |hello| Ok(hello.psk_identities.len())) })
 }
 
-/// Copies out the identity of one of the pre-shared keys. That of a ticket of ours begins with the 16 bytes of its key's
-/// name (bgl_ssl_ticket_keys_add).
+/// Copies out the identity of one of the pre-shared keys. That of a ticket of ours begins with the 16 bytes of its
+/// key's name (bgl_ssl_ticket_keys_add).
 ///
 /// index: 0 for the one that the client likes best.
 ///
