@@ -27,6 +27,8 @@ struct arrival {
 
 struct bglssl_acceptor {
   bgl_ssl_server_t *server;
+  /* The process that has the thread. A child of fork(2) shares the listener with it, and must not stop it. */
+  pid_t made_by;
   /* The thread, and the Bigloo socket. */
   atomic_int owners;
   /* For accept(2); -1 once closed. */
@@ -144,6 +146,7 @@ int bglssl_acceptor_start(bgl_ssl_server_t *server, int backlog, struct bglssl_a
     return -1;
   }
   acceptor->server = server;
+  acceptor->made_by = getpid();
   acceptor->last = &acceptor->first;
   atomic_init(&acceptor->owners, 2);
   atomic_init(&acceptor->listener, fd);
@@ -185,7 +188,7 @@ void bglssl_acceptor_close(struct bglssl_acceptor *acceptor) {
   bgl_ssl_server_close(acceptor->server);
   if (fd < 0) return;
   /* Wakes who waits in accept(2), and our thread where the queue is full. */
-  shutdown(fd, SHUT_RDWR);
+  if (acceptor->made_by == getpid()) shutdown(fd, SHUT_RDWR);
   close(fd);
 }
 

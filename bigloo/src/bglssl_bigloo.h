@@ -14,6 +14,7 @@
 #define BGLSSL_BIGLOO_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -81,23 +82,57 @@ obj_t bglssl_socket_info(void *handle);
 void *bglssl_pkcs12_certificate(const char *file, const char *passphrase);
 void *bglssl_pkcs12_private_key(const char *file, const char *passphrase);
 
+/* signals.c: between these the handlers of the thread's signals wait. To be called in pairs; NULL: there are no handlers. */
+struct bglssl_hold;
+struct bglssl_hold *bglssl_hold_signals(void);
+void bglssl_release_signals(struct bglssl_hold *hold);
+
 /* wait.c: waiting in the program's own thread */
 int64_t bglssl_microseconds(void);
+/* How much is left until a time of that clock; INT64_MAX for 0, which is none. */
+int64_t bglssl_time_left(int64_t deadline);
 /* Waits for poll(2)'s `events`, for `left` microseconds or a second at most. Whether they have come. */
 bool bglssl_wait(int fd, short events, int64_t left);
-/* The same for several; returns what poll(2) does. */
+/* Around what makes descriptors and hands them on: the thread is terminated in its waits only, where what it owns has a guard,
+ * and not at the cancellation points in between. Nothing raises there. */
+int bglssl_hold_termination(void);
+void bglssl_release_termination(int before);
+/* Around a wait, or what else may escape from there. */
+int bglssl_allow_termination(void);
+void bglssl_disallow_termination(int before);
+/* Waits likewise for one of several descriptors; returns what poll(2) does. */
 int bglssl_wait_for_one(struct pollfd *wanted, int n, int64_t left);
+/* One of the steps by which something is done on a socket, without waiting. */
+typedef bgl_ssl_status_t bglssl_step_t(bgl_ssl_socket_t *socket, void *data);
+/* Who takes the steps of a connection that several threads use. */
+struct bglssl_turns {
+  pthread_mutex_t lock;
+  /* What the latest step was, if it is to be repeated, by whom it was taken, and when. */
+  bglssl_step_t *step;
+  pthread_t thread;
+  int64_t since;
+};
+void bglssl_turns_init(struct bglssl_turns *turns);
+void bglssl_turns_destroy(struct bglssl_turns *turns);
+/* Repeats a step of a socket that a Bigloo socket has, until it is done; waits in between, where the thread may be terminated
+ * or escape: the socket is non-blocking only during each step. */
+bgl_ssl_status_t bglssl_in_steps(bgl_ssl_socket_t *socket, struct bglssl_turns *turns, bglssl_step_t *step, void *data);
 /* Completes the handshake of a socket of a lazy configuration, which the peer begins on a server. The collector frees the handle, and
  * closes `input` and `output` (NULL, -1: none), if the thread never comes back. */
 bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output, bool peer_begins);
 
 /* connect.c: connects a descriptor to a host, within `limit` microseconds (0: none). BFALSE and the
  * descriptor, or why that failed. */
-#define BGLSSL_SEVERAL_ADDRESSES (-2)
-obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long limit, obj_t proc,
-                  obj_t where, int *connected);
+obj_t bglssl_dial(const char *host, int port, int family, long limit, obj_t proc, obj_t where, int *connected);
 /* The same to a Unix socket: a path, or "@" and an abstract name. */
 obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, int *connected);
+/* For datagrams: the addresses of a host, with the port; and a descriptor bound to one of them. */
+struct bglssl_address;
+struct bglssl_addresses;
+obj_t bglssl_addresses_of(const char *host, int port, int family, long limit, obj_t proc, obj_t where,
+                          struct bglssl_addresses *found);
+obj_t bglssl_dial_datagrams(const struct bglssl_address *address, const char *host, int port, obj_t proc, obj_t where,
+                            int *connected);
 
 /* A peer's address; its size is 0 if it is not known. */
 struct bglssl_peer {
@@ -116,6 +151,7 @@ void bglssl_link_nest(struct bglssl_link *link, bgl_ssl_socket_t *handle, int ro
 void bglssl_link_flush(struct bglssl_link *link, obj_t socket);
 void bglssl_link_closing(struct bglssl_link *link);
 bgl_ssl_socket_t *bglssl_link_handle(struct bglssl_link *link);
+bgl_ssl_status_t bglssl_link_in_steps(struct bglssl_link *link, bglssl_step_t *step, void *data);
 long bglssl_port_time_limit(obj_t socket);
 void bglssl_socket_configure(obj_t socket, bool_t raises_truncation, long close_limit);
 bool_t bglssl_socket_truncatedp(obj_t socket);
@@ -145,9 +181,12 @@ void *bglssl_server_handle(obj_t object);
 
 /* trace.c */
 int bglssl_config_trace(void *config);
+void bglssl_begin_trace(void);
 obj_t bglssl_take_trace(obj_t socket);
 
 /* servers.c: who is told of the handshakes of a server's clients; objects.c: what it has counted */
+bool_t bglssl_server_lazyp(obj_t socket);
+void bglssl_server_limit_handshakes(obj_t socket, long limit);
 void bglssl_server_set_trace(obj_t socket, obj_t trace);
 void bglssl_server_set_verify_peer(obj_t socket, obj_t verify_peer);
 obj_t bglssl_server_info(void *handle);
@@ -160,15 +199,18 @@ bool_t bglssl_memory_feed(void *box, const char *data, long length);
 void bglssl_memory_end(void *box);
 void bglssl_memory_break(void *box);
 obj_t bglssl_memory_take(void *box);
+bgl_ssl_status_t bglssl_memory_handshake(bgl_ssl_socket_t *socket);
 long bglssl_memory_read(void *box, char *buffer, long length);
 long bglssl_memory_write(void *box, const void *data, long length);
 long bglssl_port_buffered(obj_t port);
+bool_t bglssl_port_partly_readp(obj_t port);
 void bglssl_port_unlock(obj_t port);
 
 /* hello.c */
 void *bglssl_box_hello(void *handle);
-void *bglssl_hello(void *socket);
-int bglssl_complete_handshake(void *socket);
+void *bglssl_hello(obj_t socket);
+int bglssl_socket_handshake(obj_t socket);
+bgl_ssl_status_t bglssl_complete_handshake(struct bglssl_link *link);
 obj_t bglssl_hello_numbers(void *hello, int which);
 
 /* crypto.c */

@@ -25,7 +25,7 @@
          (domain 'inet)
          (verify #unspecified) (hostname #f) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
-         (handshake-timeout 0) (truncation #unspecified)
+         (handshake-timeout #f) (truncation #unspecified)
          (close-timeout 2000000) (config #f) (session #f)
          #!rest further)
       (client-socket-use-ssl! ::socket
@@ -77,11 +77,14 @@
            (domain 'inet)
            (verify #unspecified) (hostname #f) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
-           (handshake-timeout 0) (truncation #unspecified)
+           (handshake-timeout #f) (truncation #unspecified)
          (close-timeout 2000000) (config #f) (session #f)
          #!rest further)
-   (let* ((proc 'make-ssl-client-socket)
-          (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
+   (let* ((proc (without-settings 'make-ssl-client-socket config :protocol protocol :cert cert :pkey pkey :CAs CAs
+                   :accepted-certs accepted-certs :verify (given? verify) :alpn alpn :min-protocol min-protocol
+                   :max-protocol max-protocol :ciphers ciphers :groups groups))
+          (raises (raises-truncation? proc truncation
+                     (verify-beside config (verify-for further verify)) hostname))
           (family (domain->int proc domain '(inet inet6 unspec unix local)))
           (unix (=fx family $tls-af-unix))
           (host (if unix (unix-name proc host) (c-string proc "the host name" host)))
@@ -91,8 +94,9 @@
                     (begin
                        (check-host proc where host)
                        (check-port proc where port 1))))
-          (name (and hostname (c-string proc "the host name" hostname)))
+          (name (name-beside proc config hostname))
           (given config)
+          (limit (handshake-limit proc handshake-timeout config 0))
           (session-box::void* (given-session proc session))
           (verifier (verifier-of proc further given #f))
           (protocol (if (isa? given ssl-config)
@@ -106,21 +110,22 @@
                       (limit-connect proc timeout (given-config proc given 'client protocol further))
                       (make-config proc where #f protocol cert pkey CAs accepted-certs
                          verify hostname alpn min-protocol max-protocol ciphers groups
-                         (or timeout 0) handshake-timeout (not datagrams) further)))
+                         (or timeout 0) limit #t further)))
           (proxied (and (not unix)
                         (if (isa? given ssl-config)
                             (with-access::ssl-config given (proxied) proxied)
                             (asks-for-proxy? further))))
-          (result ($tls-connect config session-box proc host port family datagrams proxied name
-                      handshake-timeout
+          (trace (begin-trace (trace-of proc further given #f)))
+          (result ($tls-connect config session-box proc host port family datagrams proxied name limit
                      (or timeout 0) inbuf outbuf socket-closing)))
       (release-config! given config)
-      (%trace (trace-of further given) result)
       ($tls-keep session)
+      (when (socket? result)
+         ($tls-socket-configure result raises close-timeout))
+      (%trace trace result)
       (if (socket? result)
           (begin
-             ($tls-socket-configure result raises close-timeout)
-             (verify-peer! verifier result (or hostname host) proc where)
+             (verify-peer! verifier result (or name host) proc where)
              result)
           (raise result))))
 
@@ -152,11 +157,17 @@
            (handshake-timeout #f) (truncation #unspecified)
          (close-timeout 2000000) (config #f) (session #f)
          #!rest further)
-   (let* ((proc (without-proxy 'client-socket-use-ssl! further))
-          (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
+   (let* ((proc (without-settings (without-proxy 'client-socket-use-ssl! further) config
+                   :protocol protocol :cert cert :pkey pkey :CAs CAs
+                   :accepted-certs accepted-certs :verify (given? verify) :alpn alpn :min-protocol min-protocol
+                   :max-protocol max-protocol :ciphers ciphers :groups groups))
+          (raises (raises-truncation? proc truncation
+                     (verify-beside config (verify-for further verify)) hostname))
           (where (switchable-socket proc socket))
+          (name (name-beside proc config hostname))
           (session-box::void* (given-session proc session))
-          (limit (or handshake-timeout ($tls-port-time-limit socket)))
+          (port-limit ($tls-port-time-limit socket))
+          (limit (handshake-limit proc (or handshake-timeout (and (>fx port-limit 0) port-limit)) config 0))
           (given config)
           (config (if given
                       (given-config proc given 'client protocol further)
@@ -164,21 +175,24 @@
                          verify hostname alpn min-protocol max-protocol ciphers groups
                          #f limit #t further))))
       (switch-socket! proc socket config given $tls-role-client limit #f where raises
-         (check-close-timeout proc close-timeout) (trace-of further given)
-         (verifier-of proc further given #f) (or hostname ($tls-known-hostname socket)) session)))
+         (check-close-timeout proc close-timeout) (trace-of proc further given #f)
+         (verifier-of proc further given #f) (or name ($tls-known-hostname socket)) session)))
 
-;; What the program wrote before the switch goes out before it, in the clear.
+;; What the program wrote before the switch goes out before it, in the clear. `host`: a client's peer, for verification and
+;; the server's choice; #f if it is not known.
 (define (switch-socket! proc socket config given role::int limit::long lazy::bool where raises::bool
                         close-timeout::long trace verifier host #!optional (session #f))
    (flush-output-port (socket-output socket))
+   (begin-trace trace)
    (let ((condition ($tls-use-ssl socket config (given-session proc session) role
-                       ($tls-known-hostname socket) limit lazy proc where socket-closing)))
+                       host limit lazy proc where socket-closing)))
       (release-config! given config)
-      (%trace trace socket)
       ($tls-keep session)
+      (unless condition
+         ($tls-socket-configure socket raises close-timeout))
+      (%trace trace socket)
       (if condition
           (raise condition)
           (begin
-             ($tls-socket-configure socket raises close-timeout)
              (verify-peer! verifier socket (or host (ssl-socket-server-name socket)) proc where)
              socket))))

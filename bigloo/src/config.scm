@@ -13,6 +13,8 @@
              "bgl_ssl_identity_from_files")
       (macro $tls-identity-free::void (::void*) "bgl_ssl_identity_free")
       (macro $tls-server-handle::void* (::obj) "bglssl_server_handle")
+      (macro $tls-server-lazy?::bool (::obj) "bglssl_server_lazyp")
+      (macro $tls-server-limit-handshakes::void (::obj ::long) "bglssl_server_limit_handshakes")
       (macro $tls-server-set-config::int (::void* ::void*) "bgl_ssl_server_set_config")
       (macro $tls-server-reload::int (::void*) "bgl_ssl_server_reload")
       (macro $tls-connection-serves-host?::bool (::void* ::string) "bgl_ssl_socket_serves_host"))
@@ -21,7 +23,11 @@
          ($native::$ssl-config read-only)
          (protocol::symbol read-only)
          (role::symbol read-only)
+         (handshake-timeout::long read-only (default 0))
          (proxied::bool read-only (default #f))
+         ;; #unspecified: at most the chain. A name of its own, or #f.
+         (verifies read-only (default #unspecified))
+         (hostname read-only (default #f))
          (trace read-only (default #f))
          (verify-peer read-only (default #f)))
       (make-ssl-config::ssl-config
@@ -54,7 +60,7 @@
       (when (eq? role 'server)
          (without-proxy proc further))
       (let* ((limit (or handshake-timeout (default-handshake-timeout proc protocol)))
-             (lazy (not (=fx (protocol->int proc protocol) $tls-dtlsv1)))
+             (lazy (or (eq? role 'client) (not (=fx (protocol->int proc protocol) $tls-dtlsv1))))
              (box (make-config proc protocol (eq? role 'server) protocol cert pkey CAs
                      accepted-certs verify hostname alpn min-protocol max-protocol ciphers
                      groups #f limit lazy further identities hosts unknown-host)))
@@ -62,27 +68,94 @@
             ($native box)
             (protocol protocol)
             (role role)
+            (handshake-timeout limit)
             (proxied (asks-for-proxy? further))
-            (trace (trace-of further #f))
+            (verifies (let ((verify (verify-for further verify)))
+                         (cond
+                            ((given? verify) verify)
+                            ((and (eq? role 'client) (or hostname (ssl-default-verify))) #t)
+                            (else verify))))
+            (hostname (and hostname (string-copy hostname)))
+            (trace (trace-of proc further #f #f))
             (verify-peer (verifier-of proc further #f #f))))))
+
+;; Beside a configuration a keyword that it stands for would have no effect.
+(define (misplaced proc keyword)
+   (error proc "beside :config this keyword has no effect: it belongs in the configuration" keyword))
+
+;; The maker, unless it was given one of these keywords, each with its value, beside a configuration: a program that says
+;; :verify #t, or names its CAs, must not find out later that nobody was verified.
+(define (without-settings proc config . settings)
+   (let loop ((l (if config settings '())))
+      (when (pair? l)
+         (unless (asks-for-nothing? (car l) (cadr l))
+            (misplaced proc (car l)))
+         (loop (cddr l))))
+   proc)
+
+;; Whether a keyword has the value that it has where it is not given. An empty list of accepted certificates accepts nobody.
+(define (asks-for-nothing?::bool keyword value)
+   (case keyword
+      ((:CAs :identities :hosts) (null? value))
+      ((:protocol) (eq? value 'sslv23))
+      ((:unknown-host) (eq? value 'default))
+      (else (not value))))
+
+;; The name that a maker, or else its configuration, says the peer has; #f if neither does. They must not say two.
+(define (name-of proc config hostname)
+   (when hostname
+      (c-string proc "the host name" hostname))
+   (if (isa? config ssl-config)
+       (with-access::ssl-config config ((own hostname))
+          (when (and hostname own (not (string-ci=? hostname own)))
+             (error proc (format "the configuration is for the host ~a" own) hostname))
+          (or hostname own))
+       hostname))
+
+;; The same, where there is a peer. A configuration that verifies at most the chain lets the name have no effect. With
+;; :verify #f it says that nobody is verified; then the name is what the server is asked for.
+(define (name-beside proc config hostname)
+   (when (and hostname (isa? config ssl-config))
+      (with-access::ssl-config config (verifies)
+         (unless (given? verifies)
+            (error proc "the configuration verifies no name: make it with :verify #t (or #f)" hostname))))
+   (name-of proc config hostname))
+
+;; Microseconds for a handshake: what a maker was given, what its configuration says, or the default.
+(define (handshake-limit::long proc handshake-timeout config default::long)
+   (cond
+      (handshake-timeout
+       (microseconds proc "the handshake's time-out" handshake-timeout)
+       handshake-timeout)
+      ((isa? config ssl-config)
+       (with-access::ssl-config config ((its-own handshake-timeout)) its-own))
+      (else default)))
+
+;; What :verify means beside :config: what the configuration was made with.
+(define (verify-beside config verify)
+   (if (isa? config ssl-config)
+       (with-access::ssl-config config (verifies) verifies)
+       verify))
 
 ;; The configuration that a maker was given, if it fits, and if nothing else belongs in one.
 (define (given-config proc config role protocol #!optional (further #unspecified))
    (when (pair? further)
-      (error proc "beside :config this keyword has no effect: it belongs in the configuration"
-         (car further)))
+      (misplaced proc (car further)))
    (unless (isa? config ssl-config)
       (error proc "the configuration must be an ssl-config" config))
    (with-access::ssl-config config ($native (its-role role) (its-protocol protocol))
       (unless (eq? its-role role)
          (error proc (format "the configuration is not a ~a's" role) config))
-      ;; Makers look at the procedure; others would never call it.
+      ;; Makers look at its procedures; others would never call them.
       (unless (given? further)
-         (without-verifier proc config))
+         (without-procedures proc config))
       $native))
 
 ;; A copy of a configuration, changed.
-(define (changed-config proc box::void* change::procedure)
+(define (changed-config::void* proc box::void* change::procedure)
+   (with-signals-held (change-config proc box change)))
+
+(define (change-config proc box::void* change::procedure)
    (let ((copy::void* ($tls-box-config ($tls-config-copy ($tls-unbox box)))))
       ($tls-keep-box box)
       (when ($tls-null? copy)
@@ -163,9 +236,12 @@
 ;; For the clients that are accepted from now on.
 (define (ssl-server-socket-config-set! socket config)
    (let* ((proc 'ssl-server-socket-config-set!)
-          (box::void* (given-config proc config 'server #f)))
+          (given::void* (given-config proc config 'server #f))
+          (box::void* (with-access::ssl-config config (protocol)
+                         (adapted proc protocol ($tls-server-lazy? socket) #f given))))
       (with-server proc socket handle
-         (check proc socket ($tls-server-set-config handle ($tls-unbox box))))
+         (check proc socket ($tls-server-set-config handle ($tls-unbox box)))
+         ($tls-server-limit-handshakes socket (handshake-limit proc #f config 0)))
       ($tls-keep-box box)
       socket))
 

@@ -73,8 +73,7 @@ static bool look_up(struct dial *dial, const char *host, int family, int64_t dea
     fail(failure, BGL_SSL_E_IO, BGL_SSL_PHASE_RESOLVE, errno, strerror(errno));
     return false;
   }
-  while (!bglssl_wait(bglssl_lookup_fd(dial->lookup), POLLIN,
-                      deadline ? deadline - bglssl_microseconds() : INT64_MAX)) {
+  while (!bglssl_wait(bglssl_lookup_fd(dial->lookup), POLLIN, bglssl_time_left(deadline))) {
     if (is_over(deadline)) {
       fail(failure, BGL_SSL_E_TIMEOUT, BGL_SSL_PHASE_RESOLVE, 0, "timed out");
       return false;
@@ -105,8 +104,8 @@ static void set_port(struct bglssl_address *address, int port) {
 }
 
 /* Begins to connect to one more address. */
-static void begin(struct dial *dial, const struct bglssl_address *address, int type, struct failure *failure) {
-  int fd = socket(address->address.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+static void begin(struct dial *dial, const struct bglssl_address *address, struct failure *failure) {
+  int fd = socket(address->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
   dial->fds[dial->count++] = fd;
   if (fd >= 0 && (connect(fd, (const struct sockaddr *)&address->address, address->size) == 0 ||
@@ -121,10 +120,9 @@ static void begin(struct dial *dial, const struct bglssl_address *address, int t
 static int await_one(struct dial *dial, const struct bglssl_addresses *addresses, int64_t until,
                      struct failure *failure) {
   struct pollfd polled[BGLSSL_MOST_ADDRESSES];
-  int64_t left = until ? until - bglssl_microseconds() : INT64_MAX;
 
   for (int i = 0; i < dial->count; i++) polled[i] = (struct pollfd){dial->fds[i], POLLOUT, 0};
-  if (bglssl_wait_for_one(polled, dial->count, left) <= 0) return -1;
+  if (bglssl_wait_for_one(polled, dial->count, bglssl_time_left(until)) <= 0) return -1;
   for (int i = 0; i < dial->count; i++) {
     int fd = polled[i].fd, error = 0;
     socklen_t size = sizeof(error);
@@ -145,7 +143,7 @@ static bool is_trying(const struct dial *dial) {
   return false;
 }
 
-static int race(struct dial *dial, struct bglssl_addresses *addresses, int port, int type, int64_t deadline,
+static int race(struct dial *dial, struct bglssl_addresses *addresses, int port, int64_t deadline,
                 struct failure *failure) {
   for (;;) {
     int64_t until = deadline;
@@ -153,7 +151,7 @@ static int race(struct dial *dial, struct bglssl_addresses *addresses, int port,
 
     if (dial->count < addresses->count) {
       set_port(&addresses->list[dial->count], port);
-      begin(dial, &addresses->list[dial->count], type, failure);
+      begin(dial, &addresses->list[dial->count], failure);
     }
     if (!is_trying(dial)) {
       if (dial->count < addresses->count) continue;
@@ -194,7 +192,7 @@ static obj_t told(const struct failure *failure, const char *what, obj_t proc, o
 /* ---- Unix sockets --------------------------------------------------------------------------- */
 
 /* How long a listener whose queue is full is left alone: nothing tells when it is not. */
-#define LOOK_AGAIN_US 10000
+#define QUEUE_RECHECK_US 10000
 
 obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, int *connected) {
   struct dial *dial = (void *)GC_MALLOC_ATOMIC(sizeof(*dial));
@@ -225,7 +223,7 @@ obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, in
         fail(&failure, BGL_SSL_E_TIMEOUT, BGL_SSL_PHASE_CONNECT, 0, "timed out");
         break;
       }
-      bglssl_wait_for_one(NULL, 0, LOOK_AGAIN_US);
+      bglssl_wait_for_one(NULL, 0, QUEUE_RECHECK_US);
     }
     if (!failure.code) {
       *connected = dial->fds[0];
@@ -242,33 +240,73 @@ obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, in
 
 /* ---- hosts ---------------------------------------------------------------------------------- */
 
-obj_t bglssl_dial(const char *host, int port, int family, bool_t datagrams, long limit, obj_t proc, obj_t where,
-                  int *connected) {
-  struct dial *dial = (void *)GC_MALLOC_ATOMIC(sizeof(*dial));
-  int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
-  struct bglssl_addresses addresses;
-  struct failure failure = {0};
+static obj_t told_of_host(const struct failure *failure, const char *host, int port, obj_t proc, obj_t where) {
   char what[NI_MAXHOST + 32];
 
-  dial->lookup = NULL;
-  dial->count = 0;
-  *connected = -1;
-  bglssl_finalize_with(dial, finalize_dial);
-  if (bglssl_known_addresses(host, family, bgl_dns_enable_cache() ? bgl_dns_cache_validity_timeout() : 0,
-                             &addresses) ||
-      look_up(dial, host, family, deadline, &addresses, &failure)) {
-    if (datagrams && addresses.count > 1)
-      *connected = BGLSSL_SEVERAL_ADDRESSES;
-    else
-      *connected = race(dial, &addresses, port, datagrams ? SOCK_DGRAM : SOCK_STREAM, deadline, &failure);
-  }
-  give_up(dial);
-  bglssl_finalize_no_more(dial);
-  if (*connected != -1) return BFALSE;
-  if (failure.phase == BGL_SSL_PHASE_RESOLVE)
+  if (failure->phase == BGL_SSL_PHASE_RESOLVE)
     snprintf(what, sizeof(what), "look up \"%.255s\"", host);
   else
     snprintf(what, sizeof(what), strchr(host, ':') && host[0] != '[' ? "connect to [%s]:%d" : "connect to %s:%d", host,
              port);
-  return told(&failure, what, proc, where);
+  return told(failure, what, proc, where);
+}
+
+static struct dial *start_dial(void) {
+  struct dial *dial = (void *)GC_MALLOC_ATOMIC(sizeof(*dial));
+
+  dial->lookup = NULL;
+  dial->count = 0;
+  bglssl_finalize_with(dial, finalize_dial);
+  return dial;
+}
+
+static void end_dial(struct dial *dial) {
+  give_up(dial);
+  bglssl_finalize_no_more(dial);
+}
+
+static bool find_addresses(struct dial *dial, const char *host, int family, int64_t deadline,
+                           struct bglssl_addresses *found, struct failure *failure) {
+  long validity = bgl_dns_enable_cache() ? bgl_dns_cache_validity_timeout() : 0;
+
+  return bglssl_known_addresses(host, family, validity, found) ||
+         look_up(dial, host, family, deadline, found, failure);
+}
+
+obj_t bglssl_dial(const char *host, int port, int family, long limit, obj_t proc, obj_t where, int *connected) {
+  struct dial *dial = start_dial();
+  int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
+  struct bglssl_addresses addresses;
+  struct failure failure = {0};
+
+  *connected = -1;
+  if (find_addresses(dial, host, family, deadline, &addresses, &failure))
+    *connected = race(dial, &addresses, port, deadline, &failure);
+  end_dial(dial);
+  return *connected >= 0 ? BFALSE : told_of_host(&failure, host, port, proc, where);
+}
+
+obj_t bglssl_addresses_of(const char *host, int port, int family, long limit, obj_t proc, obj_t where,
+                          struct bglssl_addresses *found) {
+  struct dial *dial = start_dial();
+  struct failure failure = {0};
+  bool is_found = find_addresses(dial, host, family, limit > 0 ? bglssl_microseconds() + limit : 0, found, &failure);
+
+  end_dial(dial);
+  if (!is_found) return told_of_host(&failure, host, port, proc, where);
+  for (int i = 0; i < found->count; i++) set_port(&found->list[i], port);
+  return BFALSE;
+}
+
+obj_t bglssl_dial_datagrams(const struct bglssl_address *address, const char *host, int port, obj_t proc, obj_t where,
+                            int *connected) {
+  struct failure failure = {0};
+  int fd = socket(address->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  *connected = fd;
+  if (fd >= 0 && connect(fd, (const struct sockaddr *)&address->address, address->size) == 0) return BFALSE;
+  fail_address(&failure, address, errno);
+  *connected = -1;
+  if (fd >= 0) close(fd);
+  return told_of_host(&failure, host, port, proc, where);
 }

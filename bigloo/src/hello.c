@@ -3,50 +3,39 @@
 
 #include <stdlib.h>
 
-#include "bglssl_bigloo.h"
-
-#define LONGEST_WAIT_US 1000000
+#include "link.h"
 
 static void release_hello(void *handle) { bgl_ssl_hello_free(handle); }
 
 void *bglssl_box_hello(void *handle) { return bglssl_make_box(handle, release_hello); }
 
-/* These wait in the program's own thread, which may be terminated meanwhile, or escape: the socket is
- * non-blocking only for each call. */
-
-static bool waits(void *socket, bgl_ssl_status_t status, int64_t left) {
-  if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE) return false;
-  bglssl_wait(bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT,
-              left < 0 ? LONGEST_WAIT_US : left);
-  return true;
+static bgl_ssl_status_t ask_hello(bgl_ssl_socket_t *socket, void *hello) {
+  return bgl_ssl_socket_hello(socket, hello);
 }
 
-void *bglssl_hello(void *socket) {
+/* Of the socket of a connection. */
+void *bglssl_hello(obj_t socket) {
   bgl_ssl_hello_t *hello = NULL;
-  bgl_ssl_status_t status;
-  int64_t left;
 
-  do {
-    bgl_ssl_socket_set_nonblocking(socket, true);
-    status = bgl_ssl_socket_hello(socket, &hello);
-    left = bgl_ssl_socket_timeout(socket);
-    bgl_ssl_socket_set_nonblocking(socket, false);
-  } while (waits(socket, status, left));
+  bglssl_link_in_steps(bglssl_link_of_socket(socket), ask_hello, &hello);
   return hello;
 }
 
-int bglssl_complete_handshake(void *socket) {
-  bgl_ssl_status_t status;
-  int64_t left;
+static bgl_ssl_status_t shake_hands(bgl_ssl_socket_t *socket, void *unused) {
+  (void)unused;
+  return bgl_ssl_socket_handshake(socket);
+}
 
-  do {
-    bgl_ssl_socket_set_nonblocking(socket, true);
-    status = bgl_ssl_socket_handshake(socket);
-    left = bgl_ssl_socket_timeout(socket);
-    bgl_ssl_socket_set_nonblocking(socket, false);
-  } while (waits(socket, status, left));
+bgl_ssl_status_t bglssl_complete_handshake(struct bglssl_link *link) {
+  bgl_ssl_status_t status = bglssl_link_in_steps(link, shake_hands, NULL);
+
+  /* What came with the end of the handshake is there for a read that would else wait for an answer first. */
+  if (status == BGL_SSL_OK && bgl_ssl_socket_pending(link->handle) > 0) bglssl_link_show_more(link, true);
   return status;
 }
+
+/* Likewise. */
+int bglssl_socket_handshake(obj_t socket) { return bglssl_complete_handshake(bglssl_link_of_socket(socket)); }
 
 obj_t bglssl_hello_numbers(void *hello, int which) {
   size_t (*const lists[])(const bgl_ssl_hello_t *, uint16_t *, size_t) = {

@@ -3,7 +3,7 @@
    (extern
       (type $ssl-hello void* "void *")
       (export %admit "bglssl_scheme_admit")
-      (macro $tls-connection-hello::void* (::void*) "bglssl_hello")
+      (macro $tls-connection-hello::void* (::obj) "bglssl_hello")
       (macro $tls-box-hello::void* (::void*) "bglssl_box_hello")
       (macro $tls-connection-set-config::int (::void* ::void*) "bgl_ssl_socket_set_config")
       (macro $tls-connection-refuse::int (::void* ::int) "bgl_ssl_socket_refuse")
@@ -16,7 +16,7 @@
       (macro $tls-hello-fingerprint::long (::void* ::string ::string ::long)
              "bgl_ssl_hello_fingerprint")
       (macro $tls-hello-numbers::obj (::void* ::int) "bglssl_hello_numbers")
-      (macro $tls-complete-handshake::int (::void*) "bglssl_complete_handshake"))
+      (macro $tls-complete-handshake::int (::obj) "bglssl_socket_handshake"))
    (export
       (class ssl-hello
          ($native::$ssl-hello read-only))
@@ -38,7 +38,7 @@
 
 (define (ssl-socket-hello socket)
    (with-connection 'ssl-socket-hello socket handle
-      (let ((hello ($tls-connection-hello handle)))
+      (let ((hello ($tls-connection-hello socket)))
          (when ($tls-null? hello)
             ($tls-raise 'ssl-socket-hello socket))
          (instantiate::ssl-hello ($native ($tls-box-hello hello))))))
@@ -101,7 +101,7 @@
 ;; Completes the handshake now, and not with the first read or write.
 (define (ssl-socket-handshake! socket)
    (with-connection 'ssl-socket-handshake! socket handle
-      (check 'ssl-socket-handshake! socket ($tls-complete-handshake handle)))
+      (check 'ssl-socket-handshake! socket ($tls-complete-handshake socket)))
    socket)
 
 ;; ---- :choose ----

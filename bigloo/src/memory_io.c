@@ -98,23 +98,24 @@ static void release(void *handle) {
   free(io);
 }
 
-/* The box of a connection that is still to shake hands; NULL, and the library's last error says why. */
+/* The box of a connection before its handshake; NULL, and the library's last error says why. Raises if memory runs out. */
 void *bglssl_memory_io(void *config, int role, obj_t hostname) {
   bgl_ssl_io_t functions = {
       .size = sizeof(functions), .read = read_memory, .write = write_memory, .free = free_memory};
   struct memory_io *io = malloc(sizeof(*io));
+  struct memory *memory = calloc(1, sizeof(*memory));
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
 
-  if (!io) return NULL;
-  io->memory = calloc(1, sizeof(*io->memory));
-  if (!io->memory) {
+  if (!io || !memory) {
     free(io);
-    return NULL;
+    free(memory);
+    C_SYSTEM_FAILURE(BGL_ERROR, "ssl-ports", "memory ran out", hostname);
   }
-  pthread_mutex_init(&io->memory->lock, NULL);
+  io->memory = memory;
+  pthread_mutex_init(&memory->lock, NULL);
   io->socket = role == BGLSSL_ROLE_SERVER
-                   ? bgl_ssl_upgrade_server_io(bglssl_unbox(config), &functions, io->memory, 0)
-                   : bgl_ssl_upgrade_client_io(bglssl_unbox(config), &functions, io->memory, name, 0);
+                   ? bgl_ssl_upgrade_server_io(bglssl_unbox(config), &functions, memory, 0)
+                   : bgl_ssl_upgrade_client_io(bglssl_unbox(config), &functions, memory, name, 0);
   bglssl_keep(config);
   if (!io->socket) {
     free(io);
@@ -185,6 +186,14 @@ static long outcome(void *box, bgl_ssl_status_t status, size_t n) {
   return status > 0 ? BGLSSL_MEMORY_WANTS : status;
 }
 
+bgl_ssl_status_t bglssl_memory_handshake(bgl_ssl_socket_t *socket) {
+  struct bglssl_hold *signals = bglssl_hold_signals();
+  bgl_ssl_status_t status = bgl_ssl_socket_handshake(socket);
+
+  bglssl_release_signals(signals);
+  return status;
+}
+
 long bglssl_memory_read(void *box, char *buffer, long length) {
   size_t n = 0;
   bgl_ssl_status_t status = bgl_ssl_socket_read(bglssl_memory_socket(box), buffer, (size_t)length, &n);
@@ -204,3 +213,6 @@ void bglssl_port_unlock(obj_t port) { BGL_MUTEX_UNLOCK(OUTPUT_PORT(port).mutex);
 
 /* How many bytes an input port has in its buffer. */
 long bglssl_port_buffered(obj_t port) { return (long)RGC_BUFFER_AVAILABLE(port); }
+
+/* Whether its reader has bytes of an operation that is under way, such as a part of a line. */
+bool_t bglssl_port_partly_readp(obj_t port) { return INPUT_PORT(port).bufpos > INPUT_PORT(port).matchstart; }

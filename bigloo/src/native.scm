@@ -5,6 +5,8 @@
       (macro $tls-null::void* "BGLSSL_NULL")
       (macro $tls-unbox::void* (::void*) "bglssl_unbox")
       (macro $tls-box-release!::void (::void*) "bglssl_box_release")
+      (macro $tls-hold-signals::void* () "bglssl_hold_signals")
+      (macro $tls-release-signals::void (::void*) "bglssl_release_signals")
       (macro $tls-keep::void (::obj) "bglssl_keep")
       (macro $tls-keep-box::void (::void*) "bglssl_keep")
       (macro $tls-at::void* (::string ::long) "bglssl_at")
@@ -66,6 +68,13 @@
               ($tls-keep-box box)
               result)
            (error ,proc "not initialised yet" ,object))))
+
+;; Runs `body` while the handlers of this thread's signals wait: see signals.c.
+(define-macro (with-signals-held . body)
+   `(let ((signals::void* ($tls-hold-signals)))
+       (unwind-protect
+          (begin ,@body)
+          ($tls-release-signals signals))))
 
 ;; The value, unless it is #f: then the library's error is raised.
 (define (succeed proc::symbol where value)

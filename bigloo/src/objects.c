@@ -24,9 +24,13 @@ extern void (*GC_get_finalizer_notifier(void))(void);
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void (*next_notifier)(void);
 
+/* The handler of a signal may escape, but not before all are done. */
 static void run_finalizers(void) {
+  struct bglssl_hold *signals = bglssl_hold_signals();
+
   if (next_notifier) next_notifier();
   GC_invoke_finalizers();
+  bglssl_release_signals(signals);
 }
 
 static void install_notifier(void) {
@@ -67,7 +71,12 @@ void bglssl_box_release(void *object) {
 
   box->handle = NULL;
   box->weight = NULL;
-  if (handle) box->release(handle);
+  if (handle) {
+    struct bglssl_hold *signals = bglssl_hold_signals();
+
+    box->release(handle);
+    bglssl_release_signals(signals);
+  }
   if (weight) GC_FREE(weight);
 }
 

@@ -76,7 +76,7 @@
        (error proc "the truncation must be eof or raise" truncation)))
 
 ;; Whether reads raise where the peer ends the stream without close_notify. Programs that verify
-;; whom they talk to want to know whether they have heard all of it.
+;; their peer also want to know whether they have read all that it sent.
 (define (raises-truncation?::bool proc::symbol truncation verify hostname)
    (cond
       ((given? truncation) (eq? (check-truncation proc truncation) 'raise))
@@ -95,10 +95,11 @@
 (define (given?::bool option)
    (not (eq? option #unspecified)))
 
+;; Letter case does not matter, and a point stands for "_": OpenSSL writes TLSv1.3.
 (define (protocol->int::int proc::symbol protocol)
    (unless (symbol? protocol)
       (error proc "a protocol must be a symbol" protocol))
-   (case (string->symbol (string-downcase (symbol->string protocol)))
+   (case (string->symbol (string-replace (string-downcase (symbol->string protocol)) #\. #\_))
       ((sslv2) $tls-sslv2)
       ((sslv3) $tls-sslv3)
       ((ssl sslv23) $tls-sslv23)
@@ -108,7 +109,9 @@
       ((tlsv1_2) $tls-tlsv1_2)
       ((tlsv1_3) $tls-tlsv1_3)
       ((dtls dtlsv1) $tls-dtlsv1)
-      (else (error proc "unknown protocol" protocol))))
+      (else
+       (error proc "unknown protocol: there are ssl, sslv23, tls, tlsv1_0, tlsv1_1, tlsv1_2, tlsv1_3, dtls"
+          protocol))))
 
 (define (domain->int::int proc::symbol domain domains::pair)
    (cond
@@ -254,13 +257,17 @@
 ;; microseconds: as long, a client that stays holds a server.
 (define *refusal-time* 200000)
 
+;; What build-config makes. A handler that escapes in the middle of it could leave OpenSSL half initialised.
+(define (make-config::void* . arguments)
+   (with-signals-held (apply build-config arguments)))
+
 ;; A box with the configuration that the keyword arguments ask for, checked as far as it
 ;; can be without a peer. `timeout`: for connecting and the handshake together; #f where
 ;; nothing is connected. `further`: those of requirements.scm.
-(define (make-config proc::symbol where server?::bool protocol cert pkey CAs accepted-certs
-                     verify hostname alpn min-protocol max-protocol ciphers groups
-                     timeout handshake-timeout lazy-handshake further::pair-nil
-                     #!optional (identities '()) (hosts '()) (unknown-host 'default))
+(define (build-config proc::symbol where server?::bool protocol cert pkey CAs accepted-certs
+                      verify hostname alpn min-protocol max-protocol ciphers groups
+                      timeout handshake-timeout lazy-handshake further::pair-nil
+                      #!optional (identities '()) (hosts '()) (unknown-host 'default))
    (let* ((box ($tls-box-config ($tls-config-new)))
           (verify (verify-for further verify))
           (config (if ($tls-null? box) $tls-null ($tls-unbox box))))

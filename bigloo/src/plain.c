@@ -106,9 +106,10 @@ obj_t bglssl_make_ports(obj_t socket, int output, obj_t inbuf, obj_t outbuf) {
   INPUT_PORT(SOCKET(socket).input).sysread = (long (*)(void *, char *, long))bgl_read;
   INPUT_PORT(SOCKET(socket).input).sysseek = (void (*)(void *, long))seek_input;
   PORT(SOCKET(socket).input).sysclose = (int (*)(void *))fclose;
-  SOCKET(socket).output = bgl_make_output_port(
-      SOCKET(socket).hostname, (bgl_stream_t)output, BGL_STREAM_TYPE_FD, KINDOF_SOCKET, outbuf,
-      (ssize_t (*)(void *, void *, size_t))bgl_syswrite, NULL, close_descriptor);
+  /* The runtime's own have this name. */
+  SOCKET(socket).output =
+      bgl_make_output_port(socket, (bgl_stream_t)output, BGL_STREAM_TYPE_FD, KINDOF_SOCKET, outbuf,
+                           (ssize_t (*)(void *, void *, size_t))bgl_syswrite, NULL, close_descriptor);
   return socket;
 }
 

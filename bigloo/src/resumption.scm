@@ -49,7 +49,7 @@
 
 (define (string->ssl-session str #!key (config #f) (host #f))
    (let* ((proc 'string->ssl-session)
-          ;; Whoever is given the session looks at the configuration's procedure.
+          ;; The session is used with the configuration's procedure.
           (box::void* (given-config proc config 'client #f '()))
           (session ($tls-session-import ($tls-unbox box) (c-string proc "the host" host)
                       ($tls-at str 0) (string-length str))))

@@ -15,7 +15,7 @@
          (CAs '()) (accepted-certs #f)
          (verify #unspecified) (alpn #f)
          (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
-         (handshake-timeout 10000000) (lazy-handshake #f)
+         (handshake-timeout #f) (lazy-handshake #f)
          (truncation #unspecified)
          (close-timeout 2000000)
          (identities '()) (hosts '()) (unknown-host 'default) (config #f)
@@ -32,6 +32,13 @@
 (define (default-handshake-timeout::long proc::symbol protocol)
    (if (=fx (protocol->int proc protocol) $tls-dtlsv1) 60000000 10000000))
 
+;; Why a trace would tell nothing.
+(define *handshake-put-off* "lazy-handshake puts the handshake off")
+
+(define (datagrams-only proc::symbol protocol)
+   (and (=fx (protocol->int proc protocol) $tls-dtlsv1)
+        "the handshakes of datagrams happen in the library's own thread"))
+
 ;; The kernel takes less than that.
 (define *most-backlog* 65535)
 
@@ -46,7 +53,11 @@
          (close-timeout 2000000)
            (identities '()) (hosts '()) (unknown-host 'default) (config #f)
            #!rest further)
-   (let ((proc (without-proxy 'make-ssl-server-socket further)))
+   (let ((proc (without-settings (without-proxy 'make-ssl-server-socket further) config
+                   :protocol protocol :cert cert :pkey pkey :CAs CAs
+                   :accepted-certs accepted-certs :verify (given? verify) :alpn alpn :min-protocol min-protocol
+                   :max-protocol max-protocol :ciphers ciphers :groups groups
+                   :identities identities :hosts hosts :unknown-host unknown-host)))
       (unless (and (fixnum? port) (fixnum? backlog))
          (error proc "the port and the backlog must be integers" (list port backlog)))
       (unless (or (memq accept-failure '(raise skip))
@@ -60,16 +71,20 @@
                       (name (c-string proc "the name" name))
                       (else #f)))
              (where (if unix host (address (or host "*") port)))
-             (raises (raises-truncation? proc truncation (verify-for further verify) #f))
+             (raises (raises-truncation? proc truncation (verify-beside config (verify-for further verify)) #f))
              (protocol (if (isa? config ssl-config)
                            (with-access::ssl-config config (protocol) protocol)
                            protocol))
-             (limit (or handshake-timeout (default-handshake-timeout proc protocol)))
+             (limit (handshake-limit proc handshake-timeout config (default-handshake-timeout proc protocol)))
              (lazy (or lazy-handshake choose))
-             (trace (trace-of further config))
+             (trace (trace-of proc further config (cond
+                                                     (lazy-handshake *handshake-put-off*)
+                                                     (choose #f)
+                                                     (else (datagrams-only proc protocol)))))
              (verifier (verifier-of proc further config lazy-handshake))
              (config (if config
-                         (as-lazy proc lazy (given-config proc config 'server protocol further))
+                         (adapted proc protocol lazy (and handshake-timeout limit)
+                            (given-config proc config 'server protocol further))
                          (make-config proc where #t protocol cert pkey CAs accepted-certs
                             verify #f alpn min-protocol max-protocol ciphers groups
                             ;; Else the handshakes of datagrams happen in the acceptor's thread.
@@ -88,10 +103,17 @@
                ($tls-server-set-verify-peer socket verifier))
             socket))))
 
-;; A configuration whose handshakes do not begin in the acceptor, if they must not.
-(define (as-lazy proc lazy box::void*)
-   (if lazy
-       (changed-config proc box (lambda (config::void*) ($tls-set-lazy-handshake config #t)))
+;; A configuration for a server: one of datagrams, whose handshakes begin in the acceptor unless `lazy` puts them off, and
+;; take no longer than `limit`, if that is given, is changed so.
+(define (adapted proc protocol lazy limit box::void*)
+   (if (and (or lazy limit) (=fx (protocol->int proc protocol) $tls-dtlsv1))
+       (changed-config proc box
+          (lambda (config::void*)
+             (when limit
+                (check proc limit ($tls-set-handshake-timeout config (fixnum->llong limit))))
+             (if lazy
+                 ($tls-set-lazy-handshake config #t)
+                 0)))
        box))
 
 ;; What a connection that came to nothing does to the server; returning from here makes
@@ -108,19 +130,25 @@
            (CAs '()) (accepted-certs #f)
            (verify #unspecified) (alpn #f)
            (min-protocol #f) (max-protocol #f) (ciphers #f) (groups #f)
-           (handshake-timeout 10000000) (lazy-handshake #f) (truncation #unspecified)
+           (handshake-timeout #f) (lazy-handshake #f) (truncation #unspecified)
          (close-timeout 2000000)
            (identities '()) (hosts '()) (unknown-host 'default) (config #f)
            #!rest further)
-   (let* ((proc (without-proxy 'server-socket-use-ssl! further))
-          (raises (raises-truncation? proc truncation (verify-for further verify) #f))
+   (let* ((proc (without-settings (without-proxy 'server-socket-use-ssl! further) config
+                   :protocol protocol :cert cert :pkey pkey :CAs CAs
+                   :accepted-certs accepted-certs :verify (given? verify) :alpn alpn :min-protocol min-protocol
+                   :max-protocol max-protocol :ciphers ciphers :groups groups
+                   :identities identities :hosts hosts :unknown-host unknown-host))
+          (raises (raises-truncation? proc truncation (verify-beside config (verify-for further verify)) #f))
           (where (switchable-socket proc socket))
+          (limit (handshake-limit proc handshake-timeout config (default-handshake-timeout proc 'sslv23)))
           (given config)
           (config (if given
                       (given-config proc given 'server protocol further)
                       (make-config proc where #t protocol cert pkey CAs accepted-certs
                          verify #f alpn min-protocol max-protocol ciphers groups
-                         #f handshake-timeout #t further identities hosts unknown-host))))
-      (switch-socket! proc socket config given $tls-role-server handshake-timeout
+                         #f limit #t further identities hosts unknown-host))))
+      (switch-socket! proc socket config given $tls-role-server limit
          (and lazy-handshake #t) where raises (check-close-timeout proc close-timeout)
-         (trace-of further given) (verifier-of proc further given lazy-handshake) #f)))
+         (trace-of proc further given (and lazy-handshake *handshake-put-off*))
+         (verifier-of proc further given lazy-handshake) #f)))

@@ -67,12 +67,14 @@ static struct server *server_of_socket(obj_t socket) {
 
 static void finalize_server(void *object, void *unused) {
   struct server_handle *owner = object;
+  struct bglssl_hold *signals = bglssl_hold_signals();
 
   (void)unused;
   if (owner->acceptor)
     bglssl_acceptor_release(owner->acceptor);
   else
     bgl_ssl_server_free(owner->handle);
+  bglssl_release_signals(signals);
 }
 
 /* Waits for one more connection on the server's descriptor, and makes a plain socket
@@ -134,10 +136,16 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, struct bgl
   bgl_ssl_error_t error;
   bgl_ssl_socket_t *handle;
 
+  if (server->trace != BFALSE) bglssl_begin_trace();
   if (!server->owner->acceptor) {
+    struct bglssl_hold *signals;
+
     bglssl_ask_peer(socket, peer);
     bglssl_send_at_once(SOCKET(socket).fd);
+    signals = bglssl_hold_signals();
     handle = bgl_ssl_server_upgrade_fd(server->owner->handle, SOCKET(socket).fd);
+    bglssl_release_signals(signals);
+    if (handle) bgl_ssl_socket_set_handshake_timeout(handle, server->handshake_limit);
     if (handle && !server->lazy_handshake && server->choose == BFALSE &&
         bglssl_handshake(handle, PORT_FILE(SOCKET(socket).input), PORT_FD(SOCKET(socket).output), true) !=
             BGL_SSL_OK) {
@@ -175,10 +183,12 @@ static void tell_trace(struct server *server, obj_t server_socket, obj_t socket)
  * nobody was there; then the socket is closed. */
 static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_t *condition) {
   struct bglssl_peer peer;
+  int termination = bglssl_hold_termination();
   bgl_ssl_socket_t *handle = upgrade(server, socket, &peer, condition);
 
   if (!handle) {
     bglssl_close_plain(socket);
+    bglssl_release_termination(termination);
     tell_trace(server, server_socket, socket);
     return false;
   }
@@ -186,6 +196,7 @@ static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_
   bglssl_set_buffering(SOCKET(socket).output);
   bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, BFALSE, &peer, server->handshake_limit, server->close_hook);
   bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
+  bglssl_release_termination(termination);
   *condition = BFALSE;
   if (server->choose != BFALSE) {
     /* A procedure that raises or escapes leaves socket-accept-many without the chance to do it. */
@@ -282,6 +293,20 @@ void *bglssl_server_handle(obj_t object) {
   return server ? server->owner->handle : NULL;
 }
 
+/* Whether its clients' handshakes begin after they were accepted: with :lazy-handshake or :choose. */
+bool_t bglssl_server_lazyp(obj_t socket) {
+  struct server *server = server_of_socket(socket);
+
+  return server && (server->lazy_handshake || server->choose != BFALSE);
+}
+
+/* In microseconds, of clients that are accepted from now on; 0: none. */
+void bglssl_server_limit_handshakes(obj_t socket, long limit) {
+  struct server *server = server_of_socket(socket);
+
+  if (server) server->handshake_limit = limit;
+}
+
 void bglssl_server_set_trace(obj_t socket, obj_t trace) {
   struct server *server = server_of_socket(socket);
 
@@ -304,10 +329,12 @@ static void stop_listening(struct server_handle *owner) {
 
 void bglssl_stop_server(obj_t socket) {
   struct server *server = server_of_socket(socket);
+  struct bglssl_hold *signals = bglssl_hold_signals();
 
   if (server->owner->acceptor)
     bglssl_acceptor_close(server->owner->acceptor);
   else
     stop_listening(server->owner);
+  bglssl_release_signals(signals);
   bglssl_keep(server);
 }

@@ -11,6 +11,7 @@
       (macro $tls-set-server-preference::int (::void* ::bool)
              "bgl_ssl_config_set_server_preference")
       (macro $tls-config-trace::int (::void*) "bglssl_config_trace")
+      (macro $tls-begin-trace::void () "bglssl_begin_trace")
       (macro $tls-take-trace::obj (::obj) "bglssl_take_trace")
       (macro $tls-server-set-trace::void (::obj ::obj) "bglssl_server_set_trace")
       (macro $tls-server-info::obj (::void*) "bglssl_server_info"))
@@ -56,22 +57,39 @@
    (unless (or (output-port? trace) (and (procedure? trace) (correct-arity? trace 1)))
       (error proc "the trace must be an output port or a procedure of one argument" trace)))
 
-;; Who is told, by a configuration or by a maker's further keywords; #f for nobody.
-(define (trace-of further::pair-nil config)
-   (if (isa? config ssl-config)
-       (with-access::ssl-config config (trace) trace)
-       (further-value further :trace)))
+;; Who is told, by a configuration or by a maker's further keywords; #f for nobody. `unseen`: why nobody could be told,
+;; or #f.
+(define (trace-of proc further::pair-nil config unseen)
+   (let ((trace (if (isa? config ssl-config)
+                    (with-access::ssl-config config (trace) trace)
+                    (further-value further :trace))))
+      (when (and trace unseen)
+         (error proc (string-append "nothing can be traced: " unseen) :trace))
+      trace))
 
-;; Tells each line, once the handshake of `socket` is over, or of one that has failed.
+;; Before the handshake; gives the trace.
+(define (begin-trace trace)
+   (when trace
+      ($tls-begin-trace))
+   trace)
+
+;; Tells each line, once the handshake of `socket` is over, or of one that has failed. A procedure, or a port, that raises or
+;; escapes leaves nobody who could close the socket.
 (define (%trace trace socket)
    (when trace
-      (for-each (lambda (line)
-                   (if (procedure? trace)
-                       (trace line)
-                       (begin
-                          (display line trace)
-                          (newline trace))))
-         ($tls-take-trace socket)))
+      (let ((told #f))
+         (unwind-protect
+            (begin
+               (for-each (lambda (line)
+                            (if (procedure? trace)
+                                (trace line)
+                                (begin
+                                   (display line trace)
+                                   (newline trace))))
+                  ($tls-take-trace socket))
+               (set! told #t))
+            (unless (or told (not (socket? socket)))
+               (attempt (lambda () (socket-close socket) #f))))))
    #unspecified)
 
 ;; ---- what a server has counted: an association list ----

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "resolver.h"
 #include "sockets.h"
 
 /* Of Bigloo's runtime, which does not declare it in bigloo.h. */
@@ -34,19 +35,25 @@ static obj_t make_client_socket(bgl_ssl_socket_t *handle, int fd, obj_t proc, ob
 
 /* A handshake of at most `handshake_limit` microseconds, and no longer than until `deadline` (0: none). */
 static bgl_ssl_status_t shake_hands(bgl_ssl_socket_t *handle, int fd, long handshake_limit, int64_t deadline) {
+  int64_t limit = handshake_limit;
+
   if (deadline) {
     int64_t left = deadline - bglssl_microseconds();
 
     if (left <= 0) left = 1;
-    if (handshake_limit == 0 || left < handshake_limit) bgl_ssl_socket_set_handshake_timeout(handle, left);
+    if (limit == 0 || left < limit) limit = left;
   }
+  bgl_ssl_socket_set_handshake_timeout(handle, limit);
   return bglssl_handshake(handle, NULL, fd, false);
 }
 
 /* After a handshake that failed: the peer learns why. */
 void bglssl_refuse(bgl_ssl_socket_t *handle) {
+  struct bglssl_hold *signals = bglssl_hold_signals();
+
   bgl_ssl_socket_close(handle);
   bgl_ssl_socket_free(handle);
+  bglssl_release_signals(signals);
 }
 
 /* Whether a host can have the name; if not, the library's last error says so. */
@@ -63,58 +70,161 @@ static bool offer(bgl_ssl_socket_t *handle, const bgl_ssl_session_t *session) {
   return !session || bgl_ssl_socket_set_session(handle, session) == BGL_SSL_OK;
 }
 
+/* What a client connects to, and how. */
+struct target {
+  void *config;
+  const bgl_ssl_session_t *session;
+  obj_t proc, where;
+  const char *host;
+  int port, family;
+  /* The name to verify; NULL: the host's. */
+  const char *name;
+  /* For the handshake, and for connecting and the handshake together, in microseconds; 0 for none. */
+  long handshake_limit, limit;
+  /* When `limit` has passed; 0 for never. */
+  int64_t deadline;
+};
+
+/* Completes the handshake of a new connection. Takes the handle and the descriptor (-1: none) over where it fails. */
+static bgl_ssl_status_t complete(const struct target *to, bgl_ssl_socket_t *handle, int fd, int64_t deadline,
+                                 obj_t *condition) {
+  bgl_ssl_status_t status = handle && (fd < 0 || offer(handle, to->session))
+                                ? shake_hands(handle, fd, to->handshake_limit, deadline)
+                                : (bgl_ssl_status_t)bglssl_last_code();
+
+  if (status == BGL_SSL_OK) return status;
+  *condition = bglssl_last_condition(to->proc, to->where);
+  if (handle) bglssl_refuse(handle);
+  if (fd >= 0) close(fd);
+  return status;
+}
+
+/* Of a host that could not be reached: one that no host can be called is told as such. */
+static obj_t unreachable(const struct target *to, obj_t condition) {
+  return to->family == AF_UNIX || is_host_name(to->host) ? condition : bglssl_last_condition(to->proc, to->where);
+}
+
+static bgl_ssl_socket_t *begin_client(const struct target *to, int fd) {
+  const char *name = to->name || to->family == AF_UNIX ? to->name : to->host;
+  struct bglssl_hold *signals = bglssl_hold_signals();
+  bgl_ssl_socket_t *handle = bgl_ssl_upgrade_client_fd(bglssl_unbox(to->config), fd, name, 0);
+
+  bglssl_release_signals(signals);
+  return handle;
+}
+
+/* Until when the handshakes with all addresses together may take; 0 for none. */
+static int64_t end_of_handshakes(const struct target *to) {
+  int64_t until = to->handshake_limit > 0 ? bglssl_microseconds() + to->handshake_limit : 0;
+
+  return until && (!to->deadline || until < to->deadline) ? until : to->deadline;
+}
+
+/* Until when the handshake with an address may take that `others` still wait behind: it has a share of the time that is
+ * left until `end`. */
+static int64_t share_of_time(int64_t end, int others) {
+  int64_t now = bglssl_microseconds();
+
+  return end > now ? now + (end - now) / (others + 1) : end;
+}
+
+/* Datagrams do not tell whether anybody listens: each of the host's addresses gets a handshake, until there is an answer. */
+static obj_t connect_datagrams(const struct target *to, bgl_ssl_socket_t **handle, int *fd) {
+  struct bglssl_addresses addresses;
+  obj_t first = BFALSE, condition = bglssl_addresses_of(to->host, to->port, to->family, to->limit, to->proc,
+                                                        to->where, &addresses);
+  int64_t end = end_of_handshakes(to);
+
+  if (condition != BFALSE) return unreachable(to, condition);
+  for (int i = 0; i < addresses.count; i++) {
+    bgl_ssl_status_t status = BGL_SSL_E_IO;
+
+    condition = bglssl_dial_datagrams(&addresses.list[i], to->host, to->port, to->proc, to->where, fd);
+    if (condition == BFALSE) {
+      *handle = begin_client(to, *fd);
+      status = complete(to, *handle, *fd, share_of_time(end, addresses.count - 1 - i), &condition);
+      if (status == BGL_SSL_OK) return BFALSE;
+    }
+    if (status != BGL_SSL_E_IO && status != BGL_SSL_E_TIMEOUT) return condition;
+    if (first == BFALSE) first = condition;
+  }
+  return first;
+}
+
+static obj_t connect_stream(const struct target *to, bgl_ssl_socket_t **handle, int *fd) {
+  obj_t condition =
+      to->family == AF_UNIX
+          ? bglssl_dial_unix(to->host, to->limit, to->proc, to->where, fd)
+          : bglssl_dial(to->host, to->port, to->family, to->limit, to->proc, to->where, fd);
+
+  if (condition != BFALSE) return unreachable(to, condition);
+  bglssl_send_at_once(*fd);
+  *handle = begin_client(to, *fd);
+  complete(to, *handle, *fd, to->deadline, &condition);
+  return condition;
+}
+
+/* The library does the connecting through a proxy, as part of the handshake. */
+static obj_t connect_by_proxy(const struct target *to, bgl_ssl_socket_t **handle, int *fd) {
+  struct bglssl_hold *signals = bglssl_hold_signals();
+  obj_t condition = BFALSE;
+
+  *handle = bgl_ssl_connect_start(bglssl_unbox(to->config), to->host, to->port, to->family, to->name, to->session);
+  bglssl_release_signals(signals);
+  if (complete(to, *handle, -1, to->deadline, &condition) == BGL_SSL_OK)
+    *fd = fcntl(bgl_ssl_socket_fd(*handle), F_DUPFD_CLOEXEC, 0);
+  return condition;
+}
+
+/* Datagrams go through no proxy, which is a failure to connect, unless there is none for this host. Where there is none, the
+ * library says that it does not begin connections of datagrams: it has looked no name up. */
+static obj_t refuse_proxy(const struct target *to) {
+  bgl_ssl_error_t error = {.size = sizeof(error)};
+  bgl_ssl_socket_t *handle =
+      bgl_ssl_connect_start(bglssl_unbox(to->config), to->host, to->port, to->family, to->name, NULL);
+
+  bgl_ssl_socket_free(handle);
+  bgl_ssl_last_error(&error);
+  return error.phase == BGL_SSL_PHASE_CONNECT ? bglssl_last_condition(to->proc, to->where) : BFALSE;
+}
+
 /* A socket, or the condition that says why there is none. `limit`: for connecting and the handshake
  * together, in microseconds; 0 for none. `hostname`: the name to verify, or BFALSE. All waiting happens here, where
- * the thread can be interrupted, but for datagrams to one of several addresses, which the library tries one after
- * another. */
-obj_t bglssl_connect(void *config, void *session, obj_t proc, obj_t host_string, int port, int family,
-                     bool_t datagrams, bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf,
-                     obj_t outbuf, obj_t close_hook) {
-  bgl_ssl_session_t *offered = session ? bglssl_unbox(session) : NULL;
-  const char *host = BSTRING_TO_STRING(host_string);
-  const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
-  int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
+ * the thread can be interrupted. */
+obj_t bglssl_connect(void *config, void *session, obj_t proc, obj_t host, int port, int family, bool_t datagrams,
+                     bool_t proxied, obj_t hostname, long handshake_limit, long limit, obj_t inbuf, obj_t outbuf,
+                     obj_t close_hook) {
+  struct target to = {
+      .config = config,
+      .session = session ? bglssl_unbox(session) : NULL,
+      .proc = proc,
+      .host = BSTRING_TO_STRING(host),
+      .port = port,
+      .family = family,
+      .name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL,
+      .handshake_limit = handshake_limit,
+      .limit = limit,
+      .deadline = limit > 0 ? bglssl_microseconds() + limit : 0,
+  };
   char text[NI_MAXHOST + 16];
-  bgl_ssl_socket_t *handle;
-  obj_t where, condition = BFALSE;
-  int fd = BGLSSL_SEVERAL_ADDRESSES;
+  bgl_ssl_socket_t *handle = NULL;
+  obj_t condition;
+  int fd = -1, termination = bglssl_hold_termination();
 
-  snprintf(text, sizeof(text), family == AF_UNIX ? "%s" : "%s:%d", host, port);
-  where = string_to_bstring(text);
-  if (family == AF_UNIX)
-    condition = bglssl_dial_unix(host, limit, proc, where, &fd);
-  else if (!proxied)
-    condition = bglssl_dial(host, port, family, datagrams, limit, proc, where, &fd);
-  if (condition != BFALSE)
-    return family == AF_UNIX || is_host_name(host) ? condition : bglssl_last_condition(proc, where);
-  /* The handshake over datagrams begins with the socket: a session must be there by then. */
-  if (datagrams && session && fd >= 0) {
-    close(fd);
-    fd = BGLSSL_SEVERAL_ADDRESSES;
-  }
-  if (fd != BGLSSL_SEVERAL_ADDRESSES) {
-    if (!datagrams) bglssl_send_at_once(fd);
-    handle = bgl_ssl_upgrade_client_fd(bglssl_unbox(config), fd, name || family == AF_UNIX ? name : host, 0);
-  } else if (!proxied) {
-    handle = bgl_ssl_connect_named(bglssl_unbox(config), host, port, family, name, offered);
+  snprintf(text, sizeof(text), family == AF_UNIX ? "%s" : "%s:%d", to.host, port);
+  to.where = string_to_bstring(text);
+  if (datagrams && family != AF_UNIX) {
+    condition = proxied ? refuse_proxy(&to) : BFALSE;
+    if (condition == BFALSE) condition = connect_datagrams(&to, &handle, &fd);
   } else {
-    handle = bgl_ssl_connect_start(bglssl_unbox(config), host, port, family, name, offered);
-  }
-  if (handle && (proxied || fd >= 0) &&
-      ((fd >= 0 && !offer(handle, offered)) || shake_hands(handle, fd, handshake_limit, deadline) != BGL_SSL_OK)) {
-    condition = bglssl_last_condition(proc, where);
-    bglssl_refuse(handle);
-    if (fd >= 0) close(fd);
-    return condition;
+    condition = proxied ? connect_by_proxy(&to, &handle, &fd) : connect_stream(&to, &handle, &fd);
   }
   bglssl_keep(config);
-  if (!handle) {
-    condition = bglssl_last_condition(proc, where);
-    if (fd >= 0) close(fd);
-    return condition;
-  }
-  if (fd < 0) fd = fcntl(bgl_ssl_socket_fd(handle), F_DUPFD_CLOEXEC, 0);
-  return make_client_socket(handle, fd, proc, host_string, port, where, inbuf, outbuf, close_hook);
+  bglssl_keep(session);
+  bglssl_release_termination(termination);
+  if (condition == BFALSE)
+    return make_client_socket(handle, fd, proc, host, port, to.where, inbuf, outbuf, close_hook);
+  return condition;
 }
 
 /* ---- sockets switched to TLS -------------------------------------------------------------- */
@@ -150,9 +260,13 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, void *session, int role, obj_t 
   obj_t input = SOCKET(socket).input;
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
   struct bglssl_link *outer = bglssl_link_of_socket(socket);
+  struct bglssl_hold *signals = bglssl_hold_signals();
   bgl_ssl_socket_t *handle = begin_tls(socket, outer, bglssl_unbox(config), role, name);
 
+  bglssl_release_signals(signals);
   bglssl_keep(config);
+  /* It may be another one than the configuration's. */
+  if (handle) bgl_ssl_socket_set_handshake_timeout(handle, handshake_limit);
   if (!handle || !offer(handle, session ? bglssl_unbox(session) : NULL) ||
       (!lazy_handshake && bglssl_handshake(handle, NULL, -1, role == BGLSSL_ROLE_SERVER) != BGL_SSL_OK)) {
     /* First of all: close hooks may call the library too. */

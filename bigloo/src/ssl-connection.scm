@@ -172,7 +172,7 @@
 
 ;; Takes a step, which gives a number, and has the callbacks called about what happened in
 ;; it; again, if all that it lacked were their answers.
-(define (take-step proc ssl::ssl-connection step::procedure)
+(define-inline (take-step proc ssl::ssl-connection step::procedure)
    (check-open proc ssl)
    (offer-protocols proc ssl)
    (let loop ()

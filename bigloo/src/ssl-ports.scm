@@ -14,9 +14,10 @@
       (macro $tls-memory-write::long (::void* ::void* ::long) "bglssl_memory_write")
       (macro $tls-memory-wants::long "BGLSSL_MEMORY_WANTS")
       (macro $tls-memory-truncated::long "BGL_SSL_E_TRUNCATED")
-      (macro $tls-memory-handshake::int (::void*) "bgl_ssl_socket_handshake")
+      (macro $tls-memory-handshake::int (::void*) "bglssl_memory_handshake")
       (macro $tls-memory-shutdown::int (::void*) "bgl_ssl_socket_shutdown")
       (macro $tls-port-buffered::long (::obj) "bglssl_port_buffered")
+      (macro $tls-port-partly-read?::bool (::obj) "bglssl_port_partly_readp")
       (macro $tls-port-unlock::void (::obj) "bglssl_port_unlock")
       (macro $tls-last-condition::obj (::obj ::obj) "bglssl_last_condition"))
    (export
@@ -46,10 +47,15 @@
            (truncation #unspecified)
            (identities '()) (hosts '()) (unknown-host 'default) (config #f)
            #!rest further)
-   (let* ((proc 'ssl-ports)
+   (let* ((proc (without-settings 'ssl-ports config :protocol protocol :cert cert :pkey pkey :CAs CAs
+                   :accepted-certs accepted-certs :verify (given? verify) :alpn alpn :min-protocol min-protocol
+                   :max-protocol max-protocol :ciphers ciphers :groups groups
+                   :identities identities :hosts hosts :unknown-host unknown-host))
           (where (or hostname in))
-          (raises (raises-truncation? proc truncation (verify-for further verify) hostname))
+          (raises (raises-truncation? proc truncation
+                     (verify-beside config (verify-for further verify)) hostname))
           (given config)
+          (name (if server? hostname (name-beside proc given hostname)))
           (verifier (verifier-of proc further given #f))
           (box::void* (if given
                           (given-config proc given (if server? 'server 'client) protocol further)
@@ -57,19 +63,25 @@
                              verify hostname alpn min-protocol max-protocol ciphers groups
                              #f 0 #t further identities hosts unknown-host)))
           (tls::void* ($tls-memory-io box (if server? $tls-role-server $tls-role-client)
-                         (and (string? hostname) hostname)))
+                         (and (string? name) name)))
           (lock (make-mutex)))
       (when verifier
          (error proc "verify-peer is for the procedures that make sockets" verifier))
-      (when (trace-of further given)
-         (error proc "trace is for the procedures that make sockets" :trace))
+      (trace-of proc further given "that is for the procedures that make sockets")
       (when ($tls-null? tls)
          ($tls-raise proc where))
       (release-config! given box)
       (shake-hands proc where tls lock in out)
       (values
-         (open-input-procedure (lambda () (receive-record where tls lock in out raises)) *largest-record*)
+         (make-input where tls lock in out raises)
          (make-output where tls lock out))))
+
+(define (make-input where tls::void* lock in out raises)
+   (letrec ((port (open-input-procedure
+                     (lambda ()
+                        (receive-record where tls lock in out (and raises (lambda () ($tls-port-partly-read? port)))))
+                     *largest-record*)))
+      port))
 
 ;; A port that is sent when it is flushed, or has a record's worth.
 (define (make-output where tls::void* lock out)
@@ -159,8 +171,9 @@
                 (carry-in proc where tls in)
                 (shake-hands proc where tls lock in out))))))
 
-;; What one record has, or #f at the end of the stream.
-(define (receive-record where tls::void* lock in out raises)
+;; What one record has, or #f at the end of the stream. Where that came without close_notify it raises, unless `keeps` is #f; but
+;; a reader that has a part of a line, say, which `keeps` tells, gets that first, by a read of nothing.
+(define (receive-record where tls::void* lock in out keeps)
    (let ((buffer (make-string *largest-record*)))
       (let loop ()
          (let ((n ($tls-memory-read tls buffer *largest-record*)))
@@ -173,7 +186,9 @@
                 (carry-out-unless-writing tls lock out)
                 (carry-in 'read where tls in)
                 (loop))
-               ((and (not raises) (=fx n $tls-memory-truncated)) #f)
+               ((not (=fx n $tls-memory-truncated)) ($tls-raise 'read where))
+               ((not keeps) #f)
+               ((keeps) "")
                (else ($tls-raise 'read where)))))))
 
 (define (send-bytes where tls::void* lock out bytes::bstring)

@@ -19,11 +19,13 @@ struct lines {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 
-static void release_lines(void *object) {
-  struct lines *lines = object;
-
+static void drop(struct lines *lines) {
   while (lines->count > 0) free(lines->text[--lines->count]);
-  free(lines);
+}
+
+static void release_lines(void *object) {
+  drop(object);
+  free(object);
 }
 
 static void make_key(void) { pthread_key_create(&key, release_lines); }
@@ -49,6 +51,15 @@ static void note(const char *peer, const char *line, void *unused) {
   if (!text) return;
   strcat(strcat(strcpy(text, peer), " "), line);
   lines->text[lines->count++] = text;
+}
+
+/* Before a handshake that is to be traced: an earlier one may have been left by an escape, before anybody asked for its lines. */
+void bglssl_begin_trace(void) {
+  struct lines *lines;
+
+  pthread_once(&once, make_key);
+  lines = pthread_getspecific(key);
+  if (lines) drop(lines);
 }
 
 int bglssl_config_trace(void *config) { return bgl_ssl_config_set_trace(config, note, NULL); }

@@ -28,13 +28,14 @@
            (intermediates '()) (purpose 'server) (hostname #f)
            (CAs '()) (accepted-certs #f) (config #f)
            #!rest further)
-   (let* ((proc 'certificate-verify)
+   (let* ((proc (without-settings 'certificate-verify config :CAs CAs :accepted-certs accepted-certs))
           (purpose (case purpose
                       ((any) $tls-purpose-any)
                       ((server) $tls-purpose-server)
                       ((client) $tls-purpose-client)
                       (else (error proc "the purpose must be any, server or client" purpose))))
           (given config)
+          (hostname (name-of proc given hostname))
           (terms::void* (if given
                             (demands-of proc given further)
                             (make-config proc certificate #f 'sslv23 #f #f CAs accepted-certs #t #f #f
@@ -42,8 +43,8 @@
           (others (listed (certificate-list proc "list of intermediates" intermediates)))
           (chain (with-certificate certificate handle
                     ($tls-certificate-verify handle others ($tls-unbox terms) purpose
-                       (if hostname
-                           ($tls-at (c-string proc "the host name" hostname) 0)
+                       (if (string? hostname)
+                           ($tls-at hostname 0)
                            $tls-null)))))
       ($tls-keep hostname)
       ($tls-keep-box terms)
@@ -86,11 +87,13 @@
    (when (and verifier (not (and (procedure? verifier) (correct-arity? verifier 3))))
       (error proc "verify-peer must be a procedure of three arguments" verifier)))
 
-;; Where it would never be called.
-(define (without-verifier proc config::ssl-config)
-   (with-access::ssl-config config (verify-peer)
+;; Where they would never be called.
+(define (without-procedures proc config::ssl-config)
+   (with-access::ssl-config config (verify-peer trace)
       (when verify-peer
          (error proc "a configuration with verify-peer is for the procedures that make sockets" config))
+      (when trace
+         (error proc "a configuration with trace is for the procedures that make sockets" config))
       config))
 
 ;; #f if the procedure accepts the peer of a new socket; else the socket is closed, and the value is the condition that

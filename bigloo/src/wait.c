@@ -8,6 +8,7 @@
 #include <bigloo.h>
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,12 @@
 /* How long the peer has to begin before the handshake, and its time limit, begin. */
 #define FIRST_WAIT_US 20000
 
+/* How long a thread waits for the step of another one, before it looks whether it is taken. */
+#define TURN_RECHECK_US 20000
+
+/* After what time without a step a thread is no longer waiting, but has left: waits are shorter. */
+#define HAS_LEFT_US (2 * LONGEST_WAIT_US)
+
 int64_t bglssl_microseconds(void) {
   struct timespec now;
 
@@ -27,20 +34,142 @@ int64_t bglssl_microseconds(void) {
   return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 }
 
+int64_t bglssl_time_left(int64_t deadline) {
+  return deadline ? deadline - bglssl_microseconds() : INT64_MAX;
+}
+
+/* Whether the thread has put its termination off, until it waits. */
+static _Thread_local bool holds_termination;
+
+int bglssl_hold_termination(void) {
+  int before;
+
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+  holds_termination = before == PTHREAD_CANCEL_ENABLE;
+  return before;
+}
+
+void bglssl_release_termination(int before) {
+  holds_termination = false;
+  pthread_setcancelstate(before, NULL);
+}
+
+int bglssl_allow_termination(void) {
+  int before = PTHREAD_CANCEL_ENABLE;
+
+  if (holds_termination) pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before);
+  return before;
+}
+
+void bglssl_disallow_termination(int before) {
+  if (holds_termination) pthread_setcancelstate(before, NULL);
+}
+
 int bglssl_wait_for_one(struct pollfd *wanted, int n, int64_t left) {
+  int ready, before;
   struct timespec time;
 
   if (left < 0) left = 0;
   if (left > LONGEST_WAIT_US) left = LONGEST_WAIT_US;
   time.tv_sec = left / 1000000;
   time.tv_nsec = left % 1000000 * 1000;
-  return ppoll(wanted, (nfds_t)n, &time, NULL);
+  before = bglssl_allow_termination();
+  ready = ppoll(wanted, (nfds_t)n, &time, NULL);
+  bglssl_disallow_termination(before);
+  return ready;
 }
 
 bool bglssl_wait(int fd, short events, int64_t left) {
   struct pollfd wanted = {.fd = fd, .events = events};
 
   return fd >= 0 && left > 0 && bglssl_wait_for_one(&wanted, 1, left) > 0;
+}
+
+/* ---- steps -------------------------------------------------------------------------------- */
+
+static bool wants_more(bgl_ssl_status_t status) {
+  return status == BGL_SSL_WANT_READ || status == BGL_SSL_WANT_WRITE;
+}
+
+static void wait_for_descriptor(bgl_ssl_socket_t *socket, bgl_ssl_status_t status, int64_t left) {
+  bglssl_wait(bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT,
+              left < 0 ? LONGEST_WAIT_US : left);
+}
+
+void bglssl_turns_init(struct bglssl_turns *turns) {
+  pthread_mutex_init(&turns->lock, NULL);
+  turns->step = NULL;
+}
+
+void bglssl_turns_destroy(struct bglssl_turns *turns) { pthread_mutex_destroy(&turns->lock); }
+
+/* Whether another thread takes these steps. If this one did, too, it would take bytes that the other one waits for, which
+ * would go on waiting. But a time limit that is over is told to whoever asks first. */
+static bool is_taken(const struct bglssl_turns *turns, bglssl_step_t *step, bgl_ssl_socket_t *socket) {
+  return turns->step == step && !pthread_equal(turns->thread, pthread_self()) &&
+         bglssl_microseconds() < turns->since + HAS_LEFT_US && bgl_ssl_socket_timeout(socket) != 0;
+}
+
+/* Takes a step, unless another thread does, which `elsewhere` tells. No thread finds the socket in the mode that another
+ * one has given it: a step in the blocking mode would wait in the library. */
+static bgl_ssl_status_t take_turn(bgl_ssl_socket_t *socket, struct bglssl_turns *turns, bglssl_step_t *step, void *data,
+                                  int64_t *left, bool *elsewhere) {
+  bgl_ssl_status_t status = BGL_SSL_WANT_READ;
+  struct bglssl_hold *signals = bglssl_hold_signals();
+  int cancelling;
+
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling);
+  pthread_mutex_lock(&turns->lock);
+  *elsewhere = is_taken(turns, step, socket);
+  if (!*elsewhere) {
+    bgl_ssl_socket_set_nonblocking(socket, true);
+    status = step(socket, data);
+    turns->step = wants_more(status) ? step : NULL;
+    if (turns->step) {
+      *left = bgl_ssl_socket_timeout(socket);
+      turns->thread = pthread_self();
+      turns->since = bglssl_microseconds();
+    }
+    bgl_ssl_socket_set_nonblocking(socket, false);
+  }
+  pthread_mutex_unlock(&turns->lock);
+  pthread_setcancelstate(cancelling, NULL);
+  bglssl_release_signals(signals);
+  return status;
+}
+
+/* The thread is terminated while it waits for its next turn: another one need not wait for it. */
+static void leave_turn(void *data) {
+  struct bglssl_turns *turns = data;
+
+  pthread_mutex_lock(&turns->lock);
+  if (pthread_equal(turns->thread, pthread_self())) turns->step = NULL;
+  pthread_mutex_unlock(&turns->lock);
+}
+
+static void wait_for_turn(bgl_ssl_socket_t *socket, struct bglssl_turns *turns, bool for_others, bgl_ssl_status_t status,
+                          int64_t left) {
+  pthread_cleanup_push(leave_turn, turns);
+  if (for_others)
+    bglssl_wait_for_one(NULL, 0, TURN_RECHECK_US);
+  else
+    wait_for_descriptor(socket, status, left);
+  pthread_cleanup_pop(0);
+}
+
+bgl_ssl_status_t bglssl_in_steps(bgl_ssl_socket_t *socket, struct bglssl_turns *turns, bglssl_step_t *step, void *data) {
+  bgl_ssl_status_t before = BGL_SSL_OK;
+
+  for (;;) {
+    int64_t left = 0;
+    bool elsewhere;
+    bgl_ssl_status_t status = take_turn(socket, turns, step, data, &left, &elsewhere);
+
+    if (!wants_more(status)) return status;
+    /* The library asks for space, which there is, also while another thread is in a call of its own. */
+    wait_for_turn(socket, turns, elsewhere || (status == BGL_SSL_WANT_WRITE && before == status), status, left);
+    before = status;
+  }
 }
 
 /* ---- guards ------------------------------------------------------------------------------- */
@@ -53,11 +182,13 @@ struct bglssl_guard {
 
 static void finalize_guard(void *object, void *unused) {
   struct bglssl_guard *guard = object;
+  struct bglssl_hold *signals = bglssl_hold_signals();
 
   (void)unused;
   bgl_ssl_socket_free(guard->handle);
   if (guard->input) fclose(guard->input);
   if (guard->output >= 0) close(guard->output);
+  bglssl_release_signals(signals);
 }
 
 static struct bglssl_guard *guard_socket(bgl_ssl_socket_t *handle, FILE *input, int output) {
@@ -77,19 +208,23 @@ static void release_guard(struct bglssl_guard *guard) {
 
 /* ---- handshakes --------------------------------------------------------------------------- */
 
+static bgl_ssl_status_t handshake_step(bgl_ssl_socket_t *handle, int64_t *left) {
+  struct bglssl_hold *signals = bglssl_hold_signals();
+  bgl_ssl_status_t status = bgl_ssl_socket_handshake(handle);
+
+  if (wants_more(status)) *left = bgl_ssl_socket_timeout(handle);
+  bglssl_release_signals(signals);
+  return status;
+}
+
 bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output, bool peer_begins) {
   struct bglssl_guard *guard = guard_socket(handle, input, output);
   bgl_ssl_status_t status;
+  int64_t left = 0;
 
   bgl_ssl_socket_set_nonblocking(handle, true);
   if (peer_begins) bglssl_wait(bgl_ssl_socket_fd(handle), POLLIN, FIRST_WAIT_US);
-  while ((status = bgl_ssl_socket_handshake(handle)) == BGL_SSL_WANT_READ ||
-         status == BGL_SSL_WANT_WRITE) {
-    int64_t left = bgl_ssl_socket_timeout(handle);
-
-    bglssl_wait(bgl_ssl_socket_fd(handle), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT,
-                left < 0 ? LONGEST_WAIT_US : left);
-  }
+  while (wants_more(status = handshake_step(handle, &left))) wait_for_descriptor(handle, status, left);
   bgl_ssl_socket_set_nonblocking(handle, false);
   release_guard(guard);
   return status;

@@ -148,3 +148,22 @@
       (socket-close c)
       (check-equal "seen" (join t) '("localhost" #\d))
       (socket-close s)))
+
+(define-case "datagrams: :choose is asked also after ssl-server-socket-config-set!"
+   (let* ((seen 0)
+          (config (apply make-ssl-config :protocol 'dtls (files "good")))
+          (s (apply make-ssl-server-socket 0 :name "127.0.0.1" :protocol 'dtls
+                :choose (lambda (hello) (set! seen (+fx seen 1)) #t)
+                (files "good"))))
+      (define (serve)
+         (let* ((t (accept-one s echo-lines))
+                (c (client s "localhost" :protocol 'dtls)))
+            (input-port-timeout-set! (socket-input c) 5000000)
+            (check-equal "echo" (ask c "x") "x")
+            (socket-close c)
+            (join t)))
+      (serve)
+      (ssl-server-socket-config-set! s config)
+      (serve)
+      (check-equal "seen" seen 2)
+      (socket-close s)))

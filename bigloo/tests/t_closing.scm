@@ -68,7 +68,7 @@
 
 (define-case "the ports are closed in any order, and twice"
    (let ((server (test-server)))
-      (define (try close!)
+      (define (attempt close!)
          (let* ((t (accept-one server receive-all))
                 (c (connect-to server)))
             (display "text" (socket-output c))
@@ -76,13 +76,13 @@
             (close! c)
             (check-equal "received" (check-fine "server" (join t)) "text")))
       (define before #f)
-      (try socket-close)
+      (attempt socket-close)
       (set! before (descriptors))
-      (try (lambda (c) (close-input-port (socket-input c)) (close-output-port (socket-output c))))
-      (try (lambda (c) (close-output-port (socket-output c)) (close-input-port (socket-input c))))
-      (try (lambda (c) (close-input-port (socket-input c)) (socket-close c)))
-      (try (lambda (c) (close-output-port (socket-output c)) (socket-close c)))
-      (try (lambda (c) (socket-close c) (close-input-port (socket-input c))
+      (attempt (lambda (c) (close-input-port (socket-input c)) (close-output-port (socket-output c))))
+      (attempt (lambda (c) (close-output-port (socket-output c)) (close-input-port (socket-input c))))
+      (attempt (lambda (c) (close-input-port (socket-input c)) (socket-close c)))
+      (attempt (lambda (c) (close-output-port (socket-output c)) (socket-close c)))
+      (attempt (lambda (c) (socket-close c) (close-input-port (socket-input c))
               (close-output-port (socket-output c))))
       (check-equal "descriptors" (descriptors) before)))
 
@@ -217,15 +217,15 @@
 
 (define-case "a flush hook that raises or escapes does not keep a socket from being closed"
    (let ((server (test-server)))
-      (define (try check)
+      (define (attempt check)
          (let* ((t (accept-one server receive-all)) (c (connect-to server)))
             (check c)
             (check-equal "received" (check-fine "server" (join t)) "")))
       (let ((before (descriptors)))
-         (try (lambda (c)
+         (attempt (lambda (c)
                  (check-closed-by c (lambda () (error "hook" "raised" c))
                     (lambda () (check-raises "close" &error (lambda () (socket-close c)))))))
-         (try (lambda (c)
+         (attempt (lambda (c)
                  (bind-exit (escape)
                     (check-closed-by c (lambda () (escape #f))
                        (lambda () (socket-close c) (fail "no escape"))))
@@ -272,7 +272,7 @@
          (check-equal what (with-connection '() '() receive-all proc) text))
       (sends "send-file"
          (lambda (c)
-            (send-file (pki "good.pem") (socket-output c) -1 0)
+            (send-file (pki "good.pem") (socket-output c) #e-1 #e0)
             (socket-close c)))
       (sends "send-chars"
          (lambda (c)
@@ -318,3 +318,28 @@
                   (loop (+fx i 1))))
             (check-fine "reader" (join reader))
             (socket-close c)))))
+
+;; send-chars holds the port's lock while it reads.
+(define-case "socket-close does not wait for a thread that copies from a silent port"
+   (multiple-value-bind (source sink) (plain-pair)
+      (let* ((server (test-server))
+             (t (accept-one server receive-all))
+             (c (connect-to server))
+             (sender (spawn (guarded (lambda () (send-chars (socket-input source) (socket-output c)))))))
+         (sleep 300000)
+         (let ((closer (spawn (guarded (lambda () (socket-close c) 'closed)))))
+            (check-equal "closed" (with-handler (lambda (e) 'timeout) (thread-join! closer 6000)) 'closed)))))
+
+;; The runtime flushes without the port's lock then, and wants no condition.
+(define-case "close-output-port whose peer has gone closes the port and raises nothing, as on plain sockets"
+   (let* ((server (test-server))
+          (t (accept-one server (lambda (s) (socket-shutdown s))))
+          (c (connect-to server))
+          (out (socket-output c)))
+      (check-fine "server" (join t))
+      (display "answered by a reset" out)
+      (raised (lambda () (flush-output-port out)))
+      (sleep 300000)
+      (display "nobody reads this" out)
+      (check-equal "raised" (raised (lambda () (close-output-port out))) #f)
+      (check "closed" (closed-output-port? out))))

@@ -77,7 +77,7 @@
          (handler proxy (string-append "127.0.0.1:" (integer->string port)))
          (stop-program proxy))))
 
-(define-case "a client goes through a proxy, and only the proxy hears of the user"
+(define-case "a client goes through a proxy, and only the proxy is given the user"
    (with-proxy
       (lambda (proxy address)
          (let* ((server (test-server))
@@ -123,6 +123,13 @@
             (lambda () (make-ssl-client-socket "localhost" port :config config :hostname "other.example")))
          (join t))
       (socket-close server)))
+
+;; The network name does not exist: nobody looks for it.
+(define-case "datagrams go through no proxy"
+   (let ((e (check-raises "refused" &io-ssl-error
+               (lambda ()
+                  (make-ssl-client-socket "host.invalid" 443 :protocol 'dtls :proxy "http://127.0.0.1:1")))))
+      (check "words" (contains? (condition-message e) "DTLS cannot go through the proxy"))))
 
 (define-case "a proxy's refusal is told, and the password is not"
    (with-proxy

@@ -2,6 +2,8 @@
 (module t_datagrams
    (library ssl pthread)
    (include "harness.scm" "threads.scm")
+   (extern (macro c-fork::int () "fork")
+           (macro c-exit::void (::int) "_exit"))
    (main run-cases))
 
 (define-case "a line goes to and fro over datagrams"
@@ -144,3 +146,17 @@
             (when (and (>fx (descriptors) before) (>fx tries 0))
                (loop (-fx tries 1))))
          (check-equal "no more than before" (max before (descriptors)) before))))
+
+;; As over streams.
+(define-case "a child of fork that closes a server leaves its parent's at work"
+   (let ((server (test-server :protocol 'dtls)))
+      (when (=fx (c-fork) 0)
+         (socket-close server)
+         (c-exit 0))
+      (sleep 500000)
+      (let* ((t (accept-one server echo-lines))
+             (c (connect-to server :protocol 'dtls)))
+         (input-port-timeout-set! (socket-input c) 5000000)
+         (check-equal "echo" (ask c "x") "x")
+         (socket-close c)
+         (join t))))

@@ -1,4 +1,4 @@
-;; t_interpreted.scm: the library in the interpreter. Run with `bigloo -i`, by way of
+;; t_interpreted.scm: the library in the interpreter, without a module. Run with `bigloo -i`, by way of
 ;; library-load, in tests/run; any failure exits with a status that is not 0.
 (library-load 'ssl)
 

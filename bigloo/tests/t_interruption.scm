@@ -3,6 +3,10 @@
 (module t_interruption
    (library ssl pthread)
    (include "harness.scm" "threads.scm")
+   (extern (macro alarm-after::int (::int ::int) "ualarm")
+           (macro send-signal::int (::int) "raise")
+           (hold-signals::void* () "bglssl_hold_signals")
+           (release-signals::void (::void*) "bglssl_release_signals"))
    (main run-cases))
 
 ;; Whether the thread ends soon once it is terminated.
@@ -10,7 +14,7 @@
    (sleep 300000)
    (thread-terminate! thread)
    (let ((took (duration (lambda ()
-                            (with-handler (lambda (e) #f) (thread-join! thread (seconds 5)))))))
+                            (with-handler (lambda (e) #f) (thread-join! thread 5000))))))
       (< took (seconds 4))))
 
 ;; Waits until `thunk` says so; false after five seconds.
@@ -56,6 +60,131 @@
                (check "the close is not held" (< (duration (lambda () (socket-close c))) (seconds 4)))
                (mutex-unlock! stop))))))
 
+;; The handshake is left to the first read or write of the accepted socket, and never comes.
+(define-macro (define-lazy-case name . begin)
+   `(define-case ,(string-append "a thread is terminated in a handshake that a " name " begins")
+       (let* ((server (test-server :lazy-handshake #t :handshake-timeout 0))
+              (c (make-client-socket "localhost" (socket-port-number server)))
+              (s (socket-accept server)))
+          (check "it ends" (ends-when-terminated? (spawn (guarded (lambda () ,@begin)))))
+          (check "the close is not held" (< (duration (lambda () (socket-close s))) (seconds 1)))
+          (socket-close c)
+          (socket-close server))))
+
+(define-lazy-case "read" (read-char (socket-input s)))
+(define-lazy-case "write" (display "x" (socket-output s)) (flush-output-port (socket-output s)))
+(define-lazy-case "closed output port" (close-output-port (socket-output s)))
+
+;; Calls `proc` with the client's and the server's ends of connections, and with two threads for each that wait for its
+;; handshake: one reads, and `second` is what the other one does with the server's end.
+(define (with-shared-handshakes n second proc)
+   (let* ((server (test-server :lazy-handshake #t :handshake-timeout 0 :backlog n))
+          (pairs (map (lambda (i)
+                         (let ((c (make-client-socket "localhost" (socket-port-number server))))
+                            (cons c (socket-accept server))))
+                    (iota n)))
+          (threads (append-map
+                      (lambda (pair)
+                         (let ((s (cdr pair)))
+                            (list (spawn (guarded (lambda () (read-line (socket-input s)))))
+                               (spawn (guarded (lambda () (second s)))))))
+                      pairs)))
+      (sleep 300000)
+      (proc pairs threads)
+      (for-each (lambda (pair) (socket-close (cdr pair)) (socket-close (car pair))) pairs)
+      (socket-close server)))
+
+(define (greet s)
+   (display "greeting\n" (socket-output s))
+   (flush-output-port (socket-output s)))
+
+(define (check-idle second)
+   (with-shared-handshakes 10 second
+      (lambda (pairs threads)
+         (let ((before (processor-time)))
+            (sleep (seconds 2))
+            (check "less than a quarter" (< (- (processor-time) before) (seconds 0.5))))
+         (for-each thread-terminate! threads))))
+
+(define-case "a reader and a writer that wait for the same handshake take no processor time"
+   (check-idle greet))
+
+(define-case "a reader and who closes the output port take no processor time while they wait for a handshake"
+   (check-idle (lambda (s) (close-output-port (socket-output s)))))
+
+(define-case "threads that wait for the same handshake are terminated"
+   (with-shared-handshakes 3 greet
+      (lambda (pairs threads)
+         (for-each (lambda (t) (check "it ends" (ends-when-terminated? t))) threads))))
+
+(define-case "of two threads that wait for the same handshake either goes on without the other one"
+   (for-each
+      (lambda (terminated)
+         (with-shared-handshakes 1 greet
+            (lambda (pairs threads)
+               (let ((c (caar pairs)))
+                  (check "it ends" (ends-when-terminated? (terminated threads)))
+                  (client-socket-use-ssl! c)
+                  (if (eq? terminated car)
+                      (check-equal "written" (read-line (socket-input c)) "greeting")
+                      (begin
+                         (display "answer\n" (socket-output c))
+                         (flush-output-port (socket-output c))
+                         (check-equal "read" (join (car threads)) "answer")))))))
+      (list car cadr)))
+
+(define-case "a handshake that two threads wait for serves both"
+   (with-shared-handshakes 3 greet
+      (lambda (pairs threads)
+         (for-each
+            (lambda (pair)
+               (client-socket-use-ssl! (car pair))
+               (check-equal "written" (read-line (socket-input (car pair))) "greeting")
+               (display "answer\n" (socket-output (car pair)))
+               (flush-output-port (socket-output (car pair))))
+            pairs)
+         (check-equal "read" (filter string? (map join threads)) '("answer" "answer" "answer")))))
+
+;; Calls `proc` with a client whose server does not read, and what the client has sent fills all buffers.
+(define (with-full-connection proc)
+   (let ((stop (make-mutex)))
+      (mutex-lock! stop)
+      (with-connection '() '(:close-timeout 60000000)
+         (lambda (s) (mutex-lock! stop) (socket-close s))
+         (lambda (c)
+            (output-port-timeout-set! (socket-output c) 200000)
+            (check "full"
+               (isa? (raised (lambda ()
+                                (display (make-string 20000000 #\x) (socket-output c))
+                                (flush-output-port (socket-output c))))
+                  &io-timeout-error))
+            (proc c)
+            (mutex-unlock! stop)))))
+
+(define-case "a thread is terminated while it closes"
+   (with-full-connection
+      (lambda (c)
+         (check "it ends" (ends-when-terminated? (spawn (guarded (lambda () (socket-close c)))))))))
+
+(define-case "a thread is terminated while it closes the input port last, whose descriptor is closed"
+   (with-full-connection
+      (lambda (c)
+         ((guarded (lambda () (close-output-port (socket-output c)))))
+         (let ((before (descriptors)))
+            (check "it ends"
+               (ends-when-terminated? (spawn (guarded (lambda () (close-input-port (socket-input c)))))))
+            (check-equal "descriptors" (descriptors) (-fx before 1))))))
+
+(define-case "the handler of a signal escapes from a close"
+   (with-full-connection
+      (lambda (c)
+         (check-equal "escaped"
+            (bind-exit (leave)
+               (signal *sigalrm* (lambda (n) (leave 'escaped)))
+               (system "(sleep 0.4; kill -ALRM $PPID) &")
+               (socket-close c))
+            'escaped))))
+
 (define-case "a thread is terminated while it waits for a datagram, and another one reads on"
    (let ((go (make-mutex)))
       (mutex-lock! go)
@@ -77,7 +206,7 @@
       (lambda (c)
          (check-equal "escaped"
             (bind-exit (leave)
-               (signal sigalrm (lambda (n) (leave 'escaped)))
+               (signal *sigalrm* (lambda (n) (leave 'escaped)))
                (system "(sleep 0.4; kill -ALRM $PPID) &")
                (read-char (socket-input c)))
             'escaped)
@@ -87,7 +216,7 @@
 (define-case "the handler of a signal escapes from a handshake"
    (let* ((server (silent-server))
           (escaped (bind-exit (leave)
-                      (signal sigalrm (lambda (n) (leave 'escaped)))
+                      (signal *sigalrm* (lambda (n) (leave 'escaped)))
                       (system "(sleep 0.4; kill -ALRM $PPID) &")
                       (make-ssl-client-socket "localhost" (socket-port-number server)
                          :timeout (seconds 10))
@@ -101,7 +230,7 @@
                                      (make-ssl-client-socket "localhost" (socket-port-number server)))))))
             (sleep 100000)
             (thread-terminate! t)
-            (with-handler (lambda (e) #f) (thread-join! t (seconds 5)))))
+            (with-handler (lambda (e) #f) (thread-join! t 5000))))
       (terminate-one)
       (set! before (descriptors))
       (let loop ((i 0))
@@ -138,11 +267,35 @@
 (define-connect-case "to a name" "localhost")
 (define-connect-case "within a time limit" "localhost" :timeout 20000000)
 
+;; `localhost` has several addresses where the machine has IPv6, too.
+(define-macro (define-datagram-case name host . options)
+   `(define-case ,(string-append "a thread is terminated in a handshake over datagrams " name)
+       (let* ((port (free-port))
+              (mute (make-datagram-server-socket port))
+              (connect (lambda () (make-ssl-client-socket ,host port ,@options)))
+              (before (descriptors)))
+          (check "it ends" (ends-when-terminated? (spawn (guarded connect))))
+          (check "descriptors" (soon? (lambda () (=fx (descriptors) before))))
+          (check-equal "escaped"
+             (bind-exit (leave)
+                (signal *sigalrm* (lambda (n) (leave 'escaped)))
+                (system "(sleep 0.4; kill -ALRM $PPID) &")
+                (connect))
+             'escaped)
+          (check "descriptors" (soon? (lambda () (=fx (descriptors) before))))
+          (datagram-socket-close mute))))
+
+(define-datagram-case "with an address" "127.0.0.1" :protocol 'dtls)
+(define-datagram-case "with a name" "localhost" :domain 'unspec :protocol 'dtls)
+(define-datagram-case "that would go by a proxy if the environment named one" "localhost" :domain 'unspec :protocol 'dtls
+   :proxy 'env)
+(define-datagram-case "of a configuration" "localhost" :domain 'unspec :config (make-ssl-config :role 'client :protocol 'dtls))
+
 (define-case "the handler of a signal escapes from connecting"
    (let* ((full (full-server))
           (before (descriptors))
           (escaped (bind-exit (leave)
-                      (signal sigalrm (lambda (n) (leave 'escaped)))
+                      (signal *sigalrm* (lambda (n) (leave 'escaped)))
                       (system "(sleep 0.4; kill -ALRM $PPID) &")
                       (make-ssl-client-socket "localhost" (socket-port-number (car full))
                          :timeout (seconds 10))
@@ -201,3 +354,96 @@
 (define-case "a :close-timeout that is no time is an error"
    (let ((server (test-server)))
       (check-raises "connect" &error (lambda () (connect-to server :close-timeout 'never)))))
+
+;; Wherever it comes: in a wait, or while the library or OpenSSL is at work, as on its configuration.
+(define-case "handlers of signals that escape at any time leave a library that works"
+   (let ((port (free-port)))
+      (let loop ((i 0))
+         (when (<fx i 40)
+            (bind-exit (leave)
+               (signal *sigalrm* (lambda (n) (leave #f)))
+               (alarm-after (+fx 300 (*fx 200 i)) 0)
+               (raised (lambda () (make-ssl-client-socket "127.0.0.1" port)))
+               (alarm-after 0 0))
+            (loop (+fx i 1))))
+      (signal *sigalrm* (lambda (n) #f))
+      (let* ((server (test-server))
+             (t (accept-one server echo-lines))
+             (c (connect-to server)))
+         (check-equal "echo" (ask c "x") "x")
+         (socket-close c)
+         (join t))))
+
+;; As soon?, but without collections: during one the system gives the signal to a thread that has no handler.
+(define (comes? thunk)
+   (let loop ((i 0))
+      (cond
+         ((thunk) #t)
+         ((=fx i 500) #f)
+         (else (sleep 10000) (loop (+fx i 1))))))
+
+(define-case "a handler of a signal that does not escape is called, and no connect fails of it"
+   (let* ((calls 0)
+          (server (test-server))
+          (t (spawn (guarded (lambda ()
+                                ;; A signal of the process that it gets calls no handler: those are of a thread each.
+                                (sigsetmask 8192)
+                                (let loop ((i 0))
+                                   (when (<fx i 30)
+                                      (socket-close (socket-accept server))
+                                      (loop (+fx i 1)))))))))
+      (signal *sigalrm* (lambda (n) (set! calls (+fx calls 1))))
+      (let loop ((i 0))
+         (when (<fx i 30)
+            (alarm-after (+fx 100 (*fx 150 i)) 0)
+            (socket-close (connect-to server))
+            (check (format "called ~a" i) (comes? (lambda () (=fx calls (+fx i 1)))))
+            (loop (+fx i 1))))
+      (check-fine "server" (join t))))
+
+(define-case "of signals that came while the library was at work none is lost where the handler of one escapes"
+   (let ((calls '()))
+      (signal sigusr1 (lambda (n) (set! calls (cons n calls))))
+      (signal sigusr2 (lambda (n) (set! calls (cons n calls))))
+      (bind-exit (leave)
+         (signal sighup (lambda (n) (leave #f)))
+         (let ((held (hold-signals)))
+            (for-each send-signal (list sighup sigusr1 sigusr2))
+            (check-equal "held" calls '())
+            (release-signals held)
+            (check "escapes" #f)))
+      (sigsetmask 0)
+      (check "called" (and (memv sigusr1 calls) (memv sigusr2 calls)))
+      (set! calls '())
+      (signal sighup (lambda (n) (set! calls (cons n calls))))
+      (let ((held (hold-signals)))
+         (for-each send-signal (list sighup sigusr1 sigusr2))
+         (release-signals held))
+      (check-equal "in their order" calls (list sigusr2 sigusr1 sighup))))
+
+;; Where the frames were that a thread has left.
+(define (overwrite-stack n)
+   (if (=fx n 0) '() (cons n (overwrite-stack (-fx n 1)))))
+
+;; The signal goes to the thread: the first one keeps it back.
+(define-case "a thread that the handler of a signal has left a read in can be terminated"
+   (with-connection '() '()
+      (lambda (s) (read-char (socket-input s)))
+      (lambda (c)
+         (let* ((escaped #f)
+                (t (spawn (guarded (lambda ()
+                                      (bind-exit (leave)
+                                         (signal sigalrm (lambda (n) (leave #f)))
+                                         (read-char (socket-input c)))
+                                      (sigsetmask 0)
+                                      (overwrite-stack 10000)
+                                      (set! escaped #t)
+                                      (let loop () (sleep 100000) (loop)))))))
+            (sigsetmask 8192)
+            (check "escapes" (soon? (lambda ()
+                                       (unless escaped
+                                          (system "kill -ALRM $PPID"))
+                                       escaped)))
+            (sigsetmask 0)
+            (check "it ends" (ends-when-terminated? t))
+            (socket-close c)))))

@@ -24,6 +24,17 @@
             (make-ssl-client-socket "localhost" (socket-port-number server)
                :handshake-timeout 300000)))))
 
+(define-case "a configuration's :handshake-timeout bounds a handshake that has more time to connect"
+   (let ((server (silent-server))
+         (config (make-ssl-config :role 'client :handshake-timeout 300000)))
+      (check "not too late"
+         (< (duration (lambda ()
+                         (check-raises "connect" &io-timeout-error
+                            (lambda ()
+                               (make-ssl-client-socket "localhost" (socket-port-number server)
+                                  :timeout (seconds 10) :config config)))))
+            (seconds 5)))))
+
 (define-case "a silent client does not hold the server for ever"
    (let* ((server (test-server :handshake-timeout 300000))
           (silent (make-client-socket "localhost" (socket-port-number server)))
@@ -114,3 +125,31 @@
             (time (lambda () (read-char (socket-input c))))
             (check-equal "char" result #\x)
             (check "busy" (<fx (+fx system user) 500))))))
+
+(define-case "a :handshake-timeout beside :config bounds the handshake"
+   (define (check-soon what thunk)
+      (check what (< (duration (lambda () (check-raises what &io-timeout-error thunk))) (seconds 5))))
+   (let ((server (silent-server))
+         (client (make-ssl-config :role 'client))
+         (own (make-ssl-config :cert (test-certificate "good") :pkey (test-key "good"))))
+      (check-soon "connecting"
+         (lambda ()
+            (make-ssl-client-socket "localhost" (socket-port-number server) :handshake-timeout 300000 :config client)))
+      (check-soon "a client's switch"
+         (lambda ()
+            (client-socket-use-ssl! (car (receive-pair)) :handshake-timeout 300000 :config client)))
+      (let ((plain (car (receive-pair))))
+         (input-port-timeout-set! (socket-input plain) 300000)
+         (check-soon "a client's switch within the port's time-out"
+            (lambda () (client-socket-use-ssl! plain :config client))))
+      (check-soon "a server's switch"
+         (lambda ()
+            (server-socket-use-ssl! (cdr (receive-pair)) :handshake-timeout 300000 :config own)))
+      (let* ((server (make-ssl-server-socket 0 :config own :handshake-timeout 300000))
+             (silent (make-client-socket "localhost" (socket-port-number server))))
+         (check-soon "accepting" (lambda () (socket-accept server))))))
+
+;; Of both ends of a plain connection.
+(define (receive-pair)
+   (multiple-value-bind (client accepted) (plain-pair)
+      (cons client accepted)))

@@ -129,20 +129,20 @@
       (check "an io-error" (isa? e &io-error))))
 
 (define-case "a server's port may be positional or a keyword, or left out"
-   (define (try . arguments)
+   (define (listen-and-close . arguments)
       (let ((s (apply make-ssl-server-socket
                   (append arguments (list :cert (pki "good.pem") :pkey (pki "good.key"))))))
          (check "a socket" (and (socket? s) (socket-server? s) (ssl-socket? s)))
          (check "its port" (>fx (socket-port-number s) 0))
          (socket-close s)))
-   (try 0)
-   (try :port 0)
-   (try)
-   (try 0 :name "localhost" :backlog 10 :protocol 'tlsv1_2 :domain 'inet)
-   (try :port 0 :domain 'inet6)
+   (listen-and-close 0)
+   (listen-and-close :port 0)
+   (listen-and-close)
+   (listen-and-close 0 :name "localhost" :backlog 10 :protocol 'tlsv1_2 :domain 'inet)
+   (listen-and-close :port 0 :domain 'inet6)
    ;; Bigloo 4.4
-   (try 0 :ipv6 #f)
-   (try 0 :ipv6 #t))
+   (listen-and-close 0 :ipv6 #f)
+   (listen-and-close 0 :ipv6 #t))
 
 (define-case "an unknown keyword is an error of the procedure that was called"
    (check-equal "proc"

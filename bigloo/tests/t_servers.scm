@@ -116,6 +116,19 @@
       (check-raises "read" &io-timeout-error (lambda () (read-char (socket-input s))))
       (socket-close s)))
 
+(define-case ":lazy-handshake: the limit is that of the configuration, and a new one has a new limit"
+   (let* ((config (lambda (limit)
+                     (make-ssl-config :cert (pki "good.pem") :pkey (pki "good.key") :handshake-timeout limit)))
+          (server (make-ssl-server-socket 0 :config (config 300000) :lazy-handshake #t))
+          (one (make-client-socket "localhost" (socket-port-number server)))
+          (s (socket-accept server)))
+      (check-raises "first" &io-timeout-error (lambda () (read-char (socket-input s))))
+      (ssl-server-socket-config-set! server (config 0))
+      (ssl-server-socket-config-set! server (config 250000))
+      (let* ((another (make-client-socket "localhost" (socket-port-number server)))
+             (s (socket-accept server)))
+         (check-raises "second" &io-timeout-error (lambda () (read-char (socket-input s)))))))
+
 (define-case ":lazy-handshake: the ports' time-outs bound the handshake, too, and the shorter one counts"
    (for-each
       (lambda (handshake port)
@@ -286,3 +299,57 @@
       (check-fine "server" (join t))
       (check "descriptors" (<=fx (descriptors) (+fx before 3)))
       (check "memory" (<fx (-fx (memory) size) 30000))))
+
+;; ---- what comes with the end of the handshake ------------------------------------------------------
+
+(define (one-record in)
+   (let* ((head (read-chars 5 in))
+          (size (+fx (*fx 256 (char->integer (string-ref head 3))) (char->integer (string-ref head 4)))))
+      (string-append head (read-chars size in))))
+
+;; Passes the client's hello on, and then the end of its handshake and its first data, all at once.
+(define (pass-together client server)
+   (let ((in (socket-input client)) (out (socket-output server)))
+      (display (one-record in) out)
+      (flush-output-port out)
+      (display (apply string-append (map (lambda (i) (one-record in)) '(ChangeCipherSpec Finished data))) out)
+      (flush-output-port out)))
+
+(define (pass client server)
+   (let loop ()
+      (let ((c (read-char (socket-input server))))
+         (when (char? c)
+            (display c (socket-output client))
+            (flush-output-port (socket-output client))
+            (loop)))))
+
+;; Microseconds that a server which greets first waits for a request that has come already.
+(define (wait-for-early-request . options)
+   (let* ((server (apply test-server options))
+          (middle (make-server-socket 0))
+          (t (accept-one server
+                (lambda (s)
+                   (display "greeting\n" (socket-output s))
+                   (flush-output-port (socket-output s))
+                   (let ((took (duration (lambda () (check-equal "request" (read-line (socket-input s)) "request")))))
+                      (socket-close s)
+                      took))))
+          (passing (spawn (guarded (lambda ()
+                                      (let* ((c (socket-accept middle))
+                                             (s (make-client-socket "localhost" (socket-port-number server)))
+                                             (back (spawn (guarded (lambda () (pass c s))))))
+                                         (pass-together c s)
+                                         (join back)
+                                         (socket-close c))))))
+          (c (make-ssl-client-socket "localhost" (socket-port-number middle) :protocol 'tlsv1_3 :timeout 10000000)))
+      (display "request\n" (socket-output c))
+      (flush-output-port (socket-output c))
+      (check-equal "greeting" (read-line (socket-input c)) "greeting")
+      (let ((took (check-fine "server" (join t))))
+         (socket-close c)
+         took)))
+
+(define-case "what came with the end of a handshake is read at once by a server that writes first"
+   (check "eager" (< (wait-for-early-request) 500000))
+   (check "lazy" (< (wait-for-early-request :lazy-handshake #t) 500000))
+   (check "choose" (< (wait-for-early-request :choose (lambda (hello) #t)) 500000)))

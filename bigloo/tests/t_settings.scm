@@ -92,6 +92,55 @@
             :hosts (list (list "a.test" :cert (pki "host-a.pem") :pkey (pki "host-a.key")
                             :trace (open-output-string)))))))
 
+(define-case "a trace that nobody could be told is an error"
+   (let ((told (open-output-string)))
+      (for-each (lambda (options)
+                   (check-raises (format "~a" options) &error
+                      (lambda () (apply server :trace told options))))
+         '((:lazy-handshake #t) (:protocol dtls)))
+      (let ((config (apply make-ssl-config :trace told (its-own "good"))))
+         (check-raises "a configuration, and :lazy-handshake" &error
+            (lambda () (make-ssl-server-socket 0 :config config :lazy-handshake #t)))
+         (check-raises "a configuration of a host" &error
+            (lambda () (server :hosts (list (list "a.test" config)))))
+         (let ((s (server)))
+            (check-raises "another configuration" &error
+               (lambda () (ssl-server-socket-config-set! s config)))
+            (socket-close s)))))
+
+(define-case "a trace that raises or escapes closes the connection"
+   (let* ((s (server))
+          (raising (lambda (line) (error 'trace "no" line)))
+          (meets-end? (lambda (connect)
+                         ;; The end comes to the server before the client's socket can be collected.
+                         (let ((t (accept-one s (lambda (s)
+                                                   (let ((c (read-char (socket-input s))))
+                                                      (socket-close s)
+                                                      (eof-object? c))))))
+                            (connect)
+                            (eq? (join t) #t)))))
+      (check "a client"
+         (meets-end? (lambda ()
+                        (raised (lambda ()
+                                   (make-ssl-client-socket "127.0.0.1" (socket-port-number s) :trace raising))))))
+      (check "an escape"
+         (meets-end? (lambda ()
+                        (bind-exit (leave)
+                           (make-ssl-client-socket "127.0.0.1" (socket-port-number s) :trace leave)))))
+      (check "a switched socket"
+         (meets-end? (lambda ()
+                        (raised (lambda ()
+                                   (client-socket-use-ssl!
+                                      (make-client-socket "127.0.0.1" (socket-port-number s)) :trace raising))))))
+      (socket-close s))
+   (let* ((s (server :trace (lambda (line) (error 'trace "no" line))))
+          (t (accept-one s echo-lines))
+          (c (make-ssl-client-socket "127.0.0.1" (socket-port-number s))))
+      (check "a server" (eof-object? (read-char (socket-input c))))
+      (check "and it raises" (isa? (join t) &error))
+      (socket-close c)
+      (socket-close s)))
+
 (define-case "a port is told of the handshakes of a server"
    (let* ((port (open-output-string))
           (s (server :trace port)))
@@ -159,3 +208,18 @@
       (check-equal "failed" (number 'failed-protocol) 1)
       (socket-close s))
    (check-raises "no server" &error (lambda () (ssl-server-socket-info (make-server-socket)))))
+
+(define-case "a trace has nothing of an earlier handshake that was left"
+   (let ((silent (make-server-socket 0))
+         (lines '()))
+      (bind-exit (leave)
+         (signal *sigalrm* (lambda (n) (leave #f)))
+         ;; Not from a thread of ours, which might get it itself.
+         (system "(sleep 0.5; kill -ALRM $PPID) &")
+         (make-ssl-client-socket "localhost" (socket-port-number silent) :trace (lambda (line) #f)))
+      (let* ((server (test-server))
+             (t (accept-one server echo-lines))
+             (c (connect-to server :trace (lambda (line) (set! lines (cons line lines))))))
+         (check-equal "hellos" (length (filter (lambda (l) (contains? l "> ClientHello")) lines)) 1)
+         (socket-close c)
+         (join t))))

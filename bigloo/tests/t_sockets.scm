@@ -298,3 +298,13 @@
          (check "cipher" (string? (ssl-socket-cipher c)))
          (check "protocol" (string? (ssl-socket-protocol c)))
          (socket-close c))))
+
+(define-case "ports have the names that the runtime's own sockets give them"
+   (multiple-value-bind (plain accepted) (plain-pair)
+      (check "plain" (eq? (output-port-name (socket-output plain)) plain))
+      (check-equal "plain" (input-port-name (socket-input plain)) (socket-hostname plain)))
+   (with-connection '() '() echo-lines
+      (lambda (c)
+         (check "output" (eq? (output-port-name (socket-output c)) c))
+         (check-equal "input" (input-port-name (socket-input c)) (socket-hostname c))
+         (socket-close c))))

@@ -264,3 +264,16 @@
             (lambda () (as-client (socket-input client) (socket-output client) :trace (open-output-string))))
          (socket-close client)
          (socket-close accepted))))
+
+(define-case "with :truncation 'raise all that came is read before the condition"
+   (multiple-value-bind (client accepted) (plain-pair)
+      (let ((t (spawn (guarded (lambda ()
+                                  (server-socket-use-ssl! accepted :cert (test-certificate "good")
+                                     :pkey (test-key "good"))
+                                  (display "some text" (socket-output accepted))
+                                  (flush-output-port (socket-output accepted))
+                                  (socket-shutdown accepted))))))
+         (multiple-value-bind (in out)
+            (ssl-ports (socket-input client) (socket-output client) :truncation 'raise)
+            (check-equal "text" (read-line in) "some text")
+            (check-raises "the end" &io-ssl-truncated-error (lambda () (read-line in)))))))

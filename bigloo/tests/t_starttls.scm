@@ -100,3 +100,18 @@
          (let loop ((n 0))
             (let ((c (with-handler (lambda (e) #eof-object) (read-char (socket-input accepted)))))
                (or (not (char? c)) (loop (+fx n 1))))))))
+
+(define (switched-to-a-server-called-localhost . options)
+   (multiple-value-bind (client accepted) (plain-pair)
+      (let ((t (spawn (guarded (lambda ()
+                                  (server-socket-use-ssl! accepted :cert (pki "good.pem") :pkey (pki "good.key")))))))
+         (let ((e (raised (lambda ()
+                             (apply client-socket-use-ssl! client
+                                :config (make-ssl-config :role 'client :verify #t :CAs (CA)) options)))))
+            (socket-close client)
+            (join t)
+            e))))
+
+(define-case "the :hostname beside :config is the name that is verified"
+   (check-equal "its own" (switched-to-a-server-called-localhost :hostname "localhost") #f)
+   (check "another server's" (isa? (switched-to-a-server-called-localhost :hostname "other.test") &io-ssl-error)))

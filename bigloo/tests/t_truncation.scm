@@ -66,6 +66,20 @@
       (read-from-rude-server "" (append verified (list :truncation 'eof))
          (lambda (c) (check "end" (eof-object? (read-char (socket-input c))))))))
 
+(define-case "a client whose configuration verifies the name raises, too"
+   (for-each
+      (lambda (options)
+         (read-from-rude-server "some text"
+            (list :config (apply make-ssl-config :role 'client :CAs (CA) options))
+            (lambda (c)
+               (check-equal "text" (read-string (socket-input c)) "some text")
+               (check-raises "the end" &io-ssl-truncated-error (lambda () (read-char (socket-input c)))))))
+      '((:verify #t) (:hostname "localhost")))
+   (read-from-rude-server "some text" (list :config (make-ssl-config :role 'client :CAs (CA)))
+      (lambda (c)
+         (check-equal "text" (read-string (socket-input c)) "some text")
+         (check "end" (eof-object? (read-char (socket-input c)))))))
+
 (define-case "a list of CAs alone is the manual's own argument: end of file"
    (read-from-rude-server "" (list :CAs (CA))
       (lambda (c) (check "end" (eof-object? (read-char (socket-input c)))))))
@@ -89,3 +103,15 @@
 (define-case "another symbol is an error"
    (let ((server (test-server)))
       (check-raises "connect" &error (lambda () (connect-to server :truncation 'ignore)))))
+
+;; The runtime's wrapper for time limits takes "nothing more for this read" for the end of the file.
+(define-case "with :truncation 'raise a port with a time limit raises, too, after what came"
+   (for-each
+      (lambda (read-all)
+         (read-from-rude-server "some text" (strict)
+            (lambda (c)
+               (input-port-timeout-set! (socket-input c) 10000000)
+               (check-equal "text" (read-all (socket-input c)) "some text")
+               (check-raises "the end" &io-ssl-truncated-error
+                  (lambda () (read-char (socket-input c)))))))
+      (list read-line read-string (lambda (in) (read-chars 100 in)))))

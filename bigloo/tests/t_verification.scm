@@ -143,3 +143,16 @@
          '("chained-alone" "intermediate"))
       (socket-close c)
       (join t)))
+
+;; ---- beside a configuration --------------------------------------------------------------------
+
+(define-case "certificate-verify: demands beside :config are not ignored"
+   (let ((config (make-ssl-config :role 'client :verify #t :CAs (CA))))
+      (for-each
+         (lambda (options)
+            (check (format "refused: ~s" options)
+               (isa? (raised (lambda () (apply certificate-verify (test-certificate "good") :config config options)))
+                  &error)))
+         (list (list :CAs (list (test-certificate "root2")))
+            (list :accepted-certs (list (test-certificate "client")))
+            (list :accepted-certs '())))))

@@ -61,8 +61,8 @@
             (display "on" (socket-output s))
             (socket-close s))
          (lambda (c)
-            (signal sigalrm (lambda (number) (error "alarm" "rings" number)))
-            (signal-soon sigalrm)
+            (signal *sigalrm* (lambda (number) (error "alarm" "rings" number)))
+            (signal-soon *sigalrm*)
             (check-equal "raised" (condition-message
                                      (check-raises "read" &error (lambda () (read-char (socket-input c)))))
                "rings")
