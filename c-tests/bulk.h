@@ -21,6 +21,33 @@ static inline unsigned char *patterns(size_t length)
     return data;
 }
 
+/* Moves so many bytes from one non-blocking end to the other, in one thread. Returns how often a write had to wait. */
+static inline unsigned move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total)
+{
+    unsigned char *data = patterns(total), buffer[5000];
+    size_t sent = 0, received = 0, n;
+    unsigned waits = 0;
+    for (int idle = 0; received < total; idle++) {
+        if (sent < total) {
+            bgl_ssl_status_t status = bgl_ssl_socket_write(from, data + sent, total - sent, &n);
+            CHECK(status >= 0 && status != BGL_SSL_EOF);
+            sent += n;
+            waits += status == BGL_SSL_WANT_WRITE;
+        }
+        bgl_ssl_status_t status = bgl_ssl_socket_read(to, buffer, sizeof buffer, &n);
+        CHECK(status >= 0 && status != BGL_SSL_EOF);
+        for (size_t i = 0; i < n; i++)
+            if (buffer[i] != pattern(received + i))
+                FAIL("byte %zu is wrong", received + i);
+        received += n;
+        if (n > 0)
+            idle = 0;
+        CHECK(idle < 100000);
+    }
+    free(data);
+    return waits;
+}
+
 /* For start_thread, with a socket that blocks: writes them, and ends this half. */
 static inline void *write_bulk(void *socket)
 {

@@ -5,8 +5,8 @@
 #  - each exported function (abi/symbols.txt) has its place in the synopsis of a manual page, and no page describes a
 #    function that is not exported;
 #  - the declarations in the synopses are those of the headers (scripts/synopses.py);
-#  - docs/README.md lists every document;
-#  - each constant of the headers that a page or a Markdown file names exists.
+#  - docs/README.md lists every document, and links lead to files and headings that are there;
+#  - each function and each constant of the headers that a page or a Markdown file names exists.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -83,8 +83,23 @@ for page in man/*.3 docs/*.md; do
 done >"$work/log"
 [ ! -s "$work/log" ]
 verdict "docs/README.md lists every document and manual page" $?
+if command -v python3 >/dev/null; then
+  scripts/check_links.py ./*.md docs/*.md examples/*.md bench/*.md bigloo/examples/*.md >"$work/log"
+  verdict "every link in the documents leads somewhere" $?
+else
+  skip "every link in the documents leads somewhere" "python3 is not installed"
+fi
 
-# ---- constants
+# ---- functions and constants that are named
+cat man/*.3 ./*.md docs/*.md include/bglssl.h include/bglssl/*.h | grep -oE "\bbgl_[a-z0-9_]*[a-z0-9]\b" | sort -u >"$work/named"
+{
+  cat "$work/exported"
+  grep -ohE '\bbgl_[a-z0-9_]*_t\b' include/bglssl/*.h
+  ls man | sed 's/\.3$//'
+} | sort -u >"$work/defined"
+comm -23 "$work/named" "$work/defined" >"$work/log"
+[ ! -s "$work/log" ]
+verdict "every function named in the documents and headers is exported" $?
 cat man/*.3 docs/*.md | grep -v "^\.Dt" | grep -oE "\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b" | sort -u >"$work/named"
 grep -ohE '\bBGL_?SSL_[A-Z0-9_]*[A-Z0-9]\b' include/bglssl/*.h | sort -u >"$work/defined"
 comm -23 "$work/named" "$work/defined" | grep -vxE 'BGL_SSL_E|BGL_SSL_PHASE' >"$work/log"

@@ -44,6 +44,34 @@ own_include_directory() {
     test -s "$work/own/headers/bglssl.h"
 }
 try "INCLUDEDIR says where the headers go, and pkg-config finds them there" own_include_directory
+prefix_with_blanks() {
+  spaced="$work/a prefix with blanks"
+  "$make" install PREFIX="$spaced" || return 1
+  flags=$(PKG_CONFIG_PATH=$spaced/lib/pkgconfig pkg-config --cflags --libs bglssl) || return 1
+  eval "${CC:-cc} -o '$work/spaced' examples/projects/version.c $flags" &&
+    LD_LIBRARY_PATH="$spaced/lib" "$work/spaced" | grep '^bglssl with OpenSSL ' && "$make" uninstall PREFIX="$spaced"
+}
+try "a PREFIX may have blanks, which pkg-config escapes" prefix_with_blanks
+
+# ---- documents
+installed_links() { find "$prefix/share/doc/bglssl" -name '*.md' -exec scripts/check_links.py {} +; }
+if command -v python3 >/dev/null; then
+  try "links of installed documents lead to what is installed" installed_links
+else
+  skip "links of installed documents lead to what is installed" "python3 is not installed"
+fi
+
+# ---- a source tree that cannot be written to
+build_elsewhere() {
+  # `make -n` says where cargo is told to build; a build of the whole would take minutes.
+  "$make" -n lib BUILD="$work/elsewhere" >"$work/elsewhere.log" && grep -F -- "$work/elsewhere/target" "$work/elsewhere.log" &&
+    ! grep -F -- "$PWD/target" "$work/elsewhere.log"
+}
+if [ -z "${CARGO_TARGET_DIR:-}" ]; then
+  try "with BUILD elsewhere nothing is built in the source tree" build_elsewhere
+else
+  skip "with BUILD elsewhere nothing is built in the source tree" "CARGO_TARGET_DIR is set"
+fi
 
 # ---- build systems
 runs() { LD_LIBRARY_PATH=$prefix/lib "$1" | grep '^bglssl with OpenSSL '; }

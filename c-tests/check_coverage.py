@@ -4,6 +4,7 @@ recorded reason: check_coverage.py HEADER-DIR ABI-DIR SCHEME-DIR
 
 abi/no-scheme.txt has a line `NAME reason` for each export that Scheme does without."""
 
+import collections
 import pathlib
 import re
 import sys
@@ -38,7 +39,9 @@ def main():
     tested = names_in(here.glob("t_*.c"))
     declared = {name: (result, comment) for name, result, comment in declarations(text)}
     used = names_in(file for file in scheme.rglob("*") if file.suffix in {".scm", ".sch", ".c", ".h", ".init"})
-    reasons = dict(line.partition(" ")[::2] for line in lines_of(abi / "no-scheme.txt"))
+    reason_lines = [line.partition(" ")[::2] for line in lines_of(abi / "no-scheme.txt")]
+    reasons = dict(reason_lines)
+    times = collections.Counter(name for name, _ in reason_lines)
 
     undocumented = {name for name in exports if len(declared.get(name, ("", ""))[1]) < 20}
     says_nothing_of_result = {
@@ -53,6 +56,7 @@ def main():
     print(verdict("each_declared_function_is_exported", set(declared) - exports))
     print(verdict("each_export_has_a_scheme_use_or_a_reason", exports - used - set(reasons)))
     print(verdict("each_reason_for_no_scheme_use_is_for_an_export", set(reasons) - exports))
+    print(verdict("no_export_has_two_reasons_for_no_scheme_use", {name for name in times if times[name] > 1}))
     print(verdict("each_reason_for_no_scheme_use_is_given", {n for n, reason in reasons.items() if not reason.strip()}))
 
 

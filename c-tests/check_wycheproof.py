@@ -2,7 +2,7 @@
 """Runs the vectors of Project Wycheproof through the C interface: check_wycheproof.py LIBRARY DIRECTORY
 
 DIRECTORY holds its files (aes_gcm_test.json and so on). One case a file; skipped where it is empty, or no such.
-What a vector marks as "acceptable" is not judged, nor are initialisation vectors longer than OpenSSL takes."""
+What a vector marks as "acceptable" is not tested, nor are initialisation vectors longer than OpenSSL takes."""
 
 import ctypes
 import json

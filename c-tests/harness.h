@@ -105,6 +105,8 @@ bgl_ssl_error_t last_error(void);
 int64_t now_us(void);
 int slowness(void);
 bool memory_is_watched(void);
+/* How many bytes are allocated; by this thread, or by others if they have no arena of their own. */
+size_t bytes_in_use(void);
 /* Whether OpenSSL has been used before the case began, and read its configuration and environment by then. */
 bool openssl_is_warm(void);
 
@@ -154,6 +156,10 @@ void write_all(int fd, const void *data, size_t length);
 /* Reads until end of file or `size` bytes; -1 on an error such as a reset. */
 ssize_t read_until_end(int fd, void *buffer, size_t size);
 void reset_on_close(int fd);
+/* Waits until there is something to read. */
+void await_readable(int fd);
+/* Waits until all that was sent over TCP is acknowledged: over the loopback device it is there then. */
+void await_acknowledgement(int fd);
 
 /* ---- two ends in one thread ---- */
 
@@ -249,6 +255,8 @@ void receive_bytes(const bgl_ssl_socket_t *socket, void *buffer, size_t length);
 void check_echo(const bgl_ssl_socket_t *socket, const char *text);
 /* Closes and frees. */
 void finish(bgl_ssl_socket_t *socket);
+/* Completes the handshake of a non-blocking socket as an event loop does, and returns how it ended. */
+bgl_ssl_status_t handshake_by_poll(const bgl_ssl_socket_t *socket);
 
 pthread_t start_thread(void *(*run)(void *), void *data);
 void join_thread(pthread_t thread);

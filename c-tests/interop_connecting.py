@@ -110,19 +110,16 @@ def through(proxy, scheme, user=""):
         expect(status == 0 and output.count("reply gnip\n") == 2, "not carried", output)
 
 
-def goes_through(name, scheme, user=False, **options):
+def goes_through(proxy, scheme, user=False, **options):
     def case():
-        proxy = {"tinyproxy": tinyproxy, "squid": squid, "ncat": ncat, "microsocks": microsocks, "dante": dante,
-                 "stunnel": stunnel}[name]
-        if user and name != "stunnel":
+        if user and proxy is not stunnel:
             options["user"] = True
         through(proxy(**options), scheme, USER if user else "")
     return case
 
 
-def refuses(name, scheme, url_user, words, port=None):
+def refuses(proxy, scheme, url_user, words, port=None):
     def case():
-        proxy = {"tinyproxy": tinyproxy, "microsocks": microsocks, "ncat": ncat, "squid": squid}[name]
         with (proxy() if port else proxy(user=True)) as proxy_port:
             url = f"{scheme}://{url_user}{'@' if url_user else ''}localhost:{proxy_port}"
             status, output = run(PROGRAM, "through", url, "localhost", str(port or 1), CA, CA)
@@ -163,25 +160,25 @@ def unix_server():
 
 
 CASES = {
-    "tinyproxy": goes_through("tinyproxy", "http"),
-    "tinyproxy_with_user": goes_through("tinyproxy", "http", user=True),
-    "tinyproxy_refuses_unknown_users": refuses("tinyproxy", "http", "", "407"),
-    "tinyproxy_refuses_other_passwords": refuses("tinyproxy", "http", "me:wrong", r"HTTP/1\.\d 40[137]"),
-    "tinyproxy_tells_of_closed_ports": refuses("tinyproxy", "http", "", r"it refuses: \"HTTP/1\.", port=1),
-    "squid": goes_through("squid", "http"),
-    "squid_over_tls": goes_through("squid", "https", tls=True),
-    "ncat": goes_through("ncat", "http"),
-    "ncat_with_user": goes_through("ncat", "http", user=True),
-    "ncat_over_tls": goes_through("ncat", "https", user=True, tls=True),
-    "stunnel_before_tinyproxy": goes_through("stunnel", "https", user=True),
-    "microsocks": goes_through("microsocks", "socks5"),
-    "microsocks_by_name": goes_through("microsocks", "socks5h"),
-    "microsocks_with_user": goes_through("microsocks", "socks5h", user=True),
-    "microsocks_refuses_unknown_users": refuses("microsocks", "socks5h", "", "it wants a user and a password"),
-    "microsocks_refuses_other_passwords": refuses("microsocks", "socks5h", "me:wrong", "password is wrong"),
-    "microsocks_tells_of_closed_ports": refuses("microsocks", "socks5h", "", "SOCKS reply 5", port=1),
-    "dante": goes_through("dante", "socks5"),
-    "dante_by_name": goes_through("dante", "socks5h"),
+    "tinyproxy": goes_through(tinyproxy, "http"),
+    "tinyproxy_with_user": goes_through(tinyproxy, "http", user=True),
+    "tinyproxy_refuses_unknown_users": refuses(tinyproxy, "http", "", "407"),
+    "tinyproxy_refuses_other_passwords": refuses(tinyproxy, "http", "me:wrong", r"HTTP/1\.\d 40[137]"),
+    "tinyproxy_tells_of_closed_ports": refuses(tinyproxy, "http", "", r"it refuses: \"HTTP/1\.", port=1),
+    "squid": goes_through(squid, "http"),
+    "squid_over_tls": goes_through(squid, "https", tls=True),
+    "ncat": goes_through(ncat, "http"),
+    "ncat_with_user": goes_through(ncat, "http", user=True),
+    "ncat_over_tls": goes_through(ncat, "https", user=True, tls=True),
+    "stunnel_before_tinyproxy": goes_through(stunnel, "https", user=True),
+    "microsocks": goes_through(microsocks, "socks5"),
+    "microsocks_by_name": goes_through(microsocks, "socks5h"),
+    "microsocks_with_user": goes_through(microsocks, "socks5h", user=True),
+    "microsocks_refuses_unknown_users": refuses(microsocks, "socks5h", "", "it wants a user and a password"),
+    "microsocks_refuses_other_passwords": refuses(microsocks, "socks5h", "me:wrong", "password is wrong"),
+    "microsocks_tells_of_closed_ports": refuses(microsocks, "socks5h", "", "SOCKS reply 5", port=1),
+    "dante": goes_through(dante, "socks5"),
+    "dante_by_name": goes_through(dante, "socks5h"),
     "our_client_over_socat_s_socket": unix_client,
     "our_client_over_openssl_s_socket": unix_openssl_server,
     "openssl_s_client_over_our_socket": unix_server,

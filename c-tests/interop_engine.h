@@ -84,7 +84,7 @@ static inline void say(struct wire *wire, const char *text, size_t length)
 }
 
 /* Reads up to and with `end`, or the peer's end; the length. */
-static inline size_t hear(struct wire *wire, const char *end, char *text, size_t size)
+static inline size_t receive_until(struct wire *wire, const char *end, char *text, size_t size)
 {
     size_t length = 0;
     text[0] = '\0';

@@ -24,7 +24,7 @@ int main(int argc, char **argv)
     shake_hands(&wire);
     check_peer(&wire);
     say(&wire, "ping\n", 5);
-    hear(&wire, "\n", reply, sizeof reply);
+    receive_until(&wire, "\n", reply, sizeof reply);
     tell(&wire);
     printf("reply %s", reply);
     send_close_notify(&wire);

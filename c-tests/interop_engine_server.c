@@ -32,10 +32,10 @@ int main(int argc, char **argv)
     shake_hands(&wire);
     if (certificate)
         check_peer(&wire);
-    size_t length = hear(&wire, "\n", text, sizeof text);
+    size_t length = receive_until(&wire, "\n", text, sizeof text);
     if (strncmp(text, "GET ", 4) == 0) {
         while (!strstr(text, "\r\n\r\n") && length < sizeof text - 1)
-            length += hear(&wire, "\r\n\r\n", text + length, sizeof text - length);
+            length += receive_until(&wire, "\r\n\r\n", text + length, sizeof text - length);
         say(&wire, page, sizeof page - 1);
     } else {
         say(&wire, text, length);

@@ -1,4 +1,4 @@
-/* interop_hosts PKI: a server of many names, for interop_hosts.py. It prints `port N`, serves whoever comes, and answers
+/* interop_hosts PKI: a server of many names, for interop_hosts.py. It prints `port N`, serves all clients, and answers
  * requests of HTTP with what it knows of the connection.
  *
  * a.test demands client certificates, b.test and *.wild.test do not, other names are refused. */

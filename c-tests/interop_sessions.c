@@ -1,5 +1,5 @@
 /* interop_sessions PROTOCOL CERT KEY MODE [CONTEXT KEY-FILE]: a server for interop_sessions.py. It prints `port N`, serves
- * whoever comes, and answers requests of HTTP, or a line, with whether the connection was resumed. MODE is `tickets` or
+ * all clients, and answers requests of HTTP, or a line, with whether the connection was resumed. MODE is `tickets` or
  * `cache`; CONTEXT is a session id context in hexadecimal, and KEY-FILE the file of ticket keys of another server. */
 #include "interop_common.h"
 

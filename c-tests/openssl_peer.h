@@ -94,6 +94,13 @@ static inline void openssl_accept(struct openssl_peer *it)
     o->SSL_set0_wbio(it->ssl, it->kept);
 }
 
+/* The same for start_thread. */
+static inline void *openssl_accept_in_thread(void *peer)
+{
+    openssl_accept(peer);
+    return NULL;
+}
+
 static inline void openssl_key_update(struct openssl_peer *it, int kind)
 {
     struct openssl *o = &it->openssl;

@@ -45,8 +45,8 @@ static const struct alert alerts[] = {
     {"every_openssl_knows", 40, "handshake failure"},
     {"only_later_ones_know", 121, "ECH required"},
     {"is_for_datagrams", 52, "CIDs requested"},
-    {"nobody_has_registered", 200, "alert number 200"},
-    {"is_the_last_number", 255, "alert number 255"},
+    {"nobody_has_registered", 200, "(200)"},
+    {"is_the_last_number", 255, "(255)"},
 };
 
 TEST_TABLE(an_alert_has_words_although_it, alerts)
@@ -58,6 +58,8 @@ TEST_TABLE(an_alert_has_words_although_it, alerts)
     CHECK_MESSAGE("the peer sent an alert");
     CHECK_MESSAGE(it->message);
     CHECK(!strstr(last_error().message, "OpenSSL error"));
+    /* OpenSSL names the version that has introduced the alert, which is not that of the connection. */
+    CHECK(!strstr(last_error().message, "sslv3"));
 }
 
 /* It may be a record of an extension that is negotiated, or damage; it is not another protocol. */

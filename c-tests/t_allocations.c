@@ -3,6 +3,8 @@
 #include "harness.h"
 
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 /* ---- an allocator that can fail ---- */
 
@@ -271,4 +273,71 @@ TEST_TABLE(a_failed_allocation_is_told_as_such_when, attempts)
     }
     CHECK(told > 0);
     CHECK(mistaken * 3 <= told);
+}
+
+/* ---- the first of its kind in a process ---- */
+
+static bgl_ssl_status_t begin_connection(void)
+{
+    int fds[2];
+    local_pair(fds);
+    bgl_ssl_config_t *config = bgl_ssl_config_new();
+    bgl_ssl_socket_t *socket = NULL;
+    bgl_ssl_config_insecure_verify_none(config);
+    bgl_ssl_config_set_lazy_handshake(config, true);
+    if (config && bgl_ssl_config_freeze(config) == BGL_SSL_OK)
+        socket = bgl_ssl_upgrade_client_fd(config, fds[0], "localhost", 0);
+    bgl_ssl_status_t status = status_of(socket);
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_config_free(config);
+    close(fds[0]);
+    close(fds[1]);
+    return status;
+}
+
+static const char *const ours[] = {"cannot attach to an SSL_CTX", "cannot make a BIO method", "cannot make a connection"};
+
+/* In a process of its own: the allocation fails, and it is tried again. Returns how many allocations there were. */
+static long begin_with_failure(long number, char *message, size_t size)
+{
+    long *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(shared != MAP_FAILED);
+    pid_t child = fork();
+    if (child == 0) {
+        allocations = 0;
+        failing = number;
+        begin_connection();
+        failing = 0;
+        shared[0] = allocations;
+        if (begin_connection() < 0)
+            snprintf((char *)(shared + 1), 1024, "%s", last_error().message);
+        _exit(0);
+    }
+    int ended;
+    CHECK_INT(child, waitpid(child, &ended, 0));
+    CHECK_INT(0, ended);
+    long count = shared[0];
+    snprintf(message, size, "%s", (const char *)(shared + 1));
+    munmap(shared, 4096);
+    return count;
+}
+
+TEST(a_failure_at_the_first_connection_is_not_kept_for_the_later_ones)
+{
+    enum { LAST = 150 };
+    char message[1024];
+    if (!installed)
+        skip_test("a shared OpenSSL that takes another allocator");
+    /* What OpenSSL itself never tries again. */
+    CHECK_OK(read_certificate());
+    CHECK_OK(read_key());
+    CHECK_OK(make_digest());
+    long count = begin_with_failure(0, message, sizeof message);
+    CHECK_STRING("", message);
+    for (long number = count > LAST ? count - LAST : 1; number <= count; number++) {
+        begin_with_failure(number, message, sizeof message);
+        for (size_t i = 0; i < COUNT(ours); i++)
+            if (strstr(message, ours[i]))
+                FAIL("for ever after allocation %ld of %ld failed: %s", number, count, message);
+    }
 }

@@ -105,15 +105,12 @@ static void serve_cut_off(bgl_ssl_socket_t *socket, void *data)
     shutdown(bgl_ssl_socket_fd(socket), SHUT_WR);
 }
 
-TEST_TABLE(servers_that_end_without_close_notify_are_resumed, versions)
+TEST_TABLE(servers_that_end_without_close_notify_are_resumed, stream_versions)
 {
-    const struct version *version = row;
     struct count count = {0};
     struct service service;
     char byte;
     size_t n;
-    if (version->protocol == BGLSSL_DTLSV1)
-        skip_test("an end of the stream");
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
     start_service(&service, server, 5, serve_cut_off, &count);
     for (int i = 0; i < 5; i++) {
@@ -129,13 +126,10 @@ TEST_TABLE(servers_that_end_without_close_notify_are_resumed, versions)
 }
 
 /* STARTTLS: a descriptor whose peer has an address and a port. */
-TEST_TABLE(upgraded_descriptors_resume, versions)
+TEST_TABLE(upgraded_descriptors_resume, stream_versions)
 {
-    const struct version *version = row;
     struct count count = {0};
     struct service service;
-    if (version->protocol == BGLSSL_DTLSV1)
-        skip_test("a stream");
     bgl_ssl_config_t *client = of_version(row, client_config()), *server = named_server(row);
     start_service(&service, server, 3, serve_counted, &count);
     for (int i = 0; i < 3; i++) {
@@ -152,11 +146,8 @@ TEST_TABLE(upgraded_descriptors_resume, versions)
 }
 
 /* Who is behind a descriptor of another kind is not known. */
-TEST_TABLE(descriptors_without_an_address_resume_nothing, versions)
+TEST_TABLE(descriptors_without_an_address_resume_nothing, stream_versions)
 {
-    const struct version *version = row;
-    if (version->protocol == BGLSSL_DTLSV1)
-        skip_test("a stream");
     bgl_ssl_config_t *client = of_version(row, client_config()), *server = named_server(row);
     for (int i = 0; i < 2; i++) {
         struct ends ends;
@@ -348,3 +339,63 @@ static void check_choice(const struct version *version, const struct choice *cho
 TEST_TABLE(tls_1_2_is_resumed, choices) { check_choice(&versions[0], row); }
 TEST_TABLE(tls_1_3_is_resumed, choices) { check_choice(&versions[1], row); }
 TEST_TABLE(dtls_1_2_is_resumed, choices) { check_choice(&versions[2], row); }
+
+/* ---- what is told of a peer before it has said anything ---- */
+
+TEST_TABLE(a_lazy_connection_tells_nothing_of_the_peer_of_the_session_before, versions)
+{
+    struct count count = {0};
+    struct service service;
+    bool resumed = false;
+    bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
+    start_service(&service, server, 2, serve_counted, &count);
+    CHECK(!visit(client, service.port));
+    bgl_ssl_config_t *lazy = MADE(bgl_ssl_config_t, bgl_ssl_config_copy(client));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(lazy, true));
+    bgl_ssl_socket_t *socket = connect_to(lazy, service.port);
+    int result = bgl_ssl_socket_verify_result(socket);
+    bgl_ssl_certificate_t *peer = bgl_ssl_socket_peer_certificate(socket);
+    bool told = peer != NULL;
+    bgl_ssl_certificate_free(peer);
+    check_echo(socket, "x");
+    resumed = bgl_ssl_socket_session_reused(socket);
+    finish(socket);
+    end_service(&service);
+    CHECK(resumed);
+    CHECK_INT(-1, result);
+    CHECK(!told);
+    bgl_ssl_config_free(lazy);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* Between its hello and the server's. SSL_get_state names that state by another number in each OpenSSL. */
+TEST_TABLE(a_client_that_has_sent_its_hello_tells_nothing_of_the_peer_of_the_session_before, stream_versions)
+{
+    int fds[2];
+    struct count count = {0};
+    struct service service;
+    bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
+    start_service(&service, server, 1, serve_counted, &count);
+    bgl_ssl_socket_t *first = connect_to(client, service.port);
+    check_echo(first, "x");
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(first));
+    finish(first);
+    end_service(&service);
+    bgl_ssl_config_t *lazy = MADE(bgl_ssl_config_t, bgl_ssl_config_copy(client));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(lazy, true));
+    local_pair(fds);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(lazy, fds[0], "localhost", 0));
+    CHECK_OK(bgl_ssl_socket_set_session(socket, session));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, true));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
+    CHECK_INT(-1, bgl_ssl_socket_verify_result(socket));
+    CHECK(bgl_ssl_socket_peer_certificate(socket) == NULL);
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_session_free(session);
+    close(fds[0]);
+    close(fds[1]);
+    bgl_ssl_config_free(lazy);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}

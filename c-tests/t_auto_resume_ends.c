@@ -115,7 +115,7 @@ TEST_TABLE(a_server_that_refuses_is_asked_once, versions)
     bgl_ssl_config_free(other);
 }
 
-/* Whoever was refused at a port has made what was known of it doubtful. */
+/* After a refusal at a port, what was known of the port is in doubt. */
 TEST_TABLE(a_server_that_is_refused_ends_the_sessions_of_before, versions)
 {
     struct count count = {0};

@@ -226,8 +226,10 @@ TEST(null_beside_a_good_socket)
     CHECK_ARGUMENT(bgl_ssl_socket_read(ends.client, text, SIZE_MAX, &n));
     CHECK_ARGUMENT(bgl_ssl_socket_write(ends.client, text, SIZE_MAX, &n));
     CHECK_ARGUMENT(bgl_ssl_socket_write(ends.client, text, (size_t)PTRDIFF_MAX + 1, &n));
-    bgl_ssl_socket_local_address(ends.client, NULL, 100, NULL);
-    bgl_ssl_socket_peer_address(ends.client, NULL, 100, NULL);
+    int port = 4711;
+    CHECK_NOTHING(bgl_ssl_socket_local_address(ends.client, NULL, 100, &port));
+    CHECK_NOTHING(bgl_ssl_socket_peer_address(ends.client, NULL, 100, &port));
+    CHECK_INT(4711, port);
     bgl_ssl_socket_alpn(ends.client, NULL, 100);
     bgl_ssl_socket_server_name(ends.client, NULL, 100);
     bgl_ssl_socket_verify_error(ends.client, NULL, 100);
@@ -256,7 +258,9 @@ TEST(null_for_servers)
     bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 5, AF_INET));
     CHECK_ARGUMENT(bgl_ssl_server_accept(server, 1, NULL));
     CHECK_ARGUMENT(bgl_ssl_server_accept(server, INT64_MIN, &socket));
-    bgl_ssl_server_local_address(server, NULL, 100, NULL);
+    port = 4711;
+    CHECK_NOTHING(bgl_ssl_server_local_address(server, NULL, 100, &port));
+    CHECK_INT(4711, port);
     CHECK_OK(bgl_ssl_server_close(server));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_server_accept(server, 1, &socket));
     bgl_ssl_server_free(server);

@@ -1,12 +1,6 @@
 /* Peers that send several things at once, or one thing in pieces, as OpenSSL may. */
 #include "openssl_peer.h"
 
-static void *accept_client(void *data)
-{
-    openssl_accept(data);
-    return NULL;
-}
-
 static bgl_ssl_socket_t *meet_openssl(struct openssl_peer *peer)
 {
     int fds[2];
@@ -14,7 +8,7 @@ static bgl_ssl_socket_t *meet_openssl(struct openssl_peer *peer)
     load_openssl(&peer->openssl);
     tcp_pair(fds);
     peer->fd = fds[1];
-    pthread_t thread = start_thread(accept_client, peer);
+    pthread_t thread = start_thread(openssl_accept_in_thread, peer);
     bgl_ssl_config_t *config = client_config();
     bgl_ssl_socket_t *client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(config, fds[0], "localhost", 0));
     bgl_ssl_config_free(config);

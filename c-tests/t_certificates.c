@@ -3,7 +3,6 @@
 #include "harness.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -470,6 +469,37 @@ TEST(bad_lists_in_memory_are_refused)
     }
 }
 
+TEST(a_certificate_that_is_cut_off_spoils_the_list)
+{
+    size_t length;
+    char *text = read_whole_file(pki("good.pem"), &length), *two = malloc(2 * length);
+    memcpy(two, text, length);
+    memcpy(two + length, text, length);
+    bgl_ssl_config_t *config = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    for (size_t cut = strlen("-----B"); cut + 2 < length; cut += cut < 35 ? 1 : 37) {
+        const char *file = write_file("cut.pem", two, length + cut);
+        CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_load_pem(file));
+        CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_set_ca_file(config, file));
+    }
+    bgl_ssl_config_free(config);
+    free(text);
+    free(two);
+}
+
+TEST(what_stands_between_certificates_spoils_no_list)
+{
+    static const char remark[] = "-----BEGIN of a remark\n", end[] = "\v\n";
+    size_t length;
+    char *text = read_whole_file(pki("good.pem"), &length), *remarked = malloc(length + sizeof remark + sizeof end);
+    sprintf(remarked, "%s%s%s", remark, text, end);
+    bgl_ssl_certificate_list_t *list =
+        MADE(bgl_ssl_certificate_list_t, bgl_ssl_certificate_list_from_mem(remarked, strlen(remarked)));
+    CHECK_INT(1, (long long)bgl_ssl_certificate_list_length(list));
+    bgl_ssl_certificate_list_free(list);
+    free(text);
+    free(remarked);
+}
+
 TEST(list_from_memory_holds_all_in_order_and_skips_keys_and_words)
 {
     size_t length;
@@ -686,8 +716,7 @@ TEST(encrypted_key_without_passphrase_never_prompts)
         _exit(refused ? 0 : 1);
     }
     /* It either asks, and so writes here, or hangs up. */
-    struct pollfd wait = {terminal, POLLIN, 0};
-    CHECK_INT(1, poll(&wait, 1, 10000 * slowness()));
+    await_readable(terminal);
     char asked[64];
     ssize_t n = read(terminal, asked, sizeof asked);
     if (n > 0)

@@ -1,5 +1,11 @@
 /* Configs: secure defaults, frozen by use, shared, copied; what is wrong is found before any connection. */
+#define _GNU_SOURCE
 #include "harness.h"
+
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 TEST(a_fresh_config_freezes)
 {
@@ -352,7 +358,7 @@ TEST(frees_in_any_order_are_fine)
     bgl_ssl_server_free(server);
 }
 
-/* How the default protocol fares against a server that speaks only this one, on a system with such an openssl.cnf. */
+/* What the default protocol does with a server that speaks only this one, on a system with such an openssl.cnf. */
 static bgl_ssl_status_t default_meets(const char *policy, int version)
 {
     static const char start[] = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n";
@@ -382,4 +388,79 @@ TEST(default_protocol_keeps_the_systems_maximum)
 TEST(default_protocol_is_no_laxer_than_tls_1_2)
 {
     CHECK(default_meets("MinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0", BGLSSL_TLSV1_1) < 0);
+}
+
+/* ---- changes while it is frozen ---- */
+
+static atomic_bool holds;
+static sem_t held, let_go;
+
+/* A disk that takes its time. */
+__attribute__((visibility("default"))) int statx(int dir, const char *restrict path, int flags, unsigned mask,
+                                                 struct statx *restrict out)
+{
+    if (atomic_exchange(&holds, false)) {
+        sem_post(&held);
+        sem_wait(&let_go);
+    }
+    return (int)syscall(SYS_statx, dir, path, flags, mask, out);
+}
+
+struct freezing {
+    bgl_ssl_config_t *config;
+    bgl_ssl_status_t status;
+};
+
+static void *freeze(void *data)
+{
+    struct freezing *it = data;
+    it->status = bgl_ssl_config_freeze(it->config);
+    return NULL;
+}
+
+TEST(who_changes_or_copies_a_config_does_not_wait_for_its_freezing)
+{
+    struct freezing freezing = {.config = MADE(bgl_ssl_config_t, bgl_ssl_config_new())};
+    CHECK_INT(0, sem_init(&held, 0, 0));
+    CHECK_INT(0, sem_init(&let_go, 0, 0));
+    atomic_store(&holds, true);
+    pthread_t thread = start_thread(freeze, &freezing);
+    sem_wait(&held);
+    bgl_ssl_config_free(MADE(bgl_ssl_config_t, bgl_ssl_config_copy(freezing.config)));
+    CHECK_OK(bgl_ssl_config_set_cipher_list(freezing.config, "nonsense"));
+    sem_post(&let_go);
+    join_thread(thread);
+    /* What was set meanwhile counts. */
+    CHECK_INT(BGL_SSL_E_CONFIG, freezing.status);
+    CHECK_OK(bgl_ssl_config_set_cipher_list(freezing.config, NULL));
+    CHECK_OK(bgl_ssl_config_freeze(freezing.config));
+    bgl_ssl_config_free(freezing.config);
+}
+
+/* The header: bgl_ssl_config_freeze returns BGL_SSL_E_CONFIG or BGL_SSL_E_UNSUPPORTED; BGL_SSL_E_ARGUMENT is for NULL. */
+TEST(a_minimum_that_datagrams_do_not_have_is_a_contradiction)
+{
+    bgl_ssl_config_t *config = bgl_ssl_config_new();
+    CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_DTLSV1));
+    CHECK_OK(bgl_ssl_config_set_min_protocol(config, BGLSSL_TLSV1_3));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(config));
+    bgl_ssl_config_free(config);
+}
+
+/* "A bad list is found when the config is frozen": groups and signature algorithms with an unknown name are. */
+TEST(an_unknown_suite_beside_another_is_found_before_any_connection)
+{
+    bgl_ssl_config_t *config = bgl_ssl_config_new();
+    CHECK_OK(bgl_ssl_config_set_cipher_suites(config, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA348"));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(config));
+    bgl_ssl_config_free(config);
+}
+
+TEST(no_suite_for_the_only_version_is_found_before_any_connection)
+{
+    bgl_ssl_config_t *config = bgl_ssl_config_new();
+    CHECK_OK(bgl_ssl_config_set_min_protocol(config, BGLSSL_TLSV1_3));
+    CHECK_OK(bgl_ssl_config_set_cipher_suites(config, ""));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(config));
+    bgl_ssl_config_free(config);
 }

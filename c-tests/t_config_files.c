@@ -27,6 +27,92 @@ TEST(a_key_may_be_encrypted_or_in_the_file_of_the_chain)
     bgl_ssl_config_free(config);
 }
 
+/* ---- from memory ---- */
+
+struct bytes {
+    char *data;
+    size_t length;
+};
+
+static struct bytes bytes_of(const char *file)
+{
+    struct bytes bytes;
+    bytes.data = read_whole_file(pki(file), &bytes.length);
+    CHECK(bytes.data != NULL);
+    return bytes;
+}
+
+/* What the config makes of a certificate and a key that are these files' bytes; NULL: the key is behind the chain. */
+static bgl_ssl_status_t set_mem(bgl_ssl_config_t *config, const char *chain_file, const char *key_file,
+                                const char *passphrase)
+{
+    struct bytes chain = bytes_of(chain_file), key = key_file ? bytes_of(key_file) : (struct bytes){NULL, 0};
+    bgl_ssl_status_t status =
+        bgl_ssl_config_set_certificate_mem(config, chain.data, chain.length, key.data, key.length, passphrase);
+    free(chain.data);
+    free(key.data);
+    return status;
+}
+
+TEST(memory_makes_two_ends_that_meet)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = empty_config(), *server = empty_config();
+    struct bytes ca = bytes_of("root.pem");
+    CHECK_OK(bgl_ssl_config_set_ca_mem(client, ca.data, ca.length));
+    free(ca.data);
+    CHECK_OK(set_mem(server, "chained.pem", "chained.key", NULL));
+    let_meet(&ends, client, server);
+    CHECK(exchange_bytes(&ends));
+    free_ends(&ends);
+}
+
+TEST(what_may_be_in_a_file_may_be_in_memory)
+{
+    bgl_ssl_config_t *config = empty_config();
+    CHECK_OK(set_mem(config, "good.pem", "good-encrypted.key", "secret"));
+    CHECK_OK(set_mem(config, "key-then-certificates.pem", NULL, NULL));
+    CHECK_OK(set_mem(config, "good.der", "good.key.der", NULL));
+    CHECK_OK(set_mem(config, "good.p12", NULL, "secret"));
+    CHECK_OK(set_mem(config, "good.p12", "client.key", "secret"));
+    bgl_ssl_config_free(config);
+}
+
+TEST(bad_memory_leaves_a_config_as_it_was)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    struct bytes key = bytes_of("client.key"), ca = bytes_of("root.pem");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, set_mem(server, "chained.pem", "client.key", NULL));
+    CHECK_MESSAGE("the key in memory: the private key does not belong to the certificate");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, set_mem(server, "client.key", "client.pem", NULL));
+    CHECK_MESSAGE("the chain in memory: no certificate found");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, set_mem(server, "good.pem", NULL, NULL));
+    CHECK_MESSAGE("no private key found");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, set_mem(server, "good.pem", "good-encrypted.key", "wrong"));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_set_ca_mem(client, key.data, key.length));
+    CHECK_MESSAGE("no certificate found");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_set_ca_mem(client, "", 0));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_mem(client, NULL, 0));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_mem(client, NULL, 1));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_mem(client, key.data, SIZE_MAX));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_ca_mem(NULL, ca.data, ca.length));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_certificate_mem(server, NULL, 0, key.data, key.length, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_certificate_mem(server, key.data, SIZE_MAX, NULL, 0, NULL));
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_set_certificate_mem(server, key.data, 0, NULL, 0, NULL));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, set_mem(NULL, "good.pem", "good.key", NULL));
+    CHECK_OK(bgl_ssl_config_freeze(server));
+    CHECK_STATUS(BGL_SSL_E_STATE, set_mem(server, "good.pem", "good.key", NULL));
+    CHECK_OK(bgl_ssl_config_freeze(client));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_ca_mem(client, ca.data, ca.length));
+    free(key.data);
+    free(ca.data);
+    let_meet(&ends, client, server);
+    free_ends(&ends);
+}
+
+/* ---- from lists ---- */
+
 TEST(lists_make_two_ends_that_meet)
 {
     struct ends ends;

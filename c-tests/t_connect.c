@@ -1,21 +1,13 @@
 /* Connecting in ways of its own: by another name, and as part of a handshake that does not wait. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "harness.h"
-
-/* What an event loop does. */
-static bgl_ssl_status_t handshake_by_poll(const bgl_ssl_socket_t *socket)
-{
-    for (;;) {
-        bgl_ssl_status_t status = bgl_ssl_socket_handshake(socket);
-        if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE)
-            return status;
-        struct pollfd wait = {bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT, 0};
-        CHECK(wait.fd >= 0);
-        CHECK(poll(&wait, 1, 20000 * slowness()) == 1);
-    }
-}
 
 static bgl_ssl_socket_t *start(const bgl_ssl_config_t *config, const char *host, int port)
 {
@@ -131,8 +123,9 @@ TEST(a_start_that_is_refused_says_so)
         CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
     }
     bgl_ssl_socket_free(socket);
-    socket = MADE(bgl_ssl_socket_t, start(client, "no-such-host.invalid", port));
-    CHECK_STATUS(BGL_SSL_E_RESOLVE, handshake_by_poll(socket));
+    /* The answer may be there before the start returns. */
+    socket = start(client, "no-such-host.invalid", port);
+    CHECK_STATUS(BGL_SSL_E_RESOLVE, socket ? handshake_by_poll(socket) : last_error().code);
     CHECK_INT(BGL_SSL_PHASE_RESOLVE, last_error().phase);
     bgl_ssl_socket_free(socket);
     bgl_ssl_config_free(client);
@@ -285,4 +278,118 @@ TEST(arguments_that_cannot_be_are_refused)
     CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_DTLSV1));
     CHECK_REFUSED(BGL_SSL_E_UNSUPPORTED, bgl_ssl_connect_start(client, "localhost", 1, AF_INET, NULL, NULL));
     bgl_ssl_config_free(client);
+}
+
+static atomic_bool lookups_take_time;
+
+/* Stands in for the C library's. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+    typeof(getaddrinfo) *next = (typeof(getaddrinfo) *)dlsym(RTLD_NEXT, "getaddrinfo");
+    if (lookups_take_time)
+        usleep(50000);
+    return next(name, service, hints, found);
+}
+
+/* A child process has duplicates of all descriptors, also of those that the parent has closed. */
+TEST(a_connection_in_the_making_is_not_always_ready_after_a_fork)
+{
+    struct silent_port silent;
+    int wakes = 0, left;
+    open_silent_port(&silent, AF_INET, 0);
+    lookups_take_time = true;
+    bgl_ssl_config_t *client = client_config();
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(client, "localhost", silent.port));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    for (int64_t begin = now_us(); (left = (int)((begin + SECOND - now_us()) / 1000)) > 0; wakes++) {
+        struct pollfd wait = {bgl_ssl_socket_fd(socket), POLLIN, 0};
+        if (poll(&wait, 1, left) == 1)
+            CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
+    }
+    kill(child, SIGKILL);
+    CHECK_INT(child, waitpid(child, NULL, 0));
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_config_free(client);
+    close_silent_port(&silent);
+    if (wakes > 50)
+        FAIL("%d wakes in a second", wakes);
+}
+
+/* Programs that collect garbage keep a closed socket for long. */
+TEST(a_close_of_a_connection_in_the_making_gives_all_descriptors_up)
+{
+    struct silent_port silent;
+    open_silent_port(&silent, AF_INET, 0);
+    bgl_ssl_config_t *client = client_config();
+    int descriptors = open_descriptors();
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(client, "127.0.0.1", silent.port));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
+    CHECK_OK(bgl_ssl_socket_close(socket));
+    CHECK_INT(descriptors, open_descriptors());
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_config_free(client);
+    close_silent_port(&silent);
+}
+
+static bgl_ssl_status_t end_by_poll(const bgl_ssl_socket_t *socket)
+{
+    bgl_ssl_status_t status;
+    while ((status = bgl_ssl_socket_handshake(socket)) > 0) {
+        struct pollfd wait = {bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT, 0};
+        poll(&wait, 1, (int)(bgl_ssl_socket_timeout(socket) / 1000) + 1);
+    }
+    return status;
+}
+
+/* docs/connecting.md: "A failure is told by the handshake, with the phase ..., and stays." */
+TEST(a_start_whose_handshake_timed_out_stays_failed)
+{
+    int port, listener = plain_listener(AF_INET, "127.0.0.1", 0, 5, &port);
+    bgl_ssl_config_t *config = client_config();
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(config, 200 * MS));
+    bgl_ssl_socket_t *socket = start(config, "127.0.0.1", port);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, end_by_poll(socket));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(socket));
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_config_free(config);
+    close(listener);
+}
+
+/* The failure is final: nothing is due any more, and all calls tell of the same. */
+TEST(a_start_that_timed_out_is_not_due_for_ever)
+{
+    struct silent_port silent;
+    open_silent_port(&silent, AF_INET, 0);
+    bgl_ssl_config_t *config = client_config();
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(config, 200 * MS));
+    bgl_ssl_socket_t *socket = start(config, "127.0.0.1", silent.port);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, end_by_poll(socket));
+    CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
+    CHECK_INT(-1, bgl_ssl_socket_timeout(socket));
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_config_free(config);
+    close_silent_port(&silent);
+}
+
+TEST(a_start_that_is_due_is_told_of_in_the_phase_of_its_handshake)
+{
+    struct silent_port silent;
+    open_silent_port(&silent, AF_INET, 0);
+    bgl_ssl_config_t *config = client_config();
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(config, 100 * MS));
+    bgl_ssl_socket_t *socket = start(config, "127.0.0.1", silent.port);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
+    usleep(150 * 1000);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handle_timeout(socket));
+    CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(socket));
+    CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_config_free(config);
+    close_silent_port(&silent);
 }

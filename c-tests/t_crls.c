@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 enum { NO_LIST = 3, LIST_EXPIRED = 12, REVOKED = 23 };
 
@@ -236,6 +238,32 @@ TEST(a_list_in_der_may_have_white_space_behind_it_and_nothing_else)
     bgl_ssl_config_free(config);
 }
 
+/* A file of which the end is missing, wherever it was cut; but not between two lists, which nothing shows. */
+TEST(a_list_that_is_cut_off_spoils_those_before_it)
+{
+    size_t good_length, bad_length;
+    char *good = read_whole_file(pki("intermediate.crl"), &good_length);
+    char *bad = read_whole_file(pki("root.crl"), &bad_length);
+    char *text = malloc(good_length + bad_length);
+    memcpy(text, good, good_length);
+    memcpy(text + good_length, bad, bad_length);
+    bgl_ssl_config_t *config = client_config();
+    for (size_t cut = strlen("-----B"); cut + 2 < bad_length; cut += cut < 30 ? 1 : 37) {
+        CHECK_STATUS(BGL_SSL_E_CONFIG,
+                     bgl_ssl_config_add_crls(config, text, good_length + cut, BGL_SSL_FORMAT_AUTO));
+        write_file("cut.pem", text, good_length + cut);
+        bgl_ssl_config_t *of_file = client_config();
+        CHECK_OK(bgl_ssl_config_add_crl_file(of_file, own_path("cut.pem")));
+        CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(of_file));
+        CHECK_MESSAGE("cut.pem");
+        bgl_ssl_config_free(of_file);
+    }
+    free(good);
+    free(bad);
+    free(text);
+    bgl_ssl_config_free(config);
+}
+
 TEST(what_is_no_list_is_refused)
 {
     size_t length;
@@ -252,4 +280,168 @@ TEST(what_is_no_list_is_refused)
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_crl_policy(config, 3));
     free(text);
     bgl_ssl_config_free(config);
+}
+
+/* OpenSSL sees no list there, and would go on without it. */
+TEST(an_indented_list_is_damaged)
+{
+    static const char *const indentations[] = {" ", "\t", "    "};
+    size_t one, other;
+    char *first = read_whole_file(pki("intermediate.crl"), &one), *second = read_whole_file(pki("root.crl"), &other);
+    char *text = malloc(one + 5 * other + 8);
+    bgl_ssl_config_t *config = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    for (size_t i = 0; i < COUNT(indentations); i++) {
+        memcpy(text, first, one);
+        char *end = text + one;
+        for (char *line = second; *line; line = strchr(line, '\n') + 1)
+            end += sprintf(end, "%s%.*s", indentations[i], (int)(strchr(line, '\n') + 1 - line), line);
+        CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_add_crls(config, text, (size_t)(end - text), BGL_SSL_FORMAT_PEM));
+        CHECK_MESSAGE("indented");
+    }
+    free(text);
+    free(first);
+    free(second);
+    bgl_ssl_config_free(config);
+}
+
+/* ---- what is in a directory and cannot be read ---- */
+
+TEST(an_entry_of_a_directory_that_leads_nowhere_is_an_error)
+{
+    bgl_ssl_config_t *client = client_config();
+    CHECK_INT(0, mkdir(own_path("lists"), 0700));
+    put("lists/one.crl", "intermediate.crl");
+    CHECK_INT(0, symlink("not-there", own_path("lists/two.crl")));
+    CHECK_OK(bgl_ssl_config_add_crl_file(client, own_path("lists")));
+    CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + MISSING));
+    CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_config_freeze(client));
+    CHECK_MESSAGE("two.crl");
+    bgl_ssl_config_free(client);
+}
+
+TEST(a_list_whose_link_comes_to_lead_nowhere_is_not_forgotten)
+{
+    int fds[2];
+    bgl_ssl_config_t *client = client_config();
+    CHECK_INT(0, mkdir(own_path("lists"), 0700));
+    put("lists/one.crl", "intermediate.crl");
+    put("root.crl", "root.crl");
+    CHECK_INT(0, symlink("../root.crl", own_path("lists/two.crl")));
+    CHECK_OK(bgl_ssl_config_add_crl_file(client, own_path("lists")));
+    CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + MISSING));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    CHECK_INT(NO, met(client, "revoked"));
+    CHECK_INT(0, unlink(own_path("root.crl")));
+    local_pair(fds);
+    CHECK_REFUSED(BGL_SSL_E_IO, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
+    CHECK_MESSAGE("two.crl");
+    close(fds[0]);
+    close(fds[1]);
+    bgl_ssl_config_free(client);
+}
+
+/* ---- an anchor that is not self-signed: RFC 5280 looks for no list of its issuer ---- */
+
+struct anchored {
+    const char *name, *first, *second;
+    int policy;
+};
+
+static const struct anchored anchored[] = {
+    {"the_list_of_the_anchor", "intermediate.crl", NULL, CHAIN},
+    {"the_lists_of_the_anchor_and_of_its_issuer", "intermediate.crl", "root.crl", CHAIN},
+    {"both_lists_where_missing_ones_are_tolerated", "intermediate.crl", "root.crl", CHAIN + MISSING},
+};
+
+TEST_TABLE(an_anchor_that_is_not_self_signed_works_with, anchored)
+{
+    const struct anchored *it = row;
+    struct ends ends;
+    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    set_ca(client, "intermediate.pem");
+    add_lists(client, it->first, it->second);
+    CHECK_OK(bgl_ssl_config_set_crl_policy(client, it->policy));
+    try_to_meet(&ends, client, server_config("chained"));
+    CHECK_INT(0, ends.client_error.verify_result);
+    CHECK_INT(OK, ends.client_status);
+    free_ends(&ends);
+}
+
+/* ---- a file that changes twice in one tick of the file system's clock ---- */
+
+static bool coarse;
+
+/* Times as file systems of whole seconds have them, and all of them before Linux 6.13 have at intervals of milliseconds. */
+__attribute__((visibility("default"))) int statx(int dir, const char *restrict path, int flags, unsigned mask,
+                                                 struct statx *restrict out)
+{
+    int result = (int)syscall(SYS_statx, dir, path, flags, mask, out);
+    if (result == 0 && coarse)
+        out->stx_mtime.tv_nsec = out->stx_ctime.tv_nsec = 0;
+    return result;
+}
+
+static void overwrite(const char *path, const char *pki_file)
+{
+    static char text[4000];
+    size_t length;
+    char *list = read_whole_file(pki(pki_file), &length);
+    CHECK(length < sizeof text);
+    memset(text, '\n', sizeof text);
+    memcpy(text, list, length);
+    free(list);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    CHECK(fd >= 0);
+    CHECK_INT((long long)sizeof text, pwrite(fd, text, sizeof text, 0));
+    close(fd);
+}
+
+TEST(a_change_in_the_tick_in_which_the_file_was_read_is_noticed)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s", own_path("lists.pem"));
+    bgl_ssl_config_t *client = client_config();
+    coarse = true;
+    /* All of it within one second. */
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    usleep((useconds_t)((1010000000 - now.tv_nsec) / 1000));
+    overwrite(path, "intermediate.crl");
+    CHECK_OK(bgl_ssl_config_add_crl_file(client, path));
+    CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + MISSING));
+    CHECK_INT(OK, met(client, "revoked"));
+    overwrite(path, "root.crl");
+    CHECK_INT(NO, met(client, "revoked"));
+    bgl_ssl_config_free(client);
+}
+
+/* ---- a leaf that is trusted itself, whose key usage has no cRLSign: it is the anchor ---- */
+
+struct pinned {
+    const char *name, *leaf, *list;
+    bgl_ssl_status_t expected;
+    int verify_result;
+};
+
+static const struct pinned pinned[] = {
+    {"without_the_list_of_its_issuer", "good", "intermediate.crl", OK, 0},
+    {"with_the_list_of_its_issuer", "good", "root.crl", OK, 0},
+    {"that_signs_no_lists_with_the_list_of_its_issuer", "signs-only", "root.crl", OK, 0},
+    {"that_its_issuer_has_revoked", "revoked", "root.crl", NO, REVOKED},
+};
+
+TEST_TABLE(a_leaf_that_is_trusted_itself, pinned)
+{
+    const struct pinned *it = row;
+    struct ends ends;
+    char file[64];
+    snprintf(file, sizeof file, "%s.pem", it->leaf);
+    bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
+    set_ca(client, file);
+    add_lists(client, it->list, NULL);
+    CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN));
+    try_to_meet(&ends, client, server_config(it->leaf));
+    CHECK_INT(it->verify_result, ends.client_error.verify_result);
+    CHECK_INT(it->expected, ends.client_status);
+    free_ends(&ends);
 }

@@ -310,6 +310,9 @@ TEST(ed25519_is_for_whole_messages)
     CHECK_INT(0, (long long)bgl_ssl_sign_sign(sign, key, strlen(key), signature, sizeof signature));
     CHECK_INT(BGL_SSL_E_UNSUPPORTED, last_error().code);
     CHECK_MESSAGE("bgl_ssl_sign_message");
+    /* Nor how much space there should be. */
+    CHECK_INT(0, (long long)bgl_ssl_sign_sign(sign, key, strlen(key), NULL, 0));
+    CHECK_INT(BGL_SSL_E_UNSUPPORTED, last_error().code);
     bgl_ssl_sign_free(sign);
     bgl_ssl_verify_t *verify = verify_text("sha256");
     bool valid = true;
@@ -318,6 +321,8 @@ TEST(ed25519_is_for_whole_messages)
     bgl_ssl_verify_free(verify);
     bgl_ssl_private_key_t *whole = private_key("good-ed25519.key");
     CHECK_INT(0, (long long)bgl_ssl_sign_message("sha256", whole, text, strlen(text), signature, sizeof signature));
+    CHECK_INT(BGL_SSL_E_CONFIG, last_error().code);
+    CHECK_INT(0, (long long)bgl_ssl_sign_message("sha256", whole, text, strlen(text), NULL, 0));
     CHECK_INT(BGL_SSL_E_CONFIG, last_error().code);
     bgl_ssl_private_key_free(whole);
     free(key);
@@ -403,6 +408,8 @@ TEST(signatures_refuse_what_cannot_be)
     CHECK_INT(0, (long long)bgl_ssl_sign_message("sha256", NULL, "x", 1, signature, sizeof signature));
     CHECK_INT(0, (long long)bgl_ssl_sign_message("sha256", handle, NULL, 1, signature, sizeof signature));
     CHECK_INT(0, (long long)bgl_ssl_sign_message("sha257", handle, "x", 1, signature, sizeof signature));
+    CHECK_INT(0, (long long)bgl_ssl_sign_message("sha257", handle, "x", 1, NULL, 0));
+    CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
     CHECK_INT(0, (long long)bgl_ssl_sign_message("sha256", handle, "x", 1, NULL, 100));
     CHECK(bgl_ssl_sign_message("sha256", handle, "x", 1, signature, sizeof signature) > 0);
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_verify_update(NULL, "x", 1));

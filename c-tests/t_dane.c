@@ -20,7 +20,7 @@ static const char *record_of(const char *kind, const char *certificate)
     char command[1024], hex[8000];
     int usage, selector, matching;
     if (system("command -v openssl >/dev/null 2>&1"))
-        skip_test("openssl");
+        skip_test("the command openssl");
     CHECK_INT(3, sscanf(kind, "%d %d %d", &usage, &selector, &matching));
     snprintf(command, sizeof command, "openssl x509 -in '%s' %s | %s", pki(certificate),
              selector ? "-noout -pubkey | openssl pkey -pubin -outform DER" : "-outform DER",

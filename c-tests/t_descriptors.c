@@ -125,8 +125,7 @@ TEST(an_event_loop_waits_for_the_descriptor_to_read)
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, true));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
     send_bytes(ends.server, "x", 1);
-    struct pollfd wait = {bgl_ssl_socket_fd(ends.client), POLLIN, 0};
-    CHECK_INT(1, poll(&wait, 1, 10000));
+    await_readable(bgl_ssl_socket_fd(ends.client));
     CHECK_OK(bgl_ssl_socket_read(ends.client, &byte, 1, &n));
     free_ends(&ends);
 }
@@ -193,4 +192,29 @@ TEST(bad_arguments)
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
     bgl_ssl_config_free(dtls);
+}
+
+/* The header: 0, and the port 0, for a socket that is neither IPv4 nor IPv6. */
+TEST(pipes_have_no_address_and_that_is_no_failure)
+{
+    int in[2], out[2], port = 99;
+    char text[64] = "x";
+    CHECK_INT(0, pipe(in));
+    CHECK_INT(0, pipe(out));
+    bgl_ssl_config_t *config = client_config();
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(config, true));
+    bgl_ssl_socket_t *socket =
+        MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fds(config, in[0], out[1], "localhost", 0));
+    bgl_ssl_clear_error();
+    CHECK_INT(0, bgl_ssl_socket_local_address(socket, text, sizeof text, &port));
+    CHECK_STATUS(BGL_SSL_OK, last_error().code);
+    CHECK_INT(0, port);
+    port = 99;
+    CHECK_INT(0, bgl_ssl_socket_peer_address(socket, text, sizeof text, &port));
+    CHECK_STATUS(BGL_SSL_OK, last_error().code);
+    CHECK_INT(0, port);
+    bgl_ssl_socket_free(socket);
+    bgl_ssl_config_free(config);
+    close_both(in);
+    close_both(out);
 }

@@ -1,6 +1,6 @@
 /* Two ends that have nothing in common: each message says what the ends offer. */
 #define _GNU_SOURCE
-#include "harness.h"
+#include "engine.h"
 
 struct side {
     int protocol;
@@ -28,7 +28,7 @@ static const struct row rows[] = {
      {BGLSSL_TLSV1_2, AES256, NULL, NULL, NULL},
      false,
      {"no shared cipher", "the client offers cipher suites " AES128 ",", "this server has " AES256},
-     {"alert handshake failure", "this client offers TLS 1.2 only", "cipher suites " AES128 ",", "groups "}},
+     {"alert: handshake failure (40)", "this client offers TLS 1.2 only", "cipher suites " AES128 ",", "groups "}},
     {"cipher_suite_for_the_server_s_key",
      {BGLSSL_TLSV1_2, "ECDHE-RSA-AES128-GCM-SHA256", NULL, NULL, NULL},
      {BGLSSL_TLSV1_2, "ECDHE-RSA-AES128-GCM-SHA256:" AES256, NULL, NULL, NULL},
@@ -142,4 +142,66 @@ TEST(other_failures_list_no_offers)
     CHECK(!strstr(ends.client_error.message, "offers"));
     CHECK(!strstr(ends.server_error.message, "offers"));
     free_ends(&ends);
+}
+
+/* ---- connections without a socket ---- */
+
+static const struct engine_row {
+    const char *name;
+    const char *client_method, *client_ciphers;
+    const char *server_method, *server_ciphers;
+    const char *client_protocols, *server_protocols;
+    const char *server_says[4];
+    const char *client_says[4];
+} engine_rows[] = {
+    {"cipher_suite", "TLSv1_2_method", AES128, "TLSv1_2_method", AES256, "", "",
+     {"no shared cipher", "the client offers cipher suites " AES128 ",", "this server has " AES256},
+     {"handshake failure", "this client offers TLS 1.2 only, cipher suites " AES128 ","}},
+    {"cipher_suite_of_a_server_s_method", "TLSv1_2_client_method", AES128, "TLSv1_2_server_method", AES256, "", "",
+     {"the client offers cipher suites " AES128 ",", "this server has " AES256},
+     {"this client offers TLS 1.2 only, cipher suites " AES128 ","}},
+    {"version", "TLSv1_2_method", NULL, "TLSv1_3_method", NULL, "", "",
+     {"the client offers TLS 1.2", "this server has TLS 1.3 only"},
+     {"this client offers TLS 1.2 only"}},
+    {"application_protocol", "TLS_method", NULL, "TLS_method", NULL, "\2h2", "\4imap",
+     {"the client offers protocols h2, this server has imap"},
+     {"no application protocol", "this client offers protocols h2"}},
+};
+
+static bgl_ssl_ctx_t *ctx_with(bgl_ssl_ctx_t *ctx, const char *ciphers)
+{
+    if (ciphers)
+        CHECK_OK(bgl_ssl_ctx_set_ciphers(ctx, ciphers));
+    return ctx;
+}
+
+TEST_TABLE(both_connections_tell_of_no_common, engine_rows)
+{
+    const struct engine_row *it = row;
+    struct pair pair = make_own_pair(ctx_with(client_ctx(it->client_method), it->client_ciphers),
+                                     ctx_with(server_ctx(it->server_method, "good"), it->server_ciphers));
+    CHECK_OK(bgl_ssl_connection_set_strict_alpn(pair.server, true));
+    CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.client, it->client_protocols, strlen(it->client_protocols)));
+    CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.server, it->server_protocols, strlen(it->server_protocols)));
+    shake_hands(&pair);
+    for (int times = 0; times < 2; times++) {
+        check_says("server", err_of(pair.server), it->server_says);
+        check_says("client", err_of(pair.client), it->client_says);
+        /* A failure stays, and is told in the same words. */
+        CHECK(bgl_ssl_connection_start(pair.server) < 0);
+        check_says("server", last_error().message, it->server_says);
+        CHECK(bgl_ssl_connection_start(pair.client) < 0);
+        check_says("client", last_error().message, it->client_says);
+    }
+    free_pair(&pair);
+}
+
+TEST(other_failures_of_connections_list_no_offers)
+{
+    struct pair pair = make_plain_pair("good");
+    CHECK_INT(7, bgl_ssl_connection_write(pair.server, "nonsense", 0, 7));
+    CHECK(bgl_ssl_connection_start(pair.server) < 0);
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.server));
+    CHECK(!strstr(err_of(pair.server), "offer"));
+    free_pair(&pair);
 }

@@ -4,17 +4,14 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
 #include <time.h>
-
-static void wait_readable(const bgl_ssl_socket_t *socket)
-{
-    struct pollfd wait = {bgl_ssl_socket_fd(socket), POLLIN, 0};
-    CHECK_INT(1, poll(&wait, 1, 10000 * slowness()));
-}
 
 struct host {
     const char *name;
@@ -200,9 +197,9 @@ TEST(a_write_leaves_what_has_come_to_poll)
     size_t n;
     connect_pair(&pair);
     send_bytes(pair.client, "question", 8);
-    wait_readable(pair.server);
+    await_readable(bgl_ssl_socket_fd(pair.server));
     send_bytes(pair.server, "greeting", 8);
-    wait_readable(pair.server);
+    await_readable(bgl_ssl_socket_fd(pair.server));
     CHECK_OK(bgl_ssl_socket_read(pair.server, buffer, sizeof buffer, &n));
     CHECK_INT(8, (long long)n);
     end_pair(&pair);
@@ -460,7 +457,7 @@ TEST(a_peer_that_has_gone_is_refused_but_the_socket_lives_on)
     bgl_ssl_socket_free(pair.client);
     pair.client = NULL;
     send_bytes(pair.server, "x", 1);
-    wait_readable(pair.server);
+    await_readable(bgl_ssl_socket_fd(pair.server));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(pair.server, 50 * MS));
     CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_read(pair.server, buffer, sizeof buffer, &n));
     CHECK_INT(ECONNREFUSED, last_error().sys_errno);
@@ -759,4 +756,106 @@ TEST(a_stream_protocol_does_not_run_over_datagrams)
     close(fds[0]);
     close(fds[1]);
     bgl_ssl_config_free(client);
+}
+
+static uint16_t checksum(const void *data, size_t length)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i + 1 < length; i += 2)
+        sum += (uint32_t)(((const uint8_t *)data)[i] << 8 | ((const uint8_t *)data)[i + 1]);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return htons((uint16_t)~sum);
+}
+
+/* What a router answers to a datagram that its next network does not take. */
+static void answer_as_a_router(int fd, uint16_t mtu)
+{
+    struct sockaddr_in self, peer;
+    socklen_t size = sizeof self;
+    struct {
+        struct icmphdr icmp;
+        struct iphdr ip;
+        struct udphdr udp;
+    } answer = {.icmp = {.type = ICMP_DEST_UNREACH, .code = ICMP_FRAG_NEEDED}};
+    CHECK_INT(0, getsockname(fd, (struct sockaddr *)&self, &size));
+    CHECK_INT(0, getpeername(fd, (struct sockaddr *)&peer, &size));
+    answer.icmp.un.frag.mtu = htons(mtu);
+    answer.ip = (struct iphdr){.version = 4, .ihl = 5, .tot_len = htons(1400), .frag_off = htons(0x4000), .ttl = 60};
+    answer.ip.protocol = IPPROTO_UDP;
+    answer.ip.saddr = self.sin_addr.s_addr;
+    answer.ip.daddr = peer.sin_addr.s_addr;
+    answer.ip.check = checksum(&answer.ip, sizeof answer.ip);
+    answer.udp.source = self.sin_port;
+    answer.udp.dest = peer.sin_port;
+    answer.udp.len = htons(1380);
+    answer.icmp.checksum = checksum(&answer, sizeof answer);
+    int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+    CHECK(raw >= 0);
+    self.sin_port = 0;
+    CHECK_INT(sizeof answer, sendto(raw, &answer, sizeof answer, 0, (struct sockaddr *)&self, sizeof self));
+    close(raw);
+}
+
+/* In a network of its own, because the system remembers the MTU. */
+TEST(a_router_that_tells_the_path_s_mtu_fails_no_read)
+{
+    struct pair pair;
+    char byte;
+    size_t n;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 || !set_loopback(SIOCSIFFLAGS, IFF_UP))
+        skip_test("a network of its own");
+    connect_pair(&pair);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(pair.client, true));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(pair.client, &byte, 1, &n));
+    answer_as_a_router(bgl_ssl_socket_fd(pair.client), 1000);
+    await_readable(bgl_ssl_socket_fd(pair.client));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(pair.client, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(pair.client, false));
+    end_pair(&pair);
+}
+
+static const struct end {
+    const char *name;
+    bool is_server;
+} ends[] = {{"client", false}, {"server", true}};
+
+/* It has answered an earlier datagram: this one is short enough. */
+TEST_TABLE(a_router_that_tells_the_path_s_mtu_fails_no_write_of_the, ends)
+{
+    const struct end *it = row;
+    struct pair pair;
+    char byte = 0;
+    size_t n;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 || !set_loopback(SIOCSIFFLAGS, IFF_UP))
+        skip_test("a network of its own");
+    connect_pair(&pair);
+    const bgl_ssl_socket_t *from = it->is_server ? pair.server : pair.client;
+    const bgl_ssl_socket_t *to = it->is_server ? pair.client : pair.server;
+    answer_as_a_router(bgl_ssl_socket_fd(from), 1000);
+    struct pollfd wait = {bgl_ssl_socket_fd(from), 0, 0};
+    CHECK_INT(1, poll(&wait, 1, 10000 * slowness()));
+    CHECK_OK(bgl_ssl_socket_write(from, "x", 1, &n));
+    CHECK_OK(bgl_ssl_socket_read(to, &byte, 1, &n));
+    CHECK_INT('x', byte);
+    end_pair(&pair);
+}
+
+/* The record is out of the descriptor: poll(2) tells nothing of it, so `more` must. */
+TEST(what_a_small_buffer_does_not_take_is_more)
+{
+    struct pair pair;
+    char buffer[16];
+    size_t n;
+    bool more = false;
+    connect_pair(&pair);
+    CHECK_OK(bgl_ssl_socket_write(pair.client, "hello", 5, &n));
+    await_readable(bgl_ssl_socket_fd(pair.server));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_read_now(pair.server, buffer, 2, &n, &more));
+    struct pollfd wait = {bgl_ssl_socket_fd(pair.server), POLLIN, 0};
+    CHECK_INT(0, poll(&wait, 1, 100));
+    CHECK(more);
+    CHECK_OK(bgl_ssl_socket_read_now(pair.server, buffer, sizeof buffer, &n, &more));
+    CHECK_INT(5, n);
+    end_pair(&pair);
 }

@@ -3,9 +3,11 @@
 #include "harness.h"
 
 #include <arpa/inet.h>
-#include <malloc.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 static bgl_ssl_config_t *over_datagrams(bgl_ssl_config_t *config)
 {
@@ -101,8 +103,7 @@ static void check_byte(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to)
     char byte = 0;
     size_t n;
     CHECK_OK(bgl_ssl_socket_write(from, "x", 1, &n));
-    struct pollfd wait = {bgl_ssl_socket_fd(to), POLLIN, 0};
-    CHECK_INT(1, poll(&wait, 1, 5000 * slowness()));
+    await_readable(bgl_ssl_socket_fd(to));
     CHECK_OK(bgl_ssl_socket_read(to, &byte, 1, &n));
     CHECK_INT('x', byte);
 }
@@ -250,15 +251,14 @@ TEST(a_repeated_hello_starts_no_second_connection_in_another_thread)
         threads[i] = start_thread(accept_until_closed, world.listener);
     for (int round = 0; round < ROUNDS; round++) {
         fds[round] = raw_client(world.port, 0);
-        struct pollfd wait = {fds[round], POLLIN, 0};
         send(fds[round], hello, length, 0);
-        CHECK_INT(1, poll(&wait, 1, 5000 * slowness()));
+        await_readable(fds[round]);
         ssize_t n = recv(fds[round], answer, sizeof answer, 0);
         CHECK_INT(VERIFY_REQUEST, answer[RECORD]);
         size_t size = with_cookie(hello, length, answer + n - COOKIE, repeated);
         for (int i = 0; i < COPIES; i++)
             send(fds[round], repeated, size, 0);
-        CHECK_INT(1, poll(&wait, 1, 5000 * slowness()));
+        await_readable(fds[round]);
     }
     usleep(20000);
     CHECK(open_descriptors() <= before + 2 * ROUNDS);
@@ -357,7 +357,7 @@ TEST(a_flood_of_hellos_leaves_memory_and_descriptors_as_they_were)
     int descriptors = open_descriptors();
     for (int i = 0; i < FLOOD / slowness(); i++) {
         if (i == 1000)
-            before = mallinfo2().uordblks;
+            before = bytes_in_use();
         for (int j = 0; j < 4; j++)
             hello[RECORD + MESSAGE + 2 + j] = (uint8_t)(i >> (8 * j));
         send(fds[i % COUNT(fds)], hello, length, MSG_DONTWAIT);
@@ -367,7 +367,7 @@ TEST(a_flood_of_hellos_leaves_memory_and_descriptors_as_they_were)
     serve_nobody(&world);
     CHECK_INT(descriptors, open_descriptors());
     if (!memory_is_watched())
-        CHECK(mallinfo2().uordblks < before + 4096);
+        CHECK(bytes_in_use() < before + 4096);
     for (size_t i = 0; i < COUNT(fds); i++)
         close(fds[i]);
     end_world(&world);
@@ -385,14 +385,14 @@ TEST(a_client_without_certificate_cannot_make_a_handshake_keep_long_messages)
     uint8_t datagram[RECORD + MESSAGE + FRAGMENT] = {22, 254, 253, 0, 0};
     const uint8_t message[] = {11, 1, 134, 160, 0, 0, 0, 0, 0, 0, 0, FRAGMENT};
     if (memory_is_watched())
-        skip_test("the allocator's own numbers");
+        skip_test("an allocator that counts");
     make_world(&world);
     int fd = raw_client(world.port, 0);
     size_t length = first_hello(&world, hello, sizeof hello);
     CHECK_INT(VERIFY_REQUEST, answer_to(&world, fd, hello, length, cookie));
     size_t n = with_cookie(hello, length, cookie, repeated);
     CHECK_INT(SERVER_HELLO, answer_to(&world, fd, repeated, n, NULL));
-    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    size_t before = bytes_in_use();
     datagram[12] = MESSAGE + FRAGMENT;
     memcpy(datagram + RECORD, message, sizeof message);
     for (int i = 0; i < COUNT_OF_MESSAGES && status == BGL_SSL_WANT_READ; i++) {
@@ -402,9 +402,98 @@ TEST(a_client_without_certificate_cannot_make_a_handshake_keep_long_messages)
         status = bgl_ssl_server_accept(world.listener, BGL_SSL_NO_WAIT, &nobody);
     }
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, status);
-    size_t after = mallinfo2().uordblks + mallinfo2().hblkhd;
+    size_t after = bytes_in_use();
     if (after > before + 64 * 1024)
         FAIL("%zu kB are kept", (after - before) / 1024);
+    close(fd);
+    end_world(&world);
+}
+
+/* The hello (with a cookie) in two datagrams: the first has all but the last `rest` bytes of the message. */
+static size_t first_part(const uint8_t *hello, size_t length, size_t rest, uint8_t *out)
+{
+    memcpy(out, hello, length - rest);
+    add_to(out + 11, 2, -(int)rest);
+    add_to(out + RECORD + 9, 3, -(int)rest);
+    return length - rest;
+}
+
+static size_t last_part(const uint8_t *hello, size_t length, size_t rest, uint8_t *out)
+{
+    memcpy(out, hello, RECORD + MESSAGE);
+    memcpy(out + RECORD + MESSAGE, hello + length - rest, rest);
+    out[10]++;
+    out[11] = 0;
+    out[12] = (uint8_t)(MESSAGE + rest);
+    memset(out + RECORD + 6, 0, 6);
+    add_to(out + RECORD + 6, 3, (int)(length - RECORD - MESSAGE - rest));
+    add_to(out + RECORD + 9, 3, (int)rest);
+    return RECORD + MESSAGE + rest;
+}
+
+static bgl_ssl_config_t *with_a_host(bgl_ssl_config_t *server)
+{
+    bgl_ssl_config_t *host = over_datagrams(server_config("host-a"));
+    CHECK_OK(bgl_ssl_config_add_host(server, "a.test", host));
+    bgl_ssl_config_free(host);
+    return server;
+}
+
+enum { REST_OF_HELLO = 20, JUNK = 16000 };
+
+/* A server that chooses by the hello keeps what comes until all of it is there. */
+TEST(a_client_cannot_make_a_server_that_waits_for_its_hello_keep_what_is_no_hello)
+{
+    enum { CLIENTS = 16, DATAGRAMS = 60, LONGEST_HELLO = 132 * 1024 };
+    struct world world;
+    uint8_t hello[1024], repeated[1024], part[1024], cookie[COOKIE];
+    static uint8_t junk[JUNK];
+    int fds[CLIENTS];
+    if (memory_is_watched())
+        skip_test("the allocator's own numbers");
+    make_world_with(&world, with_a_host(over_datagrams(server_config("good"))));
+    size_t length = first_hello(&world, hello, sizeof hello);
+    memset(junk, 0x5a, sizeof junk);
+    serve_nobody(&world);
+    size_t before = bytes_in_use();
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = raw_client(world.port, 0);
+        CHECK_INT(VERIFY_REQUEST, answer_to(&world, fds[i], hello, length, cookie));
+        size_t n = with_cookie(hello, length, cookie, repeated);
+        n = first_part(repeated, n, REST_OF_HELLO, part);
+        CHECK_INT(NO_ANSWER, answer_to(&world, fds[i], part, n, NULL));
+        for (int j = 0; j < DATAGRAMS; j++) {
+            CHECK_INT(JUNK, (long long)send(fds[i], junk, JUNK, 0));
+            serve_nobody(&world);
+        }
+    }
+    size_t after = bytes_in_use();
+    if (after > before + CLIENTS * 2 * LONGEST_HELLO)
+        FAIL("%zu kB are kept of each client", (after - before) / 1024 / CLIENTS);
+    for (int i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    end_world(&world);
+}
+
+/* Anybody can send datagrams in the client's name (RFC 6347, section 4.1.2.7: such records are discarded). */
+TEST(junk_does_not_end_a_handshake_whose_hello_has_not_come_as_a_whole)
+{
+    struct world world;
+    uint8_t hello[1024], repeated[1024], part[1024], cookie[COOKIE];
+    make_world_with(&world, with_a_host(over_datagrams(server_config("good"))));
+    size_t length = first_hello(&world, hello, sizeof hello);
+    int fd = raw_client(world.port, 0);
+    CHECK_INT(VERIFY_REQUEST, answer_to(&world, fd, hello, length, cookie));
+    size_t whole = with_cookie(hello, length, cookie, repeated);
+    size_t n = first_part(repeated, whole, REST_OF_HELLO, part);
+    CHECK_INT(NO_ANSWER, answer_to(&world, fd, part, n, NULL));
+    for (int i = 0; i < 100; i++) {
+        bgl_ssl_socket_t *nobody;
+        CHECK_INT(4, (long long)send(fd, "junk", 4, 0));
+        CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_server_accept(world.listener, BGL_SSL_NO_WAIT, &nobody));
+    }
+    n = last_part(repeated, whole, REST_OF_HELLO, part);
+    CHECK_INT(SERVER_HELLO, answer_to(&world, fd, part, n, NULL));
     close(fd);
     end_world(&world);
 }
@@ -502,6 +591,10 @@ TEST(silent_clients_hold_nobody_up_and_end_in_time)
         CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_server_accept(world.listener, 20 * SECOND * slowness(), &nobody));
         CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, last_error().phase);
     }
+    bgl_ssl_server_info_t info = {.size = sizeof info};
+    CHECK_OK(bgl_ssl_server_info(world.listener, &info));
+    CHECK_INT(COUNT(silent), (long long)info.failed_timeout);
+    CHECK_INT(0, (long long)info.abandoned);
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_server_accept(world.listener, 20 * MS, &nobody));
     CHECK_INT(BGL_SSL_PHASE_ACCEPT, last_error().phase);
     for (size_t i = 0; i < COUNT(silent); i++)
@@ -983,6 +1076,186 @@ TEST(a_refused_client_is_told_and_the_server_goes_on)
     CHECK_INT(BGL_SSL_E_PROTOCOL, status);
     CHECK_INT(BGL_SSL_E_VERIFY, accepting);
     bgl_ssl_socket_free(client);
+    close(fd);
+    end_world(&world);
+}
+
+/* As after bgl_ssl_server_close: there is nobody left who would accept the new connection. */
+TEST(a_hello_with_its_cookie_does_not_end_a_connection_whose_server_is_freed)
+{
+    struct world world;
+    uint8_t hello[1024], repeated[1024], answer[256];
+    char byte;
+    size_t n;
+    make_world(&world);
+    int fd = raw_client(world.port, 0);
+    bgl_ssl_socket_t *client = client_over(&world, fd), *accepted = connect_both(&world, client);
+    check_byte(client, accepted);
+    bgl_ssl_socket_free(client);
+    while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0)
+        ;
+    bgl_ssl_server_free(world.listener);
+    world.listener = NULL;
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(accepted, true));
+    size_t length = first_hello(&world, hello, sizeof hello);
+    CHECK_INT((long long)length, (long long)send(fd, hello, length, 0));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(accepted, &byte, 1, &n));
+    ssize_t got = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+    CHECK_INT(RECORD + MESSAGE + 2 + 1 + COOKIE, (long long)got);
+    length = with_cookie(hello, length, answer + got - COOKIE, repeated);
+    CHECK_INT((long long)length, (long long)send(fd, repeated, length, 0));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(accepted, &byte, 1, &n));
+    bgl_ssl_socket_free(accepted);
+    close(fd);
+    end_world(&world);
+}
+
+/* Carries datagrams between a client's pair of descriptors and a socket that speaks to the server. */
+static void carry_between(int inside, int outside)
+{
+    uint8_t datagram[2048];
+    ssize_t n;
+    while ((n = recv(inside, datagram, sizeof datagram, MSG_DONTWAIT)) > 0)
+        CHECK_INT((long long)n, (long long)send(outside, datagram, (size_t)n, 0));
+    while ((n = recv(outside, datagram, sizeof datagram, MSG_DONTWAIT)) > 0)
+        CHECK_INT((long long)n, (long long)send(inside, datagram, (size_t)n, 0));
+}
+
+static const struct look {
+    const char *name;
+    bool by_write;
+} looks[] = {{"accept", false}, {"write", true}};
+
+/* What is looked at because of a record of the handshake stays there for poll and the reader, if data come with it. */
+TEST_TABLE(data_behind_a_record_of_the_handshake_are_left_to_their_reader_by, looks)
+{
+    const struct look *it = row;
+    enum { JUNK_RECORD = RECORD + 1 };
+    struct world world;
+    int pair[2];
+    uint8_t datagram[2048] = {22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 'j'};
+    char byte = 0;
+    size_t n;
+    bgl_ssl_socket_t *accepted = NULL;
+    bgl_ssl_status_t status = BGL_SSL_WANT_READ;
+    make_world(&world);
+    CHECK_INT(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    int fd = raw_client(world.port, 0);
+    bgl_ssl_socket_t *client = client_over(&world, pair[0]);
+    for (int i = 0; i < 1000 && (status != BGL_SSL_OK || !accepted); i++) {
+        if (status != BGL_SSL_OK)
+            status = bgl_ssl_socket_handshake(client);
+        carry_between(pair[1], fd);
+        if (!accepted)
+            bgl_ssl_server_accept(world.listener, 5 * MS, &accepted);
+        carry_between(pair[1], fd);
+    }
+    CHECK_OK(status);
+    CHECK(accepted);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(accepted, true));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(accepted, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_write(client, "x", 1, &n));
+    ssize_t length = recv(pair[1], datagram + JUNK_RECORD, sizeof datagram - JUNK_RECORD, MSG_DONTWAIT);
+    CHECK(length > RECORD);
+    CHECK_INT(23, datagram[JUNK_RECORD]);
+    CHECK_INT(JUNK_RECORD + length, (long long)send(fd, datagram, JUNK_RECORD + (size_t)length, 0));
+    if (it->by_write)
+        CHECK_OK(bgl_ssl_socket_write(accepted, "y", 1, &n));
+    else
+        serve_nobody(&world);
+    struct pollfd wait = {bgl_ssl_socket_fd(accepted), POLLIN, 0};
+    CHECK_INT(1, poll(&wait, 1, 500));
+    CHECK_OK(bgl_ssl_socket_read(accepted, &byte, 1, &n));
+    CHECK_INT('x', byte);
+    bgl_ssl_socket_free(client);
+    bgl_ssl_socket_free(accepted);
+    close(pair[0]);
+    close(pair[1]);
+    close(fd);
+    end_world(&world);
+}
+
+/* Another program's socket, which is to be bound to the port of a listener at the worst moment. */
+static atomic_int intruder = -1;
+static atomic_int intruder_errno;
+
+/* Stands in for the C library's. */
+int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int other = atomic_exchange(&intruder, -1);
+    if (other >= 0 && syscall(SYS_bind, other, address, length) != 0)
+        intruder_errno = errno;
+    return (int)syscall(SYS_bind, fd, address, length);
+}
+
+/* Otherwise it would get all hellos from now on. */
+TEST(a_second_listener_on_the_same_port_is_refused_while_a_client_gets_its_socket)
+{
+    struct world world;
+    int on = 1, other = socket(AF_INET, SOCK_DGRAM, 0);
+    CHECK_INT(0, setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+    make_world(&world);
+    int fd = raw_client(world.port, 0);
+    bgl_ssl_socket_t *client = client_over(&world, fd);
+    intruder = other;
+    bgl_ssl_socket_t *accepted = connect_both(&world, client);
+    CHECK_INT(-1, intruder);
+    CHECK_INT(EADDRINUSE, intruder_errno);
+    check_byte(client, accepted);
+    bgl_ssl_socket_free(client);
+    bgl_ssl_socket_free(accepted);
+    close(other);
+    close(fd);
+    end_world(&world);
+}
+
+/* Then the listener is still the first user's, and so are the sockets of those who are connected. */
+TEST(clients_get_their_sockets_after_the_program_has_changed_its_user)
+{
+    struct world world;
+    bgl_ssl_socket_t *clients[2], *accepted[2];
+    int fds[2];
+    make_world(&world);
+    for (int i = 0; i < 2; i++) {
+        if (i == 1 && seteuid(65534) != 0)
+            skip_test("the right to change the user");
+        fds[i] = raw_client(world.port, 0);
+        clients[i] = client_over(&world, fds[i]);
+        accepted[i] = connect_both(&world, clients[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        check_byte(clients[i], accepted[i]);
+        bgl_ssl_socket_free(clients[i]);
+        bgl_ssl_socket_free(accepted[i]);
+        close(fds[i]);
+    }
+    end_world(&world);
+    /* Otherwise LeakSanitizer may not look. */
+    CHECK_INT(0, seteuid(0));
+    CHECK_INT(0, prctl(PR_SET_DUMPABLE, 1));
+}
+
+/* The two share what wakes the threads that accept. */
+TEST(a_child_process_that_closes_the_server_does_not_wake_its_parent)
+{
+    struct world world;
+    make_world(&world);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        bgl_ssl_server_close(world.listener);
+        bgl_ssl_server_free(world.listener);
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    struct pollfd wait = {bgl_ssl_server_fd(world.listener), POLLIN, 0};
+    CHECK_INT(0, poll(&wait, 1, 0));
+    int fd = raw_client(world.port, 0);
+    bgl_ssl_socket_t *client = client_over(&world, fd), *accepted = connect_both(&world, client);
+    check_byte(client, accepted);
+    bgl_ssl_socket_free(client);
+    bgl_ssl_socket_free(accepted);
     close(fd);
     end_world(&world);
 }

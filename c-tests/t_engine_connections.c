@@ -175,6 +175,20 @@ TEST(an_alert_of_the_peer_is_told)
     free_pair(&pair);
 }
 
+/* OpenSSL has no words for this one among its reasons. */
+TEST(an_alert_without_a_reason_of_openssl_s_has_its_registered_name)
+{
+    static const char alert[] = "\x15\x03\x03\x00\x02\x02\x00";
+    struct pair pair = make_plain_pair("good");
+    bgl_ssl_connection_start(pair.client);
+    bgl_ssl_connection_write(pair.client, alert, 0, sizeof alert - 1);
+    bgl_ssl_connection_start(pair.client);
+    CHECK_INT(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
+    if (!strstr(err_of(pair.client), "close notify"))
+        FAIL("%s", err_of(pair.client));
+    free_pair(&pair);
+}
+
 TEST(shutdown_before_the_handshake_says_no)
 {
     bgl_ssl_ctx_t *ctx = new_ctx("default");
@@ -605,5 +619,41 @@ TEST(threads_that_use_one_connection_are_refused_rather_than_mixed_up)
     join_thread(two);
     CHECK_INT(-1, bgl_ssl_connection_clear_out(pair.client, (char[8]){0}, 0, 8));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
+    free_pair(&pair);
+}
+
+/* The header: "-1 if neither can be done now, or on failure: bgl_ssl_connection_status tells". */
+TEST(a_shutdown_that_waits_for_the_peers_says_for_what)
+{
+    struct pair pair = make_plain_pair("good");
+    shake_hands(&pair);
+    CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_INT(-1, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
+    CHECK_OK(bgl_ssl_connection_write_eof(pair.client));
+    CHECK_INT(-1, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_connection_status(pair.client));
+    free_pair(&pair);
+}
+
+/* The header: "The result of the last call of bgl_ssl_connection_start, _clear_in, ...". A caller that asks after -1, as the
+ * manual page's example does, waits for ever otherwise. */
+TEST(a_step_that_fails_for_its_arguments_has_that_status)
+{
+    struct pair pair = make_plain_pair("good");
+    shake_hands(&pair);
+    CHECK_INT(-1, bgl_ssl_connection_clear_in(pair.client, NULL, 0, 10));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_connection_status(pair.client));
+    free_pair(&pair);
+}
+
+TEST(a_step_of_a_closed_connection_has_the_status_of_a_failure)
+{
+    struct pair pair = make_plain_pair("good");
+    char buffer[16];
+    shake_hands(&pair);
+    CHECK_OK(bgl_ssl_connection_close(pair.client));
+    CHECK_INT(-1, bgl_ssl_connection_clear_out(pair.client, buffer, 0, sizeof buffer));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_connection_status(pair.client));
     free_pair(&pair);
 }

@@ -2,6 +2,9 @@
 #define _GNU_SOURCE
 #include "engine.h"
 
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
 /* ---- methods ---- */
 
 static const struct method {
@@ -144,6 +147,57 @@ TEST(root_certs_are_each_contexts_own)
     bgl_ssl_ctx_free(two);
 }
 
+static bool aged;
+
+/* A file that has just changed is read each time. */
+__attribute__((visibility("default"))) int statx(int dir, const char *restrict path, int flags, unsigned mask,
+                                                 struct statx *restrict out)
+{
+    int result = (int)syscall(SYS_statx, dir, path, flags, mask, out);
+    if (result == 0 && aged) {
+        out->stx_mtime.tv_sec -= 60;
+        out->stx_ctime.tv_sec -= 60;
+    }
+    return result;
+}
+
+/* How many bytes this process has read so far. */
+static long bytes_read(void)
+{
+    FILE *io = fopen("/proc/self/io", "r");
+    long n = -1;
+    if (!io) return -1;
+    if (fscanf(io, "rchar: %ld", &n) != 1) n = -1;
+    fclose(io);
+    return n;
+}
+
+TEST(root_certs_are_read_once_and_again_when_they_have_changed)
+{
+    enum { SIZE = 200000 };
+    static char text[SIZE];
+    size_t length;
+    char *root = read_whole_file(pki("root.pem"), &length);
+    CHECK(length < SIZE);
+    memset(text, '\n', SIZE);
+    memcpy(text, root, length);
+    free(root);
+    aged = true;
+    setenv("SSL_CERT_FILE", write_file("many.pem", text, SIZE), 1);
+    bgl_ssl_ctx_t *one = new_ctx("default"), *two = new_ctx("default"), *three = new_ctx("default");
+    CHECK_OK(bgl_ssl_ctx_add_root_certs(one));
+    long before = bytes_read();
+    if (before < 0) skip_test("/proc/self/io");
+    CHECK_OK(bgl_ssl_ctx_add_root_certs(two));
+    CHECK(bytes_read() - before < SIZE / 2);
+    CHECK_STRING("fine", verdict_of(two, "good"));
+    write_file("many.pem", "nothing\n", 8);
+    CHECK(bgl_ssl_ctx_add_root_certs(three) < 0);
+    bgl_ssl_ctx_free(one);
+    bgl_ssl_ctx_free(two);
+    bgl_ssl_ctx_free(three);
+}
+
 TEST(a_ca_in_the_middle_of_a_buffer_is_trusted)
 {
     size_t length;
@@ -257,6 +311,63 @@ TEST(each_certificate_of_a_chain_needs_a_crl)
     bgl_ssl_ctx_free(client);
 }
 
+/* A CA with settings of trust, which openssl x509 adds. */
+static void trust_as(bgl_ssl_ctx_t *ctx, const char *file, const char *setting)
+{
+    char command[2048], path[512];
+    size_t length;
+    snprintf(path, sizeof path, "%s", own_path("ca.pem"));
+    snprintf(command, sizeof command, "openssl x509 -in '%s' -trustout %s -out '%s'", pki(file), setting, path);
+    CHECK_INT(0, system(command));
+    char *pem = read_whole_file(path, &length);
+    CHECK_OK(bgl_ssl_ctx_add_ca_cert(ctx, pem, 0, length));
+    free(pem);
+}
+
+/* An anchor that is not self-signed: its issuer, who is not known, has no list here. */
+TEST(an_anchor_that_is_not_self_signed_needs_no_crl)
+{
+    bgl_ssl_ctx_t *client = new_ctx("default");
+    trust_as(client, "intermediate.pem", "-addtrust serverAuth");
+    add_crl(client, "intermediate.crl");
+    CHECK_STRING("fine", verdict_of(client, "chained"));
+    CHECK(strcmp("fine", verdict_of(client, "untrusted")) != 0);
+    add_crl(client, "root.crl");
+    CHECK_STRING("fine", verdict_of(client, "chained"));
+    bgl_ssl_ctx_free(client);
+}
+
+/* ---- one CA twice, of which one is rejected ---- */
+
+TEST(a_rejection_counts_though_the_same_ca_is_trusted)
+{
+    for (int rejected_first = 0; rejected_first < 2; rejected_first++) {
+        bgl_ssl_ctx_t *client = rejected_first ? new_ctx("default") : client_ctx("default");
+        trust_as(client, "root.pem", "-addreject serverAuth");
+        if (rejected_first)
+            trust(client, "root.pem");
+        CHECK(strcmp("fine", verdict_of(client, "good")) != 0);
+        bgl_ssl_ctx_free(client);
+    }
+}
+
+TEST(a_rejection_among_the_systems_cas_counts)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default");
+    setenv("SSL_CERT_FILE", pki("root-rejected.pem"), 1);
+    CHECK_OK(bgl_ssl_ctx_add_root_certs(client));
+    CHECK_STRING("CERT_REJECTED", verdict_of(client, "good"));
+    bgl_ssl_ctx_free(client);
+}
+
+TEST(a_rejection_for_another_purpose_does_not_count)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default");
+    trust_as(client, "root.pem", "-addreject codeSigning");
+    CHECK_STRING("fine", verdict_of(client, "good"));
+    bgl_ssl_ctx_free(client);
+}
+
 /* ---- what is presented ---- */
 
 TEST(a_chain_is_presented_whole)
@@ -281,16 +392,6 @@ TEST(an_encrypted_key_needs_its_passphrase)
     bgl_ssl_ctx_free(ctx);
 }
 
-TEST(a_key_of_another_certificate_is_refused)
-{
-    size_t length;
-    bgl_ssl_ctx_t *ctx = new_ctx("default");
-    set_cert(ctx, "good.pem");
-    const char *pem = pki_text("untrusted.key", &length);
-    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_ctx_set_key(ctx, pem, 0, length, NULL));
-    bgl_ssl_ctx_free(ctx);
-}
-
 static const struct version {
     const char *name;
     const char *method;
@@ -299,19 +400,47 @@ static const struct version {
     {"tls_1_3", "TLSv1_3_method"},
 };
 
+static const struct order {
+    const char *name;
+    const char *method;
+    bool is_key_first;
+} orders[] = {
+    {"tls_1_2", "TLSv1_2_method", true},
+    {"tls_1_3", "TLSv1_3_method", true},
+    {"tls_1_2_certificate_first", "TLSv1_2_method", false},
+    {"tls_1_3_certificate_first", "TLSv1_3_method", false},
+};
+
 /* As with node: contexts and connections can be made, and `err` says why the handshake fails. */
-TEST_TABLE(a_certificate_of_another_key_fails_the_handshake, versions)
+TEST_TABLE(a_certificate_of_another_key_fails_the_handshake, orders)
 {
-    const struct version *it = row;
+    const struct order *it = row;
     bgl_ssl_ctx_t *server = new_ctx("default");
-    set_key(server, "untrusted.key");
+    if (it->is_key_first)
+        set_key(server, "untrusted.key");
     set_cert(server, "good.pem");
+    if (!it->is_key_first)
+        set_key(server, "untrusted.key");
     struct pair pair = make_own_pair(client_ctx(it->method), server);
     shake_hands(&pair);
     CHECK(!bgl_ssl_connection_init_finishedp(pair.server));
     CHECK_INT(BGL_SSL_E_CONFIG, bgl_ssl_connection_status(pair.server));
     CHECK(strstr(err_of(pair.server), "no private key that belongs to it"));
     CHECK_INT(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
+    free_pair(&pair);
+}
+
+TEST_TABLE(a_key_may_be_set_before_the_certificate_it_belongs_to, versions)
+{
+    const struct version *it = row;
+    bgl_ssl_ctx_t *server = new_ctx("default");
+    set_cert(server, "good.pem");
+    set_key(server, "good.key");
+    set_key(server, "dns-only.key");
+    set_cert(server, "dns-only.pem");
+    struct pair pair = make_own_pair(client_ctx(it->method), server);
+    shake_hands(&pair);
+    CHECK(bgl_ssl_connection_init_finishedp(pair.server));
     free_pair(&pair);
 }
 
@@ -417,6 +546,7 @@ static const struct list {
     {"of_both", "TLS_AES_128_GCM_SHA256:HIGH:!aNULL", BGL_SSL_OK},
     {"unknown", "NO-SUCH-CIPHER", BGL_SSL_E_CONFIG},
     {"unknown_suite", "TLS_NO_SUCH_SUITE", BGL_SSL_E_CONFIG},
+    {"unknown_suite_beside_another", "TLS_AES_128_GCM_SHA256:TLS_NO_SUCH_SUITE", BGL_SSL_E_CONFIG},
     {"empty", "", BGL_SSL_E_CONFIG},
     {"only_separators", "::", BGL_SSL_E_CONFIG},
 };
@@ -460,4 +590,54 @@ TEST(a_session_id_context_has_at_most_32_bytes)
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_ctx_set_session_id_context(ctx, id, 0, 33));
     CHECK_OK(bgl_ssl_ctx_set_session_id_context(ctx, NULL, 0, 0));
     bgl_ssl_ctx_free(ctx);
+}
+
+/* ---- keys and certificates of other types ---- */
+
+TEST(a_key_of_another_type_than_the_certificate_is_a_mismatch)
+{
+    bgl_ssl_ctx_t *client = client_ctx("default"), *server = new_ctx("default");
+    set_cert(server, "good-rsa.pem");
+    set_key(server, "good.key");
+    struct pair pair = make_own_pair(client, server);
+    shake_hands(&pair);
+    CHECK_INT(BGL_SSL_E_CONFIG, bgl_ssl_connection_status(pair.server));
+    free_pair(&pair);
+}
+
+TEST(an_identity_of_another_type_is_presented_beside_the_earlier_one)
+{
+    bgl_ssl_ctx_t *client = client_ctx("TLSv1_2_method"), *server = server_ctx("default", "good-rsa");
+    present(server, "good");
+    CHECK_OK(bgl_ssl_ctx_set_ciphers(client, "aRSA"));
+    struct pair pair = make_own_pair(client, server);
+    shake_hands(&pair);
+    CHECK(bgl_ssl_connection_init_finishedp(pair.client));
+    free_pair(&pair);
+}
+
+/* Both certificates first, and then both keys, as OpenSSL's programs may set them. */
+static const struct key_order {
+    const char *name, *first, *second;
+} key_orders[] = {
+    {"in_the_order_of_the_certificates", "good.key", "good-rsa.key"},
+    {"in_the_other_order", "good-rsa.key", "good.key"},
+};
+
+TEST_TABLE(keys_set_behind_certificates_of_two_types_are_both_used, key_orders)
+{
+    static const char *const kinds[] = {"aRSA", "aECDSA"};
+    const struct key_order *it = row;
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        bgl_ssl_ctx_t *client = client_ctx("TLSv1_2_method"), *server = new_ctx("default");
+        set_cert(server, "good.pem");
+        set_cert(server, "good-rsa.pem");
+        set_key(server, it->first);
+        set_key(server, it->second);
+        CHECK_OK(bgl_ssl_ctx_set_ciphers(client, kinds[i]));
+        struct pair pair = make_own_pair(client, server);
+        shake_hands(&pair);
+        check_shaken(&pair);
+        free_pair(&pair);
+    }
 }

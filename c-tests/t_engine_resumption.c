@@ -8,6 +8,8 @@
 #include <time.h>
 
 #define SSL_OP_NO_TICKET (UINT64_C(1) << 14)
+#define SSL_OP_NO_TLSv1_2 (UINT64_C(1) << 27)
+#define SSL_OP_NO_TLSv1_3 (UINT64_C(1) << 29)
 #define DAY 86400
 
 /* ---- the clock: library and OpenSSL find these before libc's ---- */
@@ -169,6 +171,14 @@ static void clock_goes_on(struct world *world)
     shift += 200;
 }
 
+static void take_ciphers(bgl_ssl_ctx_t *ctx, const char *list)
+{
+    CHECK_OK(bgl_ssl_ctx_set_ciphers(ctx, list));
+}
+
+#define CIPHERS "ECDHE-ECDSA-AES256-GCM-SHA384:TLS_AES_256_GCM_SHA384"
+#define OTHER_CIPHERS "ECDHE-ECDSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256"
+
 /* Clients. */
 static void client_plain(struct world *world)
 {
@@ -214,6 +224,34 @@ static void client_before_the_end_of_the_crl(struct world *world)
     client_plain(world);
     add_crl(world->client, "brief.crl");
     before_the_end_of_the_crl();
+}
+
+static void client_of_few_ciphers(struct world *world)
+{
+    client_plain(world);
+    take_ciphers(world->server, CIPHERS);
+}
+
+static void client_takes_other_ciphers(struct world *world)
+{
+    take_ciphers(world->client, OTHER_CIPHERS);
+}
+
+static void client_forbids_the_version(struct world *world)
+{
+    CHECK_OK(bgl_ssl_ctx_set_options(world->client, SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_3));
+}
+
+static void client_of_an_unknown_ca_before_the_end(struct world *world)
+{
+    client_before_the_end(world);
+    replace(&world->client, make_client(world, NULL, "root2.pem"));
+}
+
+static void client_of_another_name_before_the_end(struct world *world)
+{
+    client_before_the_end(world);
+    world->hostname = "elsewhere.example";
 }
 
 static void other_hostname(struct world *world)
@@ -296,6 +334,12 @@ static void server_before_the_end(struct world *world)
     set_clock_before_the_end_of("client.pem");
 }
 
+static void server_of_an_unknown_ca_before_the_end(struct world *world)
+{
+    server_before_the_end(world);
+    replace(&world->server, make_server(world, "good", "root2.pem"));
+}
+
 static void server_before_the_end_of_the_intermediate(struct world *world)
 {
     server_plain(world);
@@ -321,6 +365,22 @@ static void server_that_does_not_ask(struct world *world)
     server_plain(world);
     replace(&world->client, make_client(world, NULL, "root.pem"));
     world->request = false;
+}
+
+static void server_of_few_ciphers(struct world *world)
+{
+    server_plain(world);
+    take_ciphers(world->client, CIPHERS);
+}
+
+static void server_takes_other_ciphers(struct world *world)
+{
+    take_ciphers(world->server, OTHER_CIPHERS);
+}
+
+static void server_forbids_the_version(struct world *world)
+{
+    CHECK_OK(bgl_ssl_ctx_set_options(world->server, SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_3));
 }
 
 static void server_with_two_names(struct world *world)
@@ -405,6 +465,10 @@ static const struct change {
     {"client_is_after_the_end_of_the_intermediate", true, client_before_the_end_of_the_intermediate, clock_goes_on,
      "CERT_HAS_EXPIRED"},
     {"client_is_after_the_end_of_the_crl", true, client_before_the_end_of_the_crl, clock_goes_on, "CRL_HAS_EXPIRED"},
+    {"client_takes_other_ciphers", true, client_of_few_ciphers, client_takes_other_ciphers, "refused"},
+    {"client_forbids_the_version", true, client_plain, client_forbids_the_version, "refused"},
+    {"server_takes_other_ciphers", false, server_of_few_ciphers, server_takes_other_ciphers, "refused"},
+    {"server_forbids_the_version", false, server_plain, server_forbids_the_version, "refused"},
     {"server_has_other_ca", false, server_plain, other_server_ca, "SELF_SIGNED_CERT_IN_CHAIN"},
     {"server_demands_certificate", false, server_that_does_not_ask, demands_a_certificate, "refused"},
     {"server_asks_for_certificate", false, server_that_does_not_ask, asks_for_a_certificate,
@@ -423,7 +487,8 @@ static const struct change {
     {"server_loads_session_of_a_client", true, client_of_a_server, peer_comes_back_as_a_client, "INVALID_PURPOSE"},
 };
 
-static void run_change(const struct change *it, const char *method, bool tickets)
+/* `first` is the verdict before the change; NULL: nothing is wrong. */
+static void run_change_of(const char *first, const struct change *it, const char *method, bool tickets)
 {
     struct world world;
     memset(&world, 0, sizeof world);
@@ -433,7 +498,8 @@ static void run_change(const struct change *it, const char *method, bool tickets
     world.server_name = "localhost";
     it->before(&world);
     bool verifies = world.client_verifies || world.request;
-    CHECK_STRING(verifies ? "fine" : "UNABLE_TO_GET_ISSUER_CERT", connect_once(&world, false));
+    const char *fine = verifies ? "fine" : "UNABLE_TO_GET_ISSUER_CERT";
+    CHECK_STRING(first ? first : fine, connect_once(&world, false));
     CHECK(world.kept[0].length > 0);
     struct session kept[2] = {world.kept[0], world.kept[1]};
     it->change(&world);
@@ -446,6 +512,43 @@ static void run_change(const struct change *it, const char *method, bool tickets
     bgl_ssl_ctx_free(world.client);
     bgl_ssl_ctx_free(world.server);
     bgl_ssl_ctx_free(world.switched);
+}
+
+static void run_change(const struct change *it, const char *method, bool tickets)
+{
+    run_change_of(NULL, it, method, tickets);
+}
+
+/* What was wrong before does not hide what has become so. */
+static const struct further_fault {
+    struct change change;
+    const char *first;
+} further_faults[] = {
+    {{"client_of_an_unknown_ca_is_after_the_end", true, client_of_an_unknown_ca_before_the_end, clock_goes_on,
+      "CERT_HAS_EXPIRED"},
+     "SELF_SIGNED_CERT_IN_CHAIN"},
+    {{"client_of_another_name_is_after_the_end", true, client_of_another_name_before_the_end, clock_goes_on,
+      "CERT_HAS_EXPIRED"},
+     "HOSTNAME_MISMATCH"},
+    {{"server_of_an_unknown_ca_is_after_the_end", false, server_of_an_unknown_ca_before_the_end, clock_goes_on,
+      "CERT_HAS_EXPIRED"},
+     "SELF_SIGNED_CERT_IN_CHAIN"},
+};
+
+static void run_further_fault(const struct further_fault *it, const char *method)
+{
+    run_change_of(it->first, &it->change, method, true);
+    run_change_of(it->first, &it->change, method, false);
+}
+
+TEST_TABLE(tls_1_2_further, further_faults)
+{
+    run_further_fault(row, "TLSv1_2_method");
+}
+
+TEST_TABLE(tls_1_3_further, further_faults)
+{
+    run_further_fault(row, "TLSv1_3_method");
 }
 
 TEST_TABLE(tls_1_2_tickets, changes)
@@ -499,6 +602,43 @@ static void end_way(struct world *world)
     bgl_ssl_ctx_free(world->client);
     bgl_ssl_ctx_free(world->server);
     bgl_ssl_ctx_free(world->switched);
+}
+
+/* The name of the key of the ticket that a session in DER holds: element 10, an octet string. */
+static void ticket_key_name(const struct session *session, char name[16])
+{
+    const unsigned char *der = (const unsigned char *)session->text;
+    for (size_t i = 0; i + 24 < session->length; i++)
+        if (der[i] == 0xaa && (der[i + 1] == 0x81 || der[i + 1] == 0x82)) {
+            size_t header = der[i + 1] - 0x80u;
+            const unsigned char *inner = der + i + 2 + header;
+            if (inner[0] == 4 && inner[1] >= 0x80) {
+                memcpy(name, inner + 2 + (inner[1] - 0x80u), 16);
+                return;
+            }
+        }
+    FAIL("the session has no ticket");
+}
+
+static const struct way ticket_ways[] = {
+    {"tls_1_2", "TLSv1_2_method", true, true},
+    {"tls_1_3", "TLSv1_3_method", true, true},
+};
+
+TEST_TABLE(ticket_keys_are_renewed, ticket_ways)
+{
+    const struct way *it = row;
+    char names[3][16];
+    struct world world = begin_way(it, client_plain);
+    for (int i = 0; i < 3; i++) {
+        /* A key encrypts for twelve hours. */
+        shift += i == 2 ? 13 * 60 * 60 : 1;
+        CHECK_STRING("fine", connect_once(&world, false));
+        ticket_key_name(&world.kept[0], names[i]);
+    }
+    CHECK(memcmp(names[0], names[1], 16) == 0);
+    CHECK(memcmp(names[1], names[2], 16) != 0);
+    end_way(&world);
 }
 
 TEST_TABLE(nothing_changed, ways)

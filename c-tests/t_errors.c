@@ -108,7 +108,7 @@ struct newer_error {
     char tail[64];
 };
 
-/* The program's header has fields that this library has never heard of: they are empty, and the size tells so. */
+/* The program's header has fields that this library does not know: they are zeroed, and the size says so. */
 TEST(last_error_zeroes_what_a_newer_header_has_beyond_the_known_fields)
 {
     struct newer_error newer;
@@ -228,7 +228,15 @@ TEST(unknown_protocol_names_give_zero_and_an_error)
         CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
     }
     bgl_ssl_protocol_number("tlsv1_4");
-    CHECK_MESSAGE("tlsv1_4");
+    CHECK_MESSAGE("\"tlsv1_4\": the names are sslv2 ");
+    CHECK_MESSAGE(" tlsv1_3");
+}
+
+TEST(protocol_names_may_be_written_as_openssl_writes_versions)
+{
+    CHECK_INT(BGLSSL_TLSV1_2, bgl_ssl_protocol_number("TLSv1.2"));
+    CHECK_INT(BGLSSL_TLSV1_3, bgl_ssl_protocol_number("tlsv1.3"));
+    CHECK_INT(0, bgl_ssl_protocol_number("tlsv1.4"));
 }
 
 TEST(protocol_names_lead_back_to_their_numbers)

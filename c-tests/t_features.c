@@ -29,7 +29,7 @@ static void pinned_ends(struct ends *ends, const struct pinned *it, const char *
     if (status == BGL_SSL_OK)
         status = bgl_ssl_config_freeze(client);
     if (status == BGL_SSL_E_UNSUPPORTED)
-        skip_test("an OpenSSL that speaks it");
+        skip_test("an OpenSSL with this version of TLS");
     CHECK_OK(status);
     CHECK_OK(bgl_ssl_config_set_protocol(server, it->protocol));
     let_meet(ends, client, server);

@@ -172,12 +172,6 @@ static void count_session(bgl_ssl_connection_t *connection, const void *id, size
         tickets->most_in_step = tickets->in_step;
 }
 
-static void *accept_openssl(void *data)
-{
-    openssl_accept(data);
-    return NULL;
-}
-
 /* Carries what the engine's client has to say to a descriptor. */
 static void flush_engine(bgl_ssl_connection_t *client, int fd)
 {
@@ -204,7 +198,7 @@ TEST(an_engine_keeps_few_of_the_sessions_that_a_server_sends_at_once)
     bgl_ssl_connection_t *client =
         MADE(bgl_ssl_connection_t, bgl_ssl_connection_init(ctx, false, false, "localhost", false));
     CHECK_OK(bgl_ssl_connection_set_newsession_callback(client, count_session, &tickets));
-    pthread_t thread = start_thread(accept_openssl, &peer);
+    pthread_t thread = start_thread(openssl_accept_in_thread, &peer);
     while (!bgl_ssl_connection_init_finishedp(client)) {
         bgl_ssl_connection_start(client);
         flush_engine(client, fds[0]);

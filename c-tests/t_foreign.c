@@ -187,7 +187,7 @@ TEST_TABLE(short_forms_speak, pins)
     struct credentials server = credentials("good", NULL, NULL);
     service.server = bgl_make_ssl_server_socket("127.0.0.1", 0, it->protocol, CREDENTIALS(server), 5, AF_INET);
     if (!service.server && last_error().code == BGL_SSL_E_UNSUPPORTED)
-        skip_test("an OpenSSL that speaks it");
+        skip_test("an OpenSSL with this version of TLS");
     MADE(bgl_ssl_server_t, service.server);
     service.thread = start_thread(serve_short, &service);
     bgl_ssl_socket_t *socket = MADE(

@@ -122,3 +122,25 @@ TEST(a_bound_datagram_socket_is_taken_over)
     bgl_ssl_config_free(client);
     end_service(&service);
 }
+
+/* Nothing else is done to it: others may have it, too. */
+TEST(a_bound_datagram_socket_keeps_its_options)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
+    socklen_t size = sizeof on;
+    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, size));
+    CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, take(fd, BGLSSL_DTLSV1));
+    int port = bgl_ssl_server_port(server);
+    struct service service;
+    start_service_on(&service, server, 1, serve_echo, NULL);
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_DTLSV1));
+    finish(connect_to(client, port));
+    bgl_ssl_config_free(client);
+    end_service(&service);
+    CHECK_INT(0, getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, &size));
+    CHECK_INT(1, on);
+    close(fd);
+}

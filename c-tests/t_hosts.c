@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "hosts.h"
+#include "s_client.h"
 
 /* Presents "good" by default; a.test, b.test and *.wild.test have configs of their own. */
 static bgl_ssl_config_t *three_hosts(void)
@@ -177,48 +178,10 @@ static const struct across acrosses[] = {
     {"nothing_but_the_name_differs", NULL, NULL, NULL, BGL_SSL_CLIENT_CERTIFICATE_AUTO, NULL, true},
 };
 
-/* What `openssl s_client` says of a connection. */
-static char *s_client(const char *version, int port, const char *name, const char *identity, const char *session,
-                      const char *use)
-{
-    static char output[65536];
-    char command[2048], certificate[512] = "";
-    if (identity)
-        snprintf(certificate, sizeof certificate, "-cert %s.pem -key %s.key", pki(identity), pki(identity));
-    snprintf(command, sizeof command,
-             "echo x | timeout 10 openssl s_client -ign_eof -connect 127.0.0.1:%d -servername %s -%s %s %s %s 2>&1", port,
-             name, version, certificate, use, session);
-    FILE *pipe = popen(command, "r");
-    CHECK(pipe);
-    size_t length = fread(output, 1, sizeof output - 1, pipe);
-    output[length] = 0;
-    pclose(pipe);
-    return output;
-}
-
-/* The peer ends when the server does, which is when it has answered. */
-static void serve_a_word(bgl_ssl_socket_t *socket, void *data __attribute__((unused)))
-{
-    char word[64];
-    size_t n;
-    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND));
-    if (bgl_ssl_socket_read(socket, word, sizeof word, &n) == BGL_SSL_OK)
-        CHECK_OK(bgl_ssl_socket_write(socket, "welcome\n", 8, &n));
-}
-
-static const struct s_version {
-    const char *option;
-    struct version version;
-} s_versions[] = {
-    {"tls1_2", {"tls_1_2", BGLSSL_SSLV23, BGLSSL_TLSV1_2}},
-    {"tls1_3", {"tls_1_3", BGLSSL_SSLV23, BGLSSL_TLSV1_3}},
-    {"dtls1_2", {"dtls_1_2", BGLSSL_DTLSV1, 0}},
-};
-
-static void check_across(const struct across *it, const struct s_version *version)
+static void check_across(const struct across *it, const struct peer_version *version)
 {
     struct service service;
-    const char *session = own_path("session");
+    char identity[512] = "", *session = strdup(own_path("session"));
     bgl_ssl_config_t *server = of_version(&version->version, server_config("good"));
     bgl_ssl_config_t *a = it->a_ca ? demanding("host-a", it->a_ca) : server_config("host-a");
     bgl_ssl_config_t *b = it->b_ca ? demanding("host-b", it->b_ca) : server_config("host-b");
@@ -227,25 +190,22 @@ static void check_across(const struct across *it, const struct s_version *versio
     CHECK_OK(bgl_ssl_config_set_client_certificate(b, it->b_asks));
     add_host(server, "a.test", of_version(&version->version, a));
     add_host(server, "b.test", of_version(&version->version, b));
-    start_service(&service, server, 3, serve_a_word, NULL);
-    char *said = s_client(version->option, service.port, "a.test", it->identity, session, "-sess_out");
-    CHECK(strstr(said, "welcome") && strstr(said, "New, "));
+    if (it->identity)
+        snprintf(identity, sizeof identity, "-cert %s.pem -key %s.key", pki(it->identity), pki(it->identity));
+    start_service(&service, server, 3, serve_a_line, NULL);
+    CHECK(strstr(s_client(version, service.port, "a.test", true, "%s -sess_out %s", identity, session), "New, "));
     /* The control: where it belongs the session is resumed. */
-    said = s_client(version->option, service.port, "a.test", it->identity, session, "-sess_in");
-    CHECK(strstr(said, "welcome") && strstr(said, "Reused, "));
-    said = s_client(version->option, service.port, "b.test", it->identity, session, "-sess_in");
-    CHECK(!strstr(said, "Reused, "));
-    CHECK_INT(it->b_lets_in, strstr(said, "welcome") != NULL);
+    CHECK(strstr(s_client(version, service.port, "a.test", true, "%s -sess_in %s", identity, session), "Reused, "));
+    CHECK(!strstr(s_client(version, service.port, "b.test", it->b_lets_in, "%s -sess_in %s", identity, session), "Reused, "));
     end_service(&service);
     bgl_ssl_config_free(server);
+    free(session);
 }
 
 TEST_TABLE(no_session_is_resumed_across_hosts, acrosses)
 {
-    if (system("openssl version >/dev/null 2>&1") != 0)
-        skip_test("the openssl command");
-    for (size_t i = 0; i < COUNT(s_versions); i++)
-        check_across(row, &s_versions[i]);
+    for (size_t i = 0; i < COUNT(peer_versions); i++)
+        check_across(row, &peer_versions[i]);
 }
 
 /* ---- which requests a connection may carry ---- */
@@ -371,7 +331,7 @@ TEST_TABLE(tickets_survive_another_config, versions)
     struct service service;
     bool reused;
     bgl_ssl_config_t *server = of_version(version, server_config("good"));
-    bgl_ssl_config_t *renewed = of_version(version, server_config("dns-only"));
+    bgl_ssl_config_t *renewed = of_version(version, server_config("good-rsa"));
     bgl_ssl_config_t *demands = of_version(version, demanding("good", "root.pem"));
     bgl_ssl_config_t *client = of_version(version, client_of("localhost"));
     set_certificate(client, "client");
@@ -388,7 +348,7 @@ TEST_TABLE(tickets_survive_another_config, versions)
     CHECK(!reused);
     CHECK_OK(bgl_ssl_server_set_config(service.server, renewed));
     bgl_ssl_session_free(second);
-    second = session_from(service.port, client, NULL, &reused, "dns-only.pem");
+    second = session_from(service.port, client, NULL, &reused, "good-rsa.pem");
     end_service(&service);
     bgl_ssl_session_free(first);
     bgl_ssl_session_free(second);
@@ -424,7 +384,7 @@ static bgl_ssl_session_t *session_by_upgrade(const bgl_ssl_server_t *server, con
 TEST(a_socket_that_the_program_accepted_gets_the_server_s_config_and_tickets)
 {
     bool reused;
-    bgl_ssl_config_t *server = server_config("good"), *renewed = server_config("dns-only"), *client = client_config();
+    bgl_ssl_config_t *server = server_config("good"), *renewed = server_config("good-rsa"), *client = client_config();
     CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(server, true));
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
@@ -543,7 +503,7 @@ TEST(no_connection_fails_while_certificates_change)
     bgl_ssl_config_t *server = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     CHECK_OK(bgl_ssl_config_set_certificate_file(server, own_path("live.pem"), own_path("live.key"), NULL));
     add_host(server, "a.test", server_config("host-a"));
-    bgl_ssl_config_t *other = server_config("dns-only");
+    bgl_ssl_config_t *other = server_config("good-rsa");
     start_service(&service, server, CONNECTIONS, serve_echo, NULL);
     visitors.port = service.port;
     for (int i = 0; i < VISITORS; i++)
@@ -611,8 +571,10 @@ TEST_TABLE(peer_gets_its_host_from, peers)
     char command[512], line[1024];
     bool seen = false;
     snprintf(command, sizeof command, "command -v %s >/dev/null", peer->program);
-    if (system(command) != 0)
-        skip_test(peer->program);
+    if (system(command) != 0) {
+        snprintf(command, sizeof command, "the command %s", peer->program);
+        skip_test(command);
+    }
     bgl_ssl_config_t *server = three_hosts();
     start_service(&service, server, 1, serve_page, NULL);
 #pragma GCC diagnostic push
@@ -629,5 +591,40 @@ TEST_TABLE(peer_gets_its_host_from, peers)
     pclose(pipe);
     end_service(&service);
     CHECK(seen);
+    bgl_ssl_config_free(server);
+}
+
+/* Writing goes on, although nothing can be read: also where the handshake is still to come, and its config. */
+TEST(a_lazy_socket_with_hosts_handshakes_after_its_reading_half_was_shut_down)
+{
+    int fds[2];
+    struct ends ends;
+    bgl_ssl_config_t *server = three_hosts(), *client = client_of("a.test");
+    tcp_pair(fds);
+    make_ends_over(&ends, client, server, "127.0.0.1", fds);
+    CHECK_OK(bgl_ssl_socket_shutdown_read(ends.server));
+    step_handshakes(&ends);
+    CHECK_OK(ends.server_status);
+    CHECK_OK(ends.client_status);
+    check_shown(ends.client, "host-a.pem");
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* What the row above holds for a config without hosts. */
+TEST(a_lazy_socket_without_hosts_handshakes_after_its_reading_half_was_shut_down)
+{
+    int fds[2];
+    struct ends ends;
+    bgl_ssl_config_t *server = server_config("host-a"), *client = client_of("a.test");
+    tcp_pair(fds);
+    make_ends_over(&ends, client, server, "127.0.0.1", fds);
+    CHECK_OK(bgl_ssl_socket_shutdown_read(ends.server));
+    step_handshakes(&ends);
+    CHECK_OK(ends.server_status);
+    CHECK_OK(ends.client_status);
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }

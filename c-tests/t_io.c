@@ -1,7 +1,7 @@
 /* TLS over functions of the program: in memory, byte by byte, with functions that fail, and with ones that wait. */
 #define _GNU_SOURCE
 #include "bulk.h"
-#include "harness.h"
+#include "over_fd.h"
 
 #include <poll.h>
 
@@ -29,6 +29,10 @@ struct memory_end {
     size_t taken;
     /* calls another socket from inside */
     const bgl_ssl_socket_t *other;
+    /* calls this from inside, once */
+    bgl_ssl_status_t (*calls_back)(const bgl_ssl_socket_t *);
+    const bgl_ssl_socket_t *itself;
+    bgl_ssl_status_t told;
 };
 
 static bool fails(struct memory_end *it)
@@ -38,6 +42,11 @@ static bool fails(struct memory_end *it)
         FAIL("a function is called after free");
     if (it->other != NULL)
         bgl_ssl_socket_pending(it->other);
+    if (it->calls_back != NULL) {
+        bgl_ssl_status_t (*call)(const bgl_ssl_socket_t *) = it->calls_back;
+        it->calls_back = NULL;
+        it->told = call(it->itself);
+    }
     if (it->fails_at == 0 || it->calls < it->fails_at)
         return false;
     errno = it->fails_with;
@@ -174,29 +183,6 @@ static void free_connection(struct connection *connection)
     CHECK_INT(1, connection->server.freed);
     free(connection->queues[0].bytes);
     free(connection->queues[1].bytes);
-}
-
-static void move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total)
-{
-    unsigned char *data = patterns(total), buffer[5000];
-    size_t sent = 0, received = 0, n;
-    for (int idle = 0; received < total; idle++) {
-        if (sent < total) {
-            bgl_ssl_status_t status = bgl_ssl_socket_write(from, data + sent, total - sent, &n);
-            CHECK(status >= 0 && status != BGL_SSL_EOF);
-            sent += n;
-        }
-        bgl_ssl_status_t status = bgl_ssl_socket_read(to, buffer, sizeof buffer, &n);
-        CHECK(status >= 0 && status != BGL_SSL_EOF);
-        for (size_t i = 0; i < n; i++)
-            if (buffer[i] != pattern(received + i))
-                FAIL("byte %zu is wrong", received + i);
-        received += n;
-        if (n > 0)
-            idle = 0;
-        CHECK(idle < 100000);
-    }
-    free(data);
 }
 
 struct manner {
@@ -401,6 +387,66 @@ TEST(a_shutdown_that_never_ends_has_a_limit)
     free_connection(&connection);
 }
 
+/* The write time-out is also for ending the writing half, and holds in both modes. */
+TEST(a_shutdown_that_never_ends_has_the_limit_of_a_write_where_the_socket_does_not_block)
+{
+    struct connection connection;
+    set_up(&connection);
+    connection.client.shutdown_waits = ~0U;
+    connect_both(&connection);
+    CHECK_OK(bgl_ssl_socket_set_write_timeout(connection.ends.client, 20 * MS));
+    int64_t begin = now_us();
+    bgl_ssl_status_t status = bgl_ssl_socket_shutdown(connection.ends.client);
+    CHECK_INT(BGL_SSL_WANT_WRITE, status);
+    CHECK(bgl_ssl_socket_timeout(connection.ends.client) >= 0);
+    while (status == BGL_SSL_WANT_WRITE && now_us() - begin < SECOND * slowness()) {
+        poll(NULL, 0, 1);
+        status = bgl_ssl_socket_shutdown(connection.ends.client);
+    }
+    CHECK_INT(BGL_SSL_E_TIMEOUT, status);
+    connection.client.shutdown_waits = 0;
+    free_connection(&connection);
+}
+
+/* Nothing was sent, so only the functions' own end is left to wait for. */
+TEST(a_shutdown_that_never_ends_has_a_limit_where_no_handshake_has_begun)
+{
+    struct connection connection;
+    set_up(&connection);
+    connection.server.shutdown_waits = ~0U;
+    begin_with(&connection, client_config(), server_config("good"));
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(connection.ends.server, 20 * MS));
+    int64_t begin = now_us();
+    bgl_ssl_status_t status = bgl_ssl_socket_close(connection.ends.server);
+    CHECK_INT(BGL_SSL_WANT_WRITE, status);
+    while (status == BGL_SSL_WANT_WRITE && now_us() - begin < SECOND * slowness()) {
+        poll(NULL, 0, 1);
+        status = bgl_ssl_socket_close(connection.ends.server);
+    }
+    CHECK_INT(BGL_SSL_E_TIMEOUT, status);
+    CHECK_INT(1, connection.server.freed);
+    free_connection(&connection);
+}
+
+/* Writing goes on, although nothing can be read: also where the handshake is still to come. */
+TEST(a_socket_handshakes_after_its_reading_half_was_shut_down)
+{
+    struct connection connection;
+    char text[8];
+    size_t n;
+    set_up(&connection);
+    begin_with(&connection, client_config(), server_config("good"));
+    CHECK_OK(bgl_ssl_socket_shutdown_read(connection.ends.client));
+    step_both(&connection);
+    CHECK_INT(BGL_SSL_OK, connection.ends.client_status);
+    CHECK_INT(BGL_SSL_OK, connection.ends.server_status);
+    CHECK_OK(bgl_ssl_socket_write(connection.ends.client, "text", 4, &n));
+    CHECK_OK(bgl_ssl_socket_read(connection.ends.server, text, sizeof text, &n));
+    CHECK_INT(4, (long long)n);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(connection.ends.client, text, sizeof text, &n));
+    free_connection(&connection);
+}
+
 /* A config that is made for the connection, and one that it has already. */
 static const struct config_choice {
     const char *name;
@@ -448,6 +494,115 @@ TEST(functions_may_use_other_sockets)
     move_bytes(connection.ends.client, connection.ends.server, 50000);
     free_connection(&connection);
     free_connection(&other);
+}
+
+static bgl_ssl_status_t read_a_byte(const bgl_ssl_socket_t *socket)
+{
+    char byte;
+    size_t n;
+    return bgl_ssl_socket_read(socket, &byte, 1, &n);
+}
+
+static bgl_ssl_status_t read_a_byte_now(const bgl_ssl_socket_t *socket)
+{
+    char byte;
+    size_t n;
+    bool more;
+    return bgl_ssl_socket_read_now(socket, &byte, 1, &n, &more);
+}
+
+static bgl_ssl_status_t write_a_byte(const bgl_ssl_socket_t *socket)
+{
+    size_t n;
+    return bgl_ssl_socket_write(socket, "x", 1, &n);
+}
+
+/* What a function calls on its own socket would wait for itself. */
+static const struct reentrance {
+    const char *name;
+    bgl_ssl_status_t (*outside)(const bgl_ssl_socket_t *);
+    bgl_ssl_status_t (*inside)(const bgl_ssl_socket_t *);
+    bool before_the_handshake;
+} reentrances[] = {
+    {"reads_while_reading", read_a_byte, read_a_byte, false},
+    {"reads_now_while_reading", read_a_byte, read_a_byte_now, false},
+    {"writes_while_writing", write_a_byte, write_a_byte, false},
+    {"shuts_down_while_writing", write_a_byte, bgl_ssl_socket_shutdown, false},
+    {"shakes_hands_while_shaking_hands", bgl_ssl_socket_handshake, bgl_ssl_socket_handshake, true},
+    {"reads_while_shaking_hands", bgl_ssl_socket_handshake, read_a_byte, true},
+    {"writes_while_shaking_hands", bgl_ssl_socket_handshake, write_a_byte, true},
+};
+
+TEST_TABLE(a_function_is_told_that_it, reentrances)
+{
+    const struct reentrance *it = row;
+    struct connection connection;
+    set_up(&connection);
+    begin_with(&connection, client_config(), server_config("good"));
+    if (!it->before_the_handshake)
+        step_both(&connection);
+    connection.client.itself = connection.ends.client;
+    connection.client.calls_back = it->inside;
+    bgl_ssl_status_t status = it->outside(connection.ends.client);
+    CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_READ);
+    CHECK(connection.client.calls_back == NULL);
+    CHECK_INT(BGL_SSL_E_STATE, connection.client.told);
+    /* And nothing is broken by it. */
+    step_both(&connection);
+    CHECK_INT(BGL_SSL_OK, connection.ends.client_status);
+    char byte;
+    size_t n;
+    while (bgl_ssl_socket_read(connection.ends.server, &byte, 1, &n) == BGL_SSL_OK)
+        continue;
+    move_bytes(connection.ends.client, connection.ends.server, 50000);
+    move_bytes(connection.ends.server, connection.ends.client, 50000);
+    free_connection(&connection);
+}
+
+TEST(a_function_may_look_what_is_pending_and_close_its_socket)
+{
+    struct connection connection;
+    set_up(&connection);
+    connect_both(&connection);
+    connection.client.other = connection.ends.client;
+    CHECK_STATUS(BGL_SSL_WANT_READ, read_a_byte(connection.ends.client));
+    connection.client.other = NULL;
+    connection.client.itself = connection.ends.client;
+    connection.client.calls_back = bgl_ssl_socket_close;
+    /* There is nothing to read, and then no connection. */
+    CHECK_STATUS(BGL_SSL_WANT_READ, read_a_byte(connection.ends.client));
+    CHECK_INT(BGL_SSL_OK, connection.client.told);
+    CHECK_STATUS(BGL_SSL_E_STATE, read_a_byte(connection.ends.client));
+    CHECK_STATUS(BGL_SSL_EOF, read_a_byte(connection.ends.server));
+    free_connection(&connection);
+}
+
+/* By itself nothing is resumed: only the program knows where its functions lead. */
+TEST(a_session_is_resumed_that_the_program_offers)
+{
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    bgl_ssl_session_t *session = NULL;
+    for (int i = 0; i < 3; i++) {
+        struct connection connection;
+        set_up(&connection);
+        struct ends *ends = &connection.ends;
+        ends->client =
+            MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &in_memory, &connection.client, "localhost", 0));
+        ends->server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &in_memory, &connection.server, 0));
+        if (i == 2)
+            CHECK_OK(bgl_ssl_socket_set_session(ends->client, session));
+        step_both(&connection);
+        CHECK_INT(BGL_SSL_OK, ends->client_status);
+        CHECK_INT(i == 2, bgl_ssl_socket_session_reused(ends->client));
+        /* The tickets are read. */
+        CHECK_STATUS(BGL_SSL_WANT_READ, read_a_byte(ends->client));
+        bgl_ssl_session_free(session);
+        session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(ends->client));
+        free_connection(&connection);
+    }
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
 }
 
 /* ---- what is refused, and free ---- */
@@ -542,37 +697,27 @@ struct descriptor {
     useconds_t slow;
 };
 
-static bgl_ssl_status_t receive_some(void *user, void *buffer, size_t length, size_t *n)
+static bgl_ssl_status_t receive_slowly(void *user, void *buffer, size_t length, size_t *n)
 {
     struct descriptor *it = user;
     if (it->slow > 0)
         usleep(it->slow);
-    ssize_t got = recv(it->fd, buffer, length, MSG_DONTWAIT);
-    if (got < 0)
-        return errno == EAGAIN ? BGL_SSL_WANT_READ : BGL_SSL_E_IO;
-    *n = (size_t)got;
-    return BGL_SSL_OK;
+    return receive_some(&it->fd, buffer, length, n);
 }
 
-static bgl_ssl_status_t send_some(void *user, const void *buffer, size_t length, size_t *n)
+static bgl_ssl_status_t send_slowly(void *user, const void *buffer, size_t length, size_t *n)
 {
     struct descriptor *it = user;
     if (it->slow > 0)
         usleep(it->slow);
-    ssize_t sent = send(it->fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0)
-        return errno == EAGAIN ? BGL_SSL_WANT_WRITE : BGL_SSL_E_IO;
-    *n = (size_t)sent;
-    return BGL_SSL_OK;
+    return send_some(&it->fd, buffer, length, n);
 }
 
-static bgl_ssl_status_t wait_for(void *user, int events, int64_t timeout)
+static bgl_ssl_status_t wait_as_asked(void *user, int events, int64_t timeout)
 {
     struct descriptor *it = user;
-    struct pollfd wait = {it->fd, (short)events, 0};
     CHECK(timeout >= 0 && timeout <= 250000 && events != 0);
-    poll(&wait, 1, (int)(timeout / 1000) + 1);
-    return BGL_SSL_OK;
+    return wait_for(&it->fd, events, timeout);
 }
 
 static bgl_ssl_status_t end_sending(void *user)
@@ -589,9 +734,9 @@ static void close_descriptor(void *user)
 }
 
 static const bgl_ssl_io_t over_descriptor = {.size = sizeof over_descriptor,
-                                             .read = receive_some,
-                                             .write = send_some,
-                                             .wait = wait_for,
+                                             .read = receive_slowly,
+                                             .write = send_slowly,
+                                             .wait = wait_as_asked,
                                              .shutdown = end_sending,
                                              .free = close_descriptor};
 
@@ -717,4 +862,89 @@ TEST(tls_inside_of_tls_over_functions)
     free_connection(&connection);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
+}
+
+static const struct handshaken {
+    const char *name;
+    bool is;
+} handshaken[] = {{"after_the_handshake", true}, {"before_the_handshake", false}};
+
+static bgl_ssl_status_t never_ended(void *user)
+{
+    (void)user;
+    return BGL_SSL_WANT_WRITE;
+}
+
+/* The close of a connection that has sent nothing goes on with the functions; nothing is due before its limit. */
+TEST_TABLE(a_close_that_goes_on_has_nothing_due_before_its_limit, handshaken)
+{
+    struct connection connection;
+    const struct handshaken *it = row;
+    bgl_ssl_io_t io = {.size = sizeof io, .read = read_some, .write = write_some, .shutdown = never_ended};
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    set_up(&connection);
+    connection.ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &io, &connection.client, "localhost", 0));
+    connection.ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &connection.server, 0));
+    if (it->is)
+        step_both(&connection);
+    CHECK_OK(bgl_ssl_socket_set_close_timeout(connection.ends.client, 5 * SECOND));
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_close(connection.ends.client));
+    CHECK(bgl_ssl_socket_timeout(connection.ends.client) > 0);
+    CHECK_OK(bgl_ssl_socket_handle_timeout(connection.ends.client));
+    free_ends(&connection.ends);
+    free(connection.queues[0].bytes);
+    free(connection.queues[1].bytes);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+static enum { WRITES, BLOCKS, BREAKS } way;
+
+static bgl_ssl_status_t write_its_way(void *user, const void *buffer, size_t length, size_t *n)
+{
+    if (way == BLOCKS)
+        return BGL_SSL_WANT_WRITE;
+    errno = EPIPE;
+    return way == BREAKS ? BGL_SSL_E_IO : write_some(user, buffer, length, n);
+}
+
+/* A shutdown that has failed is no call any more that could run out of time. */
+TEST(a_shutdown_that_has_failed_leaves_no_limit)
+{
+    struct connection connection;
+    bgl_ssl_io_t io = {.size = sizeof io, .read = read_some, .write = write_its_way};
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    way = WRITES;
+    set_up(&connection);
+    connection.ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &io, &connection.client, "localhost", 0));
+    connection.ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &connection.server, 0));
+    step_both(&connection);
+    CHECK_OK(bgl_ssl_socket_set_write_timeout(connection.ends.client, 5 * SECOND));
+    way = BLOCKS;
+    CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_shutdown(connection.ends.client));
+    CHECK(bgl_ssl_socket_timeout(connection.ends.client) > 0);
+    way = BREAKS;
+    CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_shutdown(connection.ends.client));
+    CHECK_INT(-1, bgl_ssl_socket_timeout(connection.ends.client));
+    free_ends(&connection.ends);
+    free(connection.queues[0].bytes);
+    free(connection.queues[1].bytes);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
+/* The header: 0, and the port 0, for a socket that is neither IPv4 nor IPv6. It is open, so nothing says "closed". */
+TEST(a_socket_over_functions_has_no_address_and_that_is_no_failure)
+{
+    struct connection connection;
+    char text[64] = "x";
+    int port = 99;
+    set_up(&connection);
+    connect_both(&connection);
+    bgl_ssl_clear_error();
+    CHECK_INT(0, bgl_ssl_socket_local_address(connection.ends.client, text, sizeof text, &port));
+    CHECK_STATUS(BGL_SSL_OK, last_error().code);
+    CHECK_INT(0, port);
+    free_connection(&connection);
 }

@@ -38,6 +38,16 @@ TEST_TABLE(a_passphrase_is_asked_for_a_key_with_an_old_cipher, old_keys)
     const struct old_key *it = row;
     CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_private_key_from_file(pki(it->file), it->format, NULL));
     CHECK_MESSAGE("no passphrase was given");
+    CHECK(!strstr(last_error().message, "cancelled"));
+}
+
+TEST(a_passphrase_that_was_not_given_is_not_called_wrong)
+{
+    bgl_ssl_certificate_list_t *list = NULL;
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_pkcs12_from_file(pki("good.p12"), NULL, NULL, NULL, &list));
+    CHECK_MESSAGE("no passphrase was given");
+    CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_pkcs12_from_file(pki("good.p12"), "wrong", NULL, NULL, &list));
+    CHECK_MESSAGE("is the passphrase right?");
 }
 
 /* ---- PKCS#12 with certificates alone ---- */

@@ -96,6 +96,8 @@ TEST(what_cannot_be_exported_is_an_argument_error)
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(NULL, label, NULL, 0, out, sizeof out));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, NULL, NULL, 0, out, sizeof out));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, "", NULL, 0, out, sizeof out));
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT,
+                 bgl_ssl_socket_export(ends.client, "EXPORTER-\xc3\xa9", NULL, 0, out, sizeof out));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, label, NULL, 5, out, sizeof out));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, label, NULL, 0, NULL, 32));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, label, NULL, 0, out, 0));
@@ -103,6 +105,28 @@ TEST(what_cannot_be_exported_is_an_argument_error)
     CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
     CHECK_INT(0, bgl_ssl_socket_channel_binding(NULL, BGL_SSL_BINDING_TLS_EXPORTER, out, sizeof out));
     CHECK_INT(BGL_SSL_E_ARGUMENT, last_error().code);
+    free_ends(&ends);
+}
+
+/* The header: "out: where to put len bytes; all zero on failure". */
+TEST(whatever_fails_the_keying_material_is_all_zero)
+{
+    struct ends ends;
+    unsigned char out[32];
+    static const unsigned char zeros[32];
+    meet(&ends, &versions[1]);
+    memset(out, 7, sizeof out);
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(NULL, label, NULL, 0, out, sizeof out));
+    CHECK_INT(0, memcmp(out, zeros, sizeof out));
+    memset(out, 7, sizeof out);
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, "\xff", NULL, 0, out, sizeof out));
+    CHECK_INT(0, memcmp(out, zeros, sizeof out));
+    memset(out, 7, sizeof out);
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, label, NULL, 5, out, sizeof out));
+    CHECK_INT(0, memcmp(out, zeros, sizeof out));
+    memset(out, 7, sizeof out);
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, NULL, NULL, 0, out, sizeof out));
+    CHECK_INT(0, memcmp(out, zeros, sizeof out));
     free_ends(&ends);
 }
 

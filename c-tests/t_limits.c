@@ -1,4 +1,4 @@
-/* Limits of non-blocking calls, several writers, accept's limit, and what the processes of a fork share. */
+/* Limits of non-blocking calls, accept's limit, and what the processes of a fork share. */
 #define _GNU_SOURCE
 #include "harness.h"
 
@@ -104,62 +104,6 @@ TEST(a_non_blocking_close_ends_at_its_limit_towards_a_peer_that_does_not_read)
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_close(ends.client));
     CHECK_INT(-1, bgl_ssl_socket_fd(ends.client));
     CHECK_INT(-1, bgl_ssl_socket_timeout(ends.client));
-    free_ends(&ends);
-}
-
-/* ---- several writers ---- */
-
-enum { WRITERS = 3, WRITES = 40, WRITE_SIZE = 16000 };
-
-struct writer {
-    const bgl_ssl_socket_t *socket;
-    char letter;
-    size_t told;
-};
-
-static void *write_letters(void *data)
-{
-    struct writer *it = data;
-    char bytes[WRITE_SIZE];
-    memset(bytes, it->letter, sizeof bytes);
-    for (int i = 0; i < WRITES; i++)
-        for (size_t sent = 0, n; sent < sizeof bytes; sent += n) {
-            bgl_ssl_status_t status =
-                bgl_ssl_socket_write(it->socket, bytes + sent, sizeof bytes - sent, &n);
-            CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_WRITE);
-            it->told += n;
-            if (status == BGL_SSL_WANT_WRITE) {
-                struct pollfd space = {bgl_ssl_socket_fd(it->socket), POLLOUT, 0};
-                CHECK(poll(&space, 1, 10000) == 1);
-            }
-        }
-    return NULL;
-}
-
-TEST(each_of_several_non_blocking_writers_is_told_of_its_own_bytes)
-{
-    struct ends ends;
-    struct writer writers[WRITERS];
-    pthread_t threads[WRITERS];
-    size_t arrived[WRITERS] = {0}, n;
-    static char buffer[8192];
-    let_meet(&ends, client_config(), server_config("good"));
-    CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
-    CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.server, 20 * SECOND * slowness()));
-    for (int i = 0; i < WRITERS; i++) {
-        writers[i] = (struct writer){ends.client, (char)('a' + i), 0};
-        threads[i] = start_thread(write_letters, &writers[i]);
-    }
-    for (size_t all = 0; all < (size_t)WRITERS * WRITES * WRITE_SIZE; all += n) {
-        CHECK_OK(bgl_ssl_socket_read(ends.server, buffer, sizeof buffer, &n));
-        for (size_t i = 0; i < n; i++)
-            arrived[buffer[i] - 'a']++;
-    }
-    for (int i = 0; i < WRITERS; i++) {
-        join_thread(threads[i]);
-        CHECK_INT(WRITES * WRITE_SIZE, (long long)writers[i].told);
-        CHECK_INT(WRITES * WRITE_SIZE, (long long)arrived[i]);
-    }
     free_ends(&ends);
 }
 
@@ -282,8 +226,7 @@ TEST(close_notify_in_the_middle_of_a_handshake_is_no_truncation)
     bgl_ssl_socket_t *socket = silent_client(fds);
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
     write_all(fds[1], "\x15\x03\x03\x00\x02\x01\x00", 7);
-    struct pollfd come = {fds[0], POLLIN, 0};
-    CHECK_INT(1, poll(&come, 1, 10000));
+    await_readable(fds[0]);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_handshake(socket));
     CHECK_MESSAGE("close_notify");
     bgl_ssl_socket_free(socket);
@@ -393,4 +336,20 @@ TEST(a_port_taken_on_ipv6_is_not_listened_on_by_ipv4_instead)
     CHECK_INT(EADDRINUSE, last_error().sys_errno);
     close(taken);
     bgl_ssl_config_free(config);
+}
+
+/* The header: "the time-out runs from the first call, and a call after it returns BGL_SSL_E_TIMEOUT": so does the next. */
+TEST(a_handshake_that_timed_out_does_not_get_its_time_again)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(client, 50 * MS));
+    make_ends(&ends, client, server, "localhost");
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(ends.client));
+    usleep(80 * 1000);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(ends.client));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(ends.client));
+    free_ends(&ends);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
 }

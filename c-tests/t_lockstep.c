@@ -1,6 +1,6 @@
 /* Non-blocking ends in one thread, over socket pairs whose buffers hold less than a record: every WANT_* path. */
 #define _GNU_SOURCE
-#include "harness.h"
+#include "bulk.h"
 
 #include <poll.h>
 
@@ -42,19 +42,12 @@ static void connect_tiny_ends(struct ends *ends, int version)
     CHECK_OK(ends->server_status);
 }
 
-static unsigned char pattern(size_t i)
-{
-    return (unsigned char)((i * 31 + i / 251) & 0xff);
-}
-
 /* Moves `total` bytes, each side stepping in turn; counts how often each had to wait. */
-static void move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total, size_t step,
+static void move_bytes_in_steps(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total, size_t step,
                        unsigned *want_writes, unsigned *want_reads)
 {
-    unsigned char *data = malloc(total);
+    unsigned char *data = patterns(total);
     unsigned char buffer[5000];
-    for (size_t i = 0; i < total; i++)
-        data[i] = pattern(i);
     size_t sent = 0, received = 0;
     for (int idle = 0; received < total;) {
         size_t n = 4711;
@@ -118,8 +111,8 @@ TEST_TABLE(handshake_waits_to_read_and_to_write, versions)
     CHECK_OK(bgl_ssl_socket_handshake(ends.client));
     CHECK_OK(bgl_ssl_socket_handshake(ends.server));
     unsigned waits = 0;
-    move_bytes(ends.server, ends.client, 1, 1, &waits, &waits);
-    move_bytes(ends.client, ends.server, 1, 1, &waits, &waits);
+    move_bytes_in_steps(ends.server, ends.client, 1, 1, &waits, &waits);
+    move_bytes_in_steps(ends.client, ends.server, 1, 1, &waits, &waits);
     free_ends(&ends);
 }
 
@@ -128,11 +121,11 @@ TEST_TABLE(bulk_waits_to_read_and_to_write, versions)
     struct ends ends;
     unsigned want_writes = 0, want_reads = 0;
     connect_tiny_ends(&ends, version_of(row));
-    move_bytes(ends.client, ends.server, 300000, 300000, &want_writes, &want_reads);
+    move_bytes_in_steps(ends.client, ends.server, 300000, 300000, &want_writes, &want_reads);
     CHECK(want_writes > 0);
     CHECK(want_reads > 0);
     want_writes = want_reads = 0;
-    move_bytes(ends.server, ends.client, 300000, 300000, &want_writes, &want_reads);
+    move_bytes_in_steps(ends.server, ends.client, 300000, 300000, &want_writes, &want_reads);
     CHECK(want_writes > 0);
     free_ends(&ends);
 }
@@ -144,8 +137,8 @@ TEST_TABLE(small_writes_arrive_in_order, versions)
     unsigned waits = 0;
     connect_tiny_ends(&ends, version_of(row));
     for (size_t i = 0; i < COUNT(steps); i++) {
-        move_bytes(ends.client, ends.server, steps[i] * 3 + 1, steps[i], &waits, &waits);
-        move_bytes(ends.server, ends.client, steps[i] * 3 + 1, steps[i], &waits, &waits);
+        move_bytes_in_steps(ends.client, ends.server, steps[i] * 3 + 1, steps[i], &waits, &waits);
+        move_bytes_in_steps(ends.server, ends.client, steps[i] * 3 + 1, steps[i], &waits, &waits);
     }
     free_ends(&ends);
 }
@@ -218,10 +211,8 @@ TEST_TABLE(nothing_hides_between_pending_and_poll, versions)
     for (int i = 0; i < 5; i++)
         CHECK_OK(bgl_ssl_socket_write(ends.client, message, sizeof message, &n));
     while (got < 5 * sizeof message) {
-        if (bgl_ssl_socket_pending(ends.server) == 0) {
-            struct pollfd wait = {bgl_ssl_socket_fd(ends.server), POLLIN, 0};
-            CHECK_INT(1, poll(&wait, 1, 5000));
-        }
+        if (bgl_ssl_socket_pending(ends.server) == 0)
+            await_readable(bgl_ssl_socket_fd(ends.server));
         CHECK_OK(bgl_ssl_socket_read(ends.server, buffer, sizeof buffer, &n));
         got += n;
     }

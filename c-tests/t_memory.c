@@ -2,15 +2,6 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <malloc.h>
-
-/* Bytes in use; connections of this thread allocate and free here, and those of others elsewhere. */
-static size_t bytes_in_use(void)
-{
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
-
 /* OpenSSL's tables grow for some thousand connections, by less than a kilobyte each, and then no more; what one
  * connection takes is much more than that. Smaller things kept are for the leak checkers to find. */
 enum { KEPT = 1000 };
@@ -156,10 +147,10 @@ static const struct idling idlings[] = {
     {"nonblocking", true, do_nothing},
 };
 
-/* OpenSSL's buffers have 17 kB each; what is compared here differs by nothing else. */
+/* OpenSSL's buffers have 17 kB each. Some versions, such as 3.5, keep 1 kB of other things from the first records. */
 TEST_TABLE(a_connection_that_has_read_much_holds_no_buffer_when_it_is, idlings)
 {
-    enum { RECORDS = 30, LENGTH = 1000 };
+    enum { RECORDS = 30, LENGTH = 1000, LESS_THAN_A_BUFFER = 4000 };
     const struct idling *idling = row;
     struct ends ends;
     char buffer[LENGTH] = {0};
@@ -175,7 +166,7 @@ TEST_TABLE(a_connection_that_has_read_much_holds_no_buffer_when_it_is, idlings)
     }
     idling->fall_idle(&ends);
     size_t after = bytes_in_use();
-    if (!memory_is_watched() && after > before + KEPT)
+    if (!memory_is_watched() && after > before + LESS_THAN_A_BUFFER)
         FAIL("%zu bytes in use, %zu before", after, before);
     free_ends(&ends);
 }

@@ -39,34 +39,6 @@ static void let_outer_meet(struct ends *outer)
     let_meet_over_tcp(outer, client_config(), server_config("good"));
 }
 
-/* Non-blocking ends in one thread. Returns how often a write had to wait. */
-static unsigned move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total)
-{
-    unsigned char *data = patterns(total);
-    unsigned char buffer[5000];
-    size_t sent = 0, received = 0, n;
-    unsigned waits = 0;
-    for (int idle = 0; received < total; idle++) {
-        if (sent < total) {
-            bgl_ssl_status_t status = bgl_ssl_socket_write(from, data + sent, total - sent, &n);
-            CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_WRITE);
-            sent += n;
-            waits += status == BGL_SSL_WANT_WRITE;
-        }
-        bgl_ssl_status_t status = bgl_ssl_socket_read(to, buffer, sizeof buffer, &n);
-        CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_READ);
-        for (size_t i = 0; i < n; i++)
-            if (buffer[i] != pattern(received + i))
-                FAIL("byte %zu is wrong", received + i);
-        received += n;
-        if (n > 0)
-            idle = 0;
-        CHECK(idle < 10000);
-    }
-    free(data);
-    return waits;
-}
-
 TEST(bytes_pass_in_lock_step_both_ways)
 {
     struct ends outer, inner;
@@ -139,12 +111,6 @@ TEST(three_levels)
 
 enum { CTRL_RESET = 1 };
 
-static void *accept_with_openssl(void *peer)
-{
-    openssl_accept(peer);
-    return NULL;
-}
-
 /* Hands what OpenSSL has written to the descriptor. */
 static void pass_on(struct openssl_peer *peer)
 {
@@ -182,7 +148,7 @@ TEST(the_outer_peer_may_change_its_keys)
     load_openssl(&peer.openssl);
     local_pair(fds);
     peer.fd = fds[1];
-    pthread_t thread = start_thread(accept_with_openssl, &peer);
+    pthread_t thread = start_thread(openssl_accept_in_thread, &peer);
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     bgl_ssl_socket_t *outer = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
     close(fds[0]);
@@ -276,8 +242,7 @@ TEST(an_event_loop_never_sleeps_over_bytes_of_the_outer_connection)
             break;
         if (status == BGL_SSL_WANT_READ) {
             CHECK_INT(0, (long long)bgl_ssl_socket_pending(inner.client));
-            struct pollfd wait = {bgl_ssl_socket_fd(inner.client), POLLIN, 0};
-            CHECK_INT(1, poll(&wait, 1, 10000));
+            await_readable(bgl_ssl_socket_fd(inner.client));
         } else {
             CHECK_OK(status);
         }
@@ -298,11 +263,10 @@ TEST(what_the_outer_connection_has_received_is_pending)
     CHECK_OK(bgl_ssl_socket_set_nonblocking(inner.client, true));
     send_bytes(inner.server, "ab", 2);
     send_bytes(inner.server, "cd", 2);
-    struct pollfd wait = {bgl_ssl_socket_fd(inner.client), POLLIN, 0};
-    CHECK_INT(1, poll(&wait, 1, 10000));
     bgl_ssl_status_t status;
-    while ((status = bgl_ssl_socket_read(inner.client, buffer, 1, &n)) == BGL_SSL_WANT_READ)
-        poll(&wait, 1, 10000);
+    do
+        await_readable(bgl_ssl_socket_fd(inner.client));
+    while ((status = bgl_ssl_socket_read(inner.client, buffer, 1, &n)) == BGL_SSL_WANT_READ);
     CHECK_OK(status);
     CHECK_INT(1, (long long)bgl_ssl_socket_pending(inner.client));
     CHECK_OK(bgl_ssl_socket_read_now(inner.client, buffer, 1, &n, &more));

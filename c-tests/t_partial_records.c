@@ -252,6 +252,29 @@ TEST(an_edge_triggered_program_sees_the_end_of_the_stream_behind_half_a_record)
     close_line(&line);
 }
 
+/* It came before the read, so the system reports it once, with the bytes. */
+TEST(an_edge_triggered_program_sees_a_reset_behind_half_a_record)
+{
+    struct cut_line line;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    size_t n;
+    open_line(&line);
+    int epoll = epoll_create1(0);
+    CHECK_INT(0, epoll_ctl(epoll, EPOLL_CTL_ADD, bgl_ssl_socket_fd(line.ends.server), &event));
+    send_record(&line, RECORD);
+    pass(&line, HALF);
+    reset_on_close(line.to_server);
+    close(line.to_server);
+    line.to_server = dup(line.from_client);
+    CHECK_INT(1, epoll_wait(epoll, &event, 1, 10000 * slowness()));
+    bgl_ssl_status_t status;
+    while ((status = read_server(&line, &n)) == BGL_SSL_WANT_READ)
+        CHECK_INT(1, epoll_wait(epoll, &event, 1, 10000 * slowness()));
+    CHECK_STATUS(BGL_SSL_E_IO, status);
+    close(epoll);
+    close_line(&line);
+}
+
 TEST(an_edge_triggered_program_gets_a_record_whose_end_comes_later)
 {
     struct cut_line line;

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include <dlfcn.h>
+
 static bool is_1_1_1(void)
 {
     return strncmp(bgl_ssl_version(), "OpenSSL 1.", 10) == 0;
@@ -59,7 +61,7 @@ TEST(an_encrypted_key_needs_its_passphrase)
 
 TEST(what_is_not_there_is_an_error_that_names_it)
 {
-    CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_private_key_from_uri("file:/no/such/file", NULL));
+    CHECK_REFUSED(BGL_SSL_E_IO, bgl_ssl_private_key_from_uri("file:/no/such/file", NULL));
     CHECK_MESSAGE("file:/no/such/file");
     CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_private_key_from_uri(uri_of("good.pem"), NULL));
     CHECK_MESSAGE("no private key found");
@@ -94,7 +96,7 @@ TEST(connections_go_on_beside_a_provider_that_was_loaded)
 {
     struct ends ends;
     if (is_1_1_1())
-        skip_test("providers");
+        skip_test("an OpenSSL with providers");
     CHECK_OK(bgl_ssl_load_provider("base"));
     let_meet(&ends, client_config(), server_config("good"));
     CHECK(exchange_bytes(&ends));
@@ -112,6 +114,28 @@ TEST(fips_is_off_unless_it_is_asked_for)
     }
     CHECK(bgl_ssl_fips());
     CHECK(!bgl_ssl_supports("group:X25519"));
+}
+
+/* As bgl_ssl_set_fips(true) does it, also without a FIPS module. */
+TEST(contexts_made_before_are_not_used_after_fips_was_turned_on)
+{
+    int (*confine)(void *, int) = NULL;
+    *(void **)&confine = dlsym(RTLD_DEFAULT, "EVP_default_properties_enable_fips");
+    if (!confine)
+        skip_test("a shared OpenSSL with providers");
+    bgl_ssl_config_t *before = client_config(), *after = client_config(), *other = client_config();
+    CHECK_OK(bgl_ssl_config_freeze(before));
+    if (bgl_ssl_set_fips(true) < 0)
+        CHECK_INT(1, confine(NULL, 1));
+    CHECK(bgl_ssl_fips());
+    CHECK_OK(bgl_ssl_config_set_record_size(other, 1024));
+    bgl_ssl_status_t expected = bgl_ssl_config_freeze(other);
+    if (expected == BGL_SSL_OK)
+        skip_test("what tells contexts apart");
+    CHECK_STATUS(expected, bgl_ssl_config_freeze(after));
+    bgl_ssl_config_free(before);
+    bgl_ssl_config_free(after);
+    bgl_ssl_config_free(other);
 }
 
 /* ---- a key inside a TPM (swtpm), made and used through OpenSSL's tpm2 provider ---- */
@@ -189,4 +213,20 @@ TEST(a_key_of_a_tpm_signs_for_a_server)
         skip_test("the tpm2 provider, and a TPM that makes keys");
     if (!has_space)
         skip_test("a TPM with a resource manager");
+}
+
+/* Not "unregistered scheme (scheme=file)": a mistyped path is the usual cause. */
+TEST(a_file_that_is_not_there_is_told_as_such)
+{
+    static const char *const uris[] = {"file:/no/such/file", "file:///no/such/file", "file://localhost/no/such/file",
+                                       "/no/such/file", "file:no-such-file"};
+    for (size_t i = 0; i < sizeof uris / sizeof *uris; i++) {
+        CHECK_REFUSED(BGL_SSL_E_IO, bgl_ssl_private_key_from_uri(uris[i], NULL));
+        CHECK_MESSAGE("No such file");
+        CHECK_INT(ENOENT, last_error().sys_errno);
+        CHECK_REFUSED(BGL_SSL_E_IO, bgl_ssl_certificate_list_from_uri(uris[i], NULL));
+        CHECK_INT(ENOENT, last_error().sys_errno);
+    }
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_private_key_from_uri("", NULL));
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_certificate_list_from_uri("", NULL));
 }

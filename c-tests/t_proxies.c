@@ -22,24 +22,24 @@ struct proxy {
     int count;
     int end; /* what follows the acts */
     int target;
-    char heard[4096]; /* before the tunnel */
-    size_t heard_length;
+    char received[4096]; /* before the tunnel */
+    size_t received_length;
     char carried[65536]; /* from the client, through the tunnel */
     size_t carried_length;
     pthread_t thread;
 };
 
-static void hear(struct proxy *proxy, int fd, const struct act *act)
+static void receive(struct proxy *proxy, int fd, const struct act *act)
 {
-    size_t begin = proxy->heard_length;
+    size_t begin = proxy->received_length;
     for (;;) {
-        size_t have = proxy->heard_length - begin;
-        proxy->heard[proxy->heard_length] = '\0';
-        if (act->await ? strstr(proxy->heard + begin, act->await) != NULL : have >= act->count)
+        size_t have = proxy->received_length - begin;
+        proxy->received[proxy->received_length] = '\0';
+        if (act->await ? strstr(proxy->received + begin, act->await) != NULL : have >= act->count)
             return;
-        ssize_t n = read(fd, proxy->heard + proxy->heard_length, act->await ? 1 : act->count - have);
-        CHECK(n > 0 && proxy->heard_length + (size_t)n + 1 < sizeof proxy->heard);
-        proxy->heard_length += (size_t)n;
+        ssize_t n = read(fd, proxy->received + proxy->received_length, act->await ? 1 : act->count - have);
+        CHECK(n > 0 && proxy->received_length + (size_t)n + 1 < sizeof proxy->received);
+        proxy->received_length += (size_t)n;
     }
 }
 
@@ -85,7 +85,7 @@ static void *run_proxy(void *data)
     CHECK(client >= 0);
     for (int i = 0; i < proxy->count; i++) {
         const struct act *act = &proxy->acts[i];
-        hear(proxy, client, act);
+        receive(proxy, client, act);
         if (act->say)
             write_all(client, act->say, act->length ? act->length : strlen(act->say));
     }
@@ -173,7 +173,7 @@ struct way {
     const char *url;
     const struct act *acts;
     int count;
-    const char *says; /* what the proxy must hear */
+    const char *says; /* what the proxy must receive */
 };
 
 static const struct way ways[] = {
@@ -204,8 +204,8 @@ TEST_TABLE(a_connection_goes_through, ways)
     finish(socket);
     end_service(&service);
     end_proxy(&proxy);
-    CHECK(contains(proxy.heard, proxy.heard_length, it->says));
-    /* The server hears TLS from the beginning, and nothing of the user. */
+    CHECK(contains(proxy.received, proxy.received_length, it->says));
+    /* The server receives TLS from the beginning, and nothing of the user. */
     CHECK(proxy.carried_length > 5 && proxy.carried[0] == 22);
     CHECK(!contains(proxy.carried, proxy.carried_length, "somebod"));
     CHECK(!contains(proxy.carried, proxy.carried_length, "c29tZWJvZ"));
@@ -243,7 +243,7 @@ TEST_TABLE(a_connection_that_does_not_wait_goes_through, ways)
 
 /* ---- proxies that do not ---- */
 
-static const struct act deaf[] = {{"\r\n\r\n", 0, NULL, 0}};
+static const struct act no_answer[] = {{"\r\n\r\n", 0, NULL, 0}};
 static const struct act injects[] = {{"\r\n\r\n", 0, OK_200 "hello", 0}};
 static const struct act forbids[] = {{"\r\n\r\n", 0, "HTTP/1.0 403 Not \x1b[1mhere\r\nX: y\r\n\r\n<html>", 0}};
 static const struct act asks[] = {
@@ -285,11 +285,11 @@ static const struct bad bad[] = {
      "\"HTTP/1.1 407 Who are you\"; it asks for \"Basic realm="},
     {"gateway", "http://", gateway, 1, CLOSE, BGL_SSL_E_IO, ECONNREFUSED, "502 Bad Gateway"},
     {"closed_at_once", "http://", nothing, 1, CLOSE, BGL_SSL_E_IO, ECONNRESET, NULL},
-    {"closed_after_the_request", "http://", deaf, 1, CLOSE, BGL_SSL_E_IO, ECONNRESET, "instead of an answer"},
+    {"closed_after_the_request", "http://", no_answer, 1, CLOSE, BGL_SSL_E_IO, ECONNRESET, "instead of an answer"},
     {"closed_in_the_answer", "http://", half, 1, CLOSE, BGL_SSL_E_IO, ECONNRESET, "in its answer, \"HTTP/1.1 200 OK\""},
     {"no_end_of_header", "http://", begins, 1, FLOOD, BGL_SSL_E_PROTOCOL, 0, "65536 bytes"},
     {"no_end_of_line", "http://", drips, 1, DRIP, BGL_SSL_E_TIMEOUT, 0, "timed out"},
-    {"silent", "http://", deaf, 1, HOLD, BGL_SSL_E_TIMEOUT, 0, "timed out before it has answered"},
+    {"silent", "http://", no_answer, 1, HOLD, BGL_SSL_E_TIMEOUT, 0, "timed out before it has answered"},
     {"only_interim_answers", "http://", interim, 1, HOLD, BGL_SSL_E_TIMEOUT, 0, "timed out"},
     {"another_protocol", "http://", ssh, 1, HOLD, BGL_SSL_E_PROTOCOL, 0, "does not speak HTTP"},
     {"socks4", "socks5h://", old_socks, 1, HOLD, BGL_SSL_E_PROTOCOL, 0, "SOCKS 4"},
@@ -363,7 +363,7 @@ TEST_TABLE(a_start_tells_of_a_proxy_that_is, bad)
 struct tls_proxy {
     int target;
     const char *answer;
-    char heard[1024];
+    char received[1024];
     const bgl_ssl_socket_t *client;
     int server;
 };
@@ -385,8 +385,8 @@ static void serve_as_proxy(bgl_ssl_socket_t *socket, void *data)
 {
     struct tls_proxy *proxy = data;
     size_t length = 0, n, written;
-    while (!strstr(proxy->heard, "\r\n\r\n")) {
-        if (bgl_ssl_socket_read(socket, proxy->heard + length, sizeof proxy->heard - length - 1, &n) != BGL_SSL_OK)
+    while (!strstr(proxy->received, "\r\n\r\n")) {
+        if (bgl_ssl_socket_read(socket, proxy->received + length, sizeof proxy->received - length - 1, &n) != BGL_SSL_OK)
             return;
         length += n;
     }
@@ -431,22 +431,17 @@ TEST(a_connection_goes_through_a_proxy_over_tls)
     bgl_ssl_config_t *client = client_over_tls(&front, "root.pem", "localhost");
     for (int started = 0; started < 2; started++) {
         bgl_ssl_socket_t *socket;
-        memset(proxy.heard, 0, sizeof proxy.heard);
+        memset(proxy.received, 0, sizeof proxy.received);
         if (started) {
             socket = MADE(bgl_ssl_socket_t,
                           bgl_ssl_connect_start(client, "127.0.0.1", target.port, AF_INET, "localhost", NULL));
-            bgl_ssl_status_t status;
-            while ((status = bgl_ssl_socket_handshake(socket)) > 0) {
-                struct pollfd wait = {bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT, 0};
-                CHECK(poll(&wait, 1, 20000 * slowness()) == 1);
-            }
-            CHECK_OK(status);
+            CHECK_OK(handshake_by_poll(socket));
             CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, false));
         } else
             socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "localhost", target.port, AF_INET));
         check_echo(socket, "TLS in TLS");
         finish(socket);
-        CHECK(strstr(proxy.heard, "Proxy-Authorization: Basic c29tZWJvZHk6c2VjcmV0\r\n"));
+        CHECK(strstr(proxy.received, "Proxy-Authorization: Basic c29tZWJvZHk6c2VjcmV0\r\n"));
     }
     end_service(&front);
     end_service(&target);
@@ -553,8 +548,8 @@ TEST_TABLE(a_proxy_over_tls_is_verified_by_its, distrusted)
     CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
     CHECK_MESSAGE("connect to localhost:1 through the proxy https://");
     CHECK(!strstr(last_error().message, "secret"));
-    /* It has heard nothing of the user. */
-    CHECK_STRING("", proxy.heard);
+    /* It has received nothing of the user. */
+    CHECK_STRING("", proxy.received);
     end_service(&front);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);

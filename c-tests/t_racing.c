@@ -252,3 +252,43 @@ TEST(a_slow_name_service_costs_no_more_than_the_deadline)
     CHECK_INT(BGL_SSL_PHASE_RESOLVE, last_error().phase);
     bgl_ssl_config_free(client);
 }
+
+/* Over datagrams nobody tells whether there is anybody, so that each address gets a share of the time. */
+struct limits {
+    const char *name;
+    bool of_handshake;
+};
+
+static const struct limits limits[] = {{"of_the_connect", false}, {"of_the_handshake", true}};
+
+TEST_TABLE(silent_addresses_over_datagrams_share_the_limit, limits)
+{
+    static const char *const silent[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4", NULL};
+    const struct limits *it = row;
+    const int64_t limit = 2 * SECOND * slowness();
+    int fds[3], port = 0;
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+        socklen_t length = sizeof address;
+        inet_pton(AF_INET, silent[i], &address.sin_addr);
+        fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        CHECK(fds[i] >= 0 && bind(fds[i], (struct sockaddr *)&address, length) == 0);
+        CHECK(getsockname(fds[i], (struct sockaddr *)&address, &length) == 0);
+        port = ntohs(address.sin_port);
+    }
+    addresses = silent;
+    bgl_ssl_config_t *client = racing_client(it->of_handshake ? 0 : limit);
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(client, it->of_handshake ? limit : 0));
+    CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_DTLSV1));
+    int64_t began = now_us();
+    CHECK_REFUSED(BGL_SSL_E_TIMEOUT, bgl_ssl_connect(client, "several.example", port, AF_INET));
+    int64_t took = now_us() - began;
+    if (took < limit || took > limit + limit / 2)
+        FAIL("it took %lld ms", (long long)(took / MS));
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        char hello[2000];
+        CHECK(recv(fds[i], hello, sizeof hello, MSG_DONTWAIT) > 0);
+        close(fds[i]);
+    }
+    bgl_ssl_config_free(client);
+}

@@ -321,3 +321,68 @@ TEST(values_out_of_range_are_refused)
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_server_preference(config, true));
     bgl_ssl_config_free(config);
 }
+
+/* ---- a resumed connection, in the middle of a message behind the handshake ---- */
+
+static bgl_ssl_config_t *with_client_certificate(void)
+{
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_certificate_file(client, pki("client-chained.pem"), pki("client-chained.key"), NULL));
+    CHECK_OK(bgl_ssl_config_set_max_fragment_length(client, 512));
+    return client;
+}
+
+static bgl_ssl_config_t *with_known_keys(void)
+{
+    static const unsigned char secret[32] = "known to both of the two servers";
+    bgl_ssl_ticket_keys_t *keys = MADE(bgl_ssl_ticket_keys_t, bgl_ssl_ticket_keys_from_secret(secret, sizeof secret, 0));
+    bgl_ssl_config_t *server = server_config("good");
+    set_ca(server, "root.pem");
+    CHECK_OK(bgl_ssl_config_set_client_certificate(server, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED));
+    CHECK_OK(bgl_ssl_config_set_ticket_keys(server, keys));
+    bgl_ssl_ticket_keys_free(keys);
+    return server;
+}
+
+/* A ticket of two records, of which only the first has come. */
+TEST(what_is_known_of_the_peer_stays_while_a_ticket_arrives)
+{
+    static unsigned char data[70000];
+    struct middle middle;
+    char byte;
+    size_t n;
+    make_middle(&middle, with_client_certificate(), with_known_keys(), false);
+    shake_hands(&middle);
+    CHECK_OK(bgl_ssl_socket_write(middle.ends.server, "x", 1, &n));
+    pass_on(&middle);
+    CHECK_OK(bgl_ssl_socket_read(middle.ends.client, &byte, 1, &n));
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(middle.ends.client));
+    free_middle(&middle);
+
+    make_middle(&middle, with_client_certificate(), with_known_keys(), false);
+    CHECK_OK(bgl_ssl_socket_set_session(middle.ends.client, session));
+    bgl_ssl_session_free(session);
+    while (bgl_ssl_socket_handshake(middle.ends.client) == BGL_SSL_WANT_READ) {
+        pass_on(&middle);
+        bgl_ssl_socket_handshake(middle.ends.server);
+        pass_on(&middle);
+    }
+    pass_on(&middle);
+    CHECK_OK(bgl_ssl_socket_handshake(middle.ends.server));
+    CHECK_OK(bgl_ssl_socket_write(middle.ends.server, "x", 1, &n));
+    CHECK(bgl_ssl_socket_session_reused(middle.ends.client));
+    ssize_t all = recv(middle.sides[SERVER].fd, data, sizeof data, MSG_DONTWAIT);
+    CHECK(all > 5);
+    ssize_t first = 5 + (data[3] << 8 | data[4]);
+    CHECK(first > 500 && first < all);
+    CHECK_INT(first, send(middle.sides[CLIENT].fd, data, (size_t)first, MSG_NOSIGNAL));
+    CHECK_INT(0, bgl_ssl_socket_verify_result(middle.ends.client));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(middle.ends.client, &byte, 1, &n));
+    bgl_ssl_certificate_t *peer = bgl_ssl_socket_peer_certificate(middle.ends.client);
+    CHECK(peer != NULL);
+    bgl_ssl_certificate_free(peer);
+    CHECK_INT(0, bgl_ssl_socket_verify_result(middle.ends.client));
+    CHECK_INT(all - first, send(middle.sides[CLIENT].fd, data + first, (size_t)(all - first), MSG_NOSIGNAL));
+    CHECK_OK(bgl_ssl_socket_read(middle.ends.client, &byte, 1, &n));
+    free_middle(&middle);
+}

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 static void pin_of(const char *file, char pin[64])
@@ -221,7 +223,7 @@ TEST(signature_algorithms_limit_what_the_peer_may_use)
     client = client_config();
     CHECK_OK(bgl_ssl_config_set_signature_algorithms(client, "no-such-algorithm"));
     CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(client));
-    CHECK_MESSAGE("no-such-algorithm");
+    CHECK_MESSAGE("\"no-such-algorithm\" that OpenSSL cannot use");
     bgl_ssl_config_free(client);
 }
 
@@ -254,6 +256,9 @@ TEST(features_are_asked_for_by_name)
     CHECK(bgl_ssl_supports("cipher:TLS_AES_128_GCM_SHA256"));
     CHECK(bgl_ssl_supports("cipher:ECDHE-ECDSA-AES128-GCM-SHA256"));
     CHECK(!bgl_ssl_supports("cipher:no-such-cipher"));
+    CHECK(!bgl_ssl_supports("cipher:TLS_AES_128_GCM_SHA384"));
+    CHECK(!bgl_ssl_supports("cipher:ALL"));
+    CHECK(!bgl_ssl_supports("cipher:ECDHE+AESGCM"));
 }
 
 TEST(what_is_no_feature_is_an_argument_error)
@@ -291,6 +296,25 @@ TEST(a_key_log_holds_the_secrets_for_its_owner_only)
     check_key_log(BGLSSL_TLSV1_3, "CLIENT_TRAFFIC_SECRET_0");
 }
 
+/* A tool that reads the log may end at any time. */
+TEST(a_key_log_whose_reader_has_gone_ends_nothing)
+{
+    char line[2000];
+    const char *path = own_path("fifo");
+    bgl_ssl_config_t *client = client_config();
+    signal(SIGPIPE, SIG_DFL);
+    CHECK_INT(0, mkfifo(path, 0600));
+    int reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    CHECK(reader >= 0);
+    CHECK_OK(bgl_ssl_config_insecure_set_key_log_file(client, path));
+    bgl_ssl_config_t *copy = bgl_ssl_config_copy(client);
+    CHECK_OK(bgl_ssl_config_freeze(copy));
+    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK(read(reader, line, sizeof line) > 0);
+    CHECK_INT(0, close(reader));
+    CHECK_INT(BGL_SSL_OK, met(copy, "good"));
+}
+
 TEST(the_environment_alone_logs_no_keys)
 {
     const char *path = own_path("environment");
@@ -309,4 +333,28 @@ TEST(a_key_log_that_cannot_be_opened_is_an_error)
     CHECK_OK(bgl_ssl_config_insecure_set_key_log_file(client, NULL));
     CHECK_OK(bgl_ssl_config_freeze(client));
     bgl_ssl_config_free(client);
+}
+
+/* ---- what a verification would have found ---- */
+
+TEST(the_result_of_who_verifies_nobody_counts_at_the_time_that_was_set)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
+    CHECK_OK(bgl_ssl_config_set_verify_time(client, (int64_t)time(NULL) + INT64_C(10) * 365 * 86400));
+    let_meet(&ends, client, server_config("good"));
+    CHECK_INT(10, bgl_ssl_socket_verify_result(ends.client)); /* expired */
+    free_ends(&ends);
+}
+
+TEST(the_result_of_who_verifies_nobody_counts_the_depth_that_was_set)
+{
+    struct ends ends;
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
+    CHECK_OK(bgl_ssl_config_set_verify_depth(client, 0));
+    let_meet(&ends, client, server_config("chained"));
+    CHECK(bgl_ssl_socket_verify_result(ends.client) > 0);
+    free_ends(&ends);
 }

@@ -1,25 +1,5 @@
 /* Resumption: a resumed handshake refuses whatever a full one refuses, on either end, with each version. */
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include "clock.h"
-#include "versions.h"
-
-/* Seconds from the end of the certificate that ends first in the chains of "chained-soon". */
-static void set_clock_to_end_plus(int64_t seconds)
-{
-    bgl_ssl_certificate_t *ca = certificate("intermediate-soon.pem");
-    atomic_fetch_add(&ahead, bgl_ssl_certificate_not_after(ca) + seconds - (int64_t)time(NULL));
-    bgl_ssl_certificate_free(ca);
-}
-
-/* ---- two ends, and what becomes of a connection between them ---- */
-
-/* What the configs of both ends are like before the session is made, and after. */
-struct stage {
-    bool after;
-    bgl_ssl_config_t *client, *server;
-};
+#include "resumption.h"
 
 static void trust_system(bgl_ssl_config_t *config)
 {
@@ -34,17 +14,6 @@ static void set_system_cas(const char *file)
     setenv("SSL_CERT_DIR", "/nonexistent", 1);
     free(text);
 }
-
-static void require_certificate(bgl_ssl_config_t *server)
-{
-    CHECK_OK(bgl_ssl_config_set_client_certificate(server, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED));
-}
-
-struct change {
-    const char *name;
-    void (*apply)(struct stage *stage);
-    bgl_ssl_status_t client, server; /* what a full handshake comes to afterwards */
-};
 
 static void other_name(struct stage *stage)
 {
@@ -273,103 +242,15 @@ static const struct change server_changes[] = {
     {"revoked", client_revoked, BGL_SSL_E_PROTOCOL, BGL_SSL_E_VERIFY},
 };
 
-static void set_stage(struct stage *stage, const struct version *version, const struct change *change, bool after)
-{
-    stage->after = after;
-    stage->client = client_config();
-    stage->server = server_config("good");
-    CHECK_OK(bgl_ssl_config_set_hostname(stage->client, "localhost"));
-    CHECK_OK(bgl_ssl_config_set_resume(stage->client, true));
-    if (change)
-        change->apply(stage);
-    of_version(version, stage->client);
-    of_version(version, stage->server);
-}
-
-static void free_stage(struct stage *stage)
-{
-    bgl_ssl_config_free(stage->client);
-    bgl_ssl_config_free(stage->server);
-}
-
-/* What became of a connection: each end's status once a byte has gone both ways or could not, and whether it was
- * resumed. */
-struct outcome {
-    bgl_ssl_status_t client;
-    bool reused;
-    bgl_ssl_session_t *session;
-};
-
-static struct outcome meet(const bgl_ssl_config_t *client, int port, const bgl_ssl_session_t *session)
-{
-    struct outcome outcome = {.client = BGL_SSL_OK};
-    char byte = 'x';
-    size_t n;
-    bgl_ssl_socket_t *socket = bgl_ssl_connect_resume(client, "127.0.0.1", port, AF_INET, session);
-    if (!socket) {
-        outcome.client = last_error().code;
-        return outcome;
-    }
-    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND));
-    outcome.client = bgl_ssl_socket_write(socket, &byte, 1, &n);
-    if (outcome.client == BGL_SSL_OK)
-        outcome.client = bgl_ssl_socket_read(socket, &byte, 1, &n);
-    outcome.reused = bgl_ssl_socket_session_reused(socket);
-    if (outcome.client == BGL_SSL_OK)
-        outcome.session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
-    bgl_ssl_socket_close(socket);
-    bgl_ssl_socket_free(socket);
-    return outcome;
-}
-
-/* A session made before a change is offered after it. */
-static void check_change(const struct version *version, const struct change *change, bool on_server)
-{
-    struct stage before, after;
-    struct service first, second;
-    set_stage(&before, version, change, false);
-    start_service(&first, before.server, on_server ? 3 : 5, serve_echo, NULL);
-    struct outcome made = meet(before.client, first.port, NULL);
-    CHECK_STATUS(BGL_SSL_OK, made.client);
-    CHECK(!made.reused);
-    /* The control: nothing has changed, and the configs are equal but not the same. */
-    bgl_ssl_config_t *copy = MADE(bgl_ssl_config_t, bgl_ssl_config_copy(before.client));
-    struct outcome again = meet(copy, first.port, made.session);
-    CHECK_STATUS(BGL_SSL_OK, again.client);
-    CHECK(again.reused);
-    struct outcome by_itself = meet(copy, first.port, NULL);
-    CHECK_STATUS(BGL_SSL_OK, by_itself.client);
-    CHECK(by_itself.reused);
-    bgl_ssl_session_free(by_itself.session);
-    bgl_ssl_config_free(copy);
-    if (on_server)
-        end_service(&first);
-
-    set_stage(&after, version, change, true);
-    if (on_server)
-        start_service(&second, after.server, 2, serve_echo, NULL);
-    struct service *service = on_server ? &second : &first;
-    /* What the library has kept is offered no more than what the program has. */
-    struct outcome full = meet(after.client, service->port, NULL);
-    struct outcome resumed = meet(after.client, service->port, again.session);
-    end_service(service);
-    CHECK_INT(change->client, full.client);
-    CHECK_INT(change->client, resumed.client);
-    CHECK(!full.reused && !resumed.reused);
-    CHECK_INT(2, service->refused);
-    CHECK_INT(change->server, service->last_status);
-    bgl_ssl_session_free(made.session);
-    bgl_ssl_session_free(again.session);
-    free_stage(&before);
-    free_stage(&after);
-}
-
-TEST_TABLE(a_client_of_tls_1_2_refuses_after, client_changes) { check_change(&versions[0], row, false); }
-TEST_TABLE(a_client_of_tls_1_3_refuses_after, client_changes) { check_change(&versions[1], row, false); }
-TEST_TABLE(a_client_of_dtls_1_2_refuses_after, client_changes) { check_change(&versions[2], row, false); }
-TEST_TABLE(a_server_of_tls_1_2_refuses_after, server_changes) { check_change(&versions[0], row, true); }
-TEST_TABLE(a_server_of_tls_1_3_refuses_after, server_changes) { check_change(&versions[1], row, true); }
-TEST_TABLE(a_server_of_dtls_1_2_refuses_after, server_changes) { check_change(&versions[2], row, true); }
+TEST_TABLE(a_client_of_tls_1_2_refuses_after, client_changes) { check_change(&versions[0], row, CLIENT); }
+TEST_TABLE(a_client_of_tls_1_3_refuses_after, client_changes) { check_change(&versions[1], row, CLIENT); }
+TEST_TABLE(a_client_of_dtls_1_2_refuses_after, client_changes) { check_change(&versions[2], row, CLIENT); }
+TEST_TABLE(a_server_of_tls_1_2_refuses_after, server_changes) { check_change(&versions[0], row, OTHER_SERVER); }
+TEST_TABLE(a_server_of_tls_1_3_refuses_after, server_changes) { check_change(&versions[1], row, OTHER_SERVER); }
+TEST_TABLE(a_server_of_dtls_1_2_refuses_after, server_changes) { check_change(&versions[2], row, OTHER_SERVER); }
+TEST_TABLE(a_server_with_a_cache_of_tls_1_2_refuses_after, server_changes) { check_change(&versions[0], row, SAME_SERVER); }
+TEST_TABLE(a_server_with_a_cache_of_tls_1_3_refuses_after, server_changes) { check_change(&versions[1], row, SAME_SERVER); }
+TEST_TABLE(a_server_with_a_cache_of_dtls_1_2_refuses_after, server_changes) { check_change(&versions[2], row, SAME_SERVER); }
 
 /* A ticket that came with a resumed handshake does not begin another lifetime, as the CA of a client is not in it. */
 TEST_TABLE(a_ticket_from_a_resumed_handshake_ends_with_the_clients_chain, versions)
@@ -421,13 +302,13 @@ TEST_TABLE(equal_settings_resume, versions)
     free_stage(&other);
 }
 
-/* It is the program's to use, and the library's not to spoil. */
-TEST_TABLE(a_session_is_resumed_any_number_of_times, versions)
+/* What OpenSSL does to a session that was resumed does not reach the program's handle. */
+static void check_is_resumed_again_and_again(const struct version *version, bool by_itself)
 {
     struct stage stage;
     struct service service;
-    set_stage(&stage, row, NULL, false);
-    CHECK_OK(bgl_ssl_config_set_resume(stage.client, false));
+    set_stage(&stage, version, NULL, false);
+    CHECK_OK(bgl_ssl_config_set_resume(stage.client, by_itself));
     start_service(&service, stage.server, 4, serve_echo, NULL);
     struct outcome first = meet(stage.client, service.port, NULL);
     for (int i = 0; i < 3; i++) {
@@ -439,6 +320,16 @@ TEST_TABLE(a_session_is_resumed_any_number_of_times, versions)
     end_service(&service);
     bgl_ssl_session_free(first.session);
     free_stage(&stage);
+}
+
+TEST_TABLE(a_session_is_resumed_any_number_of_times, versions)
+{
+    check_is_resumed_again_and_again(row, false);
+}
+
+TEST_TABLE(a_session_is_resumed_any_number_of_times_by_a_client_that_also_resumes_by_itself, versions)
+{
+    check_is_resumed_again_and_again(row, true);
 }
 
 /* The name that a server is asked for tells which of its certificates the session is of. */
@@ -459,23 +350,4 @@ TEST_TABLE(a_session_is_not_offered_under_another_sni, versions)
     bgl_ssl_session_free(second.session);
     free_stage(&one);
     free_stage(&other);
-}
-
-/* What OpenSSL does to a session that was resumed does not reach the handle. */
-TEST_TABLE(a_session_can_be_resumed_again, versions)
-{
-    struct stage stage;
-    struct service service;
-    set_stage(&stage, row, NULL, false);
-    start_service(&service, stage.server, 4, serve_echo, NULL);
-    struct outcome first = meet(stage.client, service.port, NULL);
-    for (int i = 0; i < 3; i++) {
-        struct outcome again = meet(stage.client, service.port, first.session);
-        CHECK_STATUS(BGL_SSL_OK, again.client);
-        CHECK(again.reused);
-        bgl_ssl_session_free(again.session);
-    }
-    end_service(&service);
-    bgl_ssl_session_free(first.session);
-    free_stage(&stage);
 }

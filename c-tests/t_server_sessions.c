@@ -1,10 +1,10 @@
 /* Servers' sessions: the keys of tickets and who shares them, how long and how many, tickets, a cache or nothing. */
-#include <malloc.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "clock.h"
 #include "hosts.h"
+#include "s_client.h"
 
 enum { MINUTE = 60, HOUR = 60 * MINUTE };
 
@@ -518,15 +518,6 @@ TEST_TABLE(a_shorter_lifetime_counts_for_tickets_of_a_longer_one, versions)
 
 /* ---- how many, as `openssl s_client` sees it ---- */
 
-static const struct peer_version {
-    const char *option;
-    struct version version;
-} peer_versions[] = {
-    {"tls1_2", {"tls_1_2", BGLSSL_SSLV23, BGLSSL_TLSV1_2}},
-    {"tls1_3", {"tls_1_3", BGLSSL_SSLV23, BGLSSL_TLSV1_3}},
-    {"dtls1_2", {"dtls_1_2", BGLSSL_DTLSV1, 0}},
-};
-
 static int occurrences(const char *text, const char *word)
 {
     int count = 0;
@@ -537,41 +528,12 @@ static int occurrences(const char *text, const char *word)
     return count;
 }
 
-static void serve_a_word(bgl_ssl_socket_t *socket, void *data __attribute__((unused)))
-{
-    char word[64];
-    size_t n;
-    CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND));
-    if (bgl_ssl_socket_read(socket, word, sizeof word, &n) == BGL_SSL_OK)
-        CHECK_OK(bgl_ssl_socket_write(socket, "welcome\n", 8, &n));
-}
-
-/* What `openssl s_client` prints of a connection. */
-static const char *s_client(const struct peer_version *version, int port, const char *name, const char *use,
-                            const char *session)
-{
-    static char output[1 << 18];
-    char command[1024];
-    if (system("openssl version >/dev/null 2>&1") != 0)
-        skip_test("the openssl command");
-    snprintf(command, sizeof command,
-             "echo x | timeout 20 openssl s_client -ign_eof -connect 127.0.0.1:%d -servername %s -%s -msg %s %s 2>&1", port,
-             name, version->option, use, session);
-    FILE *pipe = popen(command, "r");
-    CHECK(pipe);
-    size_t length = fread(output, 1, sizeof output - 1, pipe);
-    output[length] = 0;
-    pclose(pipe);
-    CHECK(strstr(output, "welcome"));
-    return output;
-}
-
-/* The same of a connection to a server of this config, which is taken over. */
+/* What s_client prints of a connection to a server of this config, which is taken over. */
 static const char *shown_by(const struct peer_version *version, bgl_ssl_config_t *config)
 {
     struct service service;
-    start_service(&service, of_version(&version->version, config), 1, serve_a_word, NULL);
-    const char *output = s_client(version, service.port, "localhost", "", "");
+    start_service(&service, of_version(&version->version, config), 1, serve_a_line, NULL);
+    const char *output = s_client(version, service.port, "localhost", true, "-msg");
     end_service(&service);
     bgl_ssl_config_free(config);
     return output;
@@ -618,11 +580,11 @@ TEST(clients_are_told_what_is_left_of_a_session)
     char *session = strdup(own_path("session"));
     bgl_ssl_config_t *config = of_version(&versions[1], server_config("good"));
     CHECK_OK(bgl_ssl_config_set_session_lifetime(config, 1000 * SECOND));
-    start_service(&service, config, 2, serve_a_word, NULL);
-    CHECK_INT(1000, hinted_lifetime(s_client(&peer_versions[1], service.port, "localhost", "-sess_out", session)));
+    start_service(&service, config, 2, serve_a_line, NULL);
+    CHECK_INT(1000, hinted_lifetime(s_client(&peer_versions[1], service.port, "localhost", true, "-sess_out %s", session)));
     /* The server's clock, and not the client's: for TLS 1.3 a ticket must be about as old as its client says. */
     atomic_fetch_add(&ahead, 5);
-    const char *output = s_client(&peer_versions[1], service.port, "localhost", "-sess_in", session);
+    const char *output = s_client(&peer_versions[1], service.port, "localhost", true, "-sess_in %s", session);
     CHECK(strstr(output, "Reused, "));
     int left = hinted_lifetime(output);
     if (left < 900 || left > 995)
@@ -734,16 +696,13 @@ static size_t used_after(int handshakes, const bgl_ssl_config_t *client, const b
         CHECK_OK(ends.server_status);
         free_ends(&ends);
     }
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
+    return bytes_in_use();
 }
 
-TEST_TABLE(a_cache_takes_no_more_memory_than_it_may, versions)
+TEST_TABLE(a_cache_takes_no_more_memory_than_it_may, stream_versions)
 {
     enum { FILL = 200, MORE = 1500, SMALLEST_SESSION = 300, SPACE = 64 << 10 };
     const struct version *version = row;
-    if (version->protocol == BGLSSL_DTLSV1)
-        skip_test("streams in memory");
     if (memory_is_watched())
         skip_test("an allocator that counts");
     bgl_ssl_config_t *client = of_version(version, client_of("localhost")), *server = caching(version);
@@ -823,10 +782,10 @@ static void check_apart(const struct peer_version *version, int mode)
         CHECK_OK(bgl_ssl_config_set_sessions(host, mode));
         add_host(server, names[i], host);
     }
-    start_service(&service, server, 3, serve_a_word, NULL);
-    CHECK(strstr(s_client(version, service.port, "a.test", "-sess_out", session), "New, "));
-    CHECK(strstr(s_client(version, service.port, "a.test", "-sess_in", session), "Reused, "));
-    CHECK(!strstr(s_client(version, service.port, "b.test", "-sess_in", session), "Reused, "));
+    start_service(&service, server, 3, serve_a_line, NULL);
+    CHECK(strstr(s_client(version, service.port, "a.test", true, "-sess_out %s", session), "New, "));
+    CHECK(strstr(s_client(version, service.port, "a.test", true, "-sess_in %s", session), "Reused, "));
+    CHECK(!strstr(s_client(version, service.port, "b.test", true, "-sess_in %s", session), "Reused, "));
     end_service(&service);
     bgl_ssl_config_free(server);
     free(session);
@@ -845,9 +804,16 @@ struct offer {
     unsigned char first[512];
 };
 
+/* What the clients of a service have offered; for the test once the service has ended. */
+struct offers {
+    struct offer all[2];
+    size_t count;
+};
+
 static void look_at_offer(bgl_ssl_socket_t *socket, void *data)
 {
-    struct offer *offer = data;
+    struct offers *offers = data;
+    struct offer *offer = &offers->all[offers->count++];
     unsigned char first[512];
     bgl_ssl_hello_t *hello;
     CHECK_OK(bgl_ssl_socket_hello(socket, &hello));
@@ -864,7 +830,8 @@ static void look_at_offer(bgl_ssl_socket_t *socket, void *data)
 TEST_TABLE(the_hello_tells_which_key_a_ticket_is_of, versions)
 {
     const struct version *version = row;
-    struct offer offer = {0};
+    struct offers offers = {.count = 0};
+    const struct offer *again = &offers.all[1];
     struct service service;
     bgl_ssl_config_t *config = plain_server(version);
     unsigned char name[16];
@@ -872,19 +839,54 @@ TEST_TABLE(the_hello_tells_which_key_a_ticket_is_of, versions)
     name[0] = 7;
     set_keys(config, added_keys(7, 80));
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(config, true));
-    start_service(&service, config, 2, look_at_offer, &offer);
+    start_service(&service, config, 2, look_at_offer, &offers);
     bgl_ssl_session_t *session = full_session(version, NULL, service.port);
-    CHECK_INT(0, offer.count);
     CHECK(resumes(version, NULL, service.port, session));
     end_service(&service);
+    CHECK_INT(2, offers.count);
+    CHECK_INT(0, offers.all[0].count);
     if (version->number == BGLSSL_TLSV1_3) {
-        CHECK_INT(1, offer.count);
-        CHECK(offer.length > sizeof name && memcmp(offer.first, name, sizeof name) == 0);
+        CHECK_INT(1, again->count);
+        CHECK(again->length > sizeof name && memcmp(again->first, name, sizeof name) == 0);
     } else {
-        CHECK_INT(0, offer.count);
+        CHECK_INT(0, again->count);
     }
     bgl_ssl_session_free(session);
     bgl_ssl_config_free(config);
+}
+
+/* The second config has no keys of its own: then they are the server's, and not those of the first. */
+static void serve_by_the_second_config(bgl_ssl_socket_t *socket, void *data)
+{
+    bgl_ssl_config_t **configs = data;
+    CHECK_OK(bgl_ssl_socket_set_config(socket, configs[0]));
+    CHECK_OK(bgl_ssl_socket_set_config(socket, configs[1]));
+    serve_echo(socket, NULL);
+}
+
+TEST(a_socket_s_second_config_does_not_have_the_keys_of_its_first)
+{
+    const struct version *version = &versions[1];
+    struct offers offers = {.count = 0};
+    struct service service;
+    unsigned char name[16];
+    memset(name, 0x55, sizeof name);
+    name[0] = 7;
+    bgl_ssl_config_t *config = plain_server(version), *configs[] = {plain_server(version), plain_server(version)};
+    set_keys(configs[0], added_keys(7, 80));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(config, true));
+    start_service(&service, config, 1, serve_by_the_second_config, configs);
+    bgl_ssl_session_t *session = full_session(version, NULL, service.port);
+    end_service(&service);
+    start_service(&service, config, 1, look_at_offer, &offers);
+    resumes(version, NULL, service.port, session);
+    end_service(&service);
+    CHECK_INT(1, offers.all[0].count);
+    CHECK(memcmp(offers.all[0].first, name, sizeof name) != 0);
+    bgl_ssl_session_free(session);
+    bgl_ssl_config_free(config);
+    bgl_ssl_config_free(configs[0]);
+    bgl_ssl_config_free(configs[1]);
 }
 
 TEST(null_hellos_offer_nothing)
@@ -946,4 +948,41 @@ TEST(threads_use_keys_and_a_cache_while_keys_are_added)
         bgl_ssl_config_free(client);
         bgl_ssl_config_free(server);
     }
+}
+
+/* ---- keys shared by servers of which each has one host ---- */
+
+static bgl_ssl_socket_t *ask_for_a(const struct version *version, int port, const bgl_ssl_session_t *session)
+{
+    bgl_ssl_config_t *client = of_version(version, client_config());
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "a.test"));
+    bgl_ssl_socket_t *socket = bgl_ssl_connect_resume(client, "127.0.0.1", port, AF_INET, session);
+    bgl_ssl_config_free(client);
+    return socket;
+}
+
+/* What was agreed with a.test is not resumed by the server of b.test, to which a full handshake is refused. */
+TEST_TABLE(a_server_of_another_host_does_not_resume_with_the_same_keys, versions)
+{
+    struct host one, other;
+    char byte = 'x';
+    size_t n;
+    bgl_ssl_ticket_keys_t *keys = random_keys(0);
+    bgl_ssl_config_t *a = of_version(row, server_config("host-a")), *b = of_version(row, server_config("host-b"));
+    CHECK_OK(bgl_ssl_config_set_ticket_keys(b, keys));
+    int from = open_host(&one, a, keys, 1), to = open_host(&other, b, NULL, 1);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, ask_for_a(row, from, NULL));
+    CHECK_OK(bgl_ssl_socket_write(socket, &byte, 1, &n));
+    CHECK_OK(bgl_ssl_socket_read(socket, &byte, 1, &n));
+    bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    finish(socket);
+    socket = ask_for_a(row, to, session);
+    if (socket) {
+        CHECK(!bgl_ssl_socket_session_reused(socket));
+        FAIL("the server of b.test was taken for a.test");
+    }
+    CHECK_INT(BGL_SSL_E_NAME, last_error().code);
+    bgl_ssl_session_free(session);
+    close_host(&one);
+    close_host(&other);
 }

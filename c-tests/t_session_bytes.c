@@ -172,12 +172,9 @@ TEST(a_session_from_bytes_ends_with_the_chain)
 
 /* ---- a session for a socket over a descriptor ---- */
 
-TEST_TABLE(a_session_can_be_given_before_the_handshake, versions)
+TEST_TABLE(a_session_can_be_given_before_the_handshake, stream_versions)
 {
-    const struct version *version = row;
     struct service service;
-    if (version->protocol == BGLSSL_DTLSV1)
-        skip_test("a stream");
     bgl_ssl_config_t *server = of_version(row, server_config("good")), *client = unaided_client(row);
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
     start_service(&service, server, 2, serve_echo, NULL);
@@ -236,4 +233,13 @@ TEST(arguments_are_checked)
     CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_session_import(client, "localhost", &byte, 1));
     CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_session_import(client, "localhost", &byte, SIZE_MAX));
     bgl_ssl_config_free(client);
+}
+
+/* The header: "The session of a client's connection"; NULL if there is none to resume (BGL_SSL_E_STATE). */
+TEST(a_servers_connection_has_no_session_to_resume)
+{
+    struct ends ends;
+    let_meet(&ends, client_config(), server_config("good"));
+    CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_socket_session(ends.server));
+    free_ends(&ends);
 }

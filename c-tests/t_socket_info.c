@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include <sys/syscall.h>
+
 static bgl_ssl_socket_info_t info_of(const bgl_ssl_socket_t *socket)
 {
     bgl_ssl_socket_info_t info = {.size = sizeof info};
@@ -48,6 +50,62 @@ TEST_TABLE(both_ends_tell_of, rows)
     CHECK(of_client.handshake_time >= 0);
     CHECK(!of_client.resumed);
     free_ends(&ends);
+}
+
+/* ---- reads that take their time: this program's own recv and recvmsg stand before the system's ---- */
+
+enum { READ_TIME = 30 * MS };
+
+static bool reads_are_slow;
+
+static void take_time(void)
+{
+    if (reads_are_slow)
+        for (int64_t end = now_us() + READ_TIME; now_us() < end;)
+            continue;
+}
+
+ssize_t recv(int fd, void *data, size_t length, int flags)
+{
+    take_time();
+    return recvfrom(fd, data, length, flags, NULL, NULL);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    take_time();
+    return syscall(SYS_recvmsg, fd, message, flags);
+}
+
+TEST(the_last_step_is_part_of_the_time_that_a_handshake_takes)
+{
+    int fds[2];
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(server, true));
+    CHECK_OK(bgl_ssl_config_freeze(client));
+    local_pair(fds);
+    bgl_ssl_socket_t *far = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_fd(server, fds[1], 0));
+    bgl_ssl_socket_t *near = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
+    int64_t made = now_us(), last_step = 0;
+    bgl_ssl_status_t status;
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(near, true));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(far, true));
+    do {
+        last_step = now_us();
+        reads_are_slow = true;
+        status = bgl_ssl_socket_handshake(near);
+        reads_are_slow = false;
+        CHECK(status >= 0);
+        CHECK(bgl_ssl_socket_handshake(far) >= 0);
+    } while (status != BGL_SSL_OK);
+    CHECK(info_of(near).handshake_time >= last_step - made + READ_TIME);
+    bgl_ssl_socket_free(near);
+    bgl_ssl_socket_free(far);
+    close(fds[0]);
+    close(fds[1]);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
 }
 
 TEST(bytes_are_counted_on_both_ends)

@@ -330,6 +330,23 @@ TEST(a_port_that_never_answers_costs_no_more_than_the_deadline)
     bgl_ssl_config_free(config);
 }
 
+TEST(the_connect_deadline_is_not_one_of_the_descriptor)
+{
+    struct service service;
+    struct timeval left;
+    socklen_t size = sizeof left;
+    bgl_ssl_config_t *server = server_config("good"), *config = client_config();
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(config, 20 * SECOND));
+    start_service(&service, server, 1, serve_nothing, NULL);
+    bgl_ssl_socket_t *socket = connect_to(config, service.port);
+    CHECK_INT(0, getsockopt(bgl_ssl_socket_fd(socket), SOL_SOCKET, SO_SNDTIMEO, &left, &size));
+    CHECK_INT(0, left.tv_sec + left.tv_usec);
+    bgl_ssl_socket_free(socket);
+    end_service(&service);
+    bgl_ssl_config_free(server);
+    bgl_ssl_config_free(config);
+}
+
 TEST(the_connect_deadline_covers_the_handshake)
 {
     int port = 0;

@@ -534,3 +534,32 @@ TEST_TABLE(no_allocation_that_fails_lets_pass, wrong_servers)
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }
+
+/* ---- one CA twice, of which one is rejected ---- */
+
+struct contradiction {
+    const char *name, *first, *second;
+};
+
+static const struct contradiction contradictions[] = {
+    {"behind_it", "root.pem", "root-rejected.pem"},
+    {"before_it", "root-rejected.pem", "root.pem"},
+};
+
+TEST_TABLE(a_rejection_counts_though_the_same_ca_is_listed, contradictions)
+{
+    const struct contradiction *it = row;
+    char text[20000];
+    size_t one, other;
+    char *first = read_whole_file(pki(it->first), &one), *second = read_whole_file(pki(it->second), &other);
+    CHECK(one + other < sizeof text);
+    memcpy(text, first, one);
+    memcpy(text + one, second, other);
+    free(first);
+    free(second);
+    bgl_ssl_config_t *client = system_client();
+    if (bgl_ssl_config_set_ca_mem(client, text, one + other) == BGL_SSL_OK && bgl_ssl_config_freeze(client) == BGL_SSL_OK)
+        CHECK(!accepts(client, "good"));
+    else
+        bgl_ssl_config_free(client);
+}

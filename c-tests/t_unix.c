@@ -1,6 +1,9 @@
 /* TLS over Unix sockets: names, files, permissions, stale files, and queues that are full. */
 #include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -118,6 +121,102 @@ TEST(a_file_that_nobody_listens_on_is_replaced)
     bgl_ssl_server_free(server);
 }
 
+struct starter {
+    const bgl_ssl_config_t *config;
+    const char *path;
+    pthread_barrier_t *barrier;
+    bgl_ssl_server_t *server;
+    int failed_with;
+};
+
+static void *start_at_the_same_moment(void *data)
+{
+    struct starter *it = data;
+    pthread_barrier_wait(it->barrier);
+    it->server = bgl_ssl_listen_unix(it->config, it->path, 5, 0600);
+    it->failed_with = it->server == NULL ? last_error().sys_errno : 0;
+    return NULL;
+}
+
+TEST(one_of_several_servers_that_start_at_the_same_moment_has_the_file)
+{
+    enum { STARTERS = 4, ROUNDS = 150 };
+    const char *path = own_path("socket");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct starter starters[STARTERS];
+    pthread_t threads[STARTERS];
+    pthread_barrier_t barrier;
+    bgl_ssl_config_t *config = server_config("good");
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    CHECK(pthread_barrier_init(&barrier, NULL, STARTERS) == 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        close(stale_socket(path));
+        for (int i = 0; i < STARTERS; i++) {
+            starters[i] = (struct starter){config, path, &barrier, NULL, 0};
+            threads[i] = start_thread(start_at_the_same_moment, &starters[i]);
+        }
+        int started = 0;
+        for (int i = 0; i < STARTERS; i++) {
+            join_thread(threads[i]);
+            started += starters[i].server != NULL;
+            if (starters[i].server == NULL)
+                CHECK_INT(EADDRINUSE, starters[i].failed_with);
+        }
+        CHECK_INT(1, started);
+        int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK(client >= 0 && connect(client, (struct sockaddr *)&address, sizeof address) == 0);
+        close(client);
+        for (int i = 0; i < STARTERS; i++)
+            bgl_ssl_server_free(starters[i].server);
+    }
+    pthread_barrier_destroy(&barrier);
+    bgl_ssl_config_free(config);
+}
+
+TEST(a_lock_that_somebody_keeps_stops_no_server)
+{
+    char directory[200];
+    const char *path = own_path("socket");
+    snprintf(directory, sizeof directory, "%s", path);
+    *strrchr(directory, '/') = '\0';
+    int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(lock >= 0 && flock(lock, LOCK_EX) == 0);
+    close(stale_socket(path));
+    bgl_ssl_server_free(MADE(bgl_ssl_server_t, listen_on(path, 0600)));
+    CHECK(flock(lock, LOCK_UN) == 0);
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, listen_on(path, 0600));
+    /* It is held no longer than the start takes. */
+    CHECK(flock(lock, LOCK_EX | LOCK_NB) == 0);
+    bgl_ssl_server_free(server);
+    close(lock);
+}
+
+TEST(a_name_below_something_else_than_a_directory_fails_at_once)
+{
+    const char *fifo = own_path("fifo");
+    char path[200];
+    CHECK_INT(0, mkfifo(fifo, 0600));
+    snprintf(path, sizeof path, "%s/socket", fifo);
+    CHECK_REFUSED(BGL_SSL_E_IO, listen_on(path, 0600));
+    CHECK_INT(ENOTDIR, last_error().sys_errno);
+}
+
+TEST(a_server_starts_in_a_directory_that_it_cannot_lock)
+{
+    const char *path = own_path("closed/socket");
+    char directory[200];
+    snprintf(directory, sizeof directory, "%s", path);
+    *strrchr(directory, '/') = '\0';
+    CHECK(mkdir(directory, 0300) == 0);
+    if (access(directory, R_OK) == 0) {
+        rmdir(directory);
+        skip_test("a user who cannot read every file");
+    }
+    close(stale_socket(path));
+    bgl_ssl_server_free(MADE(bgl_ssl_server_t, listen_on(path, 0600)));
+    CHECK(rmdir(directory) == 0);
+}
+
 TEST(a_file_of_another_kind_is_left_alone)
 {
     const char *path = write_file("data", "text", 4);
@@ -148,6 +247,50 @@ TEST(a_close_leaves_another_servers_file_alone)
     struct stat found;
     CHECK(lstat(path, &found) != 0);
     bgl_ssl_server_free(second);
+}
+
+/* What was there when the file of a server's was removed: somebody who listened, and who held the directory's lock. */
+static struct {
+    const char *path;
+    bool listened, locked;
+} removal;
+
+/* Stands before the system's. */
+int unlink(const char *path)
+{
+    if (removal.path && strcmp(path, removal.path) == 0) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        char directory[200];
+        snprintf(directory, sizeof directory, "%s", path);
+        *strrchr(directory, '/') = '\0';
+        strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+        int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        removal.listened = connect(client, (struct sockaddr *)&address, sizeof address) == 0;
+        removal.locked = flock(lock, LOCK_EX | LOCK_NB) != 0;
+        close(lock);
+        close(client);
+    }
+    return unlinkat(AT_FDCWD, path, 0);
+}
+
+/* Otherwise one that starts could take the file for stale, put its own there, and see that removed. */
+TEST(the_file_goes_while_the_server_still_listens_and_no_other_one_starts)
+{
+    struct stat found;
+    const char *path = own_path("socket");
+    for (int close_first = 0; close_first < 2; close_first++) {
+        bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, listen_on(path, 0600));
+        removal.path = path;
+        removal.listened = removal.locked = false;
+        if (close_first)
+            CHECK_OK(bgl_ssl_server_close(server));
+        bgl_ssl_server_free(server);
+        CHECK(removal.listened);
+        CHECK(removal.locked);
+        CHECK(lstat(path, &found) != 0);
+        removal.path = NULL;
+    }
 }
 
 TEST(a_child_process_leaves_the_file_alone)
@@ -240,4 +383,32 @@ TEST(a_queue_that_is_full_is_waited_for)
     for (int i = 0; i <= count; i++)
         close(clients[i]);
     close(listener);
+}
+
+/* The descriptor at whose close another server starts on this path. */
+static atomic_int ends = -1;
+static bgl_ssl_server_t *successor;
+
+/* Stands in for the C library's. */
+int close(int fd)
+{
+    int result = (int)syscall(SYS_close, fd);
+    if (fd >= 0 && fd == ends) {
+        ends = -1;
+        successor = listen_on(own_path("socket"), 0600);
+    }
+    return result;
+}
+
+/* As a close does, it gives its file up first: the successor's may have the number that the file had. */
+TEST(a_server_that_is_freed_leaves_its_successors_file_alone)
+{
+    struct stat found;
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, listen_on(own_path("socket"), 0600));
+    ends = bgl_ssl_server_fd(server);
+    bgl_ssl_server_free(server);
+    CHECK_INT(-1, ends);
+    CHECK(successor != NULL);
+    CHECK_INT(0, stat(own_path("socket"), &found));
+    bgl_ssl_server_free(successor);
 }

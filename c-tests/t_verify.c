@@ -254,7 +254,32 @@ TEST(the_name_connected_to_is_checked_without_being_asked)
     bgl_ssl_config_t *client = client_config();
     await_visits(&visit, client, server_config("wrong-name"), 1, serve_echo, NULL);
     CHECK_REFUSED(BGL_SSL_E_NAME, bgl_ssl_connect(client, "localhost", visit.service.port, AF_INET));
-    CHECK_MESSAGE("localhost");
+    CHECK_MESSAGE("not for \"localhost\": it is for elsewhere.example, 127.0.0.99");
+    end_visit(&visit);
+}
+
+struct fault {
+    const char *name;
+    const char *certificate;
+    const char *message;
+};
+
+static const struct fault faults[] = {
+    {"an_expired_one", "expired", "certificate has expired: \"O=bglssl,CN=expired\", valid until "},
+    {"one_of_the_future", "not-yet", ": \"O=bglssl,CN=not-yet\", valid from "},
+    {"an_untrusted_one", "untrusted", "\"O=bglssl,CN=untrusted\" is signed by \"O=bglssl,CN=root2\", which is neither"},
+    {"one_without_its_intermediate", "chained-alone", "is signed by \"O=bglssl,CN=intermediate\", which is neither"},
+    {"a_self_signed_one", "self-signed", ": \"O=bglssl,CN=self-signed\""},
+};
+
+TEST_TABLE(a_refusal_names_the_certificate_at_fault, faults)
+{
+    const struct fault *it = row;
+    struct visit visit;
+    bgl_ssl_config_t *client = client_config();
+    await_visits(&visit, client, server_config(it->certificate), 1, serve_echo, NULL);
+    CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect(client, "localhost", visit.service.port, AF_INET));
+    CHECK_MESSAGE(it->message);
     end_visit(&visit);
 }
 

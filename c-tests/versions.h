@@ -9,11 +9,12 @@ struct version {
     int protocol, number;
 };
 
-static const struct version versions[] = {
-    {"tls_1_2", BGLSSL_SSLV23, BGLSSL_TLSV1_2},
-    {"tls_1_3", BGLSSL_SSLV23, BGLSSL_TLSV1_3},
-    {"dtls_1_2", BGLSSL_DTLSV1, 0},
-};
+#define STREAM_VERSIONS {"tls_1_2", BGLSSL_SSLV23, BGLSSL_TLSV1_2}, {"tls_1_3", BGLSSL_SSLV23, BGLSSL_TLSV1_3}
+
+static const struct version versions[] = {STREAM_VERSIONS, {"dtls_1_2", BGLSSL_DTLSV1, 0}};
+
+/* For what datagrams do not have, such as an end. */
+static const struct version stream_versions[] = {STREAM_VERSIONS};
 
 static inline bgl_ssl_config_t *of_version(const struct version *version, bgl_ssl_config_t *config)
 {

@@ -1,4 +1,6 @@
-/* Ends that are over functions in memory, or inside of other connections. */
+/* Ends that are over functions in memory, over pipes, or inside of other connections. */
+#include <unistd.h>
+
 #include "steps.h"
 
 enum { SPACE = 8192 };
@@ -83,6 +85,21 @@ bool open_over_functions(struct ends *ends, bgl_ssl_config_t *configs[2])
     struct wire_end *client = make_end(wire, 0), *server = make_end(wire, 1);
     ends->client = TRY(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(configs[0], &functions, client, NULL, 0));
     ends->server = TRY(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(configs[1], &functions, server, 0));
+    return ends->client && ends->server;
+}
+
+bool open_over_pipes(struct ends *ends, bgl_ssl_config_t *configs[2])
+{
+    int there[2], back[2];
+    memset(ends, 0, sizeof *ends);
+    if (pipe(there) != 0 || pipe(back) != 0)
+        FAIL("no pipes");
+    ends->client = TRY(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fds(configs[0], back[0], there[1], NULL, 0));
+    ends->server = TRY(bgl_ssl_socket_t, bgl_ssl_upgrade_server_fds(configs[1], there[0], back[1], 0));
+    for (int i = 0; i < 2; i++) {
+        close(there[i]);
+        close(back[i]);
+    }
     return ends->client && ends->server;
 }
 

@@ -10,6 +10,10 @@ struct scenario fine_one_before(const struct scenario *scenario)
     if (scenario->outcome == SERVER_REFUSES)
         fine.server_trusts = NULL;
     fine.accepted = NULL;
+    fine.tlsa = NULL;
+    fine.pin = NULL;
+    fine.crl = NULL;
+    fine.opinion = NO_OPINION;
     return fine;
 }
 
@@ -20,6 +24,15 @@ struct text read_text(const char *name, const char *ending)
     snprintf(file, sizeof file, "%s%s", name, ending);
     text.data = read_whole_file(pki(file), &text.length);
     return text;
+}
+
+void write_text(const char *path, const char *data, size_t length)
+{
+    char new[128];
+    snprintf(new, sizeof new, "%s.new", path);
+    FILE *file = fopen(new, "w");
+    CHECK(file && fwrite(data, 1, length, file) == length && fclose(file) == 0);
+    CHECK(rename(new, path) == 0);
 }
 
 static bool trust_file(bgl_ssl_config_t *config, const char *file, bool accept)
@@ -78,24 +91,28 @@ bool limit(bgl_ssl_config_t *config, int protocol)
            (protocol != BGLSSL_DTLSV1 || IS_GOOD(bgl_ssl_config_set_retransmission_timeout(config, 50 * MS)));
 }
 
-static bgl_ssl_config_t *make_config(const struct scenario *scenario, bool server)
+bgl_ssl_config_t *make_config(const struct scenario *scenario, bool server)
 {
     bgl_ssl_config_t *config = TRY(bgl_ssl_config_t, bgl_ssl_config_new());
     if (!config)
         return NULL;
-    bool good = limit(config, scenario->protocol);
+    bool good = limit(config, scenario->protocol) && set_trace(scenario, config);
+    /* What the scenario says of the server is about the host, if there is one. */
+    bool has_hosts = scenario->choice != NO_HOSTS;
     if (server)
-        good = good && identify(config, scenario->identity) &&
+        good = good && identify(config, has_hosts ? "good" : scenario->identity) && set_staple(scenario, config) &&
                (!scenario->caches || IS_GOOD(bgl_ssl_config_set_sessions(config, BGL_SSL_SESSIONS_CACHE))) &&
                (!scenario->derives_keys || derive_keys(config)) &&
-               (!scenario->server_trusts ||
+               (!scenario->server_trusts || has_hosts ||
                 (trust_file(config, scenario->server_trusts, false) &&
                  IS_GOOD(bgl_ssl_config_set_client_certificate(config, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED))));
     else
         good = good && (!scenario->client_trusts || trust_file(config, scenario->client_trusts, false)) &&
                (!scenario->accepted || trust_file(config, scenario->accepted, true)) &&
                (!scenario->client_identity || identify(config, scenario->client_identity)) &&
-               IS_GOOD(bgl_ssl_config_set_hostname(config, scenario->host));
+               IS_GOOD(bgl_ssl_config_set_hostname(config, scenario->host)) && set_demands(scenario, config);
+    if (server && scenario->choice == BY_NAME)
+        good = good && add_host(scenario, config);
     good = good && IS_GOOD(bgl_ssl_config_freeze(config));
     if (good)
         return config;

@@ -1,123 +1,28 @@
 /* Runs every scenario once for each call that may fail, in a process each.
  *
- *   faults allocations|system-calls [--all] [--for-ever] [-j N] [--runs N] [SCENARIO...]
+ *   faults allocations|system-calls [--all|--every] [--for-ever] [-j N] [--runs N] [SCENARIO...]
  *   faults allocations|system-calls --planted
- *   faults allocations|system-calls --one N CHOICE SCENARIO     one run, to be looked at with a debugger
+ *   faults allocations|system-calls --one THREAD N CHOICE SCENARIO     one run, to be looked at with a debugger
  *
- * Without --all, N runs (--runs) of each scenario, evenly spread and the same every time. --for-ever lets a failing
- * system call fail to the end of the run. A case's line tells the first bad run; standard error has all of them. */
+ * --all: every system call with each of its errors; of allocations every call stack that leads to one, the first, the
+ * second and the last time, and once only where another scenario had it already (see plan.c). --every: each time, in each
+ * scenario. Otherwise N runs (--runs) of those of --all, evenly spread
+ * and the same every time. --for-ever lets a failing system call fail to the end of the run.
+ * A case's line tells the first bad run; standard error has all of them. */
 #define _GNU_SOURCE
-#include "faults.h"
-
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
-enum { MAX_JOBS = 16, RUN_SECONDS = 25, PLANTED_SECONDS = 4 };
+#include "jobs.h"
+#include "plan.h"
 
-struct job {
-    pid_t pid;
-    int why_fd;
-    long n;
-    int choice;
-    char why[2048];
-    struct fault_trace *trace;
-};
+enum { RUN_SECONDS = 25, PLANTED_SECONDS = 4, RETRIES = 7 };
 
-static enum fault_kind kind;
-static bool for_ever, are_planted;
-static int max_jobs = 3;
-static long sample = 40;
-static struct job jobs[MAX_JOBS];
-
-static int run_seconds(void)
-{
-    return (are_planted ? PLANTED_SECONDS : RUN_SECONDS) * slowness();
-}
-
-_Noreturn static void run(const struct scenario *scenario, struct job *job, int why_fd)
-{
-    dup2(why_fd, STDERR_FILENO);
-    close(why_fd);
-    setpgid(0, 0);
-    alarm((unsigned)run_seconds());
-    fault_plan(kind, job->n, job->choice, for_ever || scenario->for_ever, scenario->from_program, job->trace);
-    int before = open_descriptors();
-    scenario->run(scenario);
-    fault_end();
-    /* A look-up that nobody waits for any more still has its descriptors. */
-    int after = open_descriptors();
-    for (int i = 0; i < 200 && after != before; i++) {
-        usleep(10000);
-        after = open_descriptors();
-    }
-    if (after != before)
-        FAIL("%d descriptors open at the end, %d at the start", after, before);
-    _exit(EXIT_SUCCESS);
-}
-
-static void start(const struct scenario *scenario, struct job *job, long n, int choice)
-{
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        perror("pipe2");
-        exit(1);
-    }
-    job->n = n;
-    job->choice = choice;
-    job->trace->count = 0;
-    job->trace->fired = false;
-    job->trace->where[0] = '\0';
-    fflush(NULL);
-    job->pid = fork();
-    if (job->pid < 0) {
-        perror("fork");
-        exit(1);
-    }
-    if (job->pid == 0) {
-        close(ends[0]);
-        run(scenario, job, ends[1]);
-    }
-    close(ends[1]);
-    job->why_fd = ends[0];
-}
-
-/* Waits for one job; true when it was good. Its place is free then. */
-static struct job *finish_one(bool *good)
-{
-    for (;;) {
-        int status = 0;
-        pid_t pid = waitpid(-1, &status, 0);
-        for (int i = 0; i < MAX_JOBS; i++) {
-            struct job *job = &jobs[i];
-            if (!job->pid || job->pid != pid)
-                continue;
-            kill(-pid, SIGKILL);
-            job->pid = 0;
-            fcntl(job->why_fd, F_SETFL, O_NONBLOCK);
-            ssize_t length = read(job->why_fd, job->why, sizeof job->why - 1);
-            close(job->why_fd);
-            job->why[length > 0 ? length : 0] = '\0';
-            for (char *c = job->why; *c; c++)
-                if (*c == '\n')
-                    *c = ' ';
-            *good = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS && !job->why[0];
-            if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-                snprintf(job->why, sizeof job->why, "not done after %d seconds", run_seconds());
-            else if (WIFSIGNALED(status))
-                snprintf(job->why, sizeof job->why, "killed by signal %d", WTERMSIG(status));
-            else if (!*good && !job->why[0])
-                snprintf(job->why, sizeof job->why, "exit status %d", WEXITSTATUS(status));
-            return job;
-        }
-        if (pid < 0 && errno != EINTR) {
-            perror("waitpid");
-            exit(1);
-        }
-    }
-}
+static struct {
+    enum fault_kind kind;
+    enum thoroughness thoroughness;
+    bool all, for_ever, planted;
+    long sample;
+} options = {.sample = 40};
 
 struct tally {
     const struct scenario *scenario;
@@ -125,122 +30,139 @@ struct tally {
     char first[2600];
 };
 
-static void await_one(struct tally *tally)
+static void note_bad(struct tally *tally, const struct job *job)
 {
-    bool good = false;
-    struct job *job = finish_one(&good);
-    tally->runs++;
-    if (good)
-        return;
     char line[2600];
-    snprintf(line, sizeof line, "run %ld/%d (%s): %s", job->n, job->choice,
+    snprintf(line, sizeof line, "run %u %u %d (%s): %s", job->fault.thread, job->fault.n, job->fault.choice,
              job->trace->fired ? job->trace->where : "nothing failed", job->why);
     fprintf(stderr, "%s: %s\n", tally->scenario->name, line);
     if (tally->bad++ == 0)
         memcpy(tally->first, line, sizeof line);
 }
 
-static struct job *free_job(struct tally *tally, int *busy)
+enum { PATIENCE = 10 };
+
+/* A run in which nothing failed after all says nothing about failures, but that the machine was too busy for a time limit: it
+ * is bad only if it is once more, alone and with more time. */
+static void await_one(struct tally *tally, struct plan *plan)
 {
-    if (*busy == max_jobs) {
-        await_one(tally);
-        --*busy;
+    const struct job *job = finish_job();
+    struct planned *planned = &plan->faults[job->which];
+    tally->runs++;
+    if (!job->good && !job->trace->fired && !planned->tried_alone) {
+        long which = job->which;
+        fprintf(stderr, "%s: tried again alone: %s\n", tally->scenario->name, job->why);
+        planned->tried_alone = true;
+        while (jobs_are_running())
+            await_one(tally, plan);
+        patience = PATIENCE;
+        start_job(tally->scenario, planned->fault, which);
+        await_one(tally, plan);
+        patience = 1;
+        return;
     }
-    for (int i = 0; i < MAX_JOBS; i++)
-        if (!jobs[i].pid)
-            return &jobs[i];
-    abort();
+    if (!job->good)
+        note_bad(tally, job);
+    note_run(options.kind, planned, job->trace);
 }
 
-/* One pair (n, choice) for each number below total_of: the calls' errors one after the other. */
-struct plan {
-    long calls;
-    long total;
-    unsigned char *call;
-};
-
-static void nth_fault(const struct plan *plan, long which, long *n, int *choice)
+/* Tries `runs` of the planned faults, each that is not done yet: the middle of each of as many equal parts. */
+static void try_some(struct tally *tally, struct plan *plan, long runs)
 {
-    for (long i = 0; i < plan->calls; i++) {
-        int choices = fault_choices(plan->call[i]);
-        if (which < choices) {
-            *n = i + 1;
-            *choice = (int)which;
-            return;
-        }
-        which -= choices;
+    for (long i = 0; i < runs; i++) {
+        long which = (long)((2 * (int64_t)i + 1) * plan->count / (2 * runs));
+        if (plan->faults[which].done)
+            continue;
+        if (all_places_taken())
+            await_one(tally, plan);
+        start_job(tally->scenario, plan->faults[which].fault, which);
     }
-    *n = plan->calls;
-    *choice = 0;
+    while (jobs_are_running())
+        await_one(tally, plan);
+}
+
+/* A run without a fault; NULL if it went wrong twice, which is told then. */
+static const struct fault_trace *trace_calls(const struct scenario *scenario, const char *prefix)
+{
+    const struct job *job = NULL;
+    for (int tries = 0; tries < 2; tries++) {
+        patience = tries == 0 ? 1 : PATIENCE;
+        start_job(scenario, (struct fault){0}, 0);
+        job = finish_job();
+        patience = 1;
+        if (job->good)
+            return job->trace;
+    }
+    printf("not ok %s%s: without a failure: %s\n", prefix, scenario->name, job->why);
+    return NULL;
+}
+
+static long undone(const struct plan *plan)
+{
+    long count = 0;
+    for (long i = 0; i < plan->count; i++)
+        count += !plan->faults[i].done;
+    return count;
+}
+
+static void tell(const struct tally *tally, const struct plan *plan)
+{
+    if (tally->bad) {
+        printf("not ok %s: %ld of %ld runs, such as %s\n", tally->scenario->name, tally->bad, tally->runs, tally->first);
+        return;
+    }
+    printf("ok %s (%ld runs for %ld calls", tally->scenario->name, tally->runs, plan->calls);
+    if (plan->stacks)
+        printf(" from %ld stacks", plan->stacks);
+    if (options.all && undone(plan))
+        printf(", %ld not met again", undone(plan));
+    printf(")\n");
+}
+
+static struct kinship kinship(const struct scenario *scenario)
+{
+    uint64_t number = 4 * (uint64_t)scenario->outcome + 2 * scenario->cold + scenario->again;
+    return (struct kinship){number + 1, scenario->outcome != SUCCEEDS};
 }
 
 /* Prints the case's line; true unless it failed. */
-static bool try_all(const struct scenario *scenario, bool all)
+static bool try_all(const struct scenario *scenario)
 {
-    struct tally tally = {scenario, 0, 0, ""};
-    bool good = false;
-    start(scenario, &jobs[0], 0, 0);
-    struct job *job = finish_one(&good);
-    if (!good) {
-        printf("not ok %s: without a failure: %s\n", scenario->name, job->why);
+    const struct fault_trace *trace = trace_calls(scenario, "");
+    if (!trace)
         return false;
-    }
-    static unsigned char call[MAX_TRACED];
-    struct plan plan = {job->trace->count < MAX_TRACED ? job->trace->count : MAX_TRACED, 0, call};
-    memcpy(call, job->trace->call, sizeof call);
-    for (long i = 0; i < plan.calls; i++)
-        plan.total += fault_choices(call[i]);
-    if (plan.total == 0) {
+    struct tally tally = {.scenario = scenario};
+    struct plan plan = make_plan(options.kind, options.thoroughness, options.for_ever || scenario->for_ever,
+                                 kinship(scenario), trace);
+    long some = options.sample > scenario->at_least ? options.sample : scenario->at_least;
+    if (plan.calls == 0)
         printf("ok %s (it makes no such calls)\n", scenario->name);
-        return true;
-    }
-    long some = sample > scenario->at_least ? sample : scenario->at_least;
-    long runs = all || plan.total < some ? plan.total : some;
-    int busy = 0;
-    for (long i = 0; i < runs; i++) {
-        long n = 0;
-        int choice = 0;
-        /* The middle of each of as many equal parts. */
-        nth_fault(&plan, (2 * i + 1) * plan.total / (2 * runs), &n, &choice);
-        job = free_job(&tally, &busy);
-        start(scenario, job, n, choice);
-        busy++;
-    }
-    for (; busy > 0; busy--)
-        await_one(&tally);
-    if (tally.bad)
-        printf("not ok %s: %ld of %ld runs, such as %s\n", scenario->name, tally.bad, tally.runs, tally.first);
+    else if (!options.all && some < plan.count)
+        try_some(&tally, &plan, some);
     else
-        printf("ok %s (%ld of %ld)\n", scenario->name, tally.runs, plan.total);
+        try_some(&tally, &plan, plan.count);
+    for (int again = 0; options.all && again < RETRIES; again++)
+        try_some(&tally, &plan, plan.count);
+    if (plan.calls > 0)
+        tell(&tally, &plan);
     fflush(stdout);
+    free_plan(&plan);
     return tally.bad == 0;
 }
 
 /* Each planted mistake must be reported, in the words that its name has. */
 static bool try_planted(const struct scenario *scenario)
 {
-    struct tally tally = {scenario, 0, 0, ""};
-    bool good = false;
-    start(scenario, &jobs[0], 0, 0);
-    struct job *job = finish_one(&good);
-    if (!good) {
-        printf("not ok notices_%s: without a failure: %s\n", scenario->name, job->why);
+    const struct fault_trace *trace = trace_calls(scenario, "notices_");
+    if (!trace)
         return false;
-    }
-    if (job->trace->count == 0)
+    if (trace->count == 0)
         return true; /* a mistake for the other kind of failures */
-    struct plan plan = {job->trace->count < MAX_TRACED ? job->trace->count : MAX_TRACED, 0, job->trace->call};
-    for (long i = 0; i < plan.calls; i++)
-        plan.total += fault_choices(plan.call[i]);
-    unsigned char call[MAX_TRACED];
-    memcpy(call, plan.call, sizeof call);
-    plan.call = call;
-    for (long i = 0; i < plan.total && !tally.bad; i++) {
-        long n = 0;
-        int choice = 0;
-        nth_fault(&plan, i, &n, &choice);
-        start(scenario, &jobs[0], n, choice);
-        await_one(&tally);
+    struct tally tally = {.scenario = scenario};
+    struct plan plan = make_plan(options.kind, EVERY_CALL, scenario->for_ever, kinship(scenario), trace);
+    for (long i = 0; i < plan.count && !tally.bad; i++) {
+        start_job(scenario, plan.faults[i].fault, i);
+        await_one(&tally, &plan);
     }
     char words[100];
     snprintf(words, sizeof words, "%s", scenario->name);
@@ -253,6 +175,7 @@ static bool try_planted(const struct scenario *scenario)
     else
         printf("not ok notices_%s: %s\n", scenario->name, tally.bad ? tally.first : "not noticed");
     fflush(stdout);
+    free_plan(&plan);
     return noticed;
 }
 
@@ -267,54 +190,65 @@ static bool is_wanted(const char *name, char **wanted)
     return !any;
 }
 
+/* As many runs at a time as keep the processors busy while some of them wait for a time limit. */
+static int usual_jobs(void)
+{
+    long jobs = 3 * sysconf(_SC_NPROCESSORS_ONLN);
+    return jobs < 3 ? 3 : jobs > MAX_JOBS ? MAX_JOBS : (int)jobs;
+}
+
 int main(int argc, char **argv)
 {
-    bool all = false, good = true, is_warm = false;
-    long one = -1;
-    int choice = 0, i = 2;
+    bool good = true, is_warm = false, only_one = false;
+    struct fault one = {0};
+    int most = usual_jobs(), i = 2;
     if (argc < 2)
         return 2;
-    kind = strcmp(argv[1], "allocations") == 0 ? FAULT_ALLOCATION : FAULT_SYSTEM_CALL;
+    options.kind = strcmp(argv[1], "allocations") == 0 ? FAULT_ALLOCATION : FAULT_SYSTEM_CALL;
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--all") == 0)
-            all = true;
+            options.all = true;
+        else if (strcmp(argv[i], "--every") == 0)
+            options.all = true, options.thoroughness = EVERY_CALL;
         else if (strcmp(argv[i], "--for-ever") == 0)
-            for_ever = true;
+            options.for_ever = true;
         else if (strcmp(argv[i], "--planted") == 0)
-            are_planted = true;
+            options.planted = true;
         else if (strcmp(argv[i], "-j") == 0 && i + 1 < argc)
-            max_jobs = atoi(argv[++i]);
+            most = atoi(argv[++i]);
         else if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc)
-            sample = atol(argv[++i]);
-        else if (strcmp(argv[i], "--one") == 0 && i + 2 < argc) {
-            one = atol(argv[++i]);
-            choice = atoi(argv[++i]);
+            options.sample = atol(argv[++i]);
+        else if (strcmp(argv[i], "--one") == 0 && i + 3 < argc) {
+            only_one = true;
+            one.thread = (uint32_t)atol(argv[++i]);
+            one.n = (uint32_t)atol(argv[++i]);
+            one.choice = atoi(argv[++i]);
+            one.for_ever = options.for_ever;
+        } else {
+            fprintf(stderr, "what is %s?\n", argv[i]);
+            return 2;
         }
     }
-    if (max_jobs < 1 || max_jobs > MAX_JOBS)
-        max_jobs = 3;
+    if (most < 1 || most > MAX_JOBS)
+        most = usual_jobs();
     setenv("SSL_CERT_FILE", pki("root.pem"), true);
     setenv("SSL_CERT_DIR", "/nonexistent", true);
     signal(SIGPIPE, SIG_DFL);
-    if (kind == FAULT_ALLOCATION && !inject_into_allocations()) {
+    if (options.kind == FAULT_ALLOCATION && !inject_into_allocations()) {
         printf("skip allocations: the library has an OpenSSL of its own\n");
         return 0;
     }
-    for (int j = 0; j < MAX_JOBS; j++)
-        jobs[j].trace = mmap(NULL, sizeof *jobs[j].trace, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    for (const struct scenario *scenario = are_planted ? planted : scenarios; scenario->name; scenario++) {
+    prepare_jobs(options.kind, (options.planted ? PLANTED_SECONDS : RUN_SECONDS) * slowness(), most);
+    for (const struct scenario *scenario = options.planted ? planted : scenarios; scenario->name; scenario++) {
         if (!is_wanted(scenario->name, argv + i))
             continue;
-        if (!is_warm && !scenario->cold && !are_planted) {
+        if (!is_warm && !scenario->cold && !options.planted) {
             warm_up_openssl();
             is_warm = true;
         }
-        if (one >= 0) {
-            jobs[0].n = one;
-            jobs[0].choice = choice;
-            run(scenario, &jobs[0], dup(STDERR_FILENO));
-        }
-        good = (are_planted ? try_planted(scenario) : try_all(scenario, all)) && good;
+        if (only_one)
+            run_here(scenario, one);
+        good = (options.planted ? try_planted(scenario) : try_all(scenario)) && good;
     }
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

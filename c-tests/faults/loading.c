@@ -109,6 +109,23 @@ void load_crls(const struct scenario *scenario)
     free(other.data);
 }
 
+void load_ticket_keys(const struct scenario *scenario)
+{
+    static const char all[80] = "a name of 16 ...and two keys of thirty-two bytes each, as nginx has them in file";
+    const char *path = run_file(KEYS_FILE);
+    (void)scenario;
+    write_text(path, all, sizeof all);
+    fault_begin();
+    bgl_ssl_ticket_keys_t *keys = TRY(bgl_ssl_ticket_keys_t, bgl_ssl_ticket_keys_new(0));
+    bgl_ssl_config_t *config = TRY(bgl_ssl_config_t, bgl_ssl_config_new());
+    if (!keys || !config || !IS_GOOD(bgl_ssl_ticket_keys_add_file(keys, path)) ||
+        !IS_GOOD(bgl_ssl_ticket_keys_add(keys, all, 48)) || !IS_GOOD(bgl_ssl_config_set_ticket_keys(config, keys)))
+        must_be_planned("keys of tickets were refused");
+    fault_end();
+    bgl_ssl_config_free(config);
+    bgl_ssl_ticket_keys_free(keys);
+}
+
 struct handles {
     bgl_ssl_certificate_t *root, *leaf;
     bgl_ssl_private_key_t *key;

@@ -18,7 +18,9 @@ static bool open_over_descriptors(struct ends *ends, bgl_ssl_config_t *configs[2
 static bool open_ends(const struct scenario *scenario, struct ends *ends, bgl_ssl_config_t *configs[2])
 {
     struct ends outer;
-    bool good = scenario->over_functions ? open_over_functions(ends, configs) : open_over_descriptors(ends, configs);
+    bool good = scenario->over_functions ? open_over_functions(ends, configs)
+                : scenario->over_pipes   ? open_over_pipes(ends, configs)
+                                         : open_over_descriptors(ends, configs);
     if (good && scenario->nested) {
         outer = *ends;
         good = open_inside(ends, &outer, configs);
@@ -36,7 +38,7 @@ static void check_told(bgl_ssl_status_t status, const bgl_ssl_error_t *error)
 
 /* Bytes from one end to the other, then the end of the stream. What was told to be written must arrive if both ends
  * tell of no failure, and whatever arrives must be what was written. */
-static bool pass(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total)
+static bool pass(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_t total, bool reads_now)
 {
     static char data[BYTES], taken[BYTES];
     size_t written = 0, arrived = 0;
@@ -56,7 +58,8 @@ static bool pass(const bgl_ssl_socket_t *from, const bgl_ssl_socket_t *to, size_
                 return false;
             shut = status == BGL_SSL_OK;
         }
-        bgl_ssl_status_t status = bgl_ssl_socket_read(to, taken, sizeof taken, &n);
+        bgl_ssl_status_t status = reads_now ? bgl_ssl_socket_read_now(to, taken, sizeof taken, &n, NULL)
+                                            : bgl_ssl_socket_read(to, taken, sizeof taken, &n);
         if (!is_good(status, "bgl_ssl_socket_read"))
             return false;
         if (status == BGL_SSL_OK)
@@ -96,7 +99,10 @@ bool meet(const struct scenario *scenario, bgl_ssl_config_t *configs[2])
 {
     struct ends ends;
     bool good = open_ends(scenario, &ends, configs);
-    if (good) {
+    if (good && scenario->choice == BY_PROGRAM && !choose_host(scenario, &ends)) {
+        must_be_planned("the program could not choose");
+        good = false;
+    } else if (good) {
         step_handshakes(&ends);
         check_told(ends.client_status, &ends.client_error);
         check_told(ends.server_status, &ends.server_error);
@@ -109,13 +115,15 @@ bool meet(const struct scenario *scenario, bgl_ssl_config_t *configs[2])
         if (!both && !fault_has_fired() &&
             (scenario->outcome == SUCCEEDS || (refusal->code != BGL_SSL_E_VERIFY && refusal->code != BGL_SSL_E_NAME)))
             FAIL("the handshake failed: client %s, server %s", ends.client_error.message, ends.server_error.message);
-        good = both && pass(ends.client, ends.server, BYTES) && pass(ends.server, ends.client, BYTES);
+        good = both && pass(ends.client, ends.server, BYTES, scenario->reads_now) &&
+               pass(ends.server, ends.client, BYTES, scenario->reads_now);
         if (both && !good)
             must_be_planned("bytes did not pass");
     } else {
         must_be_planned("no ends");
     }
     close_ends(&ends);
+    forget_host();
     return good;
 }
 

@@ -7,7 +7,7 @@
 
 enum { BYTES = 40000 };
 
-#define LIMIT (2 * SECOND * slowness())
+#define LIMIT (2 * SECOND * slowness() * patience)
 
 /* ---- truth.c ---- */
 
@@ -33,15 +33,34 @@ struct text {
 };
 
 struct text read_text(const char *name, const char *ending);
+/* By rename(2), as a program does that replaces a file in use. */
+void write_text(const char *path, const char *data, size_t length);
 bool limit(bgl_ssl_config_t *config, int protocol);
+bgl_ssl_config_t *make_config(const struct scenario *scenario, bool server);
 bool make_configs(const struct scenario *scenario, bgl_ssl_config_t *configs[2]);
 void free_configs(bgl_ssl_config_t *configs[2]);
 /* The connection whose session this one offers. */
 struct scenario fine_one_before(const struct scenario *scenario);
 
+/* ---- demands.c ---- */
+
+/* What the config demands beside chain, name and accepted list. */
+bool set_demands(const struct scenario *scenario, bgl_ssl_config_t *config);
+bool set_staple(const struct scenario *scenario, bgl_ssl_config_t *config);
+bool set_trace(const struct scenario *scenario, bgl_ssl_config_t *config);
+
+/* ---- hosts.c ---- */
+
+/* Has a server's config serve the host by its name. */
+bool add_host(const struct scenario *scenario, bgl_ssl_config_t *config);
+/* Reads the hello, and goes on as the host, until `forget_host`. */
+bool choose_host(const struct scenario *scenario, struct ends *ends);
+void forget_host(void);
+
 /* ---- carried.c ---- */
 
 bool open_over_functions(struct ends *ends, bgl_ssl_config_t *configs[2]);
+bool open_over_pipes(struct ends *ends, bgl_ssl_config_t *configs[2]);
 bool open_inside(struct ends *ends, struct ends *outer, bgl_ssl_config_t *configs[2]);
 
 /* ---- lock_step.c ---- */
@@ -52,6 +71,8 @@ void in_lock_step(const struct scenario *scenario);
 /* ---- blocking.c ---- */
 
 void blocking(const struct scenario *scenario);
+void returning(const struct scenario *scenario);
+void reloading(const struct scenario *scenario);
 
 /* ---- ways.c ---- */
 
@@ -72,5 +93,17 @@ void load_key(const struct scenario *scenario);
 void load_pkcs12(const struct scenario *scenario);
 void load_crls(const struct scenario *scenario);
 void kept_handles(const struct scenario *scenario);
+void load_ticket_keys(const struct scenario *scenario);
+
+/* ---- judging.c ---- */
+
+void judge_certificates(const struct scenario *scenario);
+void judge_responses(const struct scenario *scenario);
+
+/* ---- crypto.c ---- */
+
+void sign_and_verify(const struct scenario *scenario);
+void digests(const struct scenario *scenario);
+void ciphers(const struct scenario *scenario);
 
 #endif

@@ -1,4 +1,4 @@
-/* The ways from a client to the server: TCP, a Unix socket, a proxy, a connect that does not wait. */
+/* The ways from a client to the server: TCP, a Unix socket, proxies, a connect that does not wait; a listener of the program's. */
 #include <poll.h>
 
 #include "steps.h"
@@ -6,6 +6,7 @@
 /* ---- a proxy, in a thread; the program's own calls do not fail ---- */
 
 struct proxy {
+    bool socks;
     int listener;
     int port;
     int target;
@@ -27,17 +28,49 @@ static bool carry(int from, int to)
     return n > 0 && send(to, buffer, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
-static void serve_client(const struct proxy *it, int client)
+static bool take(const struct proxy *it, int client, char *data, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (is_stopped(it, client) || recv(client, data + i, 1, 0) != 1)
+            return false;
+    return true;
+}
+
+static bool give(int client, const char *data, size_t length)
+{
+    return send(client, data, length, MSG_NOSIGNAL) == (ssize_t)length;
+}
+
+/* Whether the client has asked for a connection. */
+static bool speak_http(const struct proxy *it, int client)
 {
     static const char answer[] = "HTTP/1.1 200 OK\r\n\r\n";
     char request[1024] = "";
-    for (size_t length = 0; !strstr(request, "\r\n\r\n") && length + 1 < sizeof request; length++)
-        if (is_stopped(it, client) || recv(client, request + length, 1, 0) != 1)
-            return;
+    for (size_t length = 0; !strstr(request, "\r\n\r\n"); length++)
+        if (length + 1 >= sizeof request || !take(it, client, request + length, 1))
+            return false;
+    return give(client, answer, sizeof answer - 1);
+}
+
+/* With user and password; the client tells the host's name. */
+static bool speak_socks(const struct proxy *it, int client)
+{
+    char request[600];
+    return take(it, client, request, 2) && take(it, client, request + 2, (unsigned char)request[1]) &&
+           give(client, "\5\2", 2) && take(it, client, request, 2) &&
+           take(it, client, request + 2, (unsigned char)request[1] + 1) &&
+           take(it, client, request, (unsigned char)request[(unsigned char)request[1] + 2]) && give(client, "\1\0", 2) &&
+           take(it, client, request, 5) && take(it, client, request + 5, (unsigned char)request[4] + 2) &&
+           give(client, "\5\0\0\1\0\0\0\0\0\0", 10);
+}
+
+static void serve_client(const struct proxy *it, int client)
+{
+    if (!(it->socks ? speak_socks(it, client) : speak_http(it, client)))
+        return;
     int server = plain_connect(it->target);
     if (server < 0)
         return;
-    send(client, answer, sizeof answer - 1, MSG_NOSIGNAL);
     struct pollfd fds[3] = {{client, POLLIN, 0}, {server, POLLIN, 0}, {it->stop[0], POLLIN, 0}};
     while ((fds[0].fd >= 0 || fds[1].fd >= 0) && poll(fds, 3, -1) > 0 && !fds[2].revents) {
         if (fds[0].revents && !carry(client, server))
@@ -80,15 +113,16 @@ static void end_proxy(struct proxy *it)
 /* One at a time, from a connect to `leave`. */
 static struct proxy proxy;
 
-static bgl_ssl_socket_t *through_proxy(const bgl_ssl_config_t *client, int port)
+static bgl_ssl_socket_t *through_proxy(enum way way, const bgl_ssl_config_t *client, int port)
 {
     char url[64];
     bgl_ssl_socket_t *socket = NULL;
     bgl_ssl_config_t *config = TRY(bgl_ssl_config_t, bgl_ssl_config_copy(client));
+    proxy.socks = way == BY_SOCKS;
     start_proxy(&proxy, port);
     if (!config)
         return NULL;
-    snprintf(url, sizeof url, "http://me:secret@127.0.0.1:%d", proxy.port);
+    snprintf(url, sizeof url, "%s://me:secret@127.0.0.1:%d", proxy.socks ? "socks5h" : "http", proxy.port);
     if (IS_GOOD(bgl_ssl_config_set_proxy(config, url, NULL)))
         socket = bgl_ssl_connect(config, "localhost", port, AF_INET);
     bgl_ssl_config_free(config);
@@ -118,24 +152,29 @@ static bgl_ssl_socket_t *without_waiting(const bgl_ssl_config_t *client, int por
     return NULL;
 }
 
-static const char *path(void)
-{
-    static char path[64];
-    snprintf(path, sizeof path, "/tmp/bglssl-faults-%d", (int)getpid());
-    return path;
-}
-
 void leave(enum way way)
 {
-    if (way == BY_PROXY)
+    if (way == BY_PROXY || way == BY_SOCKS)
         end_proxy(&proxy);
     if (way == BY_UNIX)
-        unlink(path());
+        unlink(run_file(SOCKET_FILE));
+}
+
+static bgl_ssl_server_t *listen_on_given(const bgl_ssl_config_t *config)
+{
+    int port = 0;
+    int fd = plain_listener(AF_INET, "127.0.0.1", 0, 5, &port);
+    CHECK(fd >= 0);
+    bgl_ssl_server_t *server = bgl_ssl_server_from_fd(config, fd);
+    close(fd);
+    return server;
 }
 
 bgl_ssl_server_t *listen_by(enum way way, const bgl_ssl_config_t *config)
 {
-    return way == BY_UNIX ? bgl_ssl_listen_unix(config, path(), 16, 0600)
+    if (way == GIVEN_LISTENER)
+        return listen_on_given(config);
+    return way == BY_UNIX ? bgl_ssl_listen_unix(config, run_file(SOCKET_FILE), 16, 0600)
                           : bgl_ssl_listen(config, "127.0.0.1", 0, 16, AF_INET);
 }
 
@@ -143,9 +182,10 @@ bgl_ssl_socket_t *connect_by(enum way way, const bgl_ssl_config_t *config, int p
 {
     switch (way) {
     case BY_UNIX:
-        return bgl_ssl_connect_unix(config, path(), NULL);
+        return bgl_ssl_connect_unix(config, run_file(SOCKET_FILE), NULL);
     case BY_PROXY:
-        return through_proxy(config, port);
+    case BY_SOCKS:
+        return through_proxy(way, config, port);
     case WITHOUT_WAITING:
         return without_waiting(config, port);
     default:

@@ -3,6 +3,7 @@
 #include "harness.h"
 #include "parts.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <time.h>
 
@@ -121,4 +122,10 @@ int slowness(void)
 bool memory_is_watched(void)
 {
     return getenv("BGLSSL_TEST_MEMCHECK") != NULL;
+}
+
+size_t bytes_in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
 }

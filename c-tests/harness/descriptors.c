@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 void local_pair(int fds[2])
 {
@@ -156,4 +157,16 @@ void reset_on_close(int fd)
 {
     struct linger now = {1, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void await_readable(int fd)
+{
+    struct pollfd wait = {fd, POLLIN, 0};
+    CHECK_INT(1, poll(&wait, 1, 10000 * slowness()));
+}
+
+void await_acknowledgement(int fd)
+{
+    for (int unsent = 1; unsent > 0;)
+        CHECK_INT(0, ioctl(fd, TIOCOUTQ, &unsent));
 }

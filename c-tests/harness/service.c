@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include <poll.h>
+
 static void *run_service(void *data)
 {
     struct service *service = data;
@@ -134,6 +136,17 @@ void finish(bgl_ssl_socket_t *socket)
 {
     CHECK_OK(bgl_ssl_socket_close(socket));
     bgl_ssl_socket_free(socket);
+}
+
+bgl_ssl_status_t handshake_by_poll(const bgl_ssl_socket_t *socket)
+{
+    bgl_ssl_status_t status;
+    while ((status = bgl_ssl_socket_handshake(socket)) == BGL_SSL_WANT_READ || status == BGL_SSL_WANT_WRITE) {
+        struct pollfd wait = {bgl_ssl_socket_fd(socket), status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT, 0};
+        CHECK(wait.fd >= 0);
+        CHECK_INT(1, poll(&wait, 1, 20000 * slowness()));
+    }
+    return status;
 }
 
 void *read_one(void *data)

@@ -154,6 +154,12 @@ tlsfeature=status_request"
 purpose ocsp-responder root OCSPSigning
 purpose ocsp-pretender root serverAuth
 
+# As public CAs issue them: it signs no lists.
+key signs-only
+issue signs-only root "$LEAF
+keyUsage=critical,digitalSignature
+subjectAltName=$LOCAL"
+
 leaf revoked root "$LOCAL"
 quietly openssl ca -config openssl.cnf -keyfile root.key -cert root.pem -revoke revoked.pem
 for ca in root intermediate; do
@@ -280,7 +286,16 @@ esac
 python3 "$here/odd_names.py" good.der good.key root.key
 cp good.key nul-in-host-name.key
 cp good.key cn-localhost.key
-# What was issued and revoked, for answers of OCSP.
+# answer NAME SUBJECT SIGNER: what OCSP says of a certificate.
+answer() {
+    quietly openssl ocsp -index index.txt -CA root.pem -issuer root.pem -cert "$2.pem" -rsigner "$3.pem" -rkey "$3.key" \
+        -ndays 3650 -respout "$1.ocsp"
+}
+answer good good ocsp-responder
+answer revoked revoked ocsp-responder
+answer pretended good ocsp-pretender
+
+# What was issued and revoked, for more answers of OCSP.
 mv index.txt ocsp-index.txt
 mv index.txt.attr ocsp-index.txt.attr 2>/dev/null || :
 rm -rf issued openssl.cnf openssl.log ./*.csr ./*.ext index.txt*

@@ -118,6 +118,24 @@ TEST(an_open_connection_is_counted_until_it_is_freed)
     bgl_ssl_config_free(with);
 }
 
+TEST(an_open_connection_is_counted_until_it_is_closed)
+{
+    bgl_ssl_config_t *config = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(config, true));
+    bgl_ssl_server_t *server = listen_with(config);
+    int fd = plain_connect(bgl_ssl_server_port(server));
+    bgl_ssl_socket_t *socket = NULL;
+    CHECK_OK(bgl_ssl_server_accept(server, 10 * SECOND, &socket));
+    CHECK_INT(1, (long long)info_of(server).open);
+    bgl_ssl_socket_close(socket);
+    CHECK_INT(0, (long long)info_of(server).open);
+    bgl_ssl_socket_free(socket);
+    CHECK_INT(0, (long long)info_of(server).open);
+    close(fd);
+    bgl_ssl_server_free(server);
+    bgl_ssl_config_free(config);
+}
+
 /* What a client does that is no client of TLS, and under what the server counts it. */
 struct failure {
     const char *name;
@@ -227,4 +245,31 @@ TEST(the_size_field_must_be_set)
     CHECK_INT(0, larger.later[0] | larger.later[63]);
     bgl_ssl_server_free(server);
     bgl_ssl_config_free(config);
+}
+
+/* A time-out ends the call and not the connection: what counts is what the handshake comes to. */
+TEST(a_handshake_that_is_completed_after_a_timeout_is_counted_as_completed)
+{
+    bgl_ssl_config_t *config = server_config("good"), *with = client_config();
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(config, true));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(with, true));
+    bgl_ssl_server_t *server = listen_with(config);
+    bgl_ssl_socket_t *socket = NULL,
+                     *client = MADE(bgl_ssl_socket_t, bgl_ssl_connect(with, "localhost", bgl_ssl_server_port(server), AF_INET));
+    CHECK_OK(bgl_ssl_server_accept(server, 10 * SECOND, &socket));
+    CHECK_OK(bgl_ssl_socket_set_handshake_timeout(socket, 20 * MS));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(socket));
+    struct ends ends = {.client = client, .server = socket};
+    CHECK_OK(bgl_ssl_socket_set_handshake_timeout(socket, 10 * SECOND * slowness()));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(client, true));
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, true));
+    step_handshakes(&ends);
+    CHECK_OK(ends.server_status);
+    bgl_ssl_server_info_t info = info_of(server);
+    check_sum(&info);
+    CHECK_INT(1, (long long)info.handshakes);
+    free_ends(&ends);
+    bgl_ssl_server_free(server);
+    bgl_ssl_config_free(config);
+    bgl_ssl_config_free(with);
 }
