@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the fuzzers under AddressSanitizer and runs each of them: run.sh SECONDS [TARGET...]
 # Below $BUILD/fuzz: corpus/TARGET, where what is found interesting stays, and found/TARGET, the inputs that failed.
-# Needs the network once, for the crate libfuzzer-sys, and a C++ compiler; skips without them.
+# Needs the network once, for the crate libfuzzer-sys, and a C++ compiler; skips without them. First it sees that what a
+# fuzzer finds is reported.
 set -u
 cd "$(dirname "$0")/.."
 seconds=$1
@@ -10,7 +11,7 @@ build=${BUILD:-$PWD/build}
 here=$build/fuzz
 export BGLSSL_TEST_PKI=${BGLSSL_TEST_PKI:-$build/c-tests/pki}
 host=$(rustc -vV | sed -n 's/^host: //p')
-[ $# -gt 0 ] || set -- $(sed -n 's/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml | grep -v '^bglssl-fuzz$')
+[ $# -gt 0 ] || set -- $(sed -n 's/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml | grep -vE '^(bglssl-fuzz|planted)$')
 
 skip() {
     echo "skip fuzzers: $1"
@@ -32,18 +33,7 @@ $cargo build --quiet --release --target "$host" --manifest-path fuzz/Cargo.toml 
 fuzz/make_corpus.py "$BGLSSL_TEST_PKI" "$here/corpus" || exit 1
 
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 SSL_CERT_FILE=$BGLSSL_TEST_PKI/idle-root.pem
-failed=0
-for target in "$@"; do
-    mkdir -p "$here/corpus/$target" "$here/found/$target"
-    if "$here/target/$host/release/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=3000 -max_len=20000 \
-        -print_final_stats=1 -artifact_prefix="$here/found/$target/" "$here/corpus/$target" >"$here/$target.log" 2>&1; then
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$here/$target.log")
-        covered=$(grep -o 'cov: [0-9]*' "$here/$target.log" | tail -1)
-        echo "ok $target ($runs runs, $covered)"
-    else
-        tail -40 "$here/$target.log"
-        echo "not ok $target: see $here/$target.log and $here/found/$target"
-        failed=1
-    fi
-done
-exit $failed
+programs=$here/target/$host/release
+fuzz/run_fuzzers.py --planted "$programs" "$here"
+planted=$?
+fuzz/run_fuzzers.py "$seconds" "$programs" "$here" "$@" && [ "$planted" = 0 ]

@@ -17,7 +17,7 @@ fn place() -> &'static Place {
             let config = bgl_ssl_config_new();
             let cert = bgl_ssl_certificate_from_mem(cert.as_ptr(), cert.len(), 1);
             let key = bgl_ssl_private_key_from_mem(key.as_ptr(), key.len(), 1, ptr::null());
-            assert_eq!(bgl_ssl_config_set_protocol(config, 5), 0);
+            assert_eq!(bgl_ssl_config_set_protocol(config, DTLS), 0);
             assert_eq!(bgl_ssl_config_set_certificate(config, cert, key), 0);
             let server = bgl_ssl_listen(config, c"127.0.0.1".as_ptr(), 0, 16, 2);
             assert!(!server.is_null());

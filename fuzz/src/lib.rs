@@ -3,12 +3,21 @@
 use std::{
     env,
     ffi::{CString, c_char, c_int, c_long, c_void},
-    fs,
+    fs::{self, File},
+    io::Write,
+    os::fd::{AsRawFd, FromRawFd},
     path::PathBuf,
 };
 
+pub mod sockets;
+pub mod wire;
+
 // Its symbols are what the declarations below mean.
-use bglssl as _;
+pub use bglssl::ffi::status::{
+    BGL_SSL_E_ARGUMENT as E_ARGUMENT, BGL_SSL_E_CONFIG as E_CONFIG, BGL_SSL_E_IO as E_IO, BGL_SSL_EOF as EOF,
+    BGL_SSL_WANT_READ as WANT_READ, BGL_SSL_WANT_WRITE as WANT_WRITE,
+    protocol::{BGLSSL_DTLSV1 as DTLS, BGLSSL_TLSV1_2 as TLS_1_2, BGLSSL_TLSV1_3 as TLS_1_3},
+};
 
 pub type Handle = *mut c_void;
 
@@ -38,7 +47,8 @@ unsafe extern "C" {
     pub fn bgl_ssl_certificate_not_after(certificate: Handle) -> i64;
     pub fn bgl_ssl_certificate_equal(a: Handle, b: Handle) -> bool;
     pub fn bgl_ssl_certificate_ext_key_usage_count(certificate: Handle) -> usize;
-    pub fn bgl_ssl_certificate_ext_key_usage(certificate: Handle, index: usize, buf: *mut u8, size: usize) -> usize;
+    pub fn bgl_ssl_certificate_ext_key_usage(certificate: Handle, index: usize, buf: *mut u8, size: usize)
+    -> usize;
     pub fn bgl_ssl_private_key_from_mem(data: *const u8, len: usize, format: i32, pass: *const c_char) -> Handle;
     pub fn bgl_ssl_private_key_free(key: Handle);
     pub fn bgl_ssl_private_key_equal(a: Handle, b: Handle) -> bool;
@@ -64,11 +74,23 @@ unsafe extern "C" {
     pub fn bgl_ssl_config_set_server_name(config: Handle, name: *const c_char) -> i32;
     pub fn bgl_ssl_config_set_alpn(config: Handle, names: *const *const c_char, count: usize) -> i32;
     pub fn bgl_ssl_config_set_certificate(config: Handle, certificate: Handle, key: Handle) -> i32;
-    pub fn bgl_ssl_listen(config: Handle, name: *const c_char, port: c_int, backlog: c_int, family: c_int) -> Handle;
+    pub fn bgl_ssl_listen(
+        config: Handle,
+        name: *const c_char,
+        port: c_int,
+        backlog: c_int,
+        family: c_int,
+    ) -> Handle;
     pub fn bgl_ssl_server_accept(server: Handle, timeout: i64, out: *mut Handle) -> i32;
     pub fn bgl_ssl_server_port(server: Handle) -> c_int;
     pub fn bgl_ssl_socket_free(socket: Handle);
-    pub fn bgl_ssl_connection_init(ctx: Handle, server: bool, ask: bool, name: *const c_char, reject: bool) -> Handle;
+    pub fn bgl_ssl_connection_init(
+        ctx: Handle,
+        server: bool,
+        ask: bool,
+        name: *const c_char,
+        reject: bool,
+    ) -> Handle;
     pub fn bgl_ssl_connection_free(connection: Handle);
     pub fn bgl_ssl_connection_set_hostname(connection: Handle, name: *const c_char) -> i32;
     pub fn bgl_ssl_connection_set_npn_protos(connection: Handle, names: *const u8, len: usize) -> i32;
@@ -95,6 +117,27 @@ unsafe extern "C" {
 pub fn pki(file: &str) -> Vec<u8> {
     let directory = env::var_os("BGLSSL_TEST_PKI").expect("BGLSSL_TEST_PKI names the tests' certificates");
     fs::read(PathBuf::from(directory).join(file)).expect(file)
+}
+
+/// A file that is nowhere but in memory.
+pub struct MemoryFile(File);
+
+impl MemoryFile {
+    /// With this content.
+    pub fn new(content: &[u8]) -> MemoryFile {
+        unsafe extern "C" {
+            fn memfd_create(name: *const c_char, flags: u32) -> c_int;
+        }
+        // SAFETY: the name is a text, and the descriptor nobody else's.
+        let mut file = unsafe { File::from_raw_fd(memfd_create(c"fuzz".as_ptr(), 1)) };
+        file.write_all(content).expect("space in memory");
+        MemoryFile(file)
+    }
+
+    /// Where others find it.
+    pub fn path(&self) -> CString {
+        CString::new(format!("/proc/self/fd/{}", self.0.as_raw_fd())).unwrap_or_default()
+    }
 }
 
 /// The text up to its first NUL.
@@ -152,7 +195,10 @@ pub fn examine(certificate: Handle) {
         let mut der = vec![0; len];
         bgl_ssl_certificate_der(certificate, der.as_mut_ptr(), len);
         let again = bgl_ssl_certificate_from_mem(der.as_ptr(), len, 2);
-        assert!(again.is_null() || bgl_ssl_certificate_equal(certificate, again), "another certificate from its DER");
+        assert!(
+            again.is_null() || bgl_ssl_certificate_equal(certificate, again),
+            "another certificate from its DER"
+        );
         bgl_ssl_certificate_free(again);
     }
 }
