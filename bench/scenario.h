@@ -23,6 +23,7 @@ struct scenario {
   bool resume;
   size_t fresh_every; /* how many connections the sessions last that clients resume by themselves; 0: all */
   close_wait_t close_wait;
+  read_mode_t read_mode; /* of the end that receives in bulk */
 };
 
 extern const scenario_t scenarios[];

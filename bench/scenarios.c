@@ -159,12 +159,14 @@ static void send_bulk(const scenario_t *scenario, const side_t *side, void *conn
 }
 
 static void receive_bulk(const scenario_t *scenario, const side_t *side, void *connection) {
-  static char data[16384];
+  char data[16384];
+  if (scenario->read_mode != READS_BLOCK) side->set_read_mode(connection, scenario->read_mode);
   for (size_t left = scenario->count * scenario->size; left > 0;) {
     size_t n = side->read(connection, data, sizeof data);
     if (n == 0 || n > left) die("bulk", "the connection gave too little or too much");
     left -= n;
   }
+  if (scenario->read_mode == READS_POLL) side->set_read_mode(connection, READS_BLOCK);
 }
 
 static void upload_server(const scenario_t *scenario, const side_t *side, void *server, int result_fd) {
@@ -337,6 +339,14 @@ const scenario_t scenarios[] = {
    .count = 16384, .size = 16384},
   {.name = "bulk to the server, 1 kB writes", .unit = "MB/s", .server = upload_server, .client = upload_client,
    .count = 100000, .size = 1024},
+  {.name = "bulk to the server, 16 kB writes, time limit", .unit = "MB/s", .server = upload_server,
+   .client = upload_client, .count = 16384, .size = 16384, .read_mode = READS_HAVE_LIMIT},
+  {.name = "bulk to the server, 1 kB writes, time limit", .unit = "MB/s", .server = upload_server,
+   .client = upload_client, .count = 100000, .size = 1024, .read_mode = READS_HAVE_LIMIT},
+  {.name = "bulk to the server, 16 kB writes, non-blocking", .unit = "MB/s", .server = upload_server,
+   .client = upload_client, .count = 16384, .size = 16384, .read_mode = READS_POLL},
+  {.name = "bulk to the server, 1 kB writes, non-blocking", .unit = "MB/s", .server = upload_server,
+   .client = upload_client, .count = 100000, .size = 1024, .read_mode = READS_POLL},
   {.name = "bulk to the client, 16 kB writes", .unit = "MB/s", .server = download_server, .client = download_client,
    .count = 16384, .size = 16384},
   {.name = "bulk to the client, 1 kB writes", .unit = "MB/s", .server = download_server, .client = download_client,

@@ -24,6 +24,15 @@ typedef struct {
   bool resumes_by_itself;   /* bglssl's client has its default; elsewhere only save_session makes a client resume */
 } link_t;
 
+/* How an end of a stream reads. */
+typedef enum {
+  READS_BLOCK,      /* as long as it takes */
+  READS_HAVE_LIMIT, /* the same, with a time limit: SO_RCVTIMEO with OpenSSL */
+  READS_POLL        /* non-blocking, with poll(2) where nothing is there */
+} read_mode_t;
+
+enum { READ_SECONDS = 20 };
+
 /* How long an end waits for a datagram, which may be lost. Then the measurement has failed. */
 enum { DATAGRAM_SECONDS = 20 };
 
@@ -48,6 +57,7 @@ typedef struct {
   /* Reads what there is, 0 at the end; writes all. */
   size_t (*read)(void *connection, void *data, size_t size);
   void (*write)(void *connection, const void *data, size_t size);
+  void (*set_read_mode)(void *connection, read_mode_t mode);
   /* Sends close_notify and closes. wait: waits for the peer's close_notify first, so that nothing in transit is lost. */
   void (*close)(void *connection, bool wait);
 } side_t;

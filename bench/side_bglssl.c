@@ -3,6 +3,8 @@
 #include "side.h"
 
 #include <bglssl.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +117,11 @@ static bool resumed(void *connection) {
 
 static size_t read_some(void *connection, void *data, size_t size) {
   size_t n;
-  bgl_ssl_status_t status = bgl_ssl_socket_read(connection, data, size, &n);
+  bgl_ssl_status_t status;
+  while ((status = bgl_ssl_socket_read(connection, data, size, &n)) == BGL_SSL_WANT_READ) {
+    struct pollfd wait = {bgl_ssl_socket_fd(connection), POLLIN, 0};
+    if (poll(&wait, 1, READ_SECONDS * 1000) != 1) die("poll", strerror(errno));
+  }
   if (status == BGL_SSL_OK) return n;
   if (status != BGL_SSL_EOF) die_ssl("bgl_ssl_socket_read");
   return 0;
@@ -124,6 +130,11 @@ static size_t read_some(void *connection, void *data, size_t size) {
 static void write_all(void *connection, const void *data, size_t size) {
   size_t n;
   if (bgl_ssl_socket_write(connection, data, size, &n) != BGL_SSL_OK) die_ssl("bgl_ssl_socket_write");
+}
+
+static void set_read_mode(void *connection, read_mode_t mode) {
+  bgl_ssl_socket_set_nonblocking(connection, mode == READS_POLL);
+  if (mode == READS_HAVE_LIMIT) bgl_ssl_socket_set_read_timeout(connection, READ_SECONDS * 1000000LL);
 }
 
 static void close_connection(void *connection, bool wait) {
@@ -144,5 +155,6 @@ const side_t side_bglssl = {
   .forget_sessions = bgl_ssl_forget_sessions,
   .read = read_some,
   .write = write_all,
+  .set_read_mode = set_read_mode,
   .close = close_connection,
 };

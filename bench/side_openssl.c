@@ -4,13 +4,13 @@
 #include "side.h"
 #include "side_openssl.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +29,6 @@ typedef struct {
   SSL_SESSION *session;
   bool datagrams;
 } client_t;
-
-_Noreturn void die_ssl(const char *what) {
-  die(what, ERR_reason_error_string(ERR_get_error()));
-}
 
 static X509 *certificate_of(const char *pem) {
   BIO *bio = BIO_new_mem_buf(pem, -1);
@@ -57,12 +53,6 @@ static void trust(SSL_CTX *context, const char *pem) {
   X509 *ca = certificate_of(pem);
   if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca) != 1) die_ssl("CA");
   X509_free(ca);
-}
-
-struct sockaddr_in address_of(const char *text, int port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  inet_pton(AF_INET, text, &address.sin_addr);
-  return address;
 }
 
 static int listen_stream(const char *text) {
@@ -170,14 +160,31 @@ static bool resumed(void *connection) {
 static void forget_sessions(void) {
 }
 
+/* The application data of connections that poll. */
+static char polls;
+
+static void set_read_mode(void *connection, read_mode_t mode) {
+  int fd = SSL_get_fd(connection);
+  struct timeval limit = {.tv_sec = READ_SECONDS};
+  SSL_set_app_data((SSL *)connection, mode == READS_POLL ? &polls : NULL);
+  if (fcntl(fd, F_SETFL, mode == READS_POLL ? O_NONBLOCK : 0) != 0) die("fcntl", strerror(errno));
+  if (mode == READS_HAVE_LIMIT) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
 static size_t read_some(void *connection, void *data, size_t size) {
   size_t n;
-  if (SSL_read_ex(connection, data, size, &n) == 1) return n;
-  switch (SSL_get_error(connection, 0)) {
-    case SSL_ERROR_ZERO_RETURN: return 0;
-    case SSL_ERROR_WANT_READ: die("SSL_read_ex", "timed out"); /* only datagrams have a limit */
-    default: die_ssl("SSL_read_ex");
+  while (SSL_read_ex(connection, data, size, &n) != 1) {
+    struct pollfd wait = {SSL_get_fd(connection), POLLIN, 0};
+    switch (SSL_get_error(connection, 0)) {
+      case SSL_ERROR_ZERO_RETURN: return 0;
+      case SSL_ERROR_WANT_READ:
+        if (SSL_get_app_data((SSL *)connection) != &polls) die("SSL_read_ex", "timed out");
+        if (poll(&wait, 1, READ_SECONDS * 1000) != 1) die("poll", strerror(errno));
+        break;
+      default: die_ssl("SSL_read_ex");
+    }
   }
+  return n;
 }
 
 static void write_all(void *connection, const void *data, size_t size) {
@@ -209,5 +216,6 @@ const side_t side_openssl = {
   .forget_sessions = forget_sessions,
   .read = read_some,
   .write = write_all,
+  .set_read_mode = set_read_mode,
   .close = close_connection,
 };

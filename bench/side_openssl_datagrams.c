@@ -4,7 +4,6 @@
 #include "side.h"
 #include "side_openssl.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/hmac.h>

@@ -3,6 +3,8 @@
 ;;    bench CERTIFICATE KEY server WHAT COUNT THREADS      prints its port, serves, and ends
 ;;    bench CERTIFICATE KEY client WHAT COUNT THREADS PORT
 ;;    bench CERTIFICATE KEY engine SIZE COUNT
+;;
+;; run puts in the place of RESUMING what makes clients of this library resume; Bigloo's own knows no such thing.
 (module bench
    (library ssl pthread)
    (main main))
@@ -61,7 +63,7 @@
       (print (socket-port-number server))
       (flush-output-port (current-output-port))
       (cond
-         ((member what '("page" "handshake" "verified"))
+         ((member what '("page" "handshake" "verified" "resumed"))
           (in-threads threads
              (lambda ()
                 (repeat (quotientfx count threads)
@@ -85,11 +87,8 @@
    (cond
       ((string=? what "page")
        (repeat count (lambda () (ask-page (make-ssl-client-socket "localhost" port)))))
-      ((member what '("handshake" "verified"))
-       (let ((connect (if (string=? what "verified")
-                          (let ((cas (list (read-certificate certificate))))
-                             (lambda () (make-ssl-client-socket "127.0.0.1" port :CAs cas)))
-                          (lambda () (make-ssl-client-socket "127.0.0.1" port)))))
+      ((member what '("handshake" "verified" "resumed"))
+       (let ((connect (connector what (list (read-certificate certificate)) port)))
           (in-threads threads
              (lambda ()
                 (repeat (quotientfx count threads)
@@ -110,6 +109,15 @@
        (let ((s (make-ssl-client-socket "127.0.0.1" port)))
           (stream-client what count s (socket-input s) (socket-output s))
           (socket-close s)))))
+
+(define (connector what cas port)
+   (cond
+      ((string=? what "handshake")
+       (lambda () (make-ssl-client-socket "127.0.0.1" port)))
+      ((string=? what "verified")
+       (lambda () (make-ssl-client-socket "127.0.0.1" port :CAs cas)))
+      (else
+       (lambda () (make-ssl-client-socket "127.0.0.1" port :CAs cas RESUMING)))))
 
 (define (answer-page s)
    (let ((in (socket-input s)))
