@@ -15,7 +15,11 @@ SONAME  := $(shell cat abi/soname)
 SYMBOLS := $(shell cat abi/symbol-version)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
-# Where cargo puts what it builds.
+# Where cargo puts what it builds. With BUILD outside of the source tree, which may be read-only, it is there, too.
+ifeq ($(findstring |$(CURDIR)/,|$(BUILD)),)
+CARGO_TARGET_DIR ?= $(BUILD)/target
+export CARGO_TARGET_DIR
+endif
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 ifeq ($(PROFILE),release)
 OUT         := $(TARGET_DIR)/release
@@ -124,7 +128,7 @@ check-release: check ## before a release, besides make check: what CI adds, repr
 check-c: lib ## build and run the C tests once, plain
 	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
 
-check-faults: lib ## fail every allocation and system call of the fault scenarios, one at a time (an hour; make check has a sample)
+check-faults: lib ## fail the fault scenarios' allocations, from each call stack, and system calls, one at a time (an hour; make check has a sample)
 	@$(MAKE) --no-print-directory -C c-tests check-faults BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
 
 SECONDS ?= 60
@@ -174,9 +178,13 @@ FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLU
 	    -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|' -e 's|@VENDORED@|$(VENDORED)|' \
 	    -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' -e 's|@REQUIRES_PRIVATE@|$(REQUIRES_PRIVATE)|'
 
-install: built ## install library, headers, pkg-config file, manual pages, documents and licences below PREFIX
+# Installed documents have no links to what is not beside them: the manual pages, and CONTRIBUTING.md.
+UNLINK := -e 's|\[\([^]]*\)\](\(\.\./\)*man/[a-z_.0-9]*)|\1|g' -e 's|\[\([^]]*\)\](\(\.\./\)*CONTRIBUTING\.md)|\1|g'
+
+install: built ## install library, headers, pkg-config file, manual pages, documents, examples and licences below PREFIX
 	install -d "$(DESTDIR)$(INCLUDEDIR)/bglssl" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/bglssl" \
-	    "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)/docs"
+	    "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)/docs" "$(DESTDIR)$(DOCDIR)/examples/projects" \
+	    "$(DESTDIR)$(DOCDIR)/bigloo/examples"
 	install -m 644 include/bglssl.h "$(DESTDIR)$(INCLUDEDIR)/bglssl.h"
 	install -m 644 include/bglssl/*.h "$(DESTDIR)$(INCLUDEDIR)/bglssl"
 	install -m 755 "$(BUILD)/lib/$(SONAME)" "$(DESTDIR)$(LIBDIR)/$(SONAME).tmp"
@@ -192,8 +200,14 @@ endif
 	for file in bglssl-config.cmake bglssl-config-version.cmake; do \
 	    $(FILL_IN) cmake/$$file.in > "$(DESTDIR)$(LIBDIR)/cmake/bglssl/$$file" || exit 1; \
 	done
-	install -m 644 README.md CHANGELOG.md SECURITY.md LICENSE LICENSES/* "$(DESTDIR)$(DOCDIR)"
-	install -m 644 docs/*.md "$(DESTDIR)$(DOCDIR)/docs"
+	install -m 644 CHANGELOG.md SECURITY.md LICENSE LICENSES/* "$(DESTDIR)$(DOCDIR)"
+	for file in README.md docs/*.md; do \
+	    sed $(UNLINK) "$$file" > "$(DESTDIR)$(DOCDIR)/$$file" && chmod 644 "$(DESTDIR)$(DOCDIR)/$$file" || exit 1; \
+	done
+	install -m 644 examples/*.[ch] examples/Makefile examples/README.md "$(DESTDIR)$(DOCDIR)/examples"
+	install -m 644 examples/projects/CMakeLists.txt examples/projects/meson.build examples/projects/version.c \
+	    "$(DESTDIR)$(DOCDIR)/examples/projects"
+	install -m 644 bigloo/examples/*.scm bigloo/examples/README.md "$(DESTDIR)$(DOCDIR)/bigloo/examples"
 	scripts/manual-pages.sh install "$(DESTDIR)$(MANDIR)/man3"
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && command -v ldconfig >/dev/null; then ldconfig; \
 	elif [ -z "$(DESTDIR)" ]; then echo "note: programs find the library once ldconfig has run as root, if $(LIBDIR) is" \

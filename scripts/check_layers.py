@@ -19,11 +19,10 @@ import tempfile
 # otherwise. A module may import what is in its own layer or in a lower one.
 LAYERS = [
     ("system calls", ["posix"]),
-    ("errors and limits", ["error", "last_error", "net::deadline", "types"]),
+    ("errors, limits and bytes", ["byte_queue", "error", "last_error", "net::deadline", "text", "types"]),
     ("OpenSSL", ["ossl"]),
-    ("values", ["alpn", "anchors", "certificate", "crl", "file", "hello", "hostname", "hosts", "identity", "pem", "pin",
-                "pkcs12", "private_key", "protocol", "replaceable", "supports", "tlsa", "trace"]),
-    ("algorithms and addresses", ["crypto", "linger", "net"]),
+    ("values", ["alpn", "hello", "hostname", "hosts", "pki", "protocol", "replaceable", "supports", "trace"]),
+    ("algorithms and addresses", ["crypto", "net"]),
     ("settings", ["config", "session", "verify"]),
     ("transports", ["transport"]),
     ("connections", ["socket", "engine"]),

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The unit tests of the crate, its formatting, clippy's lints, and the freshness of the committed headers.
+# The unit tests of the crate, its formatting, clippy's lints, the freshness of the committed headers, and what the fuzzers
+# declare of the C API.
 set -u
 . scripts/cases.sh
 
@@ -21,4 +22,10 @@ unsafe_stays_below() {
     ! grep -rnE '\bunsafe\b' src | grep -vE '^src/(ffi|ossl|posix)[/.]|^[^:]*:[0-9]+: *//'
 }
 try unsafe_is_only_in_the_outer_layers unsafe_stays_below
+if command -v python3 >/dev/null; then
+    try the_fuzzers_declare_the_c_api_as_it_is fuzz/check_declarations.py
+    try a_wrong_declaration_of_a_fuzzer_is_noticed fuzz/check_declarations.py --self-test
+else
+    skip the_fuzzers_declare_the_c_api_as_it_is "the command python3"
+fi
 finish
