@@ -1,10 +1,10 @@
 #!/bin/sh
-# A session with the example programs, told as it happens: who is accepted, who is refused, and in which words.
+# A session with the example programs, which prints who is accepted, who is refused, and with which messages.
 #
 #   demo.sh DIRECTORY-OF-THE-PROGRAMS
 #
-# The certificates are made on the spot, in a directory that is removed at the end. Ends with status 0 when everything
-# went as told, 1 when anything did not, 77 when the openssl command is missing.
+# The certificates are made in a directory that is removed at the end. Ends with status 0 if everything went as expected,
+# 1 if anything did not, 77 if the openssl command is missing.
 set -u
 
 command -v timeout >/dev/null || { echo "demo: the timeout command of coreutils is needed"; exit 77; }
@@ -13,7 +13,7 @@ command -v openssl >/dev/null || { echo "demo: the openssl command is needed to 
 
 work=$(mktemp -d) || exit 1
 server_pid=
-surprises=0 told=
+failures=0 failed=
 
 finish() {
   [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null
@@ -23,19 +23,19 @@ trap finish EXIT
 trap 'exit 1' INT TERM HUP
 cd "$work" || exit 1
 
-# ---------------------------------------------------------------------------------------------------- the narrator
+# --------------------------------------------------------------------------------------------------------------- output
 
-chapter() { printf '\n== %s\n' "$1"; }
+section() { printf '\n== %s\n' "$1"; }
 say() { printf '   %s\n' "$@"; }
 show() { sed 's/^/     | /' "$1"; }
-surprise() {
-  printf '   !! NOT AS TOLD: %s\n' "$1"
-  told="$told
+failure() {
+  printf '   !! NOT AS EXPECTED: %s\n' "$1"
+  failed="$failed
      - $1"
-  surprises=$((surprises + 1))
+  failures=$((failures + 1))
 }
 
-# -------------------------------------------------------------------------------------------------- the certificates
+# --------------------------------------------------------------------------------------------------------- certificates
 
 # authority NAME: a certification authority in the directory NAME.
 authority() {
@@ -75,7 +75,7 @@ certificate() {
     -in "$file.csr" -out "$file.pem" 2>openssl.log
 }
 
-# --------------------------------------------------------------------------------------------------------- the actors
+# --------------------------------------------------------------------------------------------------------- the programs
 
 # start_server PROGRAM ARGUMENTS...: the server chooses its port and says so in its first line: that line is awaited.
 start_server() {
@@ -89,11 +89,11 @@ start_server() {
   port=${first_line##* }
   case $first_line in
   listening*) say "$program: $first_line" ;;
-  *) surprise "$program did not start: $first_line $(cat <&3)"; port=1 ;;
+  *) failure "$program did not start: $first_line $(cat <&3)"; port=1 ;;
   esac
 }
 
-# What the server has said since, in server.log.
+# Ends the server, and prints what it has printed since, which is in server.log.
 stop_server() {
   kill "$server_pid" 2>/dev/null
   wait "$server_pid"
@@ -101,8 +101,8 @@ stop_server() {
   server_pid=
   cat <&3 >server.log
   exec 3<&-
-  [ "$server_status" -eq 0 ] || surprise "the server ended with status $server_status"
-  say "and the server's own account:"
+  [ "$server_status" -eq 0 ] || failure "the server ended with status $server_status"
+  say "and the server's output:"
   show server.log
 }
 
@@ -119,11 +119,11 @@ accepted() {
   say "Accepted: $1"
   shift
   run_client "$@"
-  [ "$client_status" -eq 0 ] || surprise "the client ended with status $client_status"
+  [ "$client_status" -eq 0 ] || failure "the client ended with status $client_status"
   if cmp -s sent received; then
-    say "The server has sent back, word for word, what the client said."
+    say "The server has sent back what the client sent."
   else
-    surprise "the server has not sent back what the client said"
+    failure "the server has not sent back what the client sent"
   fi
 }
 
@@ -133,20 +133,20 @@ refused() {
   words=$2
   shift 2
   run_client "$@"
-  [ "$client_status" -eq 1 ] || surprise "the client ended with status $client_status"
-  grep -Eqi -- "$words" client.log || surprise "the client's message does not say: $words"
-  [ ! -s received ] || surprise "the client has printed something"
+  [ "$client_status" -eq 1 ] || failure "the client ended with status $client_status"
+  grep -Eqi -- "$words" client.log || failure "the client's message does not say: $words"
+  [ ! -s received ] || failure "the client has printed something"
 }
 
-# The server's account of the last scene must have this in it (a regular expression).
-server_said() {
-  grep -Eqi -- "$1" server.log || surprise "the server's account does not say: $1"
+# The server's output must have this in it (a regular expression).
+server_printed() {
+  grep -Eqi -- "$1" server.log || failure "the server's output does not have: $1"
 }
 
 # ---------------------------------------------------------------------------------------------------------- the session
 
-chapter "The certificates"
-say "Two authorities, unknown to each other; the honest one signs a server's certificate for localhost," \
+section "The certificates"
+say "Two CAs, unknown to each other; the honest one signs a server's certificate for localhost," \
     "one that has expired, and two for clients, one of them expired. The untrusted CA signs a client's, too."
 authority honest && authority untrusted &&
 certificate honest server localhost DNS:localhost,IP:127.0.0.1 &&
@@ -154,36 +154,36 @@ certificate honest expired localhost DNS:localhost 20200101000000Z 2020020100000
 certificate honest client Ada DNS:ada.example &&
 certificate honest late Bob DNS:bob.example 20200101000000Z 20200201000000Z &&
 certificate untrusted intruder Eve DNS:eve.example ||
-{ surprise "openssl could not make the certificates: $(cat openssl.log)"; exit 1; }
+{ failure "openssl could not make the certificates: $(cat openssl.log)"; exit 1; }
 
-chapter "A server with a good certificate"
+section "A server with a good certificate"
 start_server tls-echo-server --cert server.pem --key server.key --alpn http/1.1
 accepted "the certificate is for localhost, and signed by the CA that the client trusts." \
   --ca honest/ca.pem --alpn h2,http/1.1 localhost "$port"
 accepted "the certificate names the IP address, too." --ca honest/ca.pem 127.0.0.1 "$port"
-accepted "TLS 1.2 will do." --ca honest/ca.pem --protocol tlsv1_2 localhost "$port"
-accepted "a session of an earlier connection can be taken up again." --ca honest/ca.pem --resume localhost "$port"
-grep -q 'session *resumed' client.log || surprise "the session was not resumed"
+accepted "the client asks for TLS 1.2." --ca honest/ca.pem --protocol tlsv1_2 localhost "$port"
+accepted "a session of an earlier connection is resumed." --ca honest/ca.pem --resume localhost "$port"
+grep -q 'session *resumed' client.log || failure "the session was not resumed"
 refused "the certificate is for localhost, not for the name that the client wants." 'not for "example\.com"' \
   --ca honest/ca.pem --hostname example.com localhost "$port"
 refused "the client trusts another CA." "unable to get local issuer|unable to verify" \
   --ca untrusted/ca.pem localhost "$port"
 refused "the client trusts the CAs of this system, and this CA is none of them." \
   "unable to get local issuer|unable to verify" localhost "$port"
-accepted "the client was told to verify nothing (it says so)." --insecure localhost "$port"
-grep -q 'not verified' client.log || surprise "the client does not say that it has verified nothing"
+accepted "the client verifies nothing, and says so." --insecure localhost "$port"
+grep -q 'not verified' client.log || failure "the client does not say that it has verified nothing"
 stop_server
-server_said "accepted, TLSv1.2"
-server_said "alpn http/1\.1"
-server_said "refused: .*alert"
+server_printed "accepted, TLSv1.2"
+server_printed "alpn http/1\.1"
+server_printed "refused: .*alert"
 
-chapter "A server whose certificate has expired"
+section "A server whose certificate has expired"
 start_server tls-echo-server --cert expired.pem --key expired.key
 refused "the certificate has expired in 2020." "expired" --ca honest/ca.pem localhost "$port"
 stop_server
-server_said "refused: .*alert"
+server_printed "refused: .*alert"
 
-chapter "A server that asks its clients for certificates"
+section "A server that asks its clients for certificates"
 start_server tls-echo-server --cert server.pem --key server.key --ca honest/ca.pem
 accepted "the client shows a certificate of the CA that the server trusts." \
   --ca honest/ca.pem --cert client.pem --key client.key localhost "$port"
@@ -193,37 +193,37 @@ refused "the client shows a certificate of a CA that the server does not know." 
   --ca honest/ca.pem --cert intruder.pem --key intruder.key localhost "$port"
 refused "the client shows a certificate that has expired." "expired" \
   --ca honest/ca.pem --cert late.pem --key late.key localhost "$port"
-refused "the client's key does not belong to its certificate: found before any connection." "match|belong" \
+refused "the client's key does not belong to its certificate: this is found before it connects." "match|belong" \
   --ca honest/ca.pem --cert client.pem --key late.key localhost "$port"
 stop_server
-server_said "accepted, .*CN=Ada"
-server_said "refused: .*(did not return|no) .*certificate"
-server_said "refused: .*expired"
+server_printed "accepted, .*CN=Ada"
+server_printed "refused: .*(did not return|no) .*certificate"
+server_printed "refused: .*expired"
 
-chapter "One thread for all clients"
+section "One thread for all clients"
 start_server tls-poll-server --cert server.pem --key server.key
-accepted "this server never waits for one client, and answers all the same." --ca honest/ca.pem localhost "$port"
+accepted "this server has one thread, which never waits for a single client." --ca honest/ca.pem localhost "$port"
 stop_server
-server_said "served 1 client"
+server_printed "served 1 client"
 
-chapter "The two programs of the manual"
+section "The two programs of the manual"
 start_server manual-server 0 server.pem server.key
 say "\$ manual-client localhost $port honest/ca.pem"
 timeout 30 "$programs/manual-client" localhost "$port" honest/ca.pem >received 2>client.log ||
-  surprise "manual-client has failed"
+  failure "manual-client has failed"
 show client.log
 show received
-printf 'Hello there!\nHow are you?\n' | cmp -s - received || surprise "the answers are not what was said"
-wait "$server_pid" || surprise "manual-server has failed"
+printf 'Hello there!\nHow are you?\n' | cmp -s - received || failure "the answers are not what was sent"
+wait "$server_pid" || failure "manual-server has failed"
 server_pid=
 cat <&3 >server.log
 exec 3<&-
 show server.log
 
-chapter "The end"
-if [ "$surprises" -eq 0 ]; then
-  say "Everything went as told."
+section "The end"
+if [ "$failures" -eq 0 ]; then
+  say "Everything went as expected."
 else
-  say "$surprises things did not go as told:$told"
+  say "$failures things did not go as expected:$failed"
   exit 1
 fi

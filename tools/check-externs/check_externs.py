@@ -38,6 +38,7 @@ UNTYPED = {
     ("OSSL_LIB_CTX_get0_global_default", "result"): "OSSL_LIB_CTX *",
     ("X509_STORE_CTX_set0_crls", 1): "STACK_OF(X509_CRL) *",
     ("X509_email_free", 0): "STACK_OF(OPENSSL_STRING) *",
+    ("X509_get0_reject_objects", "result"): "STACK_OF(ASN1_OBJECT) *",
     ("SSL_CTX_get_ciphers", "result"): "STACK_OF(SSL_CIPHER) *",
     ("SSL_get0_dane", "result"): "SSL_DANE *",
     ("X509_STORE_CTX_set0_dane", 1): "SSL_DANE *",
