@@ -43,6 +43,15 @@ static void accept_server(struct cut_line *line, const bgl_ssl_config_t *config)
     CHECK_OK(bgl_ssl_server_accept(line->listener, 0, &line->ends.server));
 }
 
+/* Likewise, for a program that looks at the client's hello first. */
+static void accept_server_and_look_at_hello(struct cut_line *line, const bgl_ssl_config_t *config)
+{
+    bgl_ssl_hello_t *hello;
+    accept_server(line, config);
+    CHECK_OK(bgl_ssl_socket_set_nonblocking(line->ends.server, true));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_hello(line->ends.server, &hello));
+}
+
 /* On a duplicate of a descriptor that the program keeps. */
 static void upgrade_server(struct cut_line *line, const bgl_ssl_config_t *config)
 {
@@ -360,6 +369,18 @@ TEST(a_read_inside_a_record_ends_when_another_thread_shuts_reading_down)
     CHECK_OK(bgl_ssl_socket_shutdown_read(line.ends.server));
     join_thread(thread);
     CHECK_STATUS(BGL_SSL_EOF, reader.status);
+    close_line(&line);
+}
+
+TEST(records_are_waited_for_where_the_program_has_looked_at_the_hello)
+{
+    struct cut_line line;
+    open_line_to(&line, accept_server_and_look_at_hello);
+    pass_half_a_record(&line);
+    pass(&line, SMALL);
+    CHECK(!is_readable(&line, 100));
+    pass(&line, REST - SMALL);
+    check_gets(&line, RECORD);
     close_line(&line);
 }
 

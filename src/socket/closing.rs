@@ -110,7 +110,9 @@ impl SocketState {
                 return false;
             }
             let more = if self.tls.has_failed() || !self.tls.is_handshaken() {
-                match self.tls.transport().recv(&mut scratch) {
+                let transport = self.tls.transport();
+                transport.end_records();
+                match transport.recv(&mut scratch) {
                     Ok(_) => continue,
                     Err(error) => error.kind() == io::ErrorKind::WouldBlock,
                 }

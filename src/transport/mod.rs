@@ -150,11 +150,18 @@ impl Transport {
         }
     }
 
-    /// Receives without TLS, to discard what is not wanted any more.
+    /// Receives without TLS what OpenSSL does not get, or not yet.
     pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Transport::Stream(stream) => stream.recv(buffer),
+            Transport::Stream(stream) => stream.receive(buffer),
             Transport::Datagram(datagrams) => datagrams.recv(buffer),
+        }
+    }
+
+    /// What comes from now on is discarded.
+    pub fn end_records(&mut self) {
+        if let Some(stream) = self.stream() {
+            stream.end_records();
         }
     }
 

@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(stream.start_pumped_receive(), Receiving::Started);
         stream.finish_pumped_receive(&Ok(Step::Done(2)), b"xyz".to_vec());
         assert_eq!(stream.start_pumped_receive(), Receiving::Unneeded);
-        assert_eq!(stream.recv(&mut [0; 4]).unwrap(), 2);
+        assert_eq!(stream.receive(&mut [0; 4]).unwrap(), 2);
     }
 
     #[test]
@@ -151,10 +151,10 @@ mod tests {
         assert_eq!(stream.start_pumped_receive(), Receiving::Started);
         assert_eq!(stream.start_pumped_receive(), Receiving::Busy);
         stream.finish_pumped_receive(&Ok(Step::WantRead), Vec::new());
-        assert_eq!(stream.recv(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(stream.receive(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(stream.start_pumped_receive(), Receiving::Started);
         stream.finish_pumped_receive(&Ok(Step::Eof), vec![0; 4]);
-        assert_eq!(stream.recv(&mut [0; 4]).unwrap(), 0);
+        assert_eq!(stream.receive(&mut [0; 4]).unwrap(), 0);
         assert_eq!(stream.start_pumped_receive(), Receiving::Unneeded);
     }
 }

@@ -270,13 +270,13 @@ impl StreamTransport {
         self.outgoing.clear();
     }
 
-    /// Receives without TLS, to discard what is not wanted any more.
-    pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// What comes from now on is discarded: it need not be records.
+    pub fn end_records(&mut self) {
         self.record_wait.end(&self.carrier);
-        self.receive(buffer)
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Receives what OpenSSL does not get, or not yet.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.incoming.is_empty() {
             return Ok(self.incoming.take(buffer));
         }
