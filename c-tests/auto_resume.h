@@ -5,7 +5,7 @@
 #include "clock.h"
 #include "versions.h"
 
-/* ---- a server that counts, and visits to it ---- */
+/* ---- a server that counts, and connections to it ---- */
 
 struct count {
     int full, resumed;
@@ -40,7 +40,7 @@ static inline bgl_ssl_config_t *named_server(const struct version *version)
 }
 
 /* Asks for a byte, and says whether a session was resumed. */
-static inline bool visit_host(const bgl_ssl_config_t *client, const char *host, int port)
+static inline bool connection_to_host_is_resumed(const bgl_ssl_config_t *client, const char *host, int port)
 {
     bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, host, port, AF_INET));
     bool reused = bgl_ssl_socket_session_reused(socket);
@@ -49,6 +49,9 @@ static inline bool visit_host(const bgl_ssl_config_t *client, const char *host, 
     return reused;
 }
 
-static inline bool visit(const bgl_ssl_config_t *client, int port) { return visit_host(client, "127.0.0.1", port); }
+static inline bool connection_is_resumed(const bgl_ssl_config_t *client, int port)
+{
+    return connection_to_host_is_resumed(client, "127.0.0.1", port);
+}
 
 #endif

@@ -21,7 +21,7 @@ struct pair {
     sem_t done;
 };
 
-static void lend(bgl_ssl_socket_t *socket, void *data)
+static void share_server_end(bgl_ssl_socket_t *socket, void *data)
 {
     struct pair *pair = data;
     pair->server = socket;
@@ -34,7 +34,7 @@ static void connect_pair_with(struct pair *pair, bgl_ssl_config_t *client, bgl_s
     memset(pair, 0, sizeof *pair);
     sem_init(&pair->accepted, 0, 0);
     sem_init(&pair->done, 0, 0);
-    start_service(&pair->service, over_datagrams(server), 1, lend, pair);
+    start_service(&pair->service, over_datagrams(server), 1, share_server_end, pair);
     pair->client = connect_to(over_datagrams(client), pair->service.port);
     sem_wait(&pair->accepted);
     bgl_ssl_config_free(client);

@@ -155,7 +155,7 @@ static inline bool carry(struct pair *pair, bgl_ssl_connection_t *from, bgl_ssl_
 }
 
 /* Steps both ends, a piece at a time, until neither has anything to say. */
-static inline void shake_hands(struct pair *pair)
+static inline void complete_handshakes(struct pair *pair)
 {
     bool moved;
     do {
@@ -174,7 +174,7 @@ static inline const char *err_of(bgl_ssl_connection_t *connection)
     return text;
 }
 
-static inline void check_shaken(struct pair *pair)
+static inline void check_handshakes_done(struct pair *pair)
 {
     if (!bgl_ssl_connection_init_finishedp(pair->client))
         FAIL("the client's handshake: %s", err_of(pair->client));
@@ -201,7 +201,7 @@ static inline void transfer(struct pair *pair, bgl_ssl_connection_t *from, bgl_s
 }
 
 /* A few bytes each way: TLS 1.3's tickets arrive with them. */
-static inline void talk(struct pair *pair)
+static inline void exchange_messages(struct pair *pair)
 {
     transfer(pair, pair->client, pair->server, "ping", 4);
     transfer(pair, pair->server, pair->client, "pong", 4);

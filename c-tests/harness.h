@@ -189,13 +189,13 @@ bool exchange_bytes(struct ends *ends);
 /* make_ends, step_handshakes, and both are done. */
 void connect_ends(struct ends *ends, const bgl_ssl_config_t *client, const bgl_ssl_config_t *server, const char *host);
 /* connect_ends to "localhost" with configs that are taken over: they are freed, since the ends do without them. */
-void let_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
+void connect_with(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
 /* The same, but what the handshakes come to is up to the case. */
-void try_to_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
-/* let_meet, but over TCP, and both ends block from then on. */
-void let_meet_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
+void try_connect_with(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
+/* connect_with, but over TCP, and both ends block from then on. */
+void connect_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server);
 /* Both ends block from now on. */
-void let_block(const struct ends *ends);
+void set_ends_blocking(const struct ends *ends);
 void free_ends(struct ends *ends);
 
 /* ---- a server in a thread ---- */
@@ -225,22 +225,22 @@ void start_service_on(struct service *service, bgl_ssl_server_t *server, int con
                       void *data);
 void end_service(struct service *service);
 
-/* A service and the configs of both sides, which are taken over: end_visit frees them. */
-struct visit {
+/* A service and the configs of both sides, which are taken over: end_client_and_service frees them. */
+struct client_and_service {
     struct service service;
     bgl_ssl_config_t *client;
     bgl_ssl_config_t *server;
-    bgl_ssl_socket_t *socket; /* the one client of start_visit; NULL where the clients are up to the case */
+    bgl_ssl_socket_t *socket; /* the one client of connect_to_service; NULL where the clients are up to the case */
 };
 
 /* start_service; nobody is connected yet. */
-void await_visits(struct visit *visit, bgl_ssl_config_t *client, bgl_ssl_config_t *server, int connections,
-                  serve_function *serve, void *data);
+void start_service_for(struct client_and_service *both, bgl_ssl_config_t *client, bgl_ssl_config_t *server,
+                       int connections, serve_function *serve, void *data);
 /* start_service for one connection, and that one is made. */
-void start_visit(struct visit *visit, bgl_ssl_config_t *client, bgl_ssl_config_t *server, serve_function *serve,
-                 void *data);
-/* Finishes the client of start_visit, then ends the service. */
-void end_visit(struct visit *visit);
+void connect_to_service(struct client_and_service *both, bgl_ssl_config_t *client, bgl_ssl_config_t *server,
+                        serve_function *serve, void *data);
+/* Finishes the client of connect_to_service, then ends the service. */
+void end_client_and_service(struct client_and_service *both);
 /* A connection to this port of 127.0.0.1. */
 bgl_ssl_socket_t *connect_to(const bgl_ssl_config_t *client, int port);
 

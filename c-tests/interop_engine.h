@@ -57,7 +57,7 @@ static inline int wants_more(struct wire *wire, const char *what)
     return 1;
 }
 
-static inline void shake_hands(struct wire *wire)
+static inline void complete_handshakes(struct wire *wire)
 {
     struct timeval limit = {20, 0};
     setsockopt(wire->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

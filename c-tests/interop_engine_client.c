@@ -21,7 +21,7 @@ int main(int argc, char **argv)
         perror("connect");
         return 1;
     }
-    shake_hands(&wire);
+    complete_handshakes(&wire);
     check_peer(&wire);
     say(&wire, "ping\n", 5);
     receive_until(&wire, "\n", reply, sizeof reply);

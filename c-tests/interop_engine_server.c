@@ -29,7 +29,7 @@ int main(int argc, char **argv)
     if (!wire.connection)
         die("connection");
     must(bgl_ssl_connection_set_npn_protos(wire.connection, "\10http/1.1", 9), "protocols");
-    shake_hands(&wire);
+    complete_handshakes(&wire);
     if (certificate)
         check_peer(&wire);
     size_t length = receive_until(&wire, "\n", text, sizeof text);

@@ -105,7 +105,7 @@ static inline bool may_go_on(bgl_ssl_status_t status)
 }
 
 /* The handshakes, until both are done or have failed. */
-static inline void shake_hands(struct middle *middle)
+static inline void complete_handshakes(struct middle *middle)
 {
     struct ends *ends = &middle->ends;
     int rounds = 0;

@@ -16,7 +16,7 @@ static inline void set_clock_to_end_plus(int64_t seconds)
 /* ---- two ends, and what becomes of a connection between them ---- */
 
 /* What the configs of both ends are like before the session is made, and after. */
-struct stage {
+struct setup {
     bool after;
     bgl_ssl_config_t *client, *server;
     bool client_moves, server_moves; /* to a version that the other end does not have */
@@ -24,7 +24,7 @@ struct stage {
 
 struct change {
     const char *name;
-    void (*apply)(struct stage *stage);
+    void (*apply)(struct setup *setup);
     bgl_ssl_status_t client, server; /* what a full handshake comes to afterwards */
 };
 
@@ -50,24 +50,25 @@ static inline void share_ticket_keys(bgl_ssl_config_t *server)
     bgl_ssl_ticket_keys_free(keys);
 }
 
-static inline void set_stage(struct stage *stage, const struct version *version, const struct change *change, bool after)
+static inline void make_setup(struct setup *setup, const struct version *version, const struct change *change,
+                              bool after)
 {
-    *stage = (struct stage){.after = after};
-    stage->client = client_config();
-    stage->server = server_config("good");
-    CHECK_OK(bgl_ssl_config_set_hostname(stage->client, "localhost"));
-    CHECK_OK(bgl_ssl_config_set_resume(stage->client, true));
-    share_ticket_keys(stage->server);
+    *setup = (struct setup){.after = after};
+    setup->client = client_config();
+    setup->server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_hostname(setup->client, "localhost"));
+    CHECK_OK(bgl_ssl_config_set_resume(setup->client, true));
+    share_ticket_keys(setup->server);
     if (change)
-        change->apply(stage);
-    of_version(stage->client_moves ? other_than(version) : version, stage->client);
-    of_version(stage->server_moves ? other_than(version) : version, stage->server);
+        change->apply(setup);
+    of_version(setup->client_moves ? other_than(version) : version, setup->client);
+    of_version(setup->server_moves ? other_than(version) : version, setup->server);
 }
 
-static inline void free_stage(struct stage *stage)
+static inline void free_setup(struct setup *setup)
 {
-    bgl_ssl_config_free(stage->client);
-    bgl_ssl_config_free(stage->server);
+    bgl_ssl_config_free(setup->client);
+    bgl_ssl_config_free(setup->server);
 }
 
 /* What became of a connection: each end's status once a byte has gone both ways or could not, and whether it was
@@ -78,7 +79,7 @@ struct outcome {
     bgl_ssl_session_t *session;
 };
 
-static inline struct outcome meet(const bgl_ssl_config_t *client, int port, const bgl_ssl_session_t *session)
+static inline struct outcome offer_session(const bgl_ssl_config_t *client, int port, const bgl_ssl_session_t *session)
 {
     struct outcome outcome = {.client = BGL_SSL_OK};
     char byte = 'x';
@@ -104,30 +105,30 @@ static inline struct outcome meet(const bgl_ssl_config_t *client, int port, cons
  * in a cache, and gets another config. */
 enum changed { CLIENT, OTHER_SERVER, SAME_SERVER };
 
-static inline void set_stage_of(struct stage *stage, const struct version *version, const struct change *change,
-                                enum changed changed, bool after)
+static inline void make_setup_for(struct setup *setup, const struct version *version, const struct change *change,
+                                  enum changed changed, bool after)
 {
-    set_stage(stage, version, change, after);
+    make_setup(setup, version, change, after);
     if (changed == SAME_SERVER)
-        CHECK_OK(bgl_ssl_config_set_sessions(stage->server, BGL_SSL_SESSIONS_CACHE));
+        CHECK_OK(bgl_ssl_config_set_sessions(setup->server, BGL_SSL_SESSIONS_CACHE));
 }
 
 /* A session made before a change is offered after it. */
 static inline void check_change(const struct version *version, const struct change *change, enum changed changed)
 {
-    struct stage before, after;
+    struct setup before, after;
     struct service first, second;
-    set_stage_of(&before, version, change, changed, false);
+    make_setup_for(&before, version, change, changed, false);
     start_service(&first, before.server, changed == OTHER_SERVER ? 3 : 5, serve_echo, NULL);
-    struct outcome made = meet(before.client, first.port, NULL);
+    struct outcome made = offer_session(before.client, first.port, NULL);
     CHECK_STATUS(BGL_SSL_OK, made.client);
     CHECK(!made.reused);
     /* The control: nothing has changed, and the configs are equal but not the same. */
     bgl_ssl_config_t *copy = MADE(bgl_ssl_config_t, bgl_ssl_config_copy(before.client));
-    struct outcome again = meet(copy, first.port, made.session);
+    struct outcome again = offer_session(copy, first.port, made.session);
     CHECK_STATUS(BGL_SSL_OK, again.client);
     CHECK(again.reused);
-    struct outcome by_itself = meet(copy, first.port, NULL);
+    struct outcome by_itself = offer_session(copy, first.port, NULL);
     CHECK_STATUS(BGL_SSL_OK, by_itself.client);
     CHECK(by_itself.reused);
     bgl_ssl_session_free(by_itself.session);
@@ -135,15 +136,15 @@ static inline void check_change(const struct version *version, const struct chan
     if (changed == OTHER_SERVER)
         end_service(&first);
 
-    set_stage_of(&after, version, change, changed, true);
+    make_setup_for(&after, version, change, changed, true);
     if (changed == OTHER_SERVER)
         start_service(&second, after.server, 2, serve_echo, NULL);
     if (changed == SAME_SERVER)
         CHECK_OK(bgl_ssl_server_set_config(first.server, after.server));
     struct service *service = changed == OTHER_SERVER ? &second : &first;
     /* What the library has kept is offered no more than what the program has. */
-    struct outcome full = meet(after.client, service->port, NULL);
-    struct outcome resumed = meet(after.client, service->port, again.session);
+    struct outcome full = offer_session(after.client, service->port, NULL);
+    struct outcome resumed = offer_session(after.client, service->port, again.session);
     end_service(service);
     CHECK_INT(change->client, full.client);
     CHECK_INT(change->client, resumed.client);
@@ -152,8 +153,8 @@ static inline void check_change(const struct version *version, const struct chan
     CHECK_INT(change->server, service->last_status);
     bgl_ssl_session_free(made.session);
     bgl_ssl_session_free(again.session);
-    free_stage(&before);
-    free_stage(&after);
+    free_setup(&before);
+    free_setup(&after);
 }
 
 #endif

@@ -23,7 +23,7 @@ static void *send_to_one_client(void *data)
 }
 
 /* Connects a client to a peer that sends these bytes and nothing else. */
-static void meet_peer_that_sends(const void *data, size_t length)
+static void connect_to_peer_that_sends(const void *data, size_t length)
 {
     int port;
     struct sender sender = {plain_listener(AF_INET, "127.0.0.1", 0, 1, &port), data, length};
@@ -53,7 +53,7 @@ TEST_TABLE(an_alert_has_words_although_it, alerts)
 {
     const struct alert *it = row;
     const unsigned char record[] = {21, 3, 3, 0, 2, 2, (unsigned char)it->number};
-    meet_peer_that_sends(record, sizeof record);
+    connect_to_peer_that_sends(record, sizeof record);
     CHECK_INT(it->number, last_error().alert);
     CHECK_MESSAGE("the peer sent an alert");
     CHECK_MESSAGE(it->message);
@@ -68,7 +68,7 @@ TEST(a_first_record_of_an_unknown_type_is_not_taken_for_another_protocol)
     static const unsigned char types[] = {0, 24, 25, 26, 99, 255};
     for (size_t i = 0; i < COUNT(types); i++) {
         const unsigned char record[] = {types[i], 3, 3, 0, 2, 2, 40};
-        meet_peer_that_sends(record, sizeof record);
+        connect_to_peer_that_sends(record, sizeof record);
         CHECK_MESSAGE("unknown type");
         CHECK(!strstr(last_error().message, "does not speak TLS"));
     }
@@ -78,8 +78,8 @@ TEST(other_protocols_are_still_recognized)
 {
     static const char http[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
     static const char words[] = "good morning";
-    meet_peer_that_sends(http, sizeof http - 1);
+    connect_to_peer_that_sends(http, sizeof http - 1);
     CHECK_MESSAGE("looks like HTTP");
-    meet_peer_that_sends(words, sizeof words - 1);
+    connect_to_peer_that_sends(words, sizeof words - 1);
     CHECK_MESSAGE("does not speak TLS");
 }

@@ -10,7 +10,7 @@ TEST_TABLE(ten_connects_make_one_full_handshake, versions)
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
     start_service(&service, server, 10, serve_counted, &count);
     for (int i = 0; i < 10; i++)
-        CHECK_INT(i > 0, visit(client, service.port));
+        CHECK_INT(i > 0, connection_is_resumed(client, service.port));
     end_service(&service);
     CHECK_INT(1, count.full);
     CHECK_INT(9, count.resumed);
@@ -27,7 +27,7 @@ TEST_TABLE(a_config_with_equal_settings_resumes, versions)
     for (int i = 0; i < 3; i++) {
         bgl_ssl_config_t *client = named_client(row);
         set_certificate(client, "client");
-        CHECK_INT(i > 0, visit(client, service.port));
+        CHECK_INT(i > 0, connection_is_resumed(client, service.port));
         bgl_ssl_config_free(client);
     }
     end_service(&service);
@@ -60,7 +60,7 @@ TEST_TABLE(connections_at_the_same_time_use_different_tickets, versions)
     bgl_ssl_socket_t *sockets[4];
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
     start_service(&service, server, 5, serve_counted, &count);
-    CHECK(!visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
     CHECK_INT(version->number == BGLSSL_TLSV1_3 ? 2 : 4, resumed_of(sockets, 4, client, service.port));
     end_service(&service);
     free_all(sockets, 4);
@@ -153,7 +153,7 @@ TEST_TABLE(descriptors_without_an_address_resume_nothing, stream_versions)
         struct ends ends;
         bgl_ssl_config_t *ours = MADE(bgl_ssl_config_t, bgl_ssl_config_copy(client));
         bgl_ssl_config_t *theirs = MADE(bgl_ssl_config_t, bgl_ssl_config_copy(server));
-        let_meet(&ends, ours, theirs);
+        connect_with(&ends, ours, theirs);
         CHECK(exchange_bytes(&ends));
         CHECK(!bgl_ssl_socket_session_reused(ends.client));
         free_ends(&ends);
@@ -273,10 +273,10 @@ static void check_difference(const struct version *version, const struct differe
     difference->apply(other);
     CHECK_OK(bgl_ssl_config_set_resume(other, true));
     start_service(&service, server, 4, serve_counted, &count);
-    CHECK(!visit(client, service.port));
-    CHECK(!visit_host(other, host, service.port));
-    CHECK(visit_host(other, host, service.port));
-    CHECK(visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
+    CHECK(!connection_to_host_is_resumed(other, host, service.port));
+    CHECK(connection_to_host_is_resumed(other, host, service.port));
+    CHECK(connection_is_resumed(client, service.port));
     end_service(&service);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(other);
@@ -295,9 +295,9 @@ TEST_TABLE(another_port_is_another_server, versions)
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
     start_service(&first, server, 2, serve_counted, &count);
     start_service(&second, server, 1, serve_counted, &count);
-    CHECK(!visit(client, first.port));
-    CHECK(!visit(client, second.port));
-    CHECK(visit(client, first.port));
+    CHECK(!connection_is_resumed(client, first.port));
+    CHECK(!connection_is_resumed(client, second.port));
+    CHECK(connection_is_resumed(client, first.port));
     end_service(&first);
     end_service(&second);
     bgl_ssl_config_free(client);
@@ -329,8 +329,8 @@ static void check_choice(const struct version *version, const struct choice *cho
     if (choice->set >= 0)
         CHECK_OK(bgl_ssl_config_set_resume(client, choice->set));
     start_service(&service, server, 2, serve_counted, &count);
-    CHECK(!visit(client, service.port));
-    CHECK_INT(choice->resumes, visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
+    CHECK_INT(choice->resumes, connection_is_resumed(client, service.port));
     end_service(&service);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -349,7 +349,7 @@ TEST_TABLE(a_lazy_connection_tells_nothing_of_the_peer_of_the_session_before, ve
     bool resumed = false;
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
     start_service(&service, server, 2, serve_counted, &count);
-    CHECK(!visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
     bgl_ssl_config_t *lazy = MADE(bgl_ssl_config_t, bgl_ssl_config_copy(client));
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(lazy, true));
     bgl_ssl_socket_t *socket = connect_to(lazy, service.port);

@@ -12,15 +12,15 @@ TEST_TABLE(forgotten_sessions_are_not_resumed, versions)
     struct service service;
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
     start_service(&service, server, 4, serve_counted, &count);
-    CHECK(!visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
     bgl_ssl_forget_sessions();
     bgl_ssl_socket_t *socket = connect_to(client, service.port);
     CHECK(!bgl_ssl_socket_session_reused(socket));
     bgl_ssl_forget_sessions();
     check_echo(socket, "tickets that come only now are of before");
     finish(socket);
-    CHECK(!visit(client, service.port));
-    CHECK(visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
+    CHECK(connection_is_resumed(client, service.port));
     end_service(&service);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -33,14 +33,14 @@ TEST_TABLE(sessions_end_with_their_time, versions)
     struct service service;
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
     start_service(&service, server, 4, serve_counted, &count);
-    CHECK(!visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
     atomic_fetch_add(&ahead, 3600);
-    CHECK(visit(client, service.port));
+    CHECK(connection_is_resumed(client, service.port));
     atomic_fetch_add(&ahead, 8 * 24 * 3600);
-    CHECK(!visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
     /* A clock that was set back makes no session younger. */
     atomic_fetch_add(&ahead, -9 * 24 * 3600);
-    CHECK(!visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
     end_service(&service);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -85,7 +85,7 @@ TEST(a_week_later_the_server_proves_who_it_is)
     server.listener = plain_listener(AF_INET, "127.0.0.1", 0, 4, &port);
     pthread_t thread = start_thread(serve_raw, &server);
     for (int hour = 0; hour < HOURS + 2; hour++) {
-        full += !visit(client, port);
+        full += !connection_is_resumed(client, port);
         CHECK_INT(hour < HOURS - 1 ? 1 : full, full);
         atomic_fetch_add(&ahead, 3600);
     }
@@ -103,12 +103,12 @@ TEST_TABLE(a_server_that_refuses_is_asked_once, versions)
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row), *other = named_server(row);
     set_certificate(other, "good-rsa");
     start_service(&first, server, 1, serve_counted, &count);
-    CHECK(!visit(client, first.port));
+    CHECK(!connection_is_resumed(client, first.port));
     end_service(&first);
     start_service_at("127.0.0.1", first.port, &second, other, 3, serve_counted, &count);
-    CHECK(!visit(client, first.port));
-    CHECK(visit(client, first.port));
-    CHECK(visit(client, first.port));
+    CHECK(!connection_is_resumed(client, first.port));
+    CHECK(connection_is_resumed(client, first.port));
+    CHECK(connection_is_resumed(client, first.port));
     end_service(&second);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -123,14 +123,14 @@ TEST_TABLE(a_server_that_is_refused_ends_the_sessions_of_before, versions)
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row), *impostor = named_server(row);
     set_certificate(impostor, "untrusted");
     start_service(&first, server, 1, serve_counted, &count);
-    CHECK(!visit(client, first.port));
+    CHECK(!connection_is_resumed(client, first.port));
     end_service(&first);
     start_service_at("127.0.0.1", first.port, &second, impostor, 1, serve_counted, &count);
     CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect(client, "127.0.0.1", first.port, AF_INET));
     end_service(&second);
     start_service_at("127.0.0.1", first.port, &third, server, 2, serve_counted, &count);
-    CHECK(!visit(client, first.port));
-    CHECK(visit(client, first.port));
+    CHECK(!connection_is_resumed(client, first.port));
+    CHECK(connection_is_resumed(client, first.port));
     end_service(&third);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -151,7 +151,7 @@ TEST(sessions_of_256_hosts_are_kept)
     for (int i = 0; i < 2 * HOSTS; i++) {
         int number = i < HOSTS ? i : 2 * HOSTS - 1 - i; /* and back */
         snprintf(host, sizeof host, "127.1.%d.%d", number / 100, number % 100 + 1);
-        bool reused = visit_host(client, host, service.port);
+        bool reused = connection_to_host_is_resumed(client, host, service.port);
         CHECK(!reused || i >= HOSTS);
         CHECK(reused || i != HOSTS);
     }
@@ -175,12 +175,12 @@ TEST_TABLE(a_session_that_is_given_goes_first, versions)
     check_echo(socket, "x");
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     finish(socket);
-    CHECK(!visit(off, service.port));
+    CHECK(!connection_is_resumed(off, service.port));
     socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", service.port, AF_INET, session));
     CHECK(bgl_ssl_socket_session_reused(socket));
     check_echo(socket, "x");
     finish(socket);
-    CHECK(visit(client, service.port)); /* what came with the given one */
+    CHECK(connection_is_resumed(client, service.port)); /* what came with the given one */
     end_service(&service);
     bgl_ssl_session_free(session);
     bgl_ssl_config_free(client);
@@ -208,15 +208,15 @@ TEST_TABLE(a_child_does_not_use_the_sessions_of_its_parent, versions)
     struct service service;
     bgl_ssl_config_t *client = named_client(row), *server = named_server(row);
     start_service(&service, server, 4, serve_counted, &count);
-    CHECK(!visit(client, service.port));
+    CHECK(!connection_is_resumed(client, service.port));
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0)
-        _exit(!visit(client, service.port) && visit(client, service.port) ? 0 : 1);
+        _exit(!connection_is_resumed(client, service.port) && connection_is_resumed(client, service.port) ? 0 : 1);
     int status = 0;
     CHECK_INT(child, waitpid(child, &status, 0));
     CHECK_INT(0, status);
-    CHECK(visit(client, service.port));
+    CHECK(connection_is_resumed(client, service.port));
     end_service(&service);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -248,7 +248,7 @@ TEST(a_child_does_not_wait_for_its_parents_threads)
         CHECK(child >= 0);
         if (child == 0) {
             alarm((unsigned)(20 * slowness()));
-            _exit(visit(client, service.port));
+            _exit(connection_is_resumed(client, service.port));
         }
         int status = 0;
         CHECK_INT(child, waitpid(child, &status, 0));
@@ -262,26 +262,26 @@ TEST(a_child_does_not_wait_for_its_parents_threads)
     bgl_ssl_config_free(server);
 }
 
-static void *visit_often(void *data)
+static void *connect_often(void *data)
 {
-    struct visit *visits = data;
+    struct client_and_service *both = data;
     for (int i = 0; i < 30; i++)
-        visit(visits->client, visits->service.port);
+        connection_is_resumed(both->client, both->service.port);
     return NULL;
 }
 
 TEST(threads_resume_at_the_same_time)
 {
     struct count count = {0};
-    struct visit visits;
+    struct client_and_service both;
     pthread_t threads[4];
     atomic_bool stops = false;
-    await_visits(&visits, named_client(&versions[1]), named_server(&versions[1]), 3 * 30, serve_counted, &count);
+    start_service_for(&both, named_client(&versions[1]), named_server(&versions[1]), 3 * 30, serve_counted, &count);
     for (size_t i = 0; i < COUNT(threads); i++)
-        threads[i] = i ? start_thread(visit_often, &visits) : start_thread(forget_often, &stops);
+        threads[i] = i ? start_thread(connect_often, &both) : start_thread(forget_often, &stops);
     for (size_t i = 1; i < COUNT(threads); i++)
         join_thread(threads[i]);
     atomic_store(&stops, true);
     join_thread(threads[0]);
-    end_visit(&visits);
+    end_client_and_service(&both);
 }

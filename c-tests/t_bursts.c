@@ -1,7 +1,7 @@
 /* Peers that send several things at once, or one thing in pieces, as OpenSSL may. */
 #include "openssl_peer.h"
 
-static bgl_ssl_socket_t *meet_openssl(struct openssl_peer *peer)
+static bgl_ssl_socket_t *connect_to_openssl(struct openssl_peer *peer)
 {
     int fds[2];
     memset(peer, 0, sizeof *peer);
@@ -17,7 +17,7 @@ static bgl_ssl_socket_t *meet_openssl(struct openssl_peer *peer)
     return client;
 }
 
-static void part_from_openssl(struct openssl_peer *peer, bgl_ssl_socket_t *client)
+static void end_openssl_connection(struct openssl_peer *peer, bgl_ssl_socket_t *client)
 {
     bgl_ssl_socket_free(client);
     openssl_free(peer);
@@ -43,7 +43,7 @@ static void check_reads(const bgl_ssl_socket_t *client, const char *text)
 static bgl_ssl_socket_t *read_up_to_a_key_update(struct openssl_peer *peer)
 {
     char *bytes;
-    bgl_ssl_socket_t *client = meet_openssl(peer);
+    bgl_ssl_socket_t *client = connect_to_openssl(peer);
     ask(client, peer);
     CHECK_INT(2, peer->openssl.SSL_write(peer->ssl, "A0", 2));
     openssl_key_update(peer, NOT_REQUESTED);
@@ -62,7 +62,7 @@ TEST(what_comes_behind_a_key_update_is_read)
     check_reads(client, "A1");
     ask(client, &peer);
     check_reads(client, "A2");
-    part_from_openssl(&peer, client);
+    end_openssl_connection(&peer, client);
 }
 
 TEST(what_comes_behind_a_key_update_is_pending)
@@ -75,7 +75,7 @@ TEST(what_comes_behind_a_key_update_is_pending)
     CHECK_INT(2, (long long)bgl_ssl_socket_pending(client));
     check_reads(client, "A2");
     CHECK_INT(0, (long long)bgl_ssl_socket_pending(client));
-    part_from_openssl(&peer, client);
+    end_openssl_connection(&peer, client);
 }
 
 static void *read_until_failure(void *data)
@@ -101,7 +101,7 @@ TEST(a_writer_goes_on_once_a_reader_has_the_rest_of_a_ticket)
     char *bytes, byte;
     for (int round = 0; round < 30; round++) { /* which thread meets the rest first is a matter of luck */
         struct openssl_peer peer;
-        bgl_ssl_socket_t *client = meet_openssl(&peer);
+        bgl_ssl_socket_t *client = connect_to_openssl(&peer);
         struct openssl *o = &peer.openssl;
         if (!o->SSL_new_session_ticket)
             skip_test("a libssl of 3.0 or later");
@@ -123,6 +123,6 @@ TEST(a_writer_goes_on_once_a_reader_has_the_rest_of_a_ticket)
         CHECK_OK(bgl_ssl_socket_set_close_timeout(client, 0));
         bgl_ssl_socket_close(client);
         join_thread(reader);
-        part_from_openssl(&peer, client);
+        end_openssl_connection(&peer, client);
     }
 }

@@ -17,15 +17,15 @@ static bgl_ssl_config_t *demanding(const struct version *version, const char *na
     return config;
 }
 
-struct visit_result {
+struct result_of_client {
     bool let_in, reused;
     bgl_ssl_session_t *session;
 };
 
-static struct visit_result visit_as(const struct version *version, int port, const char *name, const char *identity,
-                                    const bgl_ssl_session_t *session)
+static struct result_of_client connect_as(const struct version *version, int port, const char *name,
+                                          const char *identity, const bgl_ssl_session_t *session)
 {
-    struct visit_result result = {0};
+    struct result_of_client result = {0};
     char byte = 'x';
     size_t n;
     bgl_ssl_config_t *client = of_version(version, client_of(name));
@@ -45,7 +45,7 @@ static struct visit_result visit_as(const struct version *version, int port, con
 
 static bool is_let_in(const struct version *version, int port, const char *name, const char *identity)
 {
-    struct visit_result result = visit_as(version, port, name, identity, NULL);
+    struct result_of_client result = connect_as(version, port, name, identity, NULL);
     bgl_ssl_session_free(result.session);
     return result.let_in;
 }
@@ -57,14 +57,14 @@ TEST_TABLE(cas_of_a_file_are_read_again, versions)
     bgl_ssl_config_t *server = demanding(row, "ca.pem");
     start_service(&service, server, 5, serve_echo, NULL);
     CHECK(!is_let_in(row, service.port, "localhost", "client-untrusted"));
-    struct visit_result before = visit_as(row, service.port, "localhost", "client", NULL);
+    struct result_of_client before = connect_as(row, service.port, "localhost", "client", NULL);
     CHECK(before.let_in);
     put_file("root2.pem", "ca.pem");
     CHECK_OK(bgl_ssl_server_reload(service.server));
     CHECK(is_let_in(row, service.port, "localhost", "client-untrusted"));
     CHECK(!is_let_in(row, service.port, "localhost", "client"));
     /* What was agreed before is no way in. */
-    struct visit_result after = visit_as(row, service.port, "localhost", "client", before.session);
+    struct result_of_client after = connect_as(row, service.port, "localhost", "client", before.session);
     CHECK(!after.let_in && !after.reused);
     end_service(&service);
     bgl_ssl_session_free(before.session);
@@ -78,10 +78,10 @@ TEST_TABLE(sessions_last_where_the_cas_are_the_same, versions)
     put_file("root.pem", "ca.pem");
     bgl_ssl_config_t *server = demanding(row, "ca.pem");
     start_service(&service, server, 2, serve_echo, NULL);
-    struct visit_result before = visit_as(row, service.port, "localhost", "client", NULL);
+    struct result_of_client before = connect_as(row, service.port, "localhost", "client", NULL);
     put_file("root.pem", "ca.pem");
     CHECK_OK(bgl_ssl_server_reload(service.server));
-    struct visit_result after = visit_as(row, service.port, "localhost", "client", before.session);
+    struct result_of_client after = connect_as(row, service.port, "localhost", "client", before.session);
     CHECK(after.let_in && after.reused);
     end_service(&service);
     bgl_ssl_session_free(before.session);

@@ -31,7 +31,7 @@ static bgl_ssl_config_t *versioned_client(const void *row)
 }
 
 /* What an end got, and how the stream ended. */
-struct harvest {
+struct received {
     char *data;
     size_t length;
     bgl_ssl_status_t end;
@@ -39,23 +39,23 @@ struct harvest {
     useconds_t pause;
 };
 
-static void gather(const bgl_ssl_socket_t *socket, struct harvest *harvest)
+static void receive_stream(const bgl_ssl_socket_t *socket, struct received *received)
 {
     size_t n = 0;
-    harvest->length = 0;
-    while (harvest->length < MEGABYTE + 1 &&
-           (harvest->end = bgl_ssl_socket_read(socket, harvest->data + harvest->length,
-                                               MEGABYTE + 1 - harvest->length, &n)) == BGL_SSL_OK) {
-        harvest->length += n;
-        if (harvest->pause)
-            usleep(harvest->pause);
+    received->length = 0;
+    while (received->length < MEGABYTE + 1 &&
+           (received->end = bgl_ssl_socket_read(socket, received->data + received->length,
+                                                MEGABYTE + 1 - received->length, &n)) == BGL_SSL_OK) {
+        received->length += n;
+        if (received->pause)
+            usleep(received->pause);
     }
-    harvest->error = last_error();
+    received->error = last_error();
 }
 
-static void serve_gather(bgl_ssl_socket_t *socket, void *data)
+static void serve_receive(bgl_ssl_socket_t *socket, void *data)
 {
-    gather(socket, data);
+    receive_stream(socket, data);
 }
 
 static void serve_megabyte(bgl_ssl_socket_t *socket, void *data)
@@ -64,39 +64,39 @@ static void serve_megabyte(bgl_ssl_socket_t *socket, void *data)
     CHECK_OK(bgl_ssl_socket_write(socket, data, MEGABYTE, &n));
 }
 
-static void check_harvest(const struct harvest *harvest, const char *data)
+static void check_received(const struct received *received, const char *data)
 {
-    if (harvest->end != BGL_SSL_EOF)
-        FAIL("after %zu bytes the stream ended with %s: %s", harvest->length, bgl_ssl_status_name(harvest->end),
-             harvest->error.message);
-    CHECK_INT(MEGABYTE, (long long)harvest->length);
-    CHECK(memcmp(harvest->data, data, MEGABYTE) == 0);
+    if (received->end != BGL_SSL_EOF)
+        FAIL("after %zu bytes the stream ended with %s: %s", received->length, bgl_ssl_status_name(received->end),
+             received->error.message);
+    CHECK_INT(MEGABYTE, (long long)received->length);
+    CHECK(memcmp(received->data, data, MEGABYTE) == 0);
 }
 
 /* ---- nothing is lost ---- */
 
-/* A megabyte for a service that gathers it. */
+/* A megabyte for a service that receives it. */
 struct delivery {
-    struct visit visit;
-    struct harvest harvest;
+    struct client_and_service both;
+    struct received received;
     char *data;
 };
 
-/* The client's config is taken over. The harvest has `space`; the service waits for `pause` after each of its reads. */
+/* The client's config is taken over. The service has a buffer of `space` bytes and pauses for `pause` after each. */
 static void start_delivery(struct delivery *it, bgl_ssl_config_t *client, serve_function *serve, size_t space,
                            useconds_t pause)
 {
     it->data = megabyte();
-    it->harvest = (struct harvest){malloc(space), 0, 0, {0}, pause};
-    start_visit(&it->visit, client, server_config("good"), serve, &it->harvest);
+    it->received = (struct received){malloc(space), 0, 0, {0}, pause};
+    connect_to_service(&it->both, client, server_config("good"), serve, &it->received);
 }
 
 /* Closes, and all has arrived. */
 static void end_delivery(struct delivery *it)
 {
-    end_visit(&it->visit);
-    check_harvest(&it->harvest, it->data);
-    free(it->harvest.data);
+    end_client_and_service(&it->both);
+    check_received(&it->received, it->data);
+    free(it->received.data);
     free(it->data);
 }
 
@@ -104,37 +104,37 @@ static void end_delivery(struct delivery *it)
 TEST_TABLE(close_after_last_write_loses_nothing, versions)
 {
     struct delivery it;
-    start_delivery(&it, versioned_client(row), serve_gather, MEGABYTE + 1, 200);
-    send_bytes(it.visit.socket, it.data, MEGABYTE);
+    start_delivery(&it, versioned_client(row), serve_receive, MEGABYTE + 1, 200);
+    send_bytes(it.both.socket, it.data, MEGABYTE);
     end_delivery(&it);
 }
 
 TEST_TABLE(a_server_that_closes_after_its_last_write_loses_nothing, versions)
 {
-    struct visit visit;
-    struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 200};
+    struct client_and_service both;
+    struct received received = {malloc(MEGABYTE + 1), 0, 0, {0}, 200};
     char *data = megabyte();
-    start_visit(&visit, versioned_client(row), server_config("good"), serve_megabyte, data);
-    gather(visit.socket, &harvest);
-    check_harvest(&harvest, data);
-    end_visit(&visit);
-    free(harvest.data);
+    connect_to_service(&both, versioned_client(row), server_config("good"), serve_megabyte, data);
+    receive_stream(both.socket, &received);
+    check_received(&received, data);
+    end_client_and_service(&both);
+    free(received.data);
     free(data);
 }
 
 /* A peer that answers while it reads, slowly. */
-static void serve_answers_while_gathering(bgl_ssl_socket_t *socket, void *data)
+static void serve_answers_while_receiving(bgl_ssl_socket_t *socket, void *data)
 {
-    struct harvest *harvest = data;
+    struct received *received = data;
     bgl_ssl_status_t status;
     size_t n;
-    while ((status = bgl_ssl_socket_read(socket, harvest->data + harvest->length, 16384, &n)) == BGL_SSL_OK) {
-        harvest->length += n;
+    while ((status = bgl_ssl_socket_read(socket, received->data + received->length, 16384, &n)) == BGL_SSL_OK) {
+        received->length += n;
         send_bytes(socket, "answer", 6);
         usleep(500);
     }
-    harvest->end = status;
-    harvest->error = last_error();
+    received->end = status;
+    received->error = last_error();
 }
 
 /* The kernel resets a connection whose reading half is shut down when the peer sends more after our FIN. */
@@ -143,9 +143,9 @@ TEST_TABLE(close_after_the_reading_half_was_shut_down_loses_nothing, versions)
     struct delivery it;
     bgl_ssl_config_t *client = versioned_client(row);
     CHECK_OK(bgl_ssl_config_set_close_timeout(client, 10 * SECOND * slowness()));
-    start_delivery(&it, client, serve_answers_while_gathering, MEGABYTE + 16384, 0);
-    send_bytes(it.visit.socket, it.data, MEGABYTE);
-    CHECK_OK(bgl_ssl_socket_shutdown_read(it.visit.socket));
+    start_delivery(&it, client, serve_answers_while_receiving, MEGABYTE + 16384, 0);
+    send_bytes(it.both.socket, it.data, MEGABYTE);
+    CHECK_OK(bgl_ssl_socket_shutdown_read(it.both.socket));
     end_delivery(&it);
 }
 
@@ -155,26 +155,26 @@ TEST_TABLE(a_lazy_socket_handshakes_after_its_reading_half_was_shut_down, versio
     struct delivery it;
     bgl_ssl_config_t *client = versioned_client(row);
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
-    start_delivery(&it, client, serve_gather, MEGABYTE + 1, 0);
-    CHECK_OK(bgl_ssl_socket_shutdown_read(it.visit.socket));
-    send_bytes(it.visit.socket, it.data, MEGABYTE);
+    start_delivery(&it, client, serve_receive, MEGABYTE + 1, 0);
+    CHECK_OK(bgl_ssl_socket_shutdown_read(it.both.socket));
+    send_bytes(it.both.socket, it.data, MEGABYTE);
     end_delivery(&it);
 }
 
-static void serve_unread_then_gather(bgl_ssl_socket_t *socket, void *data)
+static void serve_unread_then_receive(bgl_ssl_socket_t *socket, void *data)
 {
-    struct harvest *harvest = data;
-    memset(harvest->data, 'u', 300000);
-    send_bytes(socket, harvest->data, 300000);
-    gather(socket, harvest);
+    struct received *received = data;
+    memset(received->data, 'u', 300000);
+    send_bytes(socket, received->data, 300000);
+    receive_stream(socket, received);
 }
 
 /* close() with bytes unread makes TCP reset the connection, unless they are drained first. */
 TEST_TABLE(unread_data_does_not_turn_the_close_into_a_reset, versions)
 {
     struct delivery it;
-    start_delivery(&it, versioned_client(row), serve_unread_then_gather, MEGABYTE + 1, 0);
-    send_bytes(it.visit.socket, it.data, MEGABYTE);
+    start_delivery(&it, versioned_client(row), serve_unread_then_receive, MEGABYTE + 1, 0);
+    send_bytes(it.both.socket, it.data, MEGABYTE);
     end_delivery(&it);
 }
 
@@ -186,7 +186,7 @@ TEST_TABLE(a_descriptor_that_was_shut_down_does_not_turn_the_close_into_a_reset,
     ssize_t got;
     static char received[2 * MEGABYTE];
     char *data = megabyte();
-    let_meet_over_tcp(&ends, versioned_client(row), server_config("good"));
+    connect_over_tcp(&ends, versioned_client(row), server_config("good"));
     send_bytes(ends.client, "unread", 6);
     CHECK_OK(bgl_ssl_socket_set_write_timeout(ends.server, SECOND / 5));
     bgl_ssl_socket_write(ends.server, data, MEGABYTE, &n);
@@ -215,10 +215,10 @@ static void make_cramped_ends(struct ends *ends, bgl_ssl_config_t *client)
     bgl_ssl_config_free(server);
 }
 
-static void *gather_in_thread(void *data)
+static void *receive_in_thread(void *data)
 {
     void **both = data;
-    gather(both[0], both[1]);
+    receive_stream(both[0], both[1]);
     return NULL;
 }
 
@@ -228,21 +228,21 @@ TEST(close_flushes_what_a_write_took)
     struct ends ends;
     size_t n, sent = 0;
     char *data = megabyte();
-    struct harvest harvest = {malloc(MEGABYTE + 1), 0, 0, {0}, 100};
+    struct received received = {malloc(MEGABYTE + 1), 0, 0, {0}, 100};
     make_cramped_ends(&ends, client_config());
     while (sent < MEGABYTE && bgl_ssl_socket_write(ends.client, data + sent, MEGABYTE - sent, &n) == BGL_SSL_OK)
         sent += n;
     CHECK(sent < MEGABYTE);
-    let_block(&ends);
-    void *both[] = {ends.server, &harvest};
-    pthread_t thread = start_thread(gather_in_thread, both);
+    set_ends_blocking(&ends);
+    void *both[] = {ends.server, &received};
+    pthread_t thread = start_thread(receive_in_thread, both);
     CHECK_OK(bgl_ssl_socket_close(ends.client));
     join_thread(thread);
-    CHECK_INT(BGL_SSL_EOF, harvest.end);
-    CHECK(harvest.length >= sent);
-    CHECK(memcmp(harvest.data, data, harvest.length) == 0);
+    CHECK_INT(BGL_SSL_EOF, received.end);
+    CHECK(received.length >= sent);
+    CHECK(memcmp(received.data, data, received.length) == 0);
     free_ends(&ends);
-    free(harvest.data);
+    free(received.data);
     free(data);
 }
 
@@ -250,7 +250,7 @@ TEST(close_flushes_what_a_write_took)
 
 static void connected(struct ends *ends, const void *row)
 {
-    let_meet_over_tcp(ends, versioned_client(row), server_config("good"));
+    connect_over_tcp(ends, versioned_client(row), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends->client, 10 * SECOND));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends->server, 10 * SECOND));
 }
@@ -329,7 +329,7 @@ TEST(writing_to_a_vanished_local_peer_raises_no_signal)
 {
     struct ends ends;
     size_t n;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     bgl_ssl_socket_free(ends.client);
     ends.client = NULL;
     CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_write(ends.server, "x", 1, &n));
@@ -448,7 +448,7 @@ static void check_bounded_close(const bgl_ssl_socket_t *socket, int64_t limit)
     CHECK_INT(-1, bgl_ssl_socket_fd(socket));
 }
 
-static void stuffed(struct ends *ends, size_t *taken)
+static void make_ends_with_full_buffers(struct ends *ends, size_t *taken)
 {
     static char data[100000];
     size_t n;
@@ -463,7 +463,7 @@ TEST(closing_towards_a_peer_that_does_not_read_ends_at_the_deadline)
 {
     struct ends ends;
     size_t taken;
-    stuffed(&ends, &taken);
+    make_ends_with_full_buffers(&ends, &taken);
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 200 * MS));
     check_bounded_close(ends.client, 200 * MS);
     free_ends(&ends);
@@ -473,7 +473,7 @@ TEST(closing_with_a_limit_of_zero_does_not_wait)
 {
     struct ends ends;
     size_t taken;
-    stuffed(&ends, &taken);
+    make_ends_with_full_buffers(&ends, &taken);
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 0));
     check_bounded_close(ends.client, 0);
     free_ends(&ends);
@@ -483,14 +483,14 @@ TEST(freeing_without_closing_does_not_wait)
 {
     struct ends ends;
     size_t taken;
-    stuffed(&ends, &taken);
+    make_ends_with_full_buffers(&ends, &taken);
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 20 * SECOND));
     int64_t began = now_us();
     free_ends(&ends);
     CHECK(now_us() - began < 5 * SECOND * slowness());
 }
 
-static void *babble(void *data)
+static void *write_endlessly(void *data)
 {
     const bgl_ssl_socket_t *socket = data;
     static char text[16384];
@@ -505,7 +505,7 @@ TEST(closing_towards_a_peer_that_never_stops_talking_ends_at_the_deadline)
     struct ends ends;
     connected(&ends, &versions[1]);
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 300 * MS));
-    pthread_t thread = start_thread(babble, ends.server);
+    pthread_t thread = start_thread(write_endlessly, ends.server);
     check_bounded_close(ends.client, 300 * MS);
     join_thread(thread);
     free_ends(&ends);
@@ -518,7 +518,7 @@ TEST(closing_in_the_middle_of_a_handshake_does_not_wait_for_it)
     bgl_ssl_config_t *server = server_config("good");
     make_ends(&ends, client, server, "localhost");
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(ends.client));
-    let_block(&ends);
+    set_ends_blocking(&ends);
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 200 * MS));
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.server, 200 * MS));
     check_bounded_close(ends.client, 200 * MS);
@@ -598,7 +598,7 @@ TEST(a_server_that_is_not_accepted_is_told_and_disconnected)
 
 TEST(a_client_that_is_not_accepted_is_told_and_disconnected)
 {
-    struct visit visit;
+    struct client_and_service both;
     char byte;
     size_t n;
     bgl_ssl_config_t *client = client_config();
@@ -606,13 +606,13 @@ TEST(a_client_that_is_not_accepted_is_told_and_disconnected)
     set_certificate(client, "client2");
     set_ca(server, "root.pem");
     set_accepted(server, "client.pem");
-    await_visits(&visit, client, server, 2, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = connect_to(client, visit.service.port);
+    start_service_for(&both, client, server, 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = connect_to(client, both.service.port);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_read(socket, &byte, 1, &n));
     CHECK(last_error().alert > 0);
     struct pollfd hung_up = {bgl_ssl_socket_fd(socket), POLLRDHUP, 0};
     CHECK_INT(1, poll(&hung_up, 1, 5000));
     bgl_ssl_socket_free(socket);
-    close(plain_connect(visit.service.port));
-    end_visit(&visit);
+    close(plain_connect(both.service.port));
+    end_client_and_service(&both);
 }

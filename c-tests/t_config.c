@@ -359,7 +359,7 @@ TEST(frees_in_any_order_are_fine)
 }
 
 /* What the default protocol does with a server that speaks only this one, on a system with such an openssl.cnf. */
-static bgl_ssl_status_t default_meets(const char *policy, int version)
+static bgl_ssl_status_t status_by_default(const char *policy, int version)
 {
     static const char start[] = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n";
     struct ends ends;
@@ -370,24 +370,24 @@ static bgl_ssl_status_t default_meets(const char *policy, int version)
     setenv("OPENSSL_CONF", write_file("openssl.cnf", text, strlen(text)), 1);
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_protocol(server, version));
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     free_ends(&ends);
     return ends.client_status;
 }
 
 TEST(default_protocol_is_no_laxer_than_the_systems_minimum)
 {
-    CHECK(default_meets("MinProtocol = TLSv1.3", BGLSSL_TLSV1_2) < 0);
+    CHECK(status_by_default("MinProtocol = TLSv1.3", BGLSSL_TLSV1_2) < 0);
 }
 
 TEST(default_protocol_keeps_the_systems_maximum)
 {
-    CHECK(default_meets("MaxProtocol = TLSv1.2", BGLSSL_TLSV1_3) < 0);
+    CHECK(status_by_default("MaxProtocol = TLSv1.2", BGLSSL_TLSV1_3) < 0);
 }
 
 TEST(default_protocol_is_no_laxer_than_tls_1_2)
 {
-    CHECK(default_meets("MinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0", BGLSSL_TLSV1_1) < 0);
+    CHECK(status_by_default("MinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0", BGLSSL_TLSV1_1) < 0);
 }
 
 /* ---- changes while it is frozen ---- */

@@ -7,13 +7,13 @@ static bgl_ssl_config_t *empty_config(void)
     return MADE(bgl_ssl_config_t, bgl_ssl_config_new());
 }
 
-TEST(files_make_two_ends_that_meet)
+TEST(files_make_two_ends_that_connect)
 {
     struct ends ends;
     bgl_ssl_config_t *client = empty_config(), *server = empty_config();
     CHECK_OK(bgl_ssl_config_set_ca_file(client, pki("root.pem")));
     CHECK_OK(bgl_ssl_config_set_certificate_file(server, pki("chained.pem"), pki("chained.key"), NULL));
-    let_meet(&ends, client, server);
+    connect_with(&ends, client, server);
     CHECK(exchange_bytes(&ends));
     free_ends(&ends);
 }
@@ -54,7 +54,7 @@ static bgl_ssl_status_t set_mem(bgl_ssl_config_t *config, const char *chain_file
     return status;
 }
 
-TEST(memory_makes_two_ends_that_meet)
+TEST(memory_makes_two_ends_that_connect)
 {
     struct ends ends;
     bgl_ssl_config_t *client = empty_config(), *server = empty_config();
@@ -62,7 +62,7 @@ TEST(memory_makes_two_ends_that_meet)
     CHECK_OK(bgl_ssl_config_set_ca_mem(client, ca.data, ca.length));
     free(ca.data);
     CHECK_OK(set_mem(server, "chained.pem", "chained.key", NULL));
-    let_meet(&ends, client, server);
+    connect_with(&ends, client, server);
     CHECK(exchange_bytes(&ends));
     free_ends(&ends);
 }
@@ -107,13 +107,13 @@ TEST(bad_memory_leaves_a_config_as_it_was)
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_ca_mem(client, ca.data, ca.length));
     free(key.data);
     free(ca.data);
-    let_meet(&ends, client, server);
+    connect_with(&ends, client, server);
     free_ends(&ends);
 }
 
 /* ---- from lists ---- */
 
-TEST(lists_make_two_ends_that_meet)
+TEST(lists_make_two_ends_that_connect)
 {
     struct ends ends;
     bgl_ssl_config_t *client = empty_config(), *server = empty_config();
@@ -126,7 +126,7 @@ TEST(lists_make_two_ends_that_meet)
     bgl_ssl_certificate_list_free(cas);
     bgl_ssl_certificate_list_free(chain);
     bgl_ssl_private_key_free(key);
-    let_meet(&ends, client, server);
+    connect_with(&ends, client, server);
     CHECK(exchange_bytes(&ends));
     free_ends(&ends);
 }
@@ -138,7 +138,7 @@ TEST(a_list_of_others_accepts_nobody_else)
     bgl_ssl_certificate_list_t *others = MADE(bgl_ssl_certificate_list_t, bgl_ssl_load_pem(pki("client.pem")));
     CHECK_OK(bgl_ssl_config_set_accepted_list(client, others));
     bgl_ssl_certificate_list_free(others);
-    try_to_meet(&ends, client, server_config("good"));
+    try_connect_with(&ends, client, server_config("good"));
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     free_ends(&ends);
 }
@@ -153,7 +153,7 @@ TEST(a_list_that_could_not_be_loaded_does_not_widen_whom_is_trusted)
     CHECK_MESSAGE("NULL");
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_accepted_list(client, missing));
     CHECK_MESSAGE("NULL");
-    try_to_meet(&ends, client, server_config("good"));
+    try_connect_with(&ends, client, server_config("good"));
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     free_ends(&ends);
 }
@@ -183,7 +183,7 @@ TEST(a_file_that_cannot_be_used_is_named_and_changes_nothing)
     CHECK_STATUS(BGL_SSL_E_CONFIG,
                  bgl_ssl_config_set_certificate_file(server, pki("good.pem"), pki("good-encrypted.key"), NULL));
     CHECK_MESSAGE("no passphrase was given");
-    let_meet(&ends, client, server);
+    connect_with(&ends, client, server);
     free_ends(&ends);
 }
 

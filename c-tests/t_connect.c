@@ -24,9 +24,9 @@ static const struct host hosts[] = {{"address", "127.0.0.1"}, {"name", "localhos
 TEST_TABLE(a_start_by, hosts)
 {
     const struct host *it = row;
-    struct visit visit;
-    await_visits(&visit, client_config(), server_config("good"), 1, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(visit.client, it->host, visit.service.port));
+    struct client_and_service both;
+    start_service_for(&both, client_config(), server_config("good"), 1, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(both.client, it->host, both.service.port));
     CHECK((fcntl(bgl_ssl_socket_fd(socket), F_GETFD) & FD_CLOEXEC) != 0);
     CHECK_OK(handshake_by_poll(socket));
     CHECK((fcntl(bgl_ssl_socket_fd(socket), F_GETFD) & FD_CLOEXEC) != 0);
@@ -34,26 +34,26 @@ TEST_TABLE(a_start_by, hosts)
     char address[64];
     int port;
     CHECK(bgl_ssl_socket_peer_address(socket, address, sizeof address, &port) > 0);
-    CHECK_INT(visit.service.port, port);
+    CHECK_INT(both.service.port, port);
     char byte;
     size_t n;
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(socket, &byte, 1, &n));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, false));
     check_echo(socket, "started");
-    visit.socket = socket;
-    end_visit(&visit);
+    both.socket = socket;
+    end_client_and_service(&both);
 }
 
 TEST(a_start_can_be_waited_for)
 {
-    struct visit visit;
-    await_visits(&visit, client_config(), server_config("good"), 1, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(visit.client, "localhost", visit.service.port));
+    struct client_and_service both;
+    start_service_for(&both, client_config(), server_config("good"), 1, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(both.client, "localhost", both.service.port));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, false));
     /* The first write does it all. */
     check_echo(socket, "blocking");
-    visit.socket = socket;
-    end_visit(&visit);
+    both.socket = socket;
+    end_client_and_service(&both);
 }
 
 TEST(a_start_waits_for_nothing_and_ends_in_time)
@@ -170,17 +170,17 @@ TEST(a_close_wakes_the_thread_that_waits_for_a_start)
 
 TEST(a_start_verifies_and_resumes_as_a_connect_does)
 {
-    struct visit visit;
-    await_visits(&visit, client_config(), server_config("good"), 3, serve_echo, NULL);
-    int port = visit.service.port;
+    struct client_and_service both;
+    start_service_for(&both, client_config(), server_config("good"), 3, serve_echo, NULL);
+    int port = both.service.port;
     bgl_ssl_socket_t *socket =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect_start(visit.client, "127.0.0.1", port, AF_INET, "other.example", NULL));
+        MADE(bgl_ssl_socket_t, bgl_ssl_connect_start(both.client, "127.0.0.1", port, AF_INET, "other.example", NULL));
     CHECK_STATUS(BGL_SSL_E_NAME, handshake_by_poll(socket));
     bgl_ssl_socket_free(socket);
     bgl_ssl_session_t *session = NULL;
     for (int i = 0; i < 2; i++) {
         socket = MADE(bgl_ssl_socket_t,
-                      bgl_ssl_connect_start(visit.client, "127.0.0.1", port, AF_INET, "localhost", session));
+                      bgl_ssl_connect_start(both.client, "127.0.0.1", port, AF_INET, "localhost", session));
         CHECK_OK(handshake_by_poll(socket));
         CHECK(bgl_ssl_socket_session_reused(socket) == (i == 1));
         CHECK_OK(bgl_ssl_socket_set_nonblocking(socket, false));
@@ -190,17 +190,17 @@ TEST(a_start_verifies_and_resumes_as_a_connect_does)
         finish(socket);
     }
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST(many_starts_share_a_thread)
 {
     enum { MANY = 40 };
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_socket_t *sockets[MANY];
-    await_visits(&visit, client_config(), server_config("good"), MANY, hold, NULL);
+    start_service_for(&both, client_config(), server_config("good"), MANY, hold, NULL);
     for (int i = 0; i < MANY; i++)
-        sockets[i] = MADE(bgl_ssl_socket_t, start(visit.client, "localhost", visit.service.port));
+        sockets[i] = MADE(bgl_ssl_socket_t, start(both.client, "localhost", both.service.port));
     /* The server handles one at a time, so each is finished before the next can be. */
     int open = MANY;
     while (open > 0) {
@@ -221,44 +221,44 @@ TEST(many_starts_share_a_thread)
         }
         CHECK(n == 0 || poll(wait, (nfds_t)n, 20000 * slowness()) > 0);
     }
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST(one_config_serves_many_names)
 {
-    struct visit visit;
-    await_visits(&visit, client_config(), server_config("good"), 3, serve_echo, NULL);
-    int port = visit.service.port;
+    struct client_and_service both;
+    start_service_for(&both, client_config(), server_config("good"), 3, serve_echo, NULL);
+    int port = both.service.port;
     char name[64];
     bgl_ssl_socket_t *socket = MADE(
-        bgl_ssl_socket_t, bgl_ssl_connect_named(visit.client, "127.0.0.1", port, AF_INET, "localhost", NULL));
+        bgl_ssl_socket_t, bgl_ssl_connect_named(both.client, "127.0.0.1", port, AF_INET, "localhost", NULL));
     CHECK(bgl_ssl_socket_server_name(socket, name, sizeof name) > 0);
     CHECK_STRING("localhost", name);
     check_echo(socket, "named");
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     finish(socket);
     CHECK_REFUSED(BGL_SSL_E_NAME,
-                  bgl_ssl_connect_named(visit.client, "127.0.0.1", port, AF_INET, "other.example", session));
+                  bgl_ssl_connect_named(both.client, "127.0.0.1", port, AF_INET, "other.example", session));
     socket = MADE(bgl_ssl_socket_t,
-                  bgl_ssl_connect_named(visit.client, "127.0.0.1", port, AF_INET, "localhost", session));
+                  bgl_ssl_connect_named(both.client, "127.0.0.1", port, AF_INET, "localhost", session));
     CHECK(bgl_ssl_socket_session_reused(socket));
     finish(socket);
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST(the_name_of_a_connect_goes_before_the_configs)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_hostname(client, "other.example"));
-    await_visits(&visit, client, server_config("good"), 2, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_named(client, "127.0.0.1", visit.service.port,
+    start_service_for(&both, client, server_config("good"), 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_named(client, "127.0.0.1", both.service.port,
                                                                             AF_INET, "localhost", NULL));
     finish(socket);
     CHECK_REFUSED(BGL_SSL_E_NAME,
-                  bgl_ssl_connect_named(client, "127.0.0.1", visit.service.port, AF_INET, NULL, NULL));
-    end_visit(&visit);
+                  bgl_ssl_connect_named(client, "127.0.0.1", both.service.port, AF_INET, NULL, NULL));
+    end_client_and_service(&both);
 }
 
 TEST(arguments_that_cannot_be_are_refused)

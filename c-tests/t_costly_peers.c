@@ -92,7 +92,7 @@ static void check_chain(const struct chain *it, bool on_server, int version)
         CHECK_OK(bgl_ssl_config_set_client_certificate(server, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED));
     }
     size_t before = bytes_in_use();
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK_INT(it->status, on_server ? ends.server_status : ends.client_status);
     if (!memory_is_watched() && it->status != BGL_SSL_OK && bytes_in_use() > before + 4 * MOST)
         FAIL("%zu kB more are in use", (bytes_in_use() - before) / 1024);
@@ -130,7 +130,7 @@ TEST_TABLE(of_nine_thousand_names_a_client_looks_for, names)
     set_ca(client, "crowd.pem");
     CHECK_OK(bgl_ssl_config_set_hostname(client, it->host));
     int64_t began = now_us();
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK_INT(it->status, ends.client_status);
     if (now_us() - began > 5 * SECOND * slowness())
         FAIL("it took %lld ms", (long long)(now_us() - began) / 1000);
@@ -184,7 +184,7 @@ TEST(a_staple_of_sixty_kilobytes_that_says_nothing_is_refused)
     memset(rubbish, 0x30, sizeof rubbish);
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_staple(server, rubbish, sizeof rubbish));
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     if (ends.client_status == BGL_SSL_OK && bgl_ssl_socket_staple(ends.client, rubbish, sizeof rubbish) == 0)
         skip_test("an OpenSSL that sends a staple without reading it");
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);

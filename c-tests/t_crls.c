@@ -58,7 +58,7 @@ TEST_TABLE(a_server_shows, rows)
         CHECK_OK(bgl_ssl_config_set_protocol(client, protocols[i]));
         add_lists(client, it->first, it->second);
         CHECK_OK(bgl_ssl_config_set_crl_policy(client, it->policy));
-        try_to_meet(&ends, client, server_config(it->server));
+        try_connect_with(&ends, client, server_config(it->server));
         CHECK_INT(it->expected, ends.client_status);
         CHECK_INT(it->verify_result, ends.client_error.verify_result);
         free_ends(&ends);
@@ -89,7 +89,7 @@ TEST(a_server_looks_for_its_clients)
         set_certificate(client, clients[i]);
         set_ca(server, "root.pem");
         add_lists(server, "root.crl", NULL);
-        try_to_meet(&ends, client, server);
+        try_connect_with(&ends, client, server);
         CHECK_INT(i == 0 ? OK : NO, ends.server_status);
         CHECK_INT(i == 0 ? 0 : REVOKED, ends.server_error.verify_result);
         free_ends(&ends);
@@ -105,7 +105,7 @@ TEST(a_list_that_is_due_to_be_replaced_counts_only_where_that_is_tolerated)
         CHECK_OK(bgl_ssl_config_set_verify_time(client, (int64_t)time(NULL) + 60 * 86400));
         if (tolerated)
             CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + BGL_SSL_CRL_TOLERATE_EXPIRED));
-        try_to_meet(&ends, client, server_config("good"));
+        try_connect_with(&ends, client, server_config("good"));
         CHECK_INT(tolerated ? OK : NO, ends.client_status);
         CHECK_INT(tolerated ? 0 : LIST_EXPIRED, ends.client_error.verify_result);
         free_ends(&ends);
@@ -124,7 +124,7 @@ static void put(const char *name, const char *pki_file)
     CHECK_INT(0, rename(fresh, own_path(name)));
 }
 
-static int met(const bgl_ssl_config_t *client, const char *name)
+static int client_status(const bgl_ssl_config_t *client, const char *name)
 {
     struct ends ends;
     bgl_ssl_config_t *server = server_config(name);
@@ -144,10 +144,10 @@ TEST(a_file_is_read_again_when_it_has_changed)
     CHECK_OK(bgl_ssl_config_add_crl_file(client, own_path("lists.pem")));
     CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + MISSING));
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
-    CHECK_INT(OK, met(client, "revoked"));
+    CHECK_INT(OK, client_status(client, "revoked"));
     put("lists.pem", "root.crl");
-    CHECK_INT(NO, met(client, "revoked"));
-    CHECK_INT(OK, met(client, "good"));
+    CHECK_INT(NO, client_status(client, "revoked"));
+    CHECK_INT(OK, client_status(client, "good"));
     write_file("lists.pem", "rubbish", 7);
     local_pair(fds);
     CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
@@ -158,7 +158,7 @@ TEST(a_file_is_read_again_when_it_has_changed)
     close(fds[0]);
     close(fds[1]);
     put("lists.pem", "root.crl");
-    CHECK_INT(OK, met(client, "good"));
+    CHECK_INT(OK, client_status(client, "good"));
     bgl_ssl_config_free(client);
 }
 
@@ -170,13 +170,13 @@ TEST(a_directory_is_looked_through_again_when_it_has_changed)
     CHECK_INT(0, mkdir(directory, 0700));
     put("lists/a.crl", "intermediate.crl");
     CHECK_OK(bgl_ssl_config_add_crl_file(client, directory));
-    CHECK_INT(NO, met(client, "good"));
+    CHECK_INT(NO, client_status(client, "good"));
     put("lists/b.crl", "root.crl");
-    CHECK_INT(OK, met(client, "good"));
-    CHECK_INT(OK, met(client, "chained"));
-    CHECK_INT(NO, met(client, "revoked"));
+    CHECK_INT(OK, client_status(client, "good"));
+    CHECK_INT(OK, client_status(client, "chained"));
+    CHECK_INT(NO, client_status(client, "revoked"));
     unlink(own_path("lists/a.crl"));
-    CHECK_INT(NO, met(client, "chained"));
+    CHECK_INT(NO, client_status(client, "chained"));
     unlink(own_path("lists/b.crl"));
     rmdir(directory);
     bgl_ssl_config_free(client);
@@ -330,7 +330,7 @@ TEST(a_list_whose_link_comes_to_lead_nowhere_is_not_forgotten)
     CHECK_OK(bgl_ssl_config_add_crl_file(client, own_path("lists")));
     CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + MISSING));
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
-    CHECK_INT(NO, met(client, "revoked"));
+    CHECK_INT(NO, client_status(client, "revoked"));
     CHECK_INT(0, unlink(own_path("root.crl")));
     local_pair(fds);
     CHECK_REFUSED(BGL_SSL_E_IO, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0));
@@ -361,7 +361,7 @@ TEST_TABLE(an_anchor_that_is_not_self_signed_works_with, anchored)
     set_ca(client, "intermediate.pem");
     add_lists(client, it->first, it->second);
     CHECK_OK(bgl_ssl_config_set_crl_policy(client, it->policy));
-    try_to_meet(&ends, client, server_config("chained"));
+    try_connect_with(&ends, client, server_config("chained"));
     CHECK_INT(0, ends.client_error.verify_result);
     CHECK_INT(OK, ends.client_status);
     free_ends(&ends);
@@ -409,9 +409,9 @@ TEST(a_change_in_the_tick_in_which_the_file_was_read_is_noticed)
     overwrite(path, "intermediate.crl");
     CHECK_OK(bgl_ssl_config_add_crl_file(client, path));
     CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN + MISSING));
-    CHECK_INT(OK, met(client, "revoked"));
+    CHECK_INT(OK, client_status(client, "revoked"));
     overwrite(path, "root.crl");
-    CHECK_INT(NO, met(client, "revoked"));
+    CHECK_INT(NO, client_status(client, "revoked"));
     bgl_ssl_config_free(client);
 }
 
@@ -440,7 +440,7 @@ TEST_TABLE(a_leaf_that_is_trusted_itself, pinned)
     set_ca(client, file);
     add_lists(client, it->list, NULL);
     CHECK_OK(bgl_ssl_config_set_crl_policy(client, CHAIN));
-    try_to_meet(&ends, client, server_config(it->leaf));
+    try_connect_with(&ends, client, server_config(it->leaf));
     CHECK_INT(it->verify_result, ends.client_error.verify_result);
     CHECK_INT(it->expected, ends.client_status);
     free_ends(&ends);

@@ -160,7 +160,7 @@ TEST(one_record_of_several_is_enough)
     bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     CHECK_OK(bgl_ssl_config_add_tlsa(client, record_of("3 1 1", "good-rsa.pem")));
     CHECK_OK(bgl_ssl_config_add_tlsa(client, record_of("3 1 1", "good.pem")));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     free_ends(&ends);
 }
 
@@ -170,7 +170,7 @@ TEST(removed_records_do_not_count)
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_add_tlsa(client, record_of("3 1 1", "good-rsa.pem")));
     CHECK_OK(bgl_ssl_config_add_tlsa(client, NULL));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     free_ends(&ends);
 }
 
@@ -189,7 +189,7 @@ TEST(pins_and_accepted_lists_count_beside_records)
             bgl_ssl_certificate_free(other);
             CHECK_OK(bgl_ssl_config_add_pins(client, pin));
         }
-        try_to_meet(&ends, client, server_config("good"));
+        try_connect_with(&ends, client, server_config("good"));
         CHECK_INT(NO, ends.client_status);
         free_ends(&ends);
     }
@@ -266,7 +266,7 @@ TEST(the_verified_chain_under_a_record_ends_with_what_it_names)
     struct ends ends;
     bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     CHECK_OK(bgl_ssl_config_add_tlsa(client, record_of("2 1 1", "intermediate.pem")));
-    let_meet(&ends, client, server_config("chained"));
+    connect_with(&ends, client, server_config("chained"));
     bgl_ssl_certificate_list_t *chain = MADE(bgl_ssl_certificate_list_t, bgl_ssl_socket_verified_chain(ends.client));
     CHECK_INT(2, bgl_ssl_certificate_list_length(chain));
     bgl_ssl_certificate_list_free(chain);

@@ -36,7 +36,7 @@ static void *accept_one(void *fds)
 }
 
 /* Blocking ends; the pipes' own descriptors are closed. */
-static void let_meet_over(struct ends *ends, struct pipes *pipes)
+static void connect_over_pipes(struct ends *ends, struct pipes *pipes)
 {
     pthread_t thread = start_thread(accept_one, pipes->server);
     bgl_ssl_config_t *config = client_config();
@@ -62,7 +62,7 @@ TEST_TABLE(two_threads_at_each_end_of, kinds)
     struct pipes pipes;
     struct ends ends;
     open_pipes(&pipes, ((const struct kind *)row)->flags);
-    let_meet_over(&ends, &pipes);
+    connect_over_pipes(&ends, &pipes);
     pthread_t threads[] = {
         start_thread(write_bulk, ends.client), start_thread(write_bulk, ends.server),
         start_thread(read_bulk, ends.client), start_thread(read_bulk, ends.server),
@@ -83,7 +83,7 @@ TEST(a_socket_to_read_and_a_pipe_to_write)
     local_pair(down);
     CHECK_INT(0, pipe2(up, O_CLOEXEC));
     pipes = (struct pipes){{down[0], up[1]}, {up[0], down[1]}};
-    let_meet_over(&ends, &pipes);
+    connect_over_pipes(&ends, &pipes);
     send_bytes(ends.client, "x", 1);
     receive_bytes(ends.server, &byte, 1);
     send_bytes(ends.server, "y", 1);
@@ -100,7 +100,7 @@ TEST(limits_hold)
     char byte;
     size_t n;
     open_pipes(&pipes, 0);
-    let_meet_over(&ends, &pipes);
+    connect_over_pipes(&ends, &pipes);
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, 50 * MS));
     int64_t begin = now_us();
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
@@ -121,7 +121,7 @@ TEST(an_event_loop_waits_for_the_descriptor_to_read)
     char byte;
     size_t n;
     open_pipes(&pipes, 0);
-    let_meet_over(&ends, &pipes);
+    connect_over_pipes(&ends, &pipes);
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, true));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
     send_bytes(ends.server, "x", 1);
@@ -138,7 +138,7 @@ TEST(a_peer_that_is_gone_is_an_error_and_no_signal)
     size_t n;
     signal(SIGPIPE, SIG_DFL);
     open_pipes(&pipes, 0);
-    let_meet_over(&ends, &pipes);
+    connect_over_pipes(&ends, &pipes);
     bgl_ssl_socket_free(ends.server);
     bgl_ssl_status_t status = bgl_ssl_socket_write(ends.client, "x", 1, &n);
     CHECK_STATUS(BGL_SSL_E_IO, status);
@@ -155,7 +155,7 @@ TEST(a_thread_that_waits_notices_the_close)
     struct pipes pipes;
     struct ends ends;
     open_pipes(&pipes, 0);
-    let_meet_over(&ends, &pipes);
+    connect_over_pipes(&ends, &pipes);
     struct reader reader = {.socket = ends.client};
     pthread_t thread = start_thread(read_one, &reader);
     while (!atomic_load(&reader.begun))

@@ -124,7 +124,7 @@ TEST(the_longest_offers_fit_into_the_message)
     CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_TLSV1_2));
     CHECK_OK(bgl_ssl_config_set_cipher_list(client, "ALL:!aECDSA:@SECLEVEL=0"));
     CHECK_OK(bgl_ssl_config_set_cipher_list(server, "ALL:@SECLEVEL=0:!aNULL"));
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, ends.server_status);
     const char *const says[] = {" more", "do not fit the server's EC key", NULL};
     check_says("server", ends.server_error.message, says);
@@ -137,7 +137,7 @@ TEST(other_failures_list_no_offers)
     struct ends ends;
     bgl_ssl_config_t *client = client_config();
     set_ca(client, "brief-ca.pem");
-    try_to_meet(&ends, client, server_config("good"));
+    try_connect_with(&ends, client, server_config("good"));
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     CHECK(!strstr(ends.client_error.message, "offers"));
     CHECK(!strstr(ends.server_error.message, "offers"));
@@ -183,7 +183,7 @@ TEST_TABLE(both_connections_tell_of_no_common, engine_rows)
     CHECK_OK(bgl_ssl_connection_set_strict_alpn(pair.server, true));
     CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.client, it->client_protocols, strlen(it->client_protocols)));
     CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.server, it->server_protocols, strlen(it->server_protocols)));
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     for (int times = 0; times < 2; times++) {
         check_says("server", err_of(pair.server), it->server_says);
         check_says("client", err_of(pair.client), it->client_says);

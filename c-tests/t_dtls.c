@@ -361,7 +361,7 @@ TEST(an_mtu_out_of_range_is_refused)
 TEST(a_stream_has_neither_mtu_nor_timers)
 {
     struct ends ends;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK(!bgl_ssl_socket_is_datagram(ends.client));
     CHECK_INT(0, bgl_ssl_socket_mtu(ends.client));
     CHECK_INT(0, (long long)bgl_ssl_socket_max_datagram(ends.client));
@@ -712,20 +712,20 @@ TEST(alpn_sni_and_certificates_are_as_for_streams)
 
 TEST(a_session_is_resumed)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = over_datagrams(client_config()), *server = over_datagrams(server_config("good"));
-    await_visits(&visit, client, server, 2, serve_echo, NULL);
-    bgl_ssl_socket_t *first = connect_to(client, visit.service.port);
+    start_service_for(&both, client, server, 2, serve_echo, NULL);
+    bgl_ssl_socket_t *first = connect_to(client, both.service.port);
     CHECK(!bgl_ssl_socket_session_reused(first));
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(first));
     finish(first);
     bgl_ssl_socket_t *second =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", visit.service.port, AF_INET, session));
+        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", both.service.port, AF_INET, session));
     CHECK(bgl_ssl_socket_session_reused(second));
     check_echo(second, "again");
     finish(second);
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST(dtls_1_0_is_spoken_only_where_asked_for)

@@ -20,12 +20,12 @@ struct plan {
     int lost_to_client;
 };
 
-struct held {
+struct delayed {
     int64_t due;
     bool to_server;
     ssize_t length;
     char data[2048];
-    struct held *next;
+    struct delayed *next;
 };
 
 struct proxy {
@@ -37,10 +37,10 @@ struct proxy {
     int stop[2];
     struct sockaddr_in client;
     bool client_known;
-    struct held *held;
+    struct delayed *delayed;
     int passed;
-    int met_to_server;
-    int met_to_client;
+    int seen_to_server;
+    int seen_to_client;
     pthread_t thread;
 };
 
@@ -52,7 +52,7 @@ static bool happens(struct proxy *proxy, int percent)
     return (int)(proxy->seed % 100) < percent;
 }
 
-static void pass_on(struct proxy *proxy, bool to_server, const void *data, size_t length)
+static void forward(struct proxy *proxy, bool to_server, const void *data, size_t length)
 {
     proxy->passed++;
     if (to_server)
@@ -61,29 +61,29 @@ static void pass_on(struct proxy *proxy, bool to_server, const void *data, size_
         sendto(proxy->front, data, length, MSG_NOSIGNAL, (struct sockaddr *)&proxy->client, sizeof proxy->client);
 }
 
-static void hold(struct proxy *proxy, bool to_server, const void *data, ssize_t length)
+static void delay(struct proxy *proxy, bool to_server, const void *data, ssize_t length)
 {
-    struct held *held = calloc(1, sizeof *held);
+    struct delayed *delayed = calloc(1, sizeof *delayed);
     happens(proxy, 0);
-    held->due = now_us() + (int64_t)(proxy->seed % (uint64_t)(proxy->plan->longest_delay_ms + 1)) * MS;
-    held->to_server = to_server;
-    held->length = length;
-    memcpy(held->data, data, (size_t)length);
-    held->next = proxy->held;
-    proxy->held = held;
+    delayed->due = now_us() + (int64_t)(proxy->seed % (uint64_t)(proxy->plan->longest_delay_ms + 1)) * MS;
+    delayed->to_server = to_server;
+    delayed->length = length;
+    memcpy(delayed->data, data, (size_t)length);
+    delayed->next = proxy->delayed;
+    proxy->delayed = delayed;
 }
 
-static void meet(struct proxy *proxy, bool to_server, const void *data, ssize_t length)
+static void forward_or_drop(struct proxy *proxy, bool to_server, const void *data, ssize_t length)
 {
     const struct plan *plan = proxy->plan;
-    int nth = to_server ? ++proxy->met_to_server : ++proxy->met_to_client;
+    int nth = to_server ? ++proxy->seen_to_server : ++proxy->seen_to_client;
     bool chosen = nth == (to_server ? plan->lost_to_server : plan->lost_to_client);
     int copies = chosen || happens(proxy, plan->drop) ? 0 : happens(proxy, plan->doubled) ? 2 : 1;
     while (copies-- > 0) {
         if (happens(proxy, plan->delayed))
-            hold(proxy, to_server, data, length);
+            delay(proxy, to_server, data, length);
         else
-            pass_on(proxy, to_server, data, (size_t)length);
+            forward(proxy, to_server, data, (size_t)length);
     }
 }
 
@@ -91,15 +91,15 @@ static void meet(struct proxy *proxy, bool to_server, const void *data, ssize_t 
 static int release(struct proxy *proxy)
 {
     int64_t now = now_us(), soonest = now + SECOND;
-    for (struct held **at = &proxy->held; *at;) {
-        struct held *held = *at;
-        if (held->due <= now) {
-            pass_on(proxy, held->to_server, held->data, (size_t)held->length);
-            *at = held->next;
-            free(held);
+    for (struct delayed **at = &proxy->delayed; *at;) {
+        struct delayed *delayed = *at;
+        if (delayed->due <= now) {
+            forward(proxy, delayed->to_server, delayed->data, (size_t)delayed->length);
+            *at = delayed->next;
+            free(delayed);
         } else {
-            soonest = held->due < soonest ? held->due : soonest;
-            at = &held->next;
+            soonest = delayed->due < soonest ? delayed->due : soonest;
+            at = &delayed->next;
         }
     }
     return (int)((soonest - now) / MS) + 1;
@@ -120,18 +120,18 @@ static void *run_proxy(void *data)
                                  (struct sockaddr *)&proxy->client, &size);
             proxy->client_known = true;
             if (n > 0)
-                meet(proxy, true, datagram, n);
+                forward_or_drop(proxy, true, datagram, n);
         }
         if (wait[1].revents) {
             ssize_t n = recv(proxy->back, datagram, sizeof datagram, MSG_DONTWAIT);
             if (n > 0)
-                meet(proxy, false, datagram, n);
+                forward_or_drop(proxy, false, datagram, n);
         }
     }
-    while (proxy->held) {
-        struct held *held = proxy->held;
-        proxy->held = held->next;
-        free(held);
+    while (proxy->delayed) {
+        struct delayed *delayed = proxy->delayed;
+        proxy->delayed = delayed->next;
+        free(delayed);
     }
     return NULL;
 }
@@ -191,7 +191,7 @@ static void serve_badly_connected(bgl_ssl_socket_t *socket, void *data)
 }
 
 /* Each message until its echo has come. */
-static void talk(const bgl_ssl_socket_t *socket)
+static void exchange_messages_repeatedly(const bgl_ssl_socket_t *socket)
 {
     CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * MS));
     for (int message = 0; message < 5; message++) {
@@ -232,7 +232,7 @@ TEST_TABLE(handshake_and_data_survive, plans)
         bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", proxy.port, AF_INET);
         if (!socket)
             FAIL("seed %llu: %s", (unsigned long long)seed, last_error().message);
-        talk(socket);
+        exchange_messages_repeatedly(socket);
         finish(socket);
         end_service(&service);
         end_proxy(&proxy);
@@ -275,7 +275,7 @@ TEST_TABLE(no_plan_hangs_with, hopeless)
 
 /* ---- the last flight ---- */
 
-static bgl_ssl_config_t *impatient(bgl_ssl_config_t *config)
+static bgl_ssl_config_t *with_short_timeouts(bgl_ssl_config_t *config)
 {
     CHECK_OK(bgl_ssl_config_set_protocol(config, BGLSSL_DTLSV1));
     CHECK_OK(bgl_ssl_config_set_retransmission_timeout(config, 50 * MS * slowness()));
@@ -297,7 +297,8 @@ TEST(a_server_that_only_accepts_helps_its_client_to_finish)
 {
     const struct plan plan = {"last_flight_lost", 0, 0, 0, 0, 0, 3};
     struct proxy proxy;
-    bgl_ssl_config_t *client = impatient(client_config()), *server = impatient(server_config("good"));
+    bgl_ssl_config_t *client = with_short_timeouts(client_config());
+    bgl_ssl_config_t *server = with_short_timeouts(server_config("good"));
     bgl_ssl_server_t *listener = MADE(bgl_ssl_server_t, bgl_ssl_listen(server, "127.0.0.1", 0, 5, AF_INET));
     pthread_t thread = start_thread(accept_but_one, listener);
     start_proxy(&proxy, &plan, 1, bgl_ssl_server_port(listener));
@@ -305,7 +306,7 @@ TEST(a_server_that_only_accepts_helps_its_client_to_finish)
     CHECK_OK(bgl_ssl_server_close(listener));
     join_thread(thread);
     end_proxy(&proxy);
-    CHECK(proxy.met_to_client > 3);
+    CHECK(proxy.seen_to_client > 3);
     bgl_ssl_server_free(listener);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
@@ -328,7 +329,8 @@ TEST(a_client_that_only_writes_helps_its_server_to_finish)
     struct proxy proxy;
     int noted = 0;
     size_t n;
-    bgl_ssl_config_t *client = impatient(client_config()), *server = impatient(server_config("good"));
+    bgl_ssl_config_t *client = with_short_timeouts(client_config());
+    bgl_ssl_config_t *server = with_short_timeouts(server_config("good"));
     start_service(&service, server, 2, note_message, &noted);
     bgl_ssl_socket_t *socket = connect_to(client, service.port);
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
@@ -349,7 +351,7 @@ TEST(a_client_that_only_writes_helps_its_server_to_finish)
     bgl_ssl_config_free(server);
 }
 
-static int lose_everything_at(int fd)
+static int discard_datagrams(int fd)
 {
     char datagram[2048];
     int lost = 0;
@@ -374,7 +376,7 @@ TEST(a_server_that_only_writes_helps_its_client_to_finish)
         ends.server_status = bgl_ssl_socket_handshake(ends.server);
     } while (ends.server_status == BGL_SSL_WANT_READ);
     CHECK_OK(ends.server_status);
-    CHECK(lose_everything_at(clients) > 0);
+    CHECK(discard_datagrams(clients) > 0);
     for (int64_t began = now_us(); bgl_ssl_socket_handshake(ends.client) == BGL_SSL_WANT_READ;) {
         CHECK(now_us() - began < 10 * SECOND);
         CHECK_OK(bgl_ssl_socket_write(ends.server, "x", 1, &n));

@@ -500,16 +500,16 @@ TEST(junk_does_not_end_a_handshake_whose_hello_has_not_come_as_a_whole)
 
 /* ---- many ---- */
 
-struct visitor {
+struct client_thread {
     const struct world *world;
     pthread_t thread;
 };
 
-static void *visit(void *data)
+static void *run_client(void *data)
 {
-    struct visitor *visitor = data;
+    struct client_thread *client_thread = data;
     bgl_ssl_socket_t *socket =
-        bgl_ssl_connect(visitor->world->client, "127.0.0.1", visitor->world->port, AF_INET);
+        bgl_ssl_connect(client_thread->world->client, "127.0.0.1", client_thread->world->port, AF_INET);
     if (!socket)
         FAIL("connect: %s", last_error().message);
     CHECK_OK(bgl_ssl_socket_set_read_timeout(socket, 20 * SECOND * slowness()));
@@ -549,17 +549,17 @@ TEST(two_hundred_clients_at_once_are_served_by_two_accepting_threads)
     enum { CLIENTS = 200 };
     struct many many;
     int clients = slowness() > 1 ? 20 : CLIENTS, before = open_descriptors();
-    static struct visitor visitors[CLIENTS];
+    static struct client_thread client_threads[CLIENTS];
     make_world(&many.world);
     CHECK_OK(bgl_ssl_config_freeze(many.world.client));
     many.left = clients;
     pthread_t accepting[2] = {start_thread(accept_many, &many), start_thread(accept_many, &many)};
     for (int i = 0; i < clients; i++) {
-        visitors[i].world = &many.world;
-        visitors[i].thread = start_thread(visit, &visitors[i]);
+        client_threads[i].world = &many.world;
+        client_threads[i].thread = start_thread(run_client, &client_threads[i]);
     }
     for (int i = 0; i < clients; i++)
-        join_thread(visitors[i].thread);
+        join_thread(client_threads[i].thread);
     join_thread(accepting[0]);
     join_thread(accepting[1]);
     end_world(&many.world);

@@ -19,8 +19,8 @@ TEST_TABLE(pieces, sizes)
     const struct size *it = row;
     struct pair pair = make_own_pair(client_ctx(it->method), server_ctx(it->method, "good"));
     pair.piece = it->piece;
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_STRING("fine", verify_error(pair.client));
     char data[20000];
     size_t length = it->piece == 1 ? 1000 : sizeof data; /* a byte at a time is slow under valgrind */
@@ -85,8 +85,8 @@ TEST(shutdown_flags_follow_each_step)
 {
     struct pair pair = make_plain_pair("good");
     char buffer[16];
-    shake_hands(&pair);
-    talk(&pair);
+    complete_handshakes(&pair);
+    exchange_messages(&pair);
     CHECK(!bgl_ssl_connection_sent_shutdown(pair.client));
     CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
     CHECK(bgl_ssl_connection_sent_shutdown(pair.client));
@@ -113,7 +113,7 @@ TEST(shutdown_flags_follow_each_step)
 TEST(a_shutdown_reads_past_sessions)
 {
     struct pair pair = make_own_pair(client_ctx("TLSv1_3_method"), server_ctx("default", "good"));
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_INT(0, bgl_ssl_connection_shutdown(pair.server));
     while (carry(&pair, pair.server, pair.client)) {
     }
@@ -126,8 +126,8 @@ TEST(a_shutdown_reads_past_sessions)
 TEST(writing_after_shutdown_fails_and_reading_goes_on)
 {
     struct pair pair = make_plain_pair("good");
-    shake_hands(&pair);
-    talk(&pair);
+    complete_handshakes(&pair);
+    exchange_messages(&pair);
     CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
     CHECK_INT(-1, bgl_ssl_connection_clear_in(pair.client, "x", 0, 1));
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
@@ -154,8 +154,8 @@ TEST(an_end_without_close_notify_is_truncation)
 {
     struct pair pair = make_plain_pair("good");
     char buffer[16];
-    shake_hands(&pair);
-    talk(&pair);
+    complete_handshakes(&pair);
+    exchange_messages(&pair);
     CHECK_INT(-1, bgl_ssl_connection_clear_out(pair.client, buffer, 0, sizeof buffer));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
     CHECK_OK(bgl_ssl_connection_write_eof(pair.client));
@@ -167,7 +167,7 @@ TEST(an_end_without_close_notify_is_truncation)
 TEST(an_alert_of_the_peer_is_told)
 {
     struct pair pair = make_own_pair(client_ctx("TLSv1_2_client_method"), server_ctx("TLSv1_3_server_method", "good"));
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.server));
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
     CHECK(strstr(err_of(pair.client), "alert"));
@@ -230,9 +230,9 @@ TEST(a_connection_outlives_its_context)
     struct pair pair = make_pair(client, server);
     CHECK_OK(bgl_ssl_ctx_close(client));
     bgl_ssl_ctx_free(server);
-    shake_hands(&pair);
-    check_shaken(&pair);
-    talk(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
+    exchange_messages(&pair);
     CHECK_STRING("fine", verify_error(pair.client));
     free_pair(&pair);
     bgl_ssl_ctx_free(client);
@@ -246,8 +246,8 @@ TEST(cipher_and_protocol_are_told_once_there_are_some)
     CHECK(!bgl_ssl_connection_get_current_cipher(pair.client));
     CHECK(!bgl_ssl_connection_get_current_cipher_version(pair.client));
     CHECK(!bgl_ssl_connection_protocol(pair.client));
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_STRING("ECDHE-RSA-AES128-SHA", bgl_ssl_connection_get_current_cipher(pair.client));
     CHECK_STRING("TLSv1.0", bgl_ssl_connection_get_current_cipher_version(pair.client));
     CHECK_STRING("TLSv1.2", bgl_ssl_connection_protocol(pair.client));
@@ -287,8 +287,8 @@ TEST_TABLE(verify_error, verdicts)
         trust(client, it->ca);
     struct pair pair = make_own_pair(client, server);
     CHECK_STRING("UNABLE_TO_GET_ISSUER_CERT", verify_error(pair.client));
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_STRING(it->error, verify_error(pair.client));
     CHECK_STRING("UNABLE_TO_GET_ISSUER_CERT", verify_error(pair.server));
     free_pair(&pair);
@@ -341,7 +341,7 @@ TEST_TABLE(host_name, host_names)
     struct pair pair = make_plain_pair(it->certificate);
     if (it->verdict) {
         CHECK_OK(bgl_ssl_connection_set_hostname(pair.client, it->host));
-        shake_hands(&pair);
+        complete_handshakes(&pair);
         CHECK_STRING(it->verdict, verify_error(pair.client));
     } else {
         CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_connection_set_hostname(pair.client, it->host));
@@ -353,7 +353,7 @@ TEST(a_host_name_is_checked_where_it_is_set)
 {
     struct pair pair = make_plain_pair("wrong-name");
     CHECK_OK(bgl_ssl_connection_set_hostname(pair.client, "localhost"));
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_STRING("HOSTNAME_MISMATCH", verify_error(pair.client));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_connection_set_hostname(pair.client, "elsewhere.example"));
     free_pair(&pair);
@@ -383,7 +383,7 @@ TEST_TABLE(client_certificate, demands)
         present(client, it->client);
     struct pair pair = make_own_pair(client, server);
     ask_client(&pair, server, it->request, it->reject);
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_INT(it->works, bgl_ssl_connection_init_finishedp(pair.server));
     CHECK_STRING(it->error, verify_error(pair.server));
     free_pair(&pair);
@@ -392,8 +392,8 @@ TEST_TABLE(client_certificate, demands)
 static bgl_ssl_certificate_t *peer_certificate_of(const char *name)
 {
     struct pair pair = make_plain_pair(name);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK(!bgl_ssl_connection_get_peer_certificate(pair.server));
     bgl_ssl_certificate_t *peer = MADE(bgl_ssl_certificate_t, bgl_ssl_connection_get_peer_certificate(pair.client));
     free_pair(&pair);
@@ -468,7 +468,7 @@ TEST(a_name_that_reads_as_two_is_quoted)
 TEST(the_peers_chain_is_told_leaf_first)
 {
     struct pair pair = make_plain_pair("chained");
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     bgl_ssl_certificate_list_t *chain =
         MADE(bgl_ssl_certificate_list_t, bgl_ssl_connection_peer_chain(pair.client));
     CHECK_INT(2, bgl_ssl_certificate_list_length(chain));
@@ -499,8 +499,8 @@ TEST_TABLE(alpn, offers)
     struct pair pair = make_plain_pair("good");
     CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.client, it->client, strlen(it->client)));
     CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.server, it->server, strlen(it->server)));
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_INT((long)strlen(it->chosen), bgl_ssl_connection_get_negotiated_protocol(pair.client, text, sizeof text));
     CHECK_STRING(it->chosen, text);
     CHECK_INT((long)strlen(it->chosen), bgl_ssl_connection_get_negotiated_protocol(pair.server, text, sizeof text));
@@ -530,7 +530,7 @@ TEST_TABLE(strict_alpn, strictnesses)
         CHECK_OK(bgl_ssl_connection_set_strict_alpn(pair.server, true));
     CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.client, it->offered, strlen(it->offered)));
     CHECK_OK(bgl_ssl_connection_set_npn_protos(pair.server, it->own, strlen(it->own)));
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_INT(it->shaken, bgl_ssl_connection_init_finishedp(pair.server));
     if (!it->shaken) {
         CHECK_INT(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
@@ -612,8 +612,8 @@ static void *use_for_a_while(void *connection)
 TEST(threads_that_use_one_connection_are_refused_rather_than_mixed_up)
 {
     struct pair pair = make_plain_pair("good");
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     pthread_t one = start_thread(use_for_a_while, pair.client), two = start_thread(use_for_a_while, pair.client);
     join_thread(one);
     join_thread(two);
@@ -626,7 +626,7 @@ TEST(threads_that_use_one_connection_are_refused_rather_than_mixed_up)
 TEST(a_shutdown_that_waits_for_the_peers_says_for_what)
 {
     struct pair pair = make_plain_pair("good");
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
     CHECK_INT(-1, bgl_ssl_connection_shutdown(pair.client));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
@@ -641,7 +641,7 @@ TEST(a_shutdown_that_waits_for_the_peers_says_for_what)
 TEST(a_step_that_fails_for_its_arguments_has_that_status)
 {
     struct pair pair = make_plain_pair("good");
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_INT(-1, bgl_ssl_connection_clear_in(pair.client, NULL, 0, 10));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_connection_status(pair.client));
     free_pair(&pair);
@@ -651,7 +651,7 @@ TEST(a_step_of_a_closed_connection_has_the_status_of_a_failure)
 {
     struct pair pair = make_plain_pair("good");
     char buffer[16];
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_OK(bgl_ssl_connection_close(pair.client));
     CHECK_INT(-1, bgl_ssl_connection_clear_out(pair.client, buffer, 0, sizeof buffer));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_connection_status(pair.client));

@@ -27,8 +27,8 @@ TEST_TABLE(method, methods)
     }
     CHECK(client);
     struct pair pair = make_own_pair(client, server_ctx(it->name, "good-rsa"));
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     if (it->protocol)
         CHECK_STRING(it->protocol, bgl_ssl_connection_protocol(pair.client));
     free_pair(&pair);
@@ -46,8 +46,8 @@ TEST(methods_of_one_end_make_only_such_connections)
         CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(client, true, false, NULL, false));
         CHECK_REFUSED(BGL_SSL_E_CONFIG, bgl_ssl_connection_init(server, false, false, NULL, false));
         struct pair pair = make_own_pair(client, server);
-        shake_hands(&pair);
-        check_shaken(&pair);
+        complete_handshakes(&pair);
+        check_handshakes_done(&pair);
         free_pair(&pair);
     }
 }
@@ -89,8 +89,8 @@ static const char *verdict_of(const bgl_ssl_ctx_t *client, const char *server_na
 {
     bgl_ssl_ctx_t *server = server_ctx("default", server_name);
     struct pair pair = make_pair(client, server);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     const char *verdict = verify_error(pair.client);
     free_pair(&pair);
     bgl_ssl_ctx_free(server);
@@ -240,8 +240,8 @@ TEST(thousands_of_client_cas_leave_handshakes_working)
     }
     struct pair pair = make_own_pair(client, server);
     ask_client(&pair, server, true, true);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_STRING("fine", verify_error(pair.server));
     free_pair(&pair);
 }
@@ -422,7 +422,7 @@ TEST_TABLE(a_certificate_of_another_key_fails_the_handshake, orders)
     if (!it->is_key_first)
         set_key(server, "untrusted.key");
     struct pair pair = make_own_pair(client_ctx(it->method), server);
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK(!bgl_ssl_connection_init_finishedp(pair.server));
     CHECK_INT(BGL_SSL_E_CONFIG, bgl_ssl_connection_status(pair.server));
     CHECK(strstr(err_of(pair.server), "no private key that belongs to it"));
@@ -439,7 +439,7 @@ TEST_TABLE(a_key_may_be_set_before_the_certificate_it_belongs_to, versions)
     set_key(server, "dns-only.key");
     set_cert(server, "dns-only.pem");
     struct pair pair = make_own_pair(client_ctx(it->method), server);
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK(bgl_ssl_connection_init_finishedp(pair.server));
     free_pair(&pair);
 }
@@ -453,8 +453,8 @@ TEST_TABLE(a_client_with_a_certificate_only_is_one_without, versions)
     trust(server, "root.pem");
     struct pair pair = make_own_pair(client, server);
     ask_client(&pair, server, true, false);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_STRING("fine", verify_error(pair.client));
     CHECK_STRING("UNABLE_TO_GET_ISSUER_CERT", verify_error(pair.server));
     free_pair(&pair);
@@ -466,8 +466,8 @@ TEST(the_key_may_come_before_the_certificate)
     set_key(server, "good.key");
     set_cert(server, "good.pem");
     struct pair pair = make_own_pair(client, server);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     free_pair(&pair);
 }
 
@@ -476,8 +476,8 @@ TEST(another_chain_replaces_the_first)
     bgl_ssl_ctx_t *server = server_ctx("default", "chained"), *client = client_ctx("default");
     present(server, "good");
     struct pair pair = make_own_pair(client, server);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     bgl_ssl_certificate_list_t *chain =
         MADE(bgl_ssl_certificate_list_t, bgl_ssl_connection_peer_chain(pair.client));
     CHECK_INT(1, bgl_ssl_certificate_list_length(chain));
@@ -494,8 +494,8 @@ TEST(pkcs12_brings_key_certificate_and_cas)
     present(client, "client-chained");
     struct pair pair = make_own_pair(client, server);
     ask_client(&pair, server, true, true);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_STRING("fine", verify_error(pair.client));
     CHECK_STRING("fine", verify_error(pair.server));
     free_pair(&pair);
@@ -564,8 +564,8 @@ TEST(the_ciphers_set_are_the_ones_used)
     bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
     CHECK_OK(bgl_ssl_ctx_set_ciphers(client, "TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"));
     struct pair pair = make_own_pair(client, server);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_STRING("TLS_CHACHA20_POLY1305_SHA256", bgl_ssl_connection_get_current_cipher(pair.client));
     free_pair(&pair);
 }
@@ -576,8 +576,8 @@ TEST(an_option_works)
     bgl_ssl_ctx_t *client = client_ctx("default"), *server = server_ctx("default", "good");
     CHECK_OK(bgl_ssl_ctx_set_options(server, no_tls_1_3));
     struct pair pair = make_own_pair(client, server);
-    shake_hands(&pair);
-    check_shaken(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
     CHECK_STRING("TLSv1.2", bgl_ssl_connection_protocol(pair.client));
     free_pair(&pair);
 }
@@ -600,7 +600,7 @@ TEST(a_key_of_another_type_than_the_certificate_is_a_mismatch)
     set_cert(server, "good-rsa.pem");
     set_key(server, "good.key");
     struct pair pair = make_own_pair(client, server);
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK_INT(BGL_SSL_E_CONFIG, bgl_ssl_connection_status(pair.server));
     free_pair(&pair);
 }
@@ -611,7 +611,7 @@ TEST(an_identity_of_another_type_is_presented_beside_the_earlier_one)
     present(server, "good");
     CHECK_OK(bgl_ssl_ctx_set_ciphers(client, "aRSA"));
     struct pair pair = make_own_pair(client, server);
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK(bgl_ssl_connection_init_finishedp(pair.client));
     free_pair(&pair);
 }
@@ -636,8 +636,8 @@ TEST_TABLE(keys_set_behind_certificates_of_two_types_are_both_used, key_orders)
         set_key(server, it->second);
         CHECK_OK(bgl_ssl_ctx_set_ciphers(client, kinds[i]));
         struct pair pair = make_own_pair(client, server);
-        shake_hands(&pair);
-        check_shaken(&pair);
+        complete_handshakes(&pair);
+        check_handshakes_done(&pair);
         free_pair(&pair);
     }
 }

@@ -120,10 +120,10 @@ static const char *connect_once(struct world *world, bool offers)
     }
     if (world->late)
         world->late(world);
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     const char *verdict = "refused";
     if (bgl_ssl_connection_init_finishedp(pair.client) && bgl_ssl_connection_init_finishedp(pair.server)) {
-        talk(&pair);
+        exchange_messages(&pair);
         verdict = verify_error(world->client_verifies ? pair.client : pair.server);
     }
     world->resumed = bgl_ssl_connection_reused(pair.server);

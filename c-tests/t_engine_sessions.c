@@ -67,9 +67,9 @@ static bool connect_once(struct run *run, bool with_store)
     }
     if (run->exported_len)
         CHECK_OK(bgl_ssl_connection_set_session(pair.client, run->exported, run->exported_len));
-    shake_hands(&pair);
-    check_shaken(&pair);
-    talk(&pair);
+    complete_handshakes(&pair);
+    check_handshakes_done(&pair);
+    exchange_messages(&pair);
     CHECK_STRING("fine", verify_error(pair.client));
     bool reused = bgl_ssl_connection_reused(pair.client);
     CHECK_INT(reused, bgl_ssl_connection_reused(pair.server));
@@ -127,8 +127,8 @@ static struct pair make_loaded_pair(const struct run *run, const char *offered, 
 /* The handshake is made; true if its server resumed. That was all the pair was for: it is freed. */
 static bool comes_to_resumption(struct pair *pair)
 {
-    shake_hands(pair);
-    check_shaken(pair);
+    complete_handshakes(pair);
+    check_handshakes_done(pair);
     bool reused = bgl_ssl_connection_reused(pair->server);
     free_pair(pair);
     return reused;
@@ -176,7 +176,7 @@ TEST(the_session_can_be_asked_for_too)
     begin(&run, "TLSv1_2_method", true);
     struct pair pair = make_pair(run.client, run.server);
     CHECK_INT(0, bgl_ssl_connection_get_session(pair.client, NULL, 0));
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     run.exported_len = bgl_ssl_connection_get_session(pair.client, run.exported, sizeof run.exported);
     CHECK(run.exported_len > 0 && run.exported_len <= sizeof run.exported);
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_connection_set_session(pair.client, run.exported, run.exported_len));
@@ -237,7 +237,7 @@ TEST(a_session_made_without_a_certificate_is_not_resumed_where_one_is_demanded)
     struct pair pair = make_pair(run.client, run.server);
     ask_client(&pair, run.server, true, true);
     CHECK_OK(bgl_ssl_connection_set_session(pair.client, run.exported, run.exported_len));
-    shake_hands(&pair);
+    complete_handshakes(&pair);
     CHECK(!bgl_ssl_connection_init_finishedp(pair.server));
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.server));
     free_pair(&pair);

@@ -59,7 +59,7 @@ TEST(progress_does_not_touch_the_slot)
     struct ends ends;
     char byte;
     size_t n;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     make_an_error();
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.server, &byte, 1, &n));
     CHECK_MESSAGE("first-error.pem");

@@ -116,10 +116,10 @@ TEST(a_close_tells_of_bytes_that_are_lost_because_poll_fails)
     static const char data[100000];
     struct ends ends;
     size_t n;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     while (bgl_ssl_socket_write(ends.client, data, sizeof data, &n) == BGL_SSL_OK)
         ;
-    let_block(&ends);
+    set_ends_blocking(&ends);
     poll_errno = ENOMEM;
     CHECK_STATUS(BGL_SSL_E_NO_MEMORY, bgl_ssl_socket_close(ends.client));
     CHECK_INT(ENOMEM, last_error().sys_errno);
@@ -225,7 +225,7 @@ TEST(a_server_of_datagrams_loses_no_connection_because_a_timer_cannot_be_set)
 TEST(a_non_blocking_close_does_not_wait_where_there_can_be_no_thread_for_it)
 {
     struct ends ends;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, true));
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 2 * SECOND));
     no_threads = true;

@@ -32,7 +32,7 @@ static void pinned_ends(struct ends *ends, const struct pinned *it, const char *
         skip_test("an OpenSSL with this version of TLS");
     CHECK_OK(status);
     CHECK_OK(bgl_ssl_config_set_protocol(server, it->protocol));
-    let_meet(ends, client, server);
+    connect_with(ends, client, server);
 }
 
 TEST_TABLE(a_pinned_version_is_really_spoken, pins)
@@ -78,7 +78,7 @@ TEST_TABLE(tlsv1_meets_any_version, agreements)
     struct ends ends;
     bgl_ssl_config_t *client, *server;
     make_configs(it, &client, &server);
-    let_meet(&ends, client, server);
+    connect_with(&ends, client, server);
     CHECK(exchange_bytes(&ends));
     free_ends(&ends);
 }
@@ -104,13 +104,13 @@ static const struct meeting disagreements[] = {
 };
 
 /* A version that is asked for is never silently another one. The defaults leave 1.0 and 1.1 out. */
-TEST_TABLE(versions_that_differ_do_not_meet, disagreements)
+TEST_TABLE(versions_that_differ_do_not_connect, disagreements)
 {
     const struct meeting *it = row;
     struct ends ends;
     bgl_ssl_config_t *client, *server;
     make_configs(it, &client, &server);
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.client_status);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);
     free_ends(&ends);
@@ -118,16 +118,16 @@ TEST_TABLE(versions_that_differ_do_not_meet, disagreements)
 
 TEST(tlsv1_3_refuses_a_peer_that_speaks_less)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_TLSV1_3));
     CHECK_OK(bgl_ssl_config_set_max_protocol(server, BGLSSL_TLSV1_2));
-    await_visits(&visit, client, server, 1, serve_echo, NULL);
-    CHECK_REFUSED(BGL_SSL_E_PROTOCOL, bgl_ssl_connect(client, "127.0.0.1", visit.service.port, AF_INET));
+    start_service_for(&both, client, server, 1, serve_echo, NULL);
+    CHECK_REFUSED(BGL_SSL_E_PROTOCOL, bgl_ssl_connect(client, "127.0.0.1", both.service.port, AF_INET));
     CHECK_INT(70, last_error().alert); /* protocol_version */
     CHECK_MESSAGE("version");
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST(minimum_and_maximum_meet_in_between)
@@ -137,7 +137,7 @@ TEST(minimum_and_maximum_meet_in_between)
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_min_protocol(client, BGLSSL_TLSV1_2));
     CHECK_OK(bgl_ssl_config_set_max_protocol(server, BGLSSL_TLSV1_2));
-    let_meet(&ends, client, server);
+    connect_with(&ends, client, server);
     CHECK_STRING("TLSv1.2", bgl_ssl_socket_protocol(ends.server));
     free_ends(&ends);
 }
@@ -168,7 +168,7 @@ TEST(the_chosen_cipher_is_used_in_tls_1_2)
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_max_protocol(client, BGLSSL_TLSV1_2));
     CHECK_OK(bgl_ssl_config_set_cipher_list(client, "ECDHE-ECDSA-AES128-GCM-SHA256"));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     CHECK_STRING("ECDHE-ECDSA-AES128-GCM-SHA256", bgl_ssl_socket_cipher(ends.server));
     free_ends(&ends);
 }
@@ -178,19 +178,19 @@ TEST(the_chosen_suite_is_used_in_tls_1_3)
     struct ends ends;
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_cipher_suites(client, "TLS_CHACHA20_POLY1305_SHA256"));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     CHECK_STRING("TLS_CHACHA20_POLY1305_SHA256", bgl_ssl_socket_cipher(ends.server));
     free_ends(&ends);
 }
 
-TEST(groups_without_overlap_do_not_meet)
+TEST(groups_without_overlap_do_not_connect)
 {
     struct ends ends;
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *server = server_config("good-rsa");
     CHECK_OK(bgl_ssl_config_set_groups(client, "X25519"));
     CHECK_OK(bgl_ssl_config_set_groups(server, "P-384"));
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.client_status);
     CHECK_INT(BGL_SSL_E_PROTOCOL, ends.server_status);
     free_ends(&ends);
@@ -238,7 +238,7 @@ TEST_TABLE(alpn, alpns)
     bgl_ssl_config_t *server = server_config("good");
     set_alpn(client, it->client);
     set_alpn(server, it->server);
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     if (it->chosen) {
         CHECK_INT(BGL_SSL_OK, ends.client_status);
         CHECK_INT(BGL_SSL_OK, ends.server_status);
@@ -383,12 +383,12 @@ static bgl_ssl_session_t *session_of_a_connection(const bgl_ssl_config_t *client
 
 TEST_TABLE(a_session_is_resumed, versions)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = resuming_client(row);
-    await_visits(&visit, client, server_config("good"), 3, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(client, visit.service.port);
+    start_service_for(&both, client, server_config("good"), 3, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_of_a_connection(client, both.service.port);
     for (int i = 0; i < 2; i++) {
-        bgl_ssl_socket_t *socket = resume(client, visit.service.port, session);
+        bgl_ssl_socket_t *socket = resume(client, both.service.port, session);
         check_echo(socket, "again");
         /* TLS 1.3 tickets are for one use; a second use may be refused, and is then a full handshake. */
         if (i == 0)
@@ -400,40 +400,40 @@ TEST_TABLE(a_session_is_resumed, versions)
         finish(socket);
     }
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST_TABLE(a_session_outlives_a_socket_that_was_freed_without_a_close, versions)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = resuming_client(row);
-    await_visits(&visit, client, server_config("good"), 2, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = connect_to(client, visit.service.port);
+    start_service_for(&both, client, server_config("good"), 2, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = connect_to(client, both.service.port);
     check_echo(socket, "first");
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     bgl_ssl_socket_free(socket);
-    socket = resume(client, visit.service.port, session);
+    socket = resume(client, both.service.port, session);
     CHECK(bgl_ssl_socket_session_reused(socket));
     finish(socket);
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST_TABLE(a_session_with_a_client_certificate_is_resumed, versions)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = resuming_client(row);
     bgl_ssl_config_t *server = server_config("good");
     set_certificate(client, "client");
     set_ca(server, "root.pem");
-    await_visits(&visit, client, server, 2, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(client, visit.service.port);
-    bgl_ssl_socket_t *socket = resume(client, visit.service.port, session);
+    start_service_for(&both, client, server, 2, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_of_a_connection(client, both.service.port);
+    bgl_ssl_socket_t *socket = resume(client, both.service.port, session);
     check_echo(socket, "again");
     CHECK(bgl_ssl_socket_session_reused(socket));
     finish(socket);
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST_TABLE(a_session_of_another_server_gives_a_full_handshake, versions)
@@ -462,12 +462,12 @@ TEST_TABLE(a_session_of_another_server_gives_a_full_handshake, versions)
 static void check_not_carried(bgl_ssl_config_t *lax, bgl_ssl_config_t *strict, const char *presented,
                               bgl_ssl_status_t refusal)
 {
-    struct visit visit;
-    await_visits(&visit, lax, server_config(presented), 2, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(lax, visit.service.port);
-    CHECK_REFUSED(refusal, bgl_ssl_connect_resume(strict, "127.0.0.1", visit.service.port, AF_INET, session));
+    struct client_and_service both;
+    start_service_for(&both, lax, server_config(presented), 2, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_of_a_connection(lax, both.service.port);
+    CHECK_REFUSED(refusal, bgl_ssl_connect_resume(strict, "127.0.0.1", both.service.port, AF_INET, session));
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
     bgl_ssl_config_free(strict);
 }
 
@@ -509,27 +509,27 @@ TEST(a_session_does_not_carry_a_peer_past_the_accepted_list)
 
 TEST(a_session_is_not_offered_to_another_host)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = client_config();
-    await_visits(&visit, client, server_config("good"), 2, serve_echo, NULL);
-    bgl_ssl_session_t *session = session_of_a_connection(client, visit.service.port);
+    start_service_for(&both, client, server_config("good"), 2, serve_echo, NULL);
+    bgl_ssl_session_t *session = session_of_a_connection(client, both.service.port);
     bgl_ssl_socket_t *socket =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "localhost", visit.service.port, AF_INET, session));
+        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "localhost", both.service.port, AF_INET, session));
     check_echo(socket, "another name");
     CHECK(!bgl_ssl_socket_session_reused(socket));
     finish(socket);
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST(connect_resume_without_a_session_is_a_plain_connect)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = client_config();
-    await_visits(&visit, client, server_config("good"), 1, serve_echo, NULL);
-    bgl_ssl_socket_t *socket = resume(client, visit.service.port, NULL);
+    start_service_for(&both, client, server_config("good"), 1, serve_echo, NULL);
+    bgl_ssl_socket_t *socket = resume(client, both.service.port, NULL);
     check_echo(socket, "fresh");
     CHECK(!bgl_ssl_socket_session_reused(socket));
     finish(socket);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }

@@ -345,7 +345,7 @@ TEST(null_hellos_are_refused)
 
 /* ---- over datagrams ---- */
 
-struct visitor {
+struct client_thread {
     int port;
     bgl_ssl_config_t *config;
     bgl_ssl_status_t status;
@@ -353,15 +353,15 @@ struct visitor {
     bool saw_host_b;
 };
 
-static void *visit(void *data)
+static void *run_client(void *data)
 {
-    struct visitor *visitor = data;
-    bgl_ssl_socket_t *socket = bgl_ssl_connect(visitor->config, "127.0.0.1", visitor->port, AF_INET);
-    visitor->status = socket ? BGL_SSL_OK : last_error().code;
-    visitor->error = last_error();
+    struct client_thread *client_thread = data;
+    bgl_ssl_socket_t *socket = bgl_ssl_connect(client_thread->config, "127.0.0.1", client_thread->port, AF_INET);
+    client_thread->status = socket ? BGL_SSL_OK : last_error().code;
+    client_thread->error = last_error();
     if (socket) {
         bgl_ssl_certificate_t *shown = MADE(bgl_ssl_certificate_t, bgl_ssl_socket_peer_certificate(socket));
-        visitor->saw_host_b = is_certificate(shown, "host-b.pem");
+        client_thread->saw_host_b = is_certificate(shown, "host-b.pem");
         bgl_ssl_certificate_free(shown);
         check_echo(socket, "over datagrams");
         finish(socket);
@@ -379,15 +379,15 @@ static const struct decision decisions[] = {{"chosen", 0}, {"refused", 49}};
 TEST_TABLE(client_over_datagrams_is, decisions)
 {
     const struct decision *decision = row;
-    struct visitor visitor = {.config = of_version(&versions[2], client_of("b.test"))};
+    struct client_thread client_thread = {.config = of_version(&versions[2], client_of("b.test"))};
     char text[64];
     bgl_ssl_hello_t *hello;
     bgl_ssl_socket_t *socket;
     bgl_ssl_config_t *config = lazy(of_version(&versions[2], server_config("good")));
     bgl_ssl_config_t *chosen = of_version(&versions[2], server_config("host-b"));
     bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 4, AF_INET));
-    visitor.port = bgl_ssl_server_port(server);
-    pthread_t thread = start_thread(visit, &visitor);
+    client_thread.port = bgl_ssl_server_port(server);
+    pthread_t thread = start_thread(run_client, &client_thread);
     CHECK_OK(bgl_ssl_server_accept(server, 20 * SECOND, &socket));
     CHECK_OK(bgl_ssl_socket_hello(socket, &hello));
     bgl_ssl_hello_server_name(hello, text, sizeof text);
@@ -406,12 +406,12 @@ TEST_TABLE(client_over_datagrams_is, decisions)
     }
     join_thread(thread);
     if (decision->alert) {
-        CHECK_INT(BGL_SSL_E_PROTOCOL, visitor.status);
-        CHECK_INT(decision->alert, visitor.error.alert);
+        CHECK_INT(BGL_SSL_E_PROTOCOL, client_thread.status);
+        CHECK_INT(decision->alert, client_thread.error.alert);
     } else
-        CHECK(visitor.saw_host_b);
+        CHECK(client_thread.saw_host_b);
     bgl_ssl_server_free(server);
     bgl_ssl_config_free(config);
     bgl_ssl_config_free(chosen);
-    bgl_ssl_config_free(visitor.config);
+    bgl_ssl_config_free(client_thread.config);
 }

@@ -118,7 +118,7 @@ static bgl_ssl_config_t *demanding(const char *name, const char *ca)
 }
 
 /* A connection over TCP or UDP to a server with hosts. */
-static bgl_ssl_status_t visit_host(const struct version *version, int port, const char *name, const char *identity)
+static bgl_ssl_status_t connect_to_host(const struct version *version, int port, const char *name, const char *identity)
 {
     char byte = 'x';
     size_t n;
@@ -149,12 +149,12 @@ TEST_TABLE(hosts_demand_their_own_client_certificates, versions)
     add_host(server, "a.test", of_version(version, demanding("host-a", "root.pem")));
     add_host(server, "b.test", of_version(version, demanding("host-b", "root2.pem")));
     start_service(&service, server, 6, serve_echo, NULL);
-    CHECK_OK(visit_host(version, service.port, "a.test", "client"));
-    CHECK_STATUS(BGL_SSL_E_PROTOCOL, visit_host(version, service.port, "b.test", "client"));
-    CHECK_STATUS(BGL_SSL_E_PROTOCOL, visit_host(version, service.port, "a.test", NULL));
-    CHECK_STATUS(BGL_SSL_E_PROTOCOL, visit_host(version, service.port, "a.test", "client-untrusted"));
-    CHECK_OK(visit_host(version, service.port, "b.test", "client-untrusted"));
-    CHECK_OK(visit_host(version, service.port, "c.test", NULL));
+    CHECK_OK(connect_to_host(version, service.port, "a.test", "client"));
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, connect_to_host(version, service.port, "b.test", "client"));
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, connect_to_host(version, service.port, "a.test", NULL));
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, connect_to_host(version, service.port, "a.test", "client-untrusted"));
+    CHECK_OK(connect_to_host(version, service.port, "b.test", "client-untrusted"));
+    CHECK_OK(connect_to_host(version, service.port, "c.test", NULL));
     end_service(&service);
     bgl_ssl_config_free(server);
 }
@@ -469,25 +469,25 @@ TEST(server_reads_all_files_again_or_none)
 
 /* ---- many connections while the certificates change ---- */
 
-enum { VISITORS = 4, CONNECTIONS = 1000, CHANGES = 100 };
+enum { CLIENTS = 4, CONNECTIONS = 1000, CHANGES = 100 };
 
-struct visitors {
+struct clients {
     int port;
     atomic_int done, old_seen, new_seen;
 };
 
-static void *visit_often(void *data)
+static void *connect_often(void *data)
 {
-    struct visitors *visitors = data;
+    struct clients *clients = data;
     bgl_ssl_config_t *client = client_of("localhost");
-    for (int i = 0; i < CONNECTIONS / VISITORS; i++) {
-        bgl_ssl_socket_t *socket = connect_to(client, visitors->port);
+    for (int i = 0; i < CONNECTIONS / CLIENTS; i++) {
+        bgl_ssl_socket_t *socket = connect_to(client, clients->port);
         bgl_ssl_certificate_t *shown = MADE(bgl_ssl_certificate_t, bgl_ssl_socket_peer_certificate(socket));
-        atomic_fetch_add(is_certificate(shown, "good.pem") ? &visitors->old_seen : &visitors->new_seen, 1);
+        atomic_fetch_add(is_certificate(shown, "good.pem") ? &clients->old_seen : &clients->new_seen, 1);
         bgl_ssl_certificate_free(shown);
         check_echo(socket, "still there?");
         finish(socket);
-        atomic_fetch_add(&visitors->done, 1);
+        atomic_fetch_add(&clients->done, 1);
     }
     bgl_ssl_config_free(client);
     return NULL;
@@ -495,9 +495,9 @@ static void *visit_often(void *data)
 
 TEST(no_connection_fails_while_certificates_change)
 {
-    struct visitors visitors = {0};
+    struct clients clients = {0};
     struct service service;
-    pthread_t threads[VISITORS];
+    pthread_t threads[CLIENTS];
     put_file("good.pem", "live.pem");
     put_file("good.key", "live.key");
     bgl_ssl_config_t *server = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
@@ -505,9 +505,9 @@ TEST(no_connection_fails_while_certificates_change)
     add_host(server, "a.test", server_config("host-a"));
     bgl_ssl_config_t *other = server_config("good-rsa");
     start_service(&service, server, CONNECTIONS, serve_echo, NULL);
-    visitors.port = service.port;
-    for (int i = 0; i < VISITORS; i++)
-        threads[i] = start_thread(visit_often, &visitors);
+    clients.port = service.port;
+    for (int i = 0; i < CLIENTS; i++)
+        threads[i] = start_thread(connect_often, &clients);
     for (int change = 1; change <= CHANGES; change++) {
         /* By turns: the files, and the config as a whole. */
         put_file(change & 1 ? "dns-only.pem" : "good.pem", "live.pem");
@@ -516,16 +516,16 @@ TEST(no_connection_fails_while_certificates_change)
         CHECK_OK(bgl_ssl_server_set_config(service.server, change % 10 == 0 ? other : server));
         if (change % 10 == 0)
             CHECK_OK(bgl_ssl_server_set_config(service.server, server));
-        while (atomic_load(&visitors.done) < change * CONNECTIONS / CHANGES - VISITORS)
+        while (atomic_load(&clients.done) < change * CONNECTIONS / CHANGES - CLIENTS)
             usleep(1000);
     }
-    for (int i = 0; i < VISITORS; i++)
+    for (int i = 0; i < CLIENTS; i++)
         join_thread(threads[i]);
     end_service(&service);
     CHECK_INT(0, service.refused);
-    CHECK(atomic_load(&visitors.old_seen) > 0);
-    CHECK(atomic_load(&visitors.new_seen) > 0);
-    CHECK_INT(CONNECTIONS, atomic_load(&visitors.old_seen) + atomic_load(&visitors.new_seen));
+    CHECK(atomic_load(&clients.old_seen) > 0);
+    CHECK(atomic_load(&clients.new_seen) > 0);
+    CHECK_INT(CONNECTIONS, atomic_load(&clients.old_seen) + atomic_load(&clients.new_seen));
     bgl_ssl_config_free(server);
     bgl_ssl_config_free(other);
 }

@@ -749,7 +749,7 @@ static void *accept_one(void *data)
 }
 
 /* Blocking ends over functions. */
-static void let_block_over(struct ends *ends, struct descriptor descriptors[2])
+static void connect_over_functions(struct ends *ends, struct descriptor descriptors[2])
 {
     int fds[2];
     tcp_pair(fds);
@@ -770,7 +770,7 @@ TEST(two_threads_at_each_end)
 {
     struct ends ends;
     struct descriptor descriptors[2] = {{.slow = 100}, {.slow = 0}};
-    let_block_over(&ends, descriptors);
+    connect_over_functions(&ends, descriptors);
     pthread_t threads[] = {
         start_thread(write_bulk, ends.client), start_thread(write_bulk, ends.server),
         start_thread(read_bulk, ends.client), start_thread(read_bulk, ends.server),
@@ -789,7 +789,7 @@ TEST(limits_hold)
     struct descriptor descriptors[2] = {{.slow = 0}, {.slow = 0}};
     char byte;
     size_t n;
-    let_block_over(&ends, descriptors);
+    connect_over_functions(&ends, descriptors);
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, 60 * MS));
     int64_t begin = now_us();
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
@@ -810,7 +810,7 @@ TEST(a_thread_that_waits_notices_the_close)
 {
     struct ends ends;
     struct descriptor descriptors[2] = {{.slow = 0}, {.slow = 0}};
-    let_block_over(&ends, descriptors);
+    connect_over_functions(&ends, descriptors);
     struct reader reader = {.socket = ends.client};
     pthread_t thread = start_thread(read_one, &reader);
     while (!atomic_load(&reader.begun))
@@ -827,7 +827,7 @@ TEST(a_thread_that_waits_notices_the_end_of_reading)
     struct ends ends;
     struct descriptor descriptors[2] = {{.slow = 0}, {.slow = 0}};
     char byte;
-    let_block_over(&ends, descriptors);
+    connect_over_functions(&ends, descriptors);
     struct reader reader = {.socket = ends.client};
     pthread_t thread = start_thread(read_one, &reader);
     while (!atomic_load(&reader.begun))

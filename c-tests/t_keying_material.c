@@ -22,9 +22,9 @@ static bgl_ssl_config_t *client_of(const struct version *it)
     return client;
 }
 
-static void meet(struct ends *ends, const struct version *it)
+static void connect_with_version(struct ends *ends, const struct version *it)
 {
-    let_meet(ends, client_of(it), server_config("good"));
+    connect_with(ends, client_of(it), server_config("good"));
 }
 
 static void export_from(const bgl_ssl_socket_t *socket, const char *of, const void *context, size_t context_len,
@@ -37,7 +37,7 @@ TEST_TABLE(both_ends_export_the_same, versions)
 {
     struct ends ends;
     unsigned char client[32], server[32], other[32];
-    meet(&ends, row);
+    connect_with_version(&ends, row);
     export_from(ends.client, label, "context", 7, client);
     export_from(ends.server, label, "context", 7, server);
     CHECK(memcmp(client, server, sizeof client) == 0);
@@ -52,7 +52,7 @@ TEST_TABLE(no_context_is_an_empty_one_with_tls_1_3_only, versions)
 {
     struct ends ends;
     unsigned char none[32], empty[32];
-    meet(&ends, row);
+    connect_with_version(&ends, row);
     export_from(ends.client, label, NULL, 0, none);
     export_from(ends.client, label, "", 0, empty);
     CHECK_INT(((const struct version *)row)->is_tls13, memcmp(none, empty, sizeof none) == 0);
@@ -63,8 +63,8 @@ TEST(two_connections_export_different_bytes)
 {
     struct ends first, second;
     unsigned char of_first[32], of_second[32];
-    meet(&first, &versions[1]);
-    meet(&second, &versions[1]);
+    connect_with_version(&first, &versions[1]);
+    connect_with_version(&second, &versions[1]);
     export_from(first.client, label, NULL, 0, of_first);
     export_from(second.client, label, NULL, 0, of_second);
     CHECK(memcmp(of_first, of_second, sizeof of_first) != 0);
@@ -92,7 +92,7 @@ TEST(what_cannot_be_exported_is_an_argument_error)
 {
     struct ends ends;
     unsigned char out[32];
-    meet(&ends, &versions[1]);
+    connect_with_version(&ends, &versions[1]);
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(NULL, label, NULL, 0, out, sizeof out));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, NULL, NULL, 0, out, sizeof out));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, "", NULL, 0, out, sizeof out));
@@ -114,7 +114,7 @@ TEST(whatever_fails_the_keying_material_is_all_zero)
     struct ends ends;
     unsigned char out[32];
     static const unsigned char zeros[32];
-    meet(&ends, &versions[1]);
+    connect_with_version(&ends, &versions[1]);
     memset(out, 7, sizeof out);
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(NULL, label, NULL, 0, out, sizeof out));
     CHECK_INT(0, memcmp(out, zeros, sizeof out));
@@ -160,7 +160,7 @@ static void check_bindings(const bgl_ssl_socket_t *client, const bgl_ssl_socket_
 TEST_TABLE(both_ends_have_the_same_bindings, versions)
 {
     struct ends ends;
-    meet(&ends, row);
+    connect_with_version(&ends, row);
     check_bindings(ends.client, ends.server, ((const struct version *)row)->is_tls13);
     free_ends(&ends);
 }
@@ -185,19 +185,19 @@ static void serve_bindings(bgl_ssl_socket_t *socket, void *data)
 
 TEST(tls_unique_of_a_resumed_handshake_is_the_servers_finished)
 {
-    struct visit visit;
+    struct client_and_service both;
     struct server_side side = {.unique_length = 0};
     unsigned char first[64], resumed[64];
     bgl_ssl_config_t *client = client_of(&versions[0]);
-    await_visits(&visit, client, server_config("good"), 2, serve_bindings, &side);
-    bgl_ssl_socket_t *socket = connect_to(client, visit.service.port);
+    start_service_for(&both, client, server_config("good"), 2, serve_bindings, &side);
+    bgl_ssl_socket_t *socket = connect_to(client, both.service.port);
     check_echo(socket, "first");
     CHECK_INT(12, binding(socket, BGL_SSL_BINDING_TLS_UNIQUE, first));
     CHECK(memcmp(first, side.unique, sizeof first) == 0);
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     finish(socket);
     socket = MADE(bgl_ssl_socket_t,
-                  bgl_ssl_connect_resume(client, "127.0.0.1", visit.service.port, AF_INET, session));
+                  bgl_ssl_connect_resume(client, "127.0.0.1", both.service.port, AF_INET, session));
     check_echo(socket, "again");
     CHECK(bgl_ssl_socket_session_reused(socket));
     CHECK_INT(12, binding(socket, BGL_SSL_BINDING_TLS_UNIQUE, resumed));
@@ -205,7 +205,7 @@ TEST(tls_unique_of_a_resumed_handshake_is_the_servers_finished)
     CHECK(memcmp(first, resumed, sizeof first) != 0);
     finish(socket);
     bgl_ssl_session_free(session);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST(the_binding_to_the_servers_certificate_is_its_digest)
@@ -213,7 +213,7 @@ TEST(the_binding_to_the_servers_certificate_is_its_digest)
     struct ends ends;
     unsigned char bytes[64];
     char digest[96], text[97] = "";
-    meet(&ends, &versions[1]);
+    connect_with_version(&ends, &versions[1]);
     bgl_ssl_certificate_t *peer = MADE(bgl_ssl_certificate_t, bgl_ssl_socket_peer_certificate(ends.client));
     CHECK_INT(95, bgl_ssl_certificate_fingerprint(peer, "SHA256", digest, sizeof digest));
     CHECK_INT(32, binding(ends.client, BGL_SSL_BINDING_TLS_SERVER_END_POINT, bytes));

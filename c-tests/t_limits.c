@@ -51,7 +51,7 @@ TEST(a_non_blocking_read_ends_at_its_limit_and_can_be_tried_again)
     struct ends ends;
     char byte;
     size_t n;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, 200 * MS));
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
     await_limit(ends.client, 200 * MS);
@@ -82,7 +82,7 @@ TEST(a_non_blocking_write_ends_at_its_limit)
     static const char data[100000];
     struct ends ends;
     size_t n;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_write_timeout(ends.client, 200 * MS));
     fill_up(&ends);
     await_limit(ends.client, 200 * MS);
@@ -94,7 +94,7 @@ TEST(a_non_blocking_write_ends_at_its_limit)
 TEST(a_non_blocking_close_ends_at_its_limit_towards_a_peer_that_does_not_read)
 {
     struct ends ends;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 200 * MS));
     fill_up(&ends);
     CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_close(ends.client));
@@ -113,7 +113,7 @@ TEST(a_non_blocking_close_ends_at_its_limit_towards_a_peer_that_does_not_read)
 TEST(closing_does_not_wait_for_a_peer_that_stays)
 {
     struct ends ends;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 20 * SECOND));
     int64_t began = now_us();
     CHECK_OK(bgl_ssl_socket_close(ends.client));
@@ -149,7 +149,7 @@ TEST(exiting_right_after_a_close_loses_nothing)
     enum { SIZE = 300000 };
     static char data[SIZE + 1];
     size_t n, got = 0;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     send_bytes(ends.server, "unread", 6);
     pid_t child = fork();
     if (child == 0) {
@@ -179,7 +179,7 @@ TEST(a_child_process_does_not_inherit_what_lingers)
     /* What the parent's thread held has no owner in the child. */
     if (memory_is_watched())
         skip_test("a detector that tells leaks from what a fork leaves behind");
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     int before = open_descriptors();
     CHECK_OK(bgl_ssl_socket_close(ends.client));
     pid_t child = fork();

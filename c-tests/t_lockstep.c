@@ -207,7 +207,7 @@ TEST_TABLE(nothing_hides_between_pending_and_poll, versions)
     memset(message, 'm', sizeof message);
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_max_protocol(client, version_of(row)));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     for (int i = 0; i < 5; i++)
         CHECK_OK(bgl_ssl_socket_write(ends.client, message, sizeof message, &n));
     while (got < 5 * sizeof message) {

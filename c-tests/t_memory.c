@@ -6,18 +6,18 @@
  * connection takes is much more than that. Smaller things kept are for the leak checkers to find. */
 enum { KEPT = 1000 };
 
-typedef void visit_function(void *data);
+typedef void round_function(void *data);
 
 /* Warm-up first: OpenSSL and the C library keep some things for good. */
-static void check_constant_memory(visit_function *visit, void *data, int warm, int rounds, size_t slack)
+static void check_constant_memory(round_function *run, void *data, int warm, int rounds, size_t slack)
 {
     for (int i = 0; i < warm; i++)
-        visit(data);
+        run(data);
     if (memory_is_watched())
         return; /* the watcher says whether something was kept */
     size_t before = bytes_in_use();
     for (int i = 0; i < rounds; i++)
-        visit(data);
+        run(data);
     size_t after = bytes_in_use();
     if (after > before + slack)
         FAIL("%zu bytes in use after %d more rounds, %zu before", after, rounds, before);
@@ -29,7 +29,7 @@ struct configs {
     bgl_ssl_server_t *listener;
 };
 
-static void visit_once(void *data)
+static void handshake_once(void *data)
 {
     struct configs *it = data;
     struct ends ends;
@@ -40,7 +40,7 @@ static void visit_once(void *data)
     free_ends(&ends);
 }
 
-/* make_ends copies the configs; the server of fault 5 has one config for all it accepts. */
+/* make_ends copies the configs; this server has one config for all that it accepts. */
 static void accept_once(void *data)
 {
     struct configs *it = data;
@@ -86,14 +86,14 @@ TEST(accepting_with_cas_keeps_nothing_of_each_connection)
 TEST(connections_that_succeed_keep_nothing)
 {
     struct configs it = {client_config(), server_config("good"), NULL};
-    check_constant_memory(visit_once, &it, 30, 200, 200 * KEPT);
+    check_constant_memory(handshake_once, &it, 30, 200, 200 * KEPT);
     free_configs(&it);
 }
 
 TEST(connections_that_fail_keep_nothing)
 {
     struct configs it = {client_config(), server_config("untrusted"), NULL};
-    check_constant_memory(visit_once, &it, 30, 200, 200 * KEPT);
+    check_constant_memory(handshake_once, &it, 30, 200, 200 * KEPT);
     free_configs(&it);
 }
 
@@ -108,7 +108,7 @@ static void load_and_fail(void *data)
 }
 
 /* How a connection that has read much falls idle. */
-static void read_in_vain(const struct ends *ends)
+static void read_without_data(const struct ends *ends)
 {
     char byte;
     size_t n;
@@ -141,7 +141,7 @@ struct idling {
 };
 
 static const struct idling idlings[] = {
-    {"blocking_and_waits", false, read_in_vain},
+    {"blocking_and_waits", false, read_without_data},
     {"blocking_and_has_answered", false, answer},
     {"blocking_and_has_nothing_pending", false, ask_for_pending},
     {"nonblocking", true, do_nothing},
@@ -155,7 +155,7 @@ TEST_TABLE(a_connection_that_has_read_much_holds_no_buffer_when_it_is, idlings)
     struct ends ends;
     char buffer[LENGTH] = {0};
     size_t n;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK(exchange_bytes(&ends));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, idling->nonblocking));
     size_t before = bytes_in_use();

@@ -25,7 +25,7 @@ static void make_inner(struct ends *inner, const struct ends *outer, bool swappe
     bgl_ssl_config_free(server);
 }
 
-static void let_inner_meet(struct ends *inner, const struct ends *outer)
+static void connect_inner(struct ends *inner, const struct ends *outer)
 {
     make_inner(inner, outer, false, true);
     step_handshakes(inner);
@@ -34,16 +34,16 @@ static void let_inner_meet(struct ends *inner, const struct ends *outer)
 }
 
 /* Outer ends over TCP, whose handshake is complete. */
-static void let_outer_meet(struct ends *outer)
+static void connect_outer(struct ends *outer)
 {
-    let_meet_over_tcp(outer, client_config(), server_config("good"));
+    connect_over_tcp(outer, client_config(), server_config("good"));
 }
 
 TEST(bytes_pass_in_lock_step_both_ways)
 {
     struct ends outer, inner;
-    let_meet(&outer, client_config(), server_config("good"));
-    let_inner_meet(&inner, &outer);
+    connect_with(&outer, client_config(), server_config("good"));
+    connect_inner(&inner, &outer);
     move_bytes(inner.client, inner.server, 300000);
     move_bytes(inner.server, inner.client, 300000);
     CHECK_INT(bgl_ssl_socket_fd(outer.client), bgl_ssl_socket_fd(inner.client));
@@ -54,7 +54,7 @@ TEST(bytes_pass_in_lock_step_both_ways)
 TEST(the_roles_can_differ)
 {
     struct ends outer, inner;
-    let_meet(&outer, client_config(), server_config("good"));
+    connect_with(&outer, client_config(), server_config("good"));
     make_inner(&inner, &outer, true, true);
     step_handshakes(&inner);
     CHECK_OK(inner.client_status);
@@ -88,8 +88,8 @@ TEST(bytes_pass_through_tiny_buffers)
 TEST(three_levels)
 {
     struct ends level[3];
-    let_meet(&level[0], client_config(), server_config("good"));
-    let_inner_meet(&level[1], &level[0]);
+    connect_with(&level[0], client_config(), server_config("good"));
+    connect_inner(&level[1], &level[0]);
     make_inner(&level[2], &level[1], true, true);
     step_handshakes(&level[2]);
     CHECK_OK(level[2].client_status);
@@ -196,7 +196,7 @@ static void *accept_inner(void *data)
 }
 
 /* Blocking ends, with an eager handshake. */
-static void let_inner_meet_in_threads(struct ends *inner, const struct ends *outer)
+static void connect_inner_in_threads(struct ends *inner, const struct ends *outer)
 {
     struct inner_server server = {outer->server, NULL};
     pthread_t thread = start_thread(accept_inner, &server);
@@ -211,8 +211,8 @@ static void let_inner_meet_in_threads(struct ends *inner, const struct ends *out
 TEST(two_threads_at_each_end)
 {
     struct ends outer, inner;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     pthread_t threads[] = {
         start_thread(write_bulk, inner.client), start_thread(write_bulk, inner.server),
         start_thread(read_bulk, inner.client), start_thread(read_bulk, inner.server),
@@ -227,8 +227,8 @@ TEST(two_threads_at_each_end)
 TEST(an_event_loop_never_sleeps_over_bytes_of_the_outer_connection)
 {
     struct ends outer, inner;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     CHECK_OK(bgl_ssl_socket_set_nonblocking(inner.client, true));
     pthread_t writer = start_thread(write_bulk, inner.server);
     char buffer[100];
@@ -258,8 +258,8 @@ TEST(what_the_outer_connection_has_received_is_pending)
     char buffer[8];
     size_t n;
     bool more;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     CHECK_OK(bgl_ssl_socket_set_nonblocking(inner.client, true));
     send_bytes(inner.server, "ab", 2);
     send_bytes(inner.server, "cd", 2);
@@ -292,7 +292,7 @@ static bgl_ssl_status_t write_outer(void *user, const void *buffer, size_t lengt
 }
 
 /* The inner server is over functions: so the case can write to the outer connection, too. */
-static void let_inner_meet_over_functions(struct ends *inner, const struct ends *outer)
+static void connect_inner_over_functions(struct ends *inner, const struct ends *outer)
 {
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     bgl_ssl_io_t io = {.size = sizeof io, .read = read_outer, .write = write_outer};
@@ -314,8 +314,8 @@ TEST(pending_ends_where_the_inner_connection_has_failed_and_more_has_come)
     struct ends outer, inner;
     char byte;
     size_t n;
-    let_meet(&outer, client_config(), server_config("good"));
-    let_inner_meet_over_functions(&inner, &outer);
+    connect_with(&outer, client_config(), server_config("good"));
+    connect_inner_over_functions(&inner, &outer);
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
     /* The first read after a write takes all that has come. */
     send_bytes(inner.client, "x", 1);
@@ -339,8 +339,8 @@ TEST(a_close_ends_both_connections_in_order)
     struct ends outer, inner;
     char byte;
     size_t n;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     send_bytes(inner.client, "x", 1);
     CHECK_OK(bgl_ssl_socket_close(inner.client));
     CHECK_INT(-1, bgl_ssl_socket_fd(inner.client));
@@ -358,8 +358,8 @@ TEST(a_shutdown_ends_one_half_of_both)
     struct ends outer, inner;
     char byte;
     size_t n;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     CHECK_OK(bgl_ssl_socket_shutdown(inner.client));
     CHECK_OK(bgl_ssl_socket_shutdown(inner.client));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_write(inner.client, "x", 1, &n));
@@ -378,8 +378,8 @@ TEST(the_end_of_the_outer_connection_alone_is_a_truncation)
     struct ends outer, inner;
     char byte;
     size_t n;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     /* With close_notify of its own, which says nothing about the inner one. */
     CHECK_OK(bgl_ssl_socket_close(outer.server));
     CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
@@ -394,8 +394,8 @@ TEST(a_connection_that_is_cut_off_is_a_truncation)
     struct ends outer, inner;
     char byte;
     size_t n;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     bgl_ssl_socket_free(inner.server);
     bgl_ssl_socket_free(outer.server);
     CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
@@ -407,8 +407,8 @@ TEST(a_connection_that_is_cut_off_is_a_truncation)
 TEST(the_order_of_frees_does_not_matter)
 {
     struct ends outer, inner;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     free_ends(&outer);
     char byte;
     send_bytes(inner.client, "x", 1);
@@ -420,8 +420,8 @@ TEST(the_order_of_frees_does_not_matter)
 TEST(a_thread_that_reads_is_woken_by_a_close)
 {
     struct ends outer, inner;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     struct reader reader = {.socket = inner.client};
     pthread_t thread = start_thread(read_one, &reader);
     while (!atomic_load(&reader.begun))
@@ -441,9 +441,9 @@ TEST(the_limits_of_the_inner_connection_count)
     struct ends outer, inner;
     char byte;
     size_t n;
-    let_outer_meet(&outer);
+    connect_outer(&outer);
     CHECK_OK(bgl_ssl_socket_set_read_timeout(outer.client, 1));
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_inner_in_threads(&inner, &outer);
     CHECK_OK(bgl_ssl_socket_set_read_timeout(inner.client, 50 * MS));
     int64_t begin = now_us();
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(inner.client, &byte, 1, &n));
@@ -458,8 +458,8 @@ TEST(the_limits_of_the_inner_connection_count)
 TEST(a_write_that_runs_out_of_time_leaves_the_connection_intact)
 {
     struct ends outer, inner;
-    let_outer_meet(&outer);
-    let_inner_meet_in_threads(&inner, &outer);
+    connect_outer(&outer);
+    connect_inner_in_threads(&inner, &outer);
     enum { MUCH = 16 << 20 };
     unsigned char *data = patterns(MUCH), *buffer = malloc(MUCH);
     size_t n, written;
@@ -499,8 +499,8 @@ TEST(the_outer_socket_is_left_to_the_inner_one)
     struct ends outer, inner;
     char byte;
     size_t n;
-    let_meet(&outer, client_config(), server_config("good"));
-    let_inner_meet(&inner, &outer);
+    connect_with(&outer, client_config(), server_config("good"));
+    connect_inner(&inner, &outer);
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read(outer.client, &byte, 1, &n));
     CHECK_MESSAGE("carries another");
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_write(outer.client, "x", 1, &n));
@@ -519,7 +519,7 @@ TEST(the_outer_socket_is_left_to_the_inner_one)
 TEST(bad_arguments_leave_the_outer_socket_as_it_is)
 {
     struct ends outer;
-    let_meet(&outer, client_config(), server_config("good"));
+    connect_with(&outer, client_config(), server_config("good"));
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     bgl_ssl_config_t *dtls = client_config();
     CHECK_OK(bgl_ssl_config_set_protocol(dtls, BGLSSL_DTLSV1));
@@ -554,7 +554,7 @@ static void *accept_refused(void *data)
 TEST(a_handshake_that_fails_inside_tells_the_peer_why)
 {
     struct ends outer;
-    let_outer_meet(&outer);
+    connect_outer(&outer);
     pthread_t thread = start_thread(accept_refused, outer.server);
     bgl_ssl_config_t *client = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_upgrade_client_socket(client, outer.client, "localhost", 0));

@@ -399,7 +399,7 @@ TEST(a_record_in_outer_records_of_one_byte_is_read_by_one_call)
     const int space = 4 << 20;
     struct ends outer, inner;
     size_t n;
-    let_meet_over_tcp(&outer, client_config(), server_config("good"));
+    connect_over_tcp(&outer, client_config(), server_config("good"));
     CHECK_INT(0, setsockopt(bgl_ssl_socket_fd(outer.client), SOL_SOCKET, SO_SNDBUF, &space, sizeof space));
     CHECK_INT(0, setsockopt(bgl_ssl_socket_fd(outer.server), SOL_SOCKET, SO_RCVBUF, &space, sizeof space));
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");

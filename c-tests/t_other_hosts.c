@@ -57,7 +57,7 @@ static bgl_ssl_config_t *two_hosts(void)
     return server;
 }
 
-static bgl_ssl_socket_t *meet(struct client *client, const bgl_ssl_config_t *server)
+static bgl_ssl_socket_t *make_server_end(struct client *client, const bgl_ssl_config_t *server)
 {
     int fds[2];
     local_pair(fds);
@@ -97,7 +97,7 @@ TEST(a_second_hello_that_asks_for_another_host_is_refused)
     struct client client;
     bgl_ssl_config_t *server = two_hosts();
     open_client(&client);
-    bgl_ssl_socket_t *socket = meet(&client, server);
+    bgl_ssl_socket_t *socket = make_server_end(&client, server);
     int fd = client.openssl.SSL_get_fd(client.ssl);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, handshake(&client, socket, "a.test", "b.test"));
     CHECK_MESSAGE("asks for another host than it did at first");
@@ -114,7 +114,7 @@ TEST(a_second_hello_that_asks_for_the_same_host_is_served)
     struct client client;
     bgl_ssl_config_t *server = two_hosts();
     open_client(&client);
-    bgl_ssl_socket_t *socket = meet(&client, server);
+    bgl_ssl_socket_t *socket = make_server_end(&client, server);
     int fd = client.openssl.SSL_get_fd(client.ssl);
     CHECK_OK(handshake(&client, socket, "a.test", "a.test"));
     bgl_ssl_socket_server_name(socket, name, sizeof name);
@@ -157,7 +157,7 @@ TEST(a_client_that_asks_in_too_many_records_to_be_looked_at_is_refused)
     open_client(&client);
     CHECK_INT(0, client.SSL_set_alpn_protos(client.ssl, offered, 2 * PROTOCOLS));
     ask(&client, "b.test");
-    bgl_ssl_socket_t *socket = meet(&client, server);
+    bgl_ssl_socket_t *socket = make_server_end(&client, server);
     int fd = client.openssl.SSL_get_fd(client.ssl);
     void *kept = client.openssl.BIO_new(client.openssl.BIO_s_mem());
     client.openssl.SSL_set0_wbio(client.ssl, kept);

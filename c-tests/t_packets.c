@@ -86,7 +86,7 @@ static long long segments(const bgl_ssl_socket_t *socket)
 TEST(the_tickets_of_a_server_go_out_together)
 {
     struct ends ends;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     CHECK_INT(2, segments(ends.client)); /* its hello, and its Finished */
     CHECK_INT(2, segments(ends.server)); /* its flight, and two tickets */
     free_ends(&ends);
@@ -126,7 +126,7 @@ TEST(the_records_of_an_answer_are_received_at_once)
     struct ends ends;
     size_t n;
     char answer[8];
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, true));
     send_bytes(ends.client, "?", 1);
     for (int i = 0; i < 3; i++) send_bytes(ends.server, "answer", 6);
@@ -364,16 +364,16 @@ static void serve_and_count(bgl_ssl_socket_t *socket, void *data)
 
 TEST(a_connection_takes_no_needless_system_calls)
 {
-    struct visit visit;
+    struct client_and_service both;
     struct calls counted[2];
     calls = (struct calls){0};
-    start_visit(&visit, client_config(), server_config("good"), serve_and_count, counted);
+    connect_to_service(&both, client_config(), server_config("good"), serve_and_count, counted);
     /* It waits in connect(2), and then once for the server's flight. */
     CHECK_INT(0, calls.questions);
     CHECK_INT(1, calls.polls);
     CHECK_INT(0, calls.unsuccessful);
-    check_echo(visit.socket, "x");
-    end_visit(&visit);
+    check_echo(both.socket, "x");
+    end_client_and_service(&both);
     /* The server waits for the hello and for Finished, and looks then whether there is a request already. */
     CHECK_INT(2, counted[0].polls);
     CHECK_INT(0, counted[0].unsuccessful);

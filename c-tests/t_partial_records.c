@@ -423,7 +423,7 @@ static const int64_t limits[] = {0, 20 * SECOND};
 TEST(a_fast_stream_of_small_records_is_read_to_its_end)
 {
     struct ends ends;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     for (size_t i = 0; i < COUNT(limits); i++) {
         if (limits[i])
             CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.server, limits[i]));
@@ -452,19 +452,19 @@ static void serve_records(bgl_ssl_socket_t *socket, void *data)
 /* The client reads without ever writing, so that nothing but the stream tells that the server has stopped. */
 TEST(a_peer_that_stops_after_a_burst_of_small_records_loses_nothing)
 {
-    struct visit visit;
+    struct client_and_service both;
     atomic_uint answers = 0;
-    start_visit(&visit, client_config(), server_config("good"), serve_records, &answers);
+    connect_to_service(&both, client_config(), server_config("good"), serve_records, &answers);
     for (uint32_t i = 0; i < MANY; i++) {
         uint32_t got;
-        receive_bytes(visit.socket, &got, sizeof got);
+        receive_bytes(both.socket, &got, sizeof got);
         CHECK_INT(i, got);
         if (i % 100 == 99)
             answers++;
     }
     char byte;
     size_t n;
-    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(visit.socket, &byte, 1, &n));
-    CHECK_INT(1, low_water(bgl_ssl_socket_fd(visit.socket)));
-    end_visit(&visit);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(both.socket, &byte, 1, &n));
+    CHECK_INT(1, low_water(bgl_ssl_socket_fd(both.socket)));
+    end_client_and_service(&both);
 }

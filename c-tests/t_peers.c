@@ -150,7 +150,7 @@ struct dripping {
 };
 
 /* Hands on what comes from one descriptor to the other, a byte at a time. */
-static void *drip(void *data)
+static void *relay_slowly(void *data)
 {
     struct dripping *it = data;
     char byte;
@@ -179,7 +179,7 @@ TEST(a_peer_that_sends_a_byte_now_and_then_does_not_move_the_deadline)
     memcpy(hello, "\x16\x03\x03\x20\x00", 5);
     write_all(feeder[1], hello, sizeof hello);
     struct dripping dripping = {feeder[0], client_fds[1], 50000, false};
-    pthread_t thread = start_thread(drip, &dripping);
+    pthread_t thread = start_thread(relay_slowly, &dripping);
     int64_t began = now_us();
     CHECK_REFUSED(BGL_SSL_E_TIMEOUT, bgl_ssl_upgrade_client_fd(client, client_fds[0], "localhost", 0));
     int64_t took = now_us() - began;
@@ -219,7 +219,7 @@ TEST(a_connection_that_passes_single_bytes_works)
     struct dripping to_server = {client_fds[1], server_fds[1], 0, false};
     struct dripping to_client = {server_fds[1], client_fds[1], 0, false};
     struct upgrading upgrading = {server, server_fds[0]};
-    pthread_t threads[] = {start_thread(drip, &to_server), start_thread(drip, &to_client),
+    pthread_t threads[] = {start_thread(relay_slowly, &to_server), start_thread(relay_slowly, &to_client),
                            start_thread(upgrade_and_echo, &upgrading)};
     bgl_ssl_socket_t *socket =
         MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, client_fds[0], "localhost", 0));

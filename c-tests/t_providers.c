@@ -98,7 +98,7 @@ TEST(connections_go_on_beside_a_provider_that_was_loaded)
     if (is_1_1_1())
         skip_test("an OpenSSL with providers");
     CHECK_OK(bgl_ssl_load_provider("base"));
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK(exchange_bytes(&ends));
     free_ends(&ends);
 }
@@ -191,7 +191,7 @@ TEST(a_key_of_a_tpm_signs_for_a_server)
         bgl_ssl_config_t *server = bgl_ssl_config_new();
         CHECK_OK(bgl_ssl_config_set_certificate_chain(server, chain, 1, key));
         CHECK_OK(bgl_ssl_certificate_check_private_key(cert, key));
-        try_to_meet(&ends, client_config(), server);
+        try_connect_with(&ends, client_config(), server);
         /* A TPM has space for three objects, which is too little without a resource manager before it. */
         has_space = !strstr(ends.server_error.message, "out of memory for object contexts");
         if (has_space) {

@@ -607,11 +607,11 @@ TEST(a_failed_handshake_names_the_proxy)
 
 TEST(the_environment_counts_only_when_asked)
 {
-    struct visit visit;
+    struct client_and_service both;
     setenv("https_proxy", "http://127.0.0.1:1", 1);
-    start_visit(&visit, client_config(), server_config("good"), serve_echo, NULL);
-    check_echo(visit.socket, "no proxy");
-    end_visit(&visit);
+    connect_to_service(&both, client_config(), server_config("good"), serve_echo, NULL);
+    check_echo(both.socket, "no proxy");
+    end_client_and_service(&both);
 
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_proxy(client, "env", NULL));
@@ -672,22 +672,22 @@ TEST(datagrams_do_not_go_through_proxies)
 TEST(a_session_is_resumed_with_and_without_a_proxy)
 {
     struct proxy proxy;
-    struct visit visit;
-    await_visits(&visit, client_config(), server_config("good"), 2, serve_echo, NULL);
+    struct client_and_service both;
+    start_service_for(&both, client_config(), server_config("good"), 2, serve_echo, NULL);
     bgl_ssl_socket_t *socket =
-        MADE(bgl_ssl_socket_t, bgl_ssl_connect(visit.client, "localhost", visit.service.port, AF_INET));
+        MADE(bgl_ssl_socket_t, bgl_ssl_connect(both.client, "localhost", both.service.port, AF_INET));
     check_echo(socket, "directly");
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     finish(socket);
-    start_proxy(&proxy, http_acts, 1, TUNNEL, visit.service.port);
+    start_proxy(&proxy, http_acts, 1, TUNNEL, both.service.port);
     bgl_ssl_config_t *client = client_through(&proxy, "http://u:pw@");
     socket = MADE(bgl_ssl_socket_t,
-                  bgl_ssl_connect_resume(client, "localhost", visit.service.port, AF_INET, session));
+                  bgl_ssl_connect_resume(client, "localhost", both.service.port, AF_INET, session));
     CHECK(bgl_ssl_socket_session_reused(socket));
     check_echo(socket, "through the proxy");
     finish(socket);
-    visit.socket = NULL;
-    end_visit(&visit);
+    both.socket = NULL;
+    end_client_and_service(&both);
     end_proxy(&proxy);
     bgl_ssl_session_free(session);
     bgl_ssl_config_free(client);
@@ -697,19 +697,19 @@ TEST(a_session_is_resumed_with_and_without_a_proxy)
 TEST(nothing_is_resumed_by_itself_by_another_way)
 {
     struct proxy proxy;
-    struct visit visit;
-    await_visits(&visit, client_config(), server_config("good"), 3, serve_echo, NULL);
-    start_proxy(&proxy, http_acts, 1, TUNNEL, visit.service.port);
+    struct client_and_service both;
+    start_service_for(&both, client_config(), server_config("good"), 3, serve_echo, NULL);
+    start_proxy(&proxy, http_acts, 1, TUNNEL, both.service.port);
     bgl_ssl_config_t *through = client_through(&proxy, "http://u:pw@");
     for (int i = 0; i < 3; i++) {
-        const bgl_ssl_config_t *client = i == 1 ? through : visit.client;
+        const bgl_ssl_config_t *client = i == 1 ? through : both.client;
         bgl_ssl_socket_t *socket =
-            MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "localhost", visit.service.port, AF_INET));
+            MADE(bgl_ssl_socket_t, bgl_ssl_connect(client, "localhost", both.service.port, AF_INET));
         CHECK_INT(i == 2, bgl_ssl_socket_session_reused(socket));
         check_echo(socket, "x");
         finish(socket);
     }
-    end_visit(&visit);
+    end_client_and_service(&both);
     end_proxy(&proxy);
     bgl_ssl_config_free(through);
 }

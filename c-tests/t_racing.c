@@ -106,27 +106,27 @@ static const struct order refusing[] = {
 TEST_TABLE(addresses_that_refuse_are_passed_over_until, refusing)
 {
     const struct order *it = row;
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = racing_client(10 * SECOND);
-    await_visits(&visit, client, server_config("good"), 1, serve_echo, NULL);
+    start_service_for(&both, client, server_config("good"), 1, serve_echo, NULL);
     addresses = it->addresses;
-    check_reached(client, visit.service.port, it->family, "127.0.0.1");
-    end_visit(&visit);
+    check_reached(client, both.service.port, it->family, "127.0.0.1");
+    end_client_and_service(&both);
 }
 
 /* 127.0.0.1 is reached within this time, although the port never answers at ::1. */
 static void check_reached_past_silence(const char *const *candidates, int64_t connect_timeout, int64_t limit)
 {
-    struct visit visit;
+    struct client_and_service both;
     struct silent_port silent;
     bgl_ssl_config_t *client = racing_client(connect_timeout);
-    await_visits(&visit, client, server_config("good"), 1, serve_echo, NULL);
-    open_silent_port(&silent, AF_INET6, visit.service.port);
+    start_service_for(&both, client, server_config("good"), 1, serve_echo, NULL);
+    open_silent_port(&silent, AF_INET6, both.service.port);
     addresses = candidates;
     int64_t began = now_us();
-    check_reached(client, visit.service.port, AF_UNSPEC, "127.0.0.1");
+    check_reached(client, both.service.port, AF_UNSPEC, "127.0.0.1");
     CHECK(now_us() - began < limit * slowness());
-    end_visit(&visit);
+    end_client_and_service(&both);
     close_silent_port(&silent);
 }
 

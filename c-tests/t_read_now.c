@@ -4,9 +4,9 @@
 
 #include <poll.h>
 
-static void meet(struct ends *ends)
+static void connect_nonblocking_client(struct ends *ends)
 {
-    let_meet_over_tcp(ends, client_config(), server_config("good"));
+    connect_over_tcp(ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
 }
 
@@ -25,7 +25,7 @@ TEST(a_blocking_socket_does_not_wait)
     char buffer[8];
     size_t n = 1;
     bool more = true;
-    meet(&ends);
+    connect_nonblocking_client(&ends);
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read_now(ends.client, buffer, sizeof buffer, &n, &more));
     CHECK_INT(0, (long long)n);
     CHECK(!more);
@@ -42,7 +42,7 @@ TEST(what_a_small_buffer_leaves_is_more)
     char buffer[2];
     size_t n;
     bool more;
-    meet(&ends);
+    connect_nonblocking_client(&ends);
     send_bytes(ends.server, "abc", 3);
     CHECK_OK(read_and_wait(ends.client, buffer, 2, &n, &more));
     CHECK_INT(2, (long long)n);
@@ -60,7 +60,7 @@ TEST(the_end_that_came_with_the_bytes_is_more)
     size_t n;
     bool more;
     /* A local socket has what was sent at once, and whole. */
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     send_bytes(ends.client, "?", 1); /* what comes next is an answer, of which all is taken */
     receive_bytes(ends.server, buffer, 1);
     send_bytes(ends.server, "a", 1);
@@ -73,7 +73,7 @@ TEST(the_end_that_came_with_the_bytes_is_more)
 }
 
 /* Asks until the library has seen so many waits in so short a time that it lets several records come. */
-static int64_t gathers_at_last(const bgl_ssl_socket_t *socket)
+static int64_t gather_time_after_many_waits(const bgl_ssl_socket_t *socket)
 {
     int64_t time = 0;
     for (int i = 0; i < 100000 && time == 0; i++) time = bgl_ssl_socket_gather(socket);
@@ -85,10 +85,10 @@ TEST(small_records_that_come_fast_are_gathered)
     struct ends ends;
     char buffer[8];
     size_t n;
-    meet(&ends);
+    connect_nonblocking_client(&ends);
     send_bytes(ends.server, "x", 1);
     CHECK_OK(read_and_wait(ends.client, buffer, sizeof buffer, &n, NULL));
-    CHECK(gathers_at_last(ends.client) > 0);
+    CHECK(gather_time_after_many_waits(ends.client) > 0);
     /* That wait has brought nothing. */
     CHECK_INT(0, bgl_ssl_socket_gather(ends.client));
     free_ends(&ends);
@@ -99,11 +99,11 @@ TEST(an_answer_is_not_gathered)
     struct ends ends;
     char buffer[8];
     size_t n;
-    meet(&ends);
+    connect_nonblocking_client(&ends);
     send_bytes(ends.server, "x", 1);
     CHECK_OK(read_and_wait(ends.client, buffer, sizeof buffer, &n, NULL));
     send_bytes(ends.client, "?", 1);
-    CHECK_INT(0, gathers_at_last(ends.client));
+    CHECK_INT(0, gather_time_after_many_waits(ends.client));
     free_ends(&ends);
 }
 
@@ -114,10 +114,10 @@ TEST(nothing_is_gathered_before_the_handshake_and_after_the_end)
     make_ends(&ends, client, server, "localhost");
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
-    CHECK_INT(0, gathers_at_last(ends.client));
+    CHECK_INT(0, gather_time_after_many_waits(ends.client));
     CHECK_INT(0, bgl_ssl_socket_gather(NULL));
     bgl_ssl_socket_close(ends.client);
-    CHECK_INT(0, gathers_at_last(ends.client));
+    CHECK_INT(0, gather_time_after_many_waits(ends.client));
     free_ends(&ends);
 }
 
@@ -143,7 +143,7 @@ TEST(a_read_of_nothing_from_a_closed_socket_says_that_it_is_closed)
     char byte;
     size_t n;
     bool more;
-    meet(&ends);
+    connect_nonblocking_client(&ends);
     CHECK_OK(bgl_ssl_socket_close(ends.client));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_write(ends.client, &byte, 0, &n));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_socket_read(ends.client, &byte, 0, &n));

@@ -50,10 +50,10 @@ static const struct version versions[] = {
     {"tls_1_3", BGLSSL_TLSV1_3, OVERHEAD_TLS_1_3},
 };
 
-static void meet(struct middle *middle, bgl_ssl_config_t *client, bgl_ssl_config_t *server, bool datagrams)
+static void connect_through(struct middle *middle, bgl_ssl_config_t *client, bgl_ssl_config_t *server, bool datagrams)
 {
     make_middle(middle, client, server, datagrams);
-    shake_hands(middle);
+    complete_handshakes(middle);
     CHECK_OK(middle->ends.client_status);
     CHECK_OK(middle->ends.server_status);
 }
@@ -62,7 +62,7 @@ TEST_TABLE(records_are_full_by_default_with, versions)
 {
     const struct version *it = row;
     struct middle middle;
-    meet(&middle, with_version(client_config(), it->number), server_config("good"), false);
+    connect_through(&middle, with_version(client_config(), it->number), server_config("good"), false);
     send_through(&middle, 40000);
     CHECK_INT((long long)(16384 + it->overhead), (long long)largest(&middle.sides[CLIENT]));
     free_middle(&middle);
@@ -74,7 +74,7 @@ TEST_TABLE(records_are_no_larger_than_the_config_says_with, versions)
     struct middle middle;
     bgl_ssl_config_t *client = with_version(client_config(), it->number);
     CHECK_OK(bgl_ssl_config_set_record_size(client, 1000));
-    meet(&middle, client, server_config("good"), false);
+    connect_through(&middle, client, server_config("good"), false);
     send_through(&middle, 40000);
     CHECK_INT((long long)(1000 + it->overhead), (long long)largest(&middle.sides[CLIENT]));
     CHECK_INT(40, (long long)middle.sides[CLIENT].count);
@@ -90,7 +90,7 @@ TEST_TABLE(a_client_s_fragment_length_binds_both_ends_with, versions)
     size_t n, received = 0;
     bgl_ssl_config_t *client = with_version(client_config(), it->number);
     CHECK_OK(bgl_ssl_config_set_max_fragment_length(client, 512));
-    meet(&middle, client, server_config("good"), false);
+    connect_through(&middle, client, server_config("good"), false);
     send_through(&middle, 5000);
     CHECK_INT((long long)(512 + it->overhead), (long long)largest(&middle.sides[CLIENT]));
     middle.sides[SERVER].count = 0;
@@ -110,7 +110,7 @@ TEST(padding_hides_the_length_of_a_record)
     struct middle middle;
     bgl_ssl_config_t *client = with_version(client_config(), BGLSSL_TLSV1_3);
     CHECK_OK(bgl_ssl_config_set_padding(client, 512));
-    meet(&middle, client, server_config("good"), false);
+    connect_through(&middle, client, server_config("good"), false);
     static const size_t lengths[] = {1, 100, 511, 513};
     for (size_t i = 0; i < COUNT(lengths); i++) {
         send_through(&middle, lengths[i]);
@@ -126,7 +126,7 @@ TEST(padding_is_no_matter_of_tls_1_2)
     struct middle middle;
     bgl_ssl_config_t *client = with_version(client_config(), BGLSSL_TLSV1_2);
     CHECK_OK(bgl_ssl_config_set_padding(client, 512));
-    meet(&middle, client, server_config("good"), false);
+    connect_through(&middle, client, server_config("good"), false);
     send_through(&middle, 100);
     CHECK_INT(100 + OVERHEAD_TLS_1_2, (long long)middle.sides[CLIENT].lengths[0]);
     free_middle(&middle);
@@ -137,7 +137,7 @@ TEST(dynamic_records_begin_in_single_packets_and_become_full)
     struct middle middle;
     bgl_ssl_config_t *client = with_version(client_config(), BGLSSL_TLSV1_3);
     CHECK_OK(bgl_ssl_config_set_dynamic_records(client, true));
-    meet(&middle, client, server_config("good"), false);
+    connect_through(&middle, client, server_config("good"), false);
     send_through(&middle, 200000);
     const struct side_of_middle *sent = &middle.sides[CLIENT];
     CHECK(sent->lengths[0] + 5 <= 1500 - 40 - 20 - 12);
@@ -161,7 +161,7 @@ TEST(packets_of_handshakes_have_1400_bytes_at_most)
     bgl_ssl_config_t *client = over_datagrams(client_config()), *server = over_datagrams(server_config("heavy"));
     CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
     CHECK_OK(bgl_ssl_config_insecure_verify_chain_only(client));
-    meet(&middle, client, server, true);
+    connect_through(&middle, client, server, true);
     for (int i = 0; i < 2; i++)
         CHECK(largest(&middle.sides[i]) <= 1400 - 28);
     CHECK(largest(&middle.sides[SERVER]) > 1200);
@@ -179,7 +179,7 @@ TEST(packets_of_handshakes_may_be_larger_where_the_mtu_is_set)
     CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
     CHECK_OK(bgl_ssl_config_insecure_verify_chain_only(client));
     CHECK_OK(bgl_ssl_config_set_mtu(server, 9000));
-    meet(&middle, client, server, true);
+    connect_through(&middle, client, server, true);
     CHECK(largest(&middle.sides[SERVER]) > 1400);
     CHECK(largest(&middle.sides[SERVER]) <= 4096);
     free_middle(&middle);
@@ -200,7 +200,7 @@ TEST(the_order_of_ciphers_is_the_client_s_unless_the_server_prefers_its_own)
         CHECK_OK(bgl_ssl_config_set_cipher_list(server, AES256 ":" AES128));
         if (preference)
             CHECK_OK(bgl_ssl_config_set_server_preference(server, true));
-        let_meet(&ends, client, server);
+        connect_with(&ends, client, server);
         CHECK_STRING(preference ? AES256 : AES128, bgl_ssl_socket_cipher(ends.server));
         free_ends(&ends);
     }
@@ -228,7 +228,7 @@ TEST_TABLE(a_list_of_groups_may_have, lists)
     struct ends ends;
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_groups(client, it->list));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     bgl_ssl_socket_info_t info = {.size = sizeof info};
     CHECK_OK(bgl_ssl_socket_info(ends.client, &info));
     /* OpenSSL 3.5 and newer send key shares for some of its own groups, and the server takes one of those. */
@@ -262,7 +262,7 @@ TEST(each_setting_has_a_context_of_its_own)
     CHECK_OK(bgl_ssl_config_freeze(first));
     bgl_ssl_config_t *second = bgl_ssl_config_copy(first);
     CHECK_OK(bgl_ssl_config_set_record_size(second, 600));
-    meet(&middle, second, server_config("good"), false);
+    connect_through(&middle, second, server_config("good"), false);
     send_through(&middle, 2000);
     CHECK_INT(600 + OVERHEAD_TLS_1_3, (long long)largest(&middle.sides[CLIENT]));
     free_middle(&middle);
@@ -352,7 +352,7 @@ TEST(what_is_known_of_the_peer_stays_while_a_ticket_arrives)
     char byte;
     size_t n;
     make_middle(&middle, with_client_certificate(), with_known_keys(), false);
-    shake_hands(&middle);
+    complete_handshakes(&middle);
     CHECK_OK(bgl_ssl_socket_write(middle.ends.server, "x", 1, &n));
     pass_on(&middle);
     CHECK_OK(bgl_ssl_socket_read(middle.ends.client, &byte, 1, &n));

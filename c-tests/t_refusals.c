@@ -25,7 +25,7 @@ static void try_anonymous(struct ends *ends, const void *row, bgl_ssl_config_t *
     bgl_ssl_config_t *server = server_config("good");
     set_anonymous(client, row);
     set_anonymous(server, row);
-    try_to_meet(ends, client, server);
+    try_connect_with(ends, client, server);
 }
 
 TEST_TABLE(anonymous_server_is_refused_by_a_client_that_verifies, anonymous_versions)

@@ -23,10 +23,10 @@ static void add_pin(bgl_ssl_config_t *config, const char *file)
 static bgl_ssl_error_t refusal;
 
 /* What a client with this config makes of a server with this certificate; a failure is in `refusal`. */
-static int met(bgl_ssl_config_t *client, const char *server)
+static int client_status(bgl_ssl_config_t *client, const char *server)
 {
     struct ends ends;
-    try_to_meet(&ends, client, server_config(server));
+    try_connect_with(&ends, client, server_config(server));
     int status = ends.client_status;
     refusal = ends.client_error;
     free_ends(&ends);
@@ -53,11 +53,11 @@ TEST_TABLE(a_client_pins, pinnings)
     const struct pinning *it = row;
     bgl_ssl_config_t *client = client_config();
     add_pin(client, it->pinned);
-    CHECK_INT(it->verified, met(client, "good"));
+    CHECK_INT(it->verified, client_status(client, "good"));
     client = client_config();
     CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
     add_pin(client, it->pinned);
-    CHECK_INT(it->unverified, met(client, "good"));
+    CHECK_INT(it->unverified, client_status(client, "good"));
 }
 
 TEST(one_of_several_pins_is_enough)
@@ -65,11 +65,11 @@ TEST(one_of_several_pins_is_enough)
     bgl_ssl_config_t *client = client_config();
     add_pin(client, "good-rsa.pem");
     add_pin(client, "good.pem");
-    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "good"));
     client = client_config();
     add_pin(client, "good-rsa.pem");
     CHECK_OK(bgl_ssl_config_add_pins(client, NULL));
-    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "good"));
 }
 
 TEST(a_pin_is_the_digest_that_openssl_computes)
@@ -90,7 +90,7 @@ TEST(a_pinned_key_does_not_replace_the_chain)
 {
     bgl_ssl_config_t *client = client_config();
     add_pin(client, "untrusted.pem");
-    CHECK_INT(BGL_SSL_E_VERIFY, met(client, "untrusted"));
+    CHECK_INT(BGL_SSL_E_VERIFY, client_status(client, "untrusted"));
 }
 
 struct client_pinning {
@@ -115,7 +115,7 @@ TEST_TABLE(a_server_pins_its_clients, client_pinnings)
         set_certificate(client, it->certificate);
     set_ca(server, "root.pem");
     add_pin(server, "client.pem");
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK_INT(it->accepted ? BGL_SSL_OK : BGL_SSL_E_VERIFY, ends.server_status);
     free_ends(&ends);
 }
@@ -146,13 +146,13 @@ TEST(the_depth_counts_the_cas_between)
 {
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_verify_depth(client, 0));
-    CHECK_INT(BGL_SSL_E_VERIFY, met(client, "chained"));
+    CHECK_INT(BGL_SSL_E_VERIFY, client_status(client, "chained"));
     client = client_config();
     CHECK_OK(bgl_ssl_config_set_verify_depth(client, 0));
-    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "good"));
     client = client_config();
     CHECK_OK(bgl_ssl_config_set_verify_depth(client, 1));
-    CHECK_INT(BGL_SSL_OK, met(client, "chained"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "chained"));
     client = client_config();
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_verify_depth(client, 101));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_verify_depth(client, -2));
@@ -164,11 +164,11 @@ TEST(certificates_are_judged_by_the_time_that_was_set)
 {
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_verify_time(client, 1));
-    CHECK_INT(BGL_SSL_E_VERIFY, met(client, "good"));
+    CHECK_INT(BGL_SSL_E_VERIFY, client_status(client, "good"));
     CHECK_INT(9, refusal.verify_result);
     client = client_config();
     CHECK_OK(bgl_ssl_config_set_verify_time(client, 0));
-    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "good"));
     client = client_config();
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_verify_time(client, -1));
     bgl_ssl_config_free(client);
@@ -183,7 +183,7 @@ TEST(a_common_name_counts_unless_it_must_not)
         CHECK_OK(bgl_ssl_config_set_hostname(client, "server-purpose"));
         if (strict)
             CHECK_OK(bgl_ssl_config_set_verify_flags(client, BGL_SSL_VERIFY_NO_COMMON_NAME));
-        try_to_meet(&ends, client, server_config("server-purpose"));
+        try_connect_with(&ends, client, server_config("server-purpose"));
         CHECK_INT(strict ? BGL_SSL_E_NAME : BGL_SSL_OK, ends.client_status);
         free_ends(&ends);
     }
@@ -195,10 +195,10 @@ TEST(strictness_refuses_what_rfc_5280_forbids)
     enum { MISSING_AUTHORITY_KEY_IDENTIFIER = 85 };
     if (strstr(bgl_ssl_version(), "OpenSSL 1."))
         skip_test("an OpenSSL that looks for authority key identifiers");
-    CHECK_INT(BGL_SSL_OK, met(client_config(), "cn-localhost"));
+    CHECK_INT(BGL_SSL_OK, client_status(client_config(), "cn-localhost"));
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_verify_flags(client, BGL_SSL_VERIFY_STRICT));
-    CHECK_INT(BGL_SSL_E_VERIFY, met(client, "cn-localhost"));
+    CHECK_INT(BGL_SSL_E_VERIFY, client_status(client, "cn-localhost"));
     CHECK_INT(MISSING_AUTHORITY_KEY_IDENTIFIER, refusal.verify_result);
 }
 
@@ -216,10 +216,10 @@ TEST(signature_algorithms_limit_what_the_peer_may_use)
 {
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_signature_algorithms(client, "rsa_pss_rsae_sha256"));
-    CHECK(met(client, "good") < 0);
+    CHECK(client_status(client, "good") < 0);
     client = client_config();
     CHECK_OK(bgl_ssl_config_set_signature_algorithms(client, "ECDSA+SHA256:rsa_pss_rsae_sha256"));
-    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "good"));
     client = client_config();
     CHECK_OK(bgl_ssl_config_set_signature_algorithms(client, "no-such-algorithm"));
     CHECK_STATUS(BGL_SSL_E_CONFIG, bgl_ssl_config_freeze(client));
@@ -231,10 +231,10 @@ TEST(a_security_level_refuses_weaker_keys)
 {
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_security_level(client, 5));
-    CHECK(met(client, "good") < 0);
+    CHECK(client_status(client, "good") < 0);
     client = client_config();
     CHECK_OK(bgl_ssl_config_set_security_level(client, 1));
-    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "good"));
     client = client_config();
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_security_level(client, 6));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_config_set_security_level(client, -2));
@@ -280,7 +280,7 @@ static void check_key_log(int protocol, const char *expected)
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_protocol(client, protocol));
     CHECK_OK(bgl_ssl_config_insecure_set_key_log_file(client, path));
-    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "good"));
     char *text = read_whole_file(path, &length);
     CHECK(length > 0 && text[length - 1] == '\n');
     CHECK(memmem(text, length, expected, strlen(expected)));
@@ -309,17 +309,17 @@ TEST(a_key_log_whose_reader_has_gone_ends_nothing)
     CHECK_OK(bgl_ssl_config_insecure_set_key_log_file(client, path));
     bgl_ssl_config_t *copy = bgl_ssl_config_copy(client);
     CHECK_OK(bgl_ssl_config_freeze(copy));
-    CHECK_INT(BGL_SSL_OK, met(client, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client, "good"));
     CHECK(read(reader, line, sizeof line) > 0);
     CHECK_INT(0, close(reader));
-    CHECK_INT(BGL_SSL_OK, met(copy, "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(copy, "good"));
 }
 
 TEST(the_environment_alone_logs_no_keys)
 {
     const char *path = own_path("environment");
     setenv("SSLKEYLOGFILE", path, 1);
-    CHECK_INT(BGL_SSL_OK, met(client_config(), "good"));
+    CHECK_INT(BGL_SSL_OK, client_status(client_config(), "good"));
     CHECK(access(path, F_OK) != 0);
 }
 
@@ -343,7 +343,7 @@ TEST(the_result_of_who_verifies_nobody_counts_at_the_time_that_was_set)
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
     CHECK_OK(bgl_ssl_config_set_verify_time(client, (int64_t)time(NULL) + INT64_C(10) * 365 * 86400));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     CHECK_INT(10, bgl_ssl_socket_verify_result(ends.client)); /* expired */
     free_ends(&ends);
 }
@@ -354,7 +354,7 @@ TEST(the_result_of_who_verifies_nobody_counts_the_depth_that_was_set)
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
     CHECK_OK(bgl_ssl_config_set_verify_depth(client, 0));
-    let_meet(&ends, client, server_config("chained"));
+    connect_with(&ends, client, server_config("chained"));
     CHECK(bgl_ssl_socket_verify_result(ends.client) > 0);
     free_ends(&ends);
 }

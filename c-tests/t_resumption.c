@@ -15,71 +15,71 @@ static void set_system_cas(const char *file)
     free(text);
 }
 
-static void other_name(struct stage *stage)
+static void other_name(struct setup *setup)
 {
-    CHECK_OK(bgl_ssl_config_set_hostname(stage->client, stage->after ? "other.test" : "localhost"));
+    CHECK_OK(bgl_ssl_config_set_hostname(setup->client, setup->after ? "other.test" : "localhost"));
 }
 
-static void other_ca(struct stage *stage)
+static void other_ca(struct setup *setup)
 {
-    set_ca(stage->client, stage->after ? "root2.pem" : "root.pem");
+    set_ca(setup->client, setup->after ? "root2.pem" : "root.pem");
 }
 
-static void no_ca(struct stage *stage)
+static void no_ca(struct setup *setup)
 {
     const bgl_ssl_certificate_t *none[1] = {NULL};
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_ca_certificates(stage->client, none, 0));
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_ca_certificates(setup->client, none, 0));
 }
 
-static void other_trust_in_the_ca(struct stage *stage)
+static void other_trust_in_the_ca(struct setup *setup)
 {
-    set_ca(stage->client, stage->after ? "root-rejected.pem" : "root.pem");
+    set_ca(setup->client, setup->after ? "root-rejected.pem" : "root.pem");
 }
 
-static void other_accepted_list(struct stage *stage)
+static void other_accepted_list(struct setup *setup)
 {
-    set_accepted(stage->client, stage->after ? "good-rsa.pem" : "good.pem");
+    set_accepted(setup->client, setup->after ? "good-rsa.pem" : "good.pem");
 }
 
-static void accepted_list_given(struct stage *stage)
+static void accepted_list_given(struct setup *setup)
 {
-    if (stage->after)
-        set_accepted(stage->client, "good-rsa.pem");
+    if (setup->after)
+        set_accepted(setup->client, "good-rsa.pem");
 }
 
-static void verification_begun(struct stage *stage)
+static void verification_begun(struct setup *setup)
 {
-    set_certificate(stage->server, "untrusted");
-    if (!stage->after)
-        CHECK_OK(bgl_ssl_config_insecure_verify_none(stage->client));
+    set_certificate(setup->server, "untrusted");
+    if (!setup->after)
+        CHECK_OK(bgl_ssl_config_insecure_verify_none(setup->client));
 }
 
-static void name_verified(struct stage *stage)
+static void name_verified(struct setup *setup)
 {
-    set_certificate(stage->server, "wrong-name");
-    if (!stage->after)
-        CHECK_OK(bgl_ssl_config_insecure_verify_chain_only(stage->client));
+    set_certificate(setup->server, "wrong-name");
+    if (!setup->after)
+        CHECK_OK(bgl_ssl_config_insecure_verify_chain_only(setup->client));
 }
 
-static void chain_expired(struct stage *stage)
+static void chain_expired(struct setup *setup)
 {
-    set_certificate(stage->server, "chained-soon");
-    set_clock_to_end_plus(stage->after ? 60 : -600);
+    set_certificate(setup->server, "chained-soon");
+    set_clock_to_end_plus(setup->after ? 60 : -600);
 }
 
-static void system_ca_renewed(struct stage *stage)
+static void system_ca_renewed(struct setup *setup)
 {
-    trust_system(stage->client);
-    set_system_cas(stage->after ? "root2.pem" : "root.pem");
+    trust_system(setup->client);
+    set_system_cas(setup->after ? "root2.pem" : "root.pem");
 }
 
-static void own_certificate_gone(struct stage *stage)
+static void own_certificate_gone(struct setup *setup)
 {
-    set_ca(stage->server, "root.pem");
-    require_certificate(stage->server);
-    if (!stage->after)
-        set_certificate(stage->client, "client");
+    set_ca(setup->server, "root.pem");
+    require_certificate(setup->server);
+    if (!setup->after)
+        set_certificate(setup->client, "client");
 }
 
 static void add_pin_of(bgl_ssl_config_t *config, const char *file)
@@ -96,43 +96,43 @@ static void add_crls(bgl_ssl_config_t *config)
     CHECK_OK(bgl_ssl_config_add_crl_file(config, pki("root.crl")));
 }
 
-static void other_pin(struct stage *stage)
+static void other_pin(struct setup *setup)
 {
-    add_pin_of(stage->client, stage->after ? "good-rsa.pem" : "good.pem");
+    add_pin_of(setup->client, setup->after ? "good-rsa.pem" : "good.pem");
 }
 
-static void depth_limited(struct stage *stage)
+static void depth_limited(struct setup *setup)
 {
-    set_certificate(stage->server, "chained");
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_verify_depth(stage->client, 0));
+    set_certificate(setup->server, "chained");
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_verify_depth(setup->client, 0));
 }
 
-static void time_moved(struct stage *stage)
+static void time_moved(struct setup *setup)
 {
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_verify_time(stage->client, 1));
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_verify_time(setup->client, 1));
 }
 
-static void common_name_forbidden(struct stage *stage)
+static void common_name_forbidden(struct setup *setup)
 {
-    set_certificate(stage->server, "server-purpose");
-    CHECK_OK(bgl_ssl_config_set_hostname(stage->client, "server-purpose"));
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_verify_flags(stage->client, BGL_SSL_VERIFY_NO_COMMON_NAME));
+    set_certificate(setup->server, "server-purpose");
+    CHECK_OK(bgl_ssl_config_set_hostname(setup->client, "server-purpose"));
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_verify_flags(setup->client, BGL_SSL_VERIFY_NO_COMMON_NAME));
 }
 
-static void staple_required(struct stage *stage)
+static void staple_required(struct setup *setup)
 {
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_staple_policy(stage->client, BGL_SSL_STAPLE_REQUIRE));
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_staple_policy(setup->client, BGL_SSL_STAPLE_REQUIRE));
 }
 
-static void revoked(struct stage *stage)
+static void revoked(struct setup *setup)
 {
-    set_certificate(stage->server, "revoked");
-    if (stage->after)
-        add_crls(stage->client);
+    set_certificate(setup->server, "revoked");
+    if (setup->after)
+        add_crls(setup->client);
 }
 
 static const struct change client_changes[] = {
@@ -155,78 +155,78 @@ static const struct change client_changes[] = {
     {"revoked", revoked, BGL_SSL_E_VERIFY, BGL_SSL_E_PROTOCOL},
 };
 
-static void other_client_ca(struct stage *stage)
+static void other_client_ca(struct setup *setup)
 {
-    set_certificate(stage->client, "client");
-    set_ca(stage->server, stage->after ? "root2.pem" : "root.pem");
+    set_certificate(setup->client, "client");
+    set_ca(setup->server, setup->after ? "root2.pem" : "root.pem");
 }
 
-static void no_client_ca(struct stage *stage)
+static void no_client_ca(struct setup *setup)
 {
     const bgl_ssl_certificate_t *none[1] = {NULL};
-    set_certificate(stage->client, "client");
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_ca_certificates(stage->server, none, 0));
+    set_certificate(setup->client, "client");
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_ca_certificates(setup->server, none, 0));
     else
-        set_ca(stage->server, "root.pem");
+        set_ca(setup->server, "root.pem");
 }
 
-static void other_trust_in_the_client_ca(struct stage *stage)
+static void other_trust_in_the_client_ca(struct setup *setup)
 {
-    set_certificate(stage->client, "client");
-    set_ca(stage->server, stage->after ? "root-for-servers.pem" : "root.pem");
+    set_certificate(setup->client, "client");
+    set_ca(setup->server, setup->after ? "root-for-servers.pem" : "root.pem");
 }
 
-static void other_accepted_clients(struct stage *stage)
+static void other_accepted_clients(struct setup *setup)
 {
-    set_certificate(stage->client, "client");
-    set_ca(stage->server, "root.pem");
-    set_accepted(stage->server, stage->after ? "client2.pem" : "client.pem");
+    set_certificate(setup->client, "client");
+    set_ca(setup->server, "root.pem");
+    set_accepted(setup->server, setup->after ? "client2.pem" : "client.pem");
 }
 
-static void clients_verified(struct stage *stage)
+static void clients_verified(struct setup *setup)
 {
-    set_certificate(stage->client, "client-untrusted");
-    set_ca(stage->server, "root.pem");
-    if (!stage->after)
-        CHECK_OK(bgl_ssl_config_insecure_verify_none(stage->server));
+    set_certificate(setup->client, "client-untrusted");
+    set_ca(setup->server, "root.pem");
+    if (!setup->after)
+        CHECK_OK(bgl_ssl_config_insecure_verify_none(setup->server));
 }
 
-static void clients_chain_expired(struct stage *stage)
+static void clients_chain_expired(struct setup *setup)
 {
-    set_certificate(stage->client, "chained-soon");
-    set_ca(stage->server, "root.pem");
-    set_clock_to_end_plus(stage->after ? 60 : -600);
+    set_certificate(setup->client, "chained-soon");
+    set_ca(setup->server, "root.pem");
+    set_clock_to_end_plus(setup->after ? 60 : -600);
 }
 
-static void system_client_ca_renewed(struct stage *stage)
+static void system_client_ca_renewed(struct setup *setup)
 {
-    set_certificate(stage->client, "client");
-    require_certificate(stage->server);
-    set_system_cas(stage->after ? "root2.pem" : "root.pem");
+    set_certificate(setup->client, "client");
+    require_certificate(setup->server);
+    set_system_cas(setup->after ? "root2.pem" : "root.pem");
 }
 
-static void client_certificate_required(struct stage *stage)
+static void client_certificate_required(struct setup *setup)
 {
-    set_ca(stage->server, "root.pem");
-    CHECK_OK(bgl_ssl_config_set_client_certificate(stage->server, BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL));
-    if (stage->after)
-        require_certificate(stage->server);
+    set_ca(setup->server, "root.pem");
+    CHECK_OK(bgl_ssl_config_set_client_certificate(setup->server, BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL));
+    if (setup->after)
+        require_certificate(setup->server);
 }
 
-static void other_pinned_client(struct stage *stage)
+static void other_pinned_client(struct setup *setup)
 {
-    set_certificate(stage->client, "client");
-    set_ca(stage->server, "root.pem");
-    add_pin_of(stage->server, stage->after ? "client2.pem" : "client.pem");
+    set_certificate(setup->client, "client");
+    set_ca(setup->server, "root.pem");
+    add_pin_of(setup->server, setup->after ? "client2.pem" : "client.pem");
 }
 
-static void client_revoked(struct stage *stage)
+static void client_revoked(struct setup *setup)
 {
-    set_certificate(stage->client, "revoked");
-    set_ca(stage->server, "root.pem");
-    if (stage->after)
-        add_crls(stage->server);
+    set_certificate(setup->client, "revoked");
+    set_ca(setup->server, "root.pem");
+    if (setup->after)
+        add_crls(setup->server);
 }
 
 static const struct change server_changes[] = {
@@ -255,22 +255,22 @@ TEST_TABLE(a_server_with_a_cache_of_dtls_1_2_refuses_after, server_changes) { ch
 /* A ticket that came with a resumed handshake does not begin another lifetime, as the CA of a client is not in it. */
 TEST_TABLE(a_ticket_from_a_resumed_handshake_ends_with_the_clients_chain, versions)
 {
-    struct stage stage;
+    struct setup setup;
     struct service service;
     struct change change = {.apply = clients_chain_expired};
-    set_stage(&stage, row, &change, false);
-    start_service(&service, stage.server, 4, serve_echo, NULL);
-    struct outcome first = meet(stage.client, service.port, NULL);
+    make_setup(&setup, row, &change, false);
+    start_service(&service, setup.server, 4, serve_echo, NULL);
+    struct outcome first = offer_session(setup.client, service.port, NULL);
     CHECK_STATUS(BGL_SSL_OK, first.client);
     set_clock_to_end_plus(-20);
-    struct outcome second = meet(stage.client, service.port, first.session);
+    struct outcome second = offer_session(setup.client, service.port, first.session);
     CHECK_STATUS(BGL_SSL_OK, second.client);
     CHECK(second.reused);
     set_clock_to_end_plus(20);
-    struct outcome third = meet(stage.client, service.port, second.session);
+    struct outcome third = offer_session(setup.client, service.port, second.session);
     CHECK(!third.reused);
     CHECK_INT(BGL_SSL_E_PROTOCOL, third.client);
-    struct outcome fourth = meet(stage.client, service.port, first.session);
+    struct outcome fourth = offer_session(setup.client, service.port, first.session);
     CHECK(!fourth.reused);
     CHECK_INT(BGL_SSL_E_PROTOCOL, fourth.client);
     end_service(&service);
@@ -278,48 +278,48 @@ TEST_TABLE(a_ticket_from_a_resumed_handshake_ends_with_the_clients_chain, versio
     CHECK_INT(BGL_SSL_E_VERIFY, service.last_status);
     bgl_ssl_session_free(first.session);
     bgl_ssl_session_free(second.session);
-    free_stage(&stage);
+    free_setup(&setup);
 }
 
 /* What differs, but decides about nobody, does not prevent resumption, and what is equal in other objects does not. */
 TEST_TABLE(equal_settings_resume, versions)
 {
-    struct stage one, other;
+    struct setup one, other;
     struct service service;
-    set_stage(&one, row, NULL, false);
-    set_stage(&other, row, NULL, false);
+    make_setup(&one, row, NULL, false);
+    make_setup(&other, row, NULL, false);
     CHECK_OK(bgl_ssl_config_set_read_timeout(other.client, 30 * SECOND));
     start_service(&service, one.server, 2, serve_echo, NULL);
-    struct outcome first = meet(one.client, service.port, NULL);
+    struct outcome first = offer_session(one.client, service.port, NULL);
     bgl_ssl_config_free(one.client);
-    struct outcome second = meet(other.client, service.port, first.session);
+    struct outcome second = offer_session(other.client, service.port, first.session);
     CHECK_STATUS(BGL_SSL_OK, second.client);
     CHECK(second.reused);
     end_service(&service);
     bgl_ssl_session_free(first.session);
     bgl_ssl_session_free(second.session);
     bgl_ssl_config_free(one.server);
-    free_stage(&other);
+    free_setup(&other);
 }
 
 /* What OpenSSL does to a session that was resumed does not reach the program's handle. */
 static void check_is_resumed_again_and_again(const struct version *version, bool by_itself)
 {
-    struct stage stage;
+    struct setup setup;
     struct service service;
-    set_stage(&stage, version, NULL, false);
-    CHECK_OK(bgl_ssl_config_set_resume(stage.client, by_itself));
-    start_service(&service, stage.server, 4, serve_echo, NULL);
-    struct outcome first = meet(stage.client, service.port, NULL);
+    make_setup(&setup, version, NULL, false);
+    CHECK_OK(bgl_ssl_config_set_resume(setup.client, by_itself));
+    start_service(&service, setup.server, 4, serve_echo, NULL);
+    struct outcome first = offer_session(setup.client, service.port, NULL);
     for (int i = 0; i < 3; i++) {
-        struct outcome next = meet(stage.client, service.port, first.session);
+        struct outcome next = offer_session(setup.client, service.port, first.session);
         CHECK_STATUS(BGL_SSL_OK, next.client);
         CHECK(next.reused);
         bgl_ssl_session_free(next.session);
     }
     end_service(&service);
     bgl_ssl_session_free(first.session);
-    free_stage(&stage);
+    free_setup(&setup);
 }
 
 TEST_TABLE(a_session_is_resumed_any_number_of_times, versions)
@@ -335,19 +335,19 @@ TEST_TABLE(a_session_is_resumed_any_number_of_times_by_a_client_that_also_resume
 /* The name that a server is asked for tells which of its certificates the session is of. */
 TEST_TABLE(a_session_is_not_offered_under_another_sni, versions)
 {
-    struct stage one, other;
+    struct setup one, other;
     struct service service;
-    set_stage(&one, row, NULL, false);
-    set_stage(&other, row, NULL, false);
+    make_setup(&one, row, NULL, false);
+    make_setup(&other, row, NULL, false);
     CHECK_OK(bgl_ssl_config_set_server_name(other.client, "other.test"));
     start_service(&service, one.server, 2, serve_echo, NULL);
-    struct outcome first = meet(one.client, service.port, NULL);
-    struct outcome second = meet(other.client, service.port, first.session);
+    struct outcome first = offer_session(one.client, service.port, NULL);
+    struct outcome second = offer_session(other.client, service.port, first.session);
     CHECK_STATUS(BGL_SSL_OK, second.client);
     CHECK(!second.reused);
     end_service(&service);
     bgl_ssl_session_free(first.session);
     bgl_ssl_session_free(second.session);
-    free_stage(&one);
-    free_stage(&other);
+    free_setup(&one);
+    free_setup(&other);
 }

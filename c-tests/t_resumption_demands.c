@@ -26,7 +26,7 @@ static void take_rsa_signatures(bgl_ssl_config_t *config)
     CHECK_OK(bgl_ssl_config_set_signature_algorithms(config, "RSA-PSS+SHA256:RSA+SHA256"));
 }
 
-static void be_strict(bgl_ssl_config_t *config)
+static void verify_strictly(bgl_ssl_config_t *config)
 {
     if (strstr(bgl_ssl_version(), "OpenSSL 1."))
         skip_test("an OpenSSL that looks for authority key identifiers");
@@ -43,11 +43,11 @@ static void use_lists(bgl_ssl_config_t *config, const char *list)
     free(text);
 }
 
-static void use_brief_lists(struct stage *stage, bgl_ssl_config_t *config)
+static void use_brief_lists(struct setup *setup, bgl_ssl_config_t *config)
 {
     struct stat made;
     CHECK_INT(0, stat(pki("brief.crl"), &made));
-    atomic_fetch_add(&ahead, made.st_mtime + 30 * DAY + (stage->after ? 60 : -600) - time(NULL));
+    atomic_fetch_add(&ahead, made.st_mtime + 30 * DAY + (setup->after ? 60 : -600) - time(NULL));
     CHECK_OK(bgl_ssl_config_add_crl_file(config, pki("brief.crl")));
 }
 
@@ -67,78 +67,78 @@ static void add_record_of(bgl_ssl_config_t *config, const char *file)
 
 /* ---- on clients ---- */
 
-static void client_wants_another_version(struct stage *stage)
+static void client_wants_another_version(struct setup *setup)
 {
-    stage->client_moves = stage->after;
+    setup->client_moves = setup->after;
 }
 
-static void client_wants_other_ciphers(struct stage *stage)
+static void client_wants_other_ciphers(struct setup *setup)
 {
-    take_ciphers(stage->server);
-    if (stage->after)
-        take_other_ciphers(stage->client);
+    take_ciphers(setup->server);
+    if (setup->after)
+        take_other_ciphers(setup->client);
 }
 
-static void client_wants_other_groups(struct stage *stage)
+static void client_wants_other_groups(struct setup *setup)
 {
-    CHECK_OK(bgl_ssl_config_set_groups(stage->server, "P-256"));
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_groups(stage->client, "P-384"));
+    CHECK_OK(bgl_ssl_config_set_groups(setup->server, "P-256"));
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_groups(setup->client, "P-384"));
 }
 
-static void client_wants_other_signatures(struct stage *stage)
+static void client_wants_other_signatures(struct setup *setup)
 {
-    if (stage->after)
-        take_rsa_signatures(stage->client);
+    if (setup->after)
+        take_rsa_signatures(setup->client);
 }
 
-static void client_wants_longer_keys(struct stage *stage)
+static void client_wants_longer_keys(struct setup *setup)
 {
-    set_certificate(stage->server, "good-rsa");
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_security_level(stage->client, 3));
+    set_certificate(setup->server, "good-rsa");
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_security_level(setup->client, 3));
 }
 
-static void client_wants_another_protocol(struct stage *stage)
+static void client_wants_another_protocol(struct setup *setup)
 {
-    CHECK_OK(bgl_ssl_config_set_alpn(stage->server, ours, 1));
-    CHECK_OK(bgl_ssl_config_set_alpn(stage->client, stage->after ? theirs : ours, 1));
+    CHECK_OK(bgl_ssl_config_set_alpn(setup->server, ours, 1));
+    CHECK_OK(bgl_ssl_config_set_alpn(setup->client, setup->after ? theirs : ours, 1));
 }
 
-static void client_is_strict(struct stage *stage)
+static void client_is_strict(struct setup *setup)
 {
-    set_certificate(stage->server, "cn-localhost");
-    if (stage->after)
-        be_strict(stage->client);
+    set_certificate(setup->server, "cn-localhost");
+    if (setup->after)
+        verify_strictly(setup->client);
 }
 
-static void client_has_a_record(struct stage *stage)
+static void client_has_a_record(struct setup *setup)
 {
-    if (stage->after)
-        add_record_of(stage->client, "good-rsa.pem");
+    if (setup->after)
+        add_record_of(setup->client, "good-rsa.pem");
 }
 
-static void client_has_another_record(struct stage *stage)
+static void client_has_another_record(struct setup *setup)
 {
-    add_record_of(stage->client, stage->after ? "good-rsa.pem" : "good.pem");
+    add_record_of(setup->client, setup->after ? "good-rsa.pem" : "good.pem");
 }
 
-static void client_has_other_lists(struct stage *stage)
+static void client_has_other_lists(struct setup *setup)
 {
-    set_certificate(stage->server, "revoked");
-    use_lists(stage->client, stage->after ? "root.crl" : "intermediate.crl");
+    set_certificate(setup->server, "revoked");
+    use_lists(setup->client, setup->after ? "root.crl" : "intermediate.crl");
 }
 
-static void client_has_overdue_lists(struct stage *stage)
+static void client_has_overdue_lists(struct setup *setup)
 {
-    use_brief_lists(stage, stage->client);
+    use_brief_lists(setup, setup->client);
 }
 
-static void client_looks_for_cas_in_lists(struct stage *stage)
+static void client_looks_for_cas_in_lists(struct setup *setup)
 {
-    set_certificate(stage->server, "chained");
-    CHECK_OK(bgl_ssl_config_add_crl_file(stage->client, pki("intermediate.crl")));
-    CHECK_OK(bgl_ssl_config_set_crl_policy(stage->client, stage->after ? BGL_SSL_CRL_CHAIN : BGL_SSL_CRL_LEAF));
+    set_certificate(setup->server, "chained");
+    CHECK_OK(bgl_ssl_config_add_crl_file(setup->client, pki("intermediate.crl")));
+    CHECK_OK(bgl_ssl_config_set_crl_policy(setup->client, setup->after ? BGL_SSL_CRL_CHAIN : BGL_SSL_CRL_LEAF));
 }
 
 static const struct change client_changes[] = {
@@ -158,104 +158,104 @@ static const struct change client_changes[] = {
 
 /* ---- on servers: of clients that have shown a certificate, where it is about one ---- */
 
-static void with_client(struct stage *stage, const char *name)
+static void with_client(struct setup *setup, const char *name)
 {
-    set_certificate(stage->client, name);
-    set_ca(stage->server, "root.pem");
+    set_certificate(setup->client, name);
+    set_ca(setup->server, "root.pem");
 }
 
-static void server_wants_another_version(struct stage *stage)
+static void server_wants_another_version(struct setup *setup)
 {
-    stage->server_moves = stage->after;
+    setup->server_moves = setup->after;
 }
 
-static void server_wants_other_ciphers(struct stage *stage)
+static void server_wants_other_ciphers(struct setup *setup)
 {
-    take_ciphers(stage->client);
-    if (stage->after)
-        take_other_ciphers(stage->server);
+    take_ciphers(setup->client);
+    if (setup->after)
+        take_other_ciphers(setup->server);
 }
 
-static void server_wants_other_groups(struct stage *stage)
+static void server_wants_other_groups(struct setup *setup)
 {
-    CHECK_OK(bgl_ssl_config_set_groups(stage->client, "P-256"));
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_groups(stage->server, "P-384"));
+    CHECK_OK(bgl_ssl_config_set_groups(setup->client, "P-256"));
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_groups(setup->server, "P-384"));
 }
 
-static void server_wants_other_signatures(struct stage *stage)
+static void server_wants_other_signatures(struct setup *setup)
 {
-    with_client(stage, "client");
-    set_certificate(stage->server, "good-rsa");
-    if (stage->after)
-        take_rsa_signatures(stage->server);
+    with_client(setup, "client");
+    set_certificate(setup->server, "good-rsa");
+    if (setup->after)
+        take_rsa_signatures(setup->server);
 }
 
-static void server_wants_longer_keys(struct stage *stage)
+static void server_wants_longer_keys(struct setup *setup)
 {
-    with_client(stage, "client-rsa");
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_security_level(stage->server, 3));
+    with_client(setup, "client-rsa");
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_security_level(setup->server, 3));
 }
 
-static void server_wants_another_protocol(struct stage *stage)
+static void server_wants_another_protocol(struct setup *setup)
 {
-    CHECK_OK(bgl_ssl_config_set_alpn(stage->client, ours, 1));
-    CHECK_OK(bgl_ssl_config_set_alpn(stage->server, stage->after ? theirs : ours, 1));
+    CHECK_OK(bgl_ssl_config_set_alpn(setup->client, ours, 1));
+    CHECK_OK(bgl_ssl_config_set_alpn(setup->server, setup->after ? theirs : ours, 1));
 }
 
-static void server_refuses_unknown_hosts(struct stage *stage)
+static void server_refuses_unknown_hosts(struct setup *setup)
 {
-    CHECK_OK(bgl_ssl_config_set_server_name(stage->client, "unknown.test"));
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_unknown_host(stage->server, BGL_SSL_UNKNOWN_HOST_REFUSE));
+    CHECK_OK(bgl_ssl_config_set_server_name(setup->client, "unknown.test"));
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_unknown_host(setup->server, BGL_SSL_UNKNOWN_HOST_REFUSE));
 }
 
-static void server_is_strict(struct stage *stage)
+static void server_is_strict(struct setup *setup)
 {
-    with_client(stage, "cn-localhost");
-    if (stage->after)
-        be_strict(stage->server);
+    with_client(setup, "cn-localhost");
+    if (setup->after)
+        verify_strictly(setup->server);
 }
 
-static void server_limits_the_depth(struct stage *stage)
+static void server_limits_the_depth(struct setup *setup)
 {
-    with_client(stage, "client-chained");
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_verify_depth(stage->server, 0));
+    with_client(setup, "client-chained");
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_verify_depth(setup->server, 0));
 }
 
-static void server_has_another_time(struct stage *stage)
+static void server_has_another_time(struct setup *setup)
 {
-    with_client(stage, "client");
-    if (stage->after)
-        CHECK_OK(bgl_ssl_config_set_verify_time(stage->server, 1));
+    with_client(setup, "client");
+    if (setup->after)
+        CHECK_OK(bgl_ssl_config_set_verify_time(setup->server, 1));
 }
 
-static void server_accepts_a_list(struct stage *stage)
+static void server_accepts_a_list(struct setup *setup)
 {
-    with_client(stage, "client");
-    if (stage->after)
-        set_accepted(stage->server, "client2.pem");
+    with_client(setup, "client");
+    if (setup->after)
+        set_accepted(setup->server, "client2.pem");
 }
 
-static void server_has_other_lists(struct stage *stage)
+static void server_has_other_lists(struct setup *setup)
 {
-    with_client(stage, "revoked");
-    use_lists(stage->server, stage->after ? "root.crl" : "intermediate.crl");
+    with_client(setup, "revoked");
+    use_lists(setup->server, setup->after ? "root.crl" : "intermediate.crl");
 }
 
-static void server_has_overdue_lists(struct stage *stage)
+static void server_has_overdue_lists(struct setup *setup)
 {
-    with_client(stage, "client");
-    use_brief_lists(stage, stage->server);
+    with_client(setup, "client");
+    use_brief_lists(setup, setup->server);
 }
 
-static void server_looks_for_cas_in_lists(struct stage *stage)
+static void server_looks_for_cas_in_lists(struct setup *setup)
 {
-    with_client(stage, "client-chained");
-    CHECK_OK(bgl_ssl_config_add_crl_file(stage->server, pki("intermediate.crl")));
-    CHECK_OK(bgl_ssl_config_set_crl_policy(stage->server, stage->after ? BGL_SSL_CRL_CHAIN : BGL_SSL_CRL_LEAF));
+    with_client(setup, "client-chained");
+    CHECK_OK(bgl_ssl_config_add_crl_file(setup->server, pki("intermediate.crl")));
+    CHECK_OK(bgl_ssl_config_set_crl_policy(setup->server, setup->after ? BGL_SSL_CRL_CHAIN : BGL_SSL_CRL_LEAF));
 }
 
 static const struct change server_changes[] = {

@@ -139,8 +139,8 @@ TEST_TABLE(sessions_of_the_engine_are_wiped, methods)
     CHECK_OK(bgl_ssl_ctx_set_options(server, SSL_OP_NO_TICKET));
     struct pair pair = make_own_pair(client_ctx(it->method), server);
     CHECK_OK(bgl_ssl_connection_set_newsession_callback(pair.client, keep_hidden, NULL));
-    shake_hands(&pair);
-    talk(&pair);
+    complete_handshakes(&pair);
+    exchange_messages(&pair);
     size_t length = bgl_ssl_connection_get_session(pair.client, der, sizeof der);
     CHECK(length > 0 && length < sizeof der && sessions > 0);
     struct hidden copied = master_key(der, length);
@@ -160,7 +160,7 @@ TEST(exported_sessions_are_wiped)
     bgl_ssl_config_t *server = server_config("good");
     /* OpenSSL does not wipe the session that it writes into a ticket. */
     CHECK_OK(bgl_ssl_config_set_session_cache(server, 10, 1 << 20));
-    let_meet(&ends, client_config(), server);
+    connect_with(&ends, client_config(), server);
     CHECK(exchange_bytes(&ends));
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(ends.client));
     size_t length = bgl_ssl_session_export(session, bytes, sizeof bytes);

@@ -51,7 +51,7 @@ static void *run_client(void *data)
 }
 
 /* One accept for one client of this config. */
-static bgl_ssl_status_t meet(const bgl_ssl_server_t *server, struct client *client)
+static bgl_ssl_status_t serve_one_client(const bgl_ssl_server_t *server, struct client *client)
 {
     bgl_ssl_socket_t *socket = NULL;
     client->port = bgl_ssl_server_port(server);
@@ -81,8 +81,8 @@ TEST_TABLE(handshakes_and_resumed_ones_are_counted_with, rows)
     struct client client = {.config = with};
     bgl_ssl_server_info_t info = info_of(server);
     CHECK_INT(0, (long long)(info.accepted | info.handshakes | info.open));
-    CHECK_OK(meet(server, &client));
-    CHECK_OK(meet(server, &client));
+    CHECK_OK(serve_one_client(server, &client));
+    CHECK_OK(serve_one_client(server, &client));
     info = info_of(server);
     CHECK_INT(2, (long long)info.accepted);
     CHECK_INT(2, (long long)info.handshakes);
@@ -180,7 +180,7 @@ TEST(a_client_without_a_certificate_is_counted_as_such)
     set_ca(config, "root.pem");
     bgl_ssl_server_t *server = listen_with(config);
     struct client client = {.config = with};
-    CHECK_INT(BGL_SSL_E_VERIFY, meet(server, &client));
+    CHECK_INT(BGL_SSL_E_VERIFY, serve_one_client(server, &client));
     bgl_ssl_server_info_t info = info_of(server);
     CHECK_INT(1, (long long)info.failed_verify);
     check_sum(&info);
@@ -196,7 +196,7 @@ TEST(a_client_that_asks_for_an_unknown_host_is_counted_as_refused)
     CHECK_OK(bgl_ssl_config_set_unknown_host(config, BGL_SSL_UNKNOWN_HOST_REFUSE));
     bgl_ssl_server_t *server = listen_with(config);
     struct client client = {.config = with};
-    CHECK_INT(BGL_SSL_E_PROTOCOL, meet(server, &client));
+    CHECK_INT(BGL_SSL_E_PROTOCOL, serve_one_client(server, &client));
     bgl_ssl_server_info_t info = info_of(server);
     CHECK_INT(1, (long long)info.refused);
     CHECK_INT(0, (long long)info.failed_protocol);
@@ -211,9 +211,9 @@ TEST(the_numbers_outlive_a_close_and_a_change_of_the_config)
     bgl_ssl_config_t *config = server_config("good"), *other = server_config("good-rsa"), *with = client_config();
     bgl_ssl_server_t *server = listen_with(config);
     struct client client = {.config = with};
-    CHECK_OK(meet(server, &client));
+    CHECK_OK(serve_one_client(server, &client));
     CHECK_OK(bgl_ssl_server_set_config(server, other));
-    CHECK_OK(meet(server, &client));
+    CHECK_OK(serve_one_client(server, &client));
     bgl_ssl_server_close(server);
     CHECK_INT(2, (long long)info_of(server).handshakes);
     bgl_ssl_session_free(client.session);

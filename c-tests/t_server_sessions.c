@@ -19,8 +19,8 @@ struct outcome {
     bgl_ssl_session_t *session; /* NULL where there is none */
 };
 
-static struct outcome meet(const struct version *version, const char *identity, int port,
-                           const bgl_ssl_session_t *session)
+static struct outcome offer_session(const struct version *version, const char *identity, int port,
+                                    const bgl_ssl_session_t *session)
 {
     struct outcome outcome = {.status = BGL_SSL_OK};
     char byte = 'x';
@@ -47,7 +47,7 @@ static struct outcome meet(const struct version *version, const char *identity, 
 /* A session, made by a full handshake. */
 static bgl_ssl_session_t *full_session(const struct version *version, const char *identity, int port)
 {
-    struct outcome outcome = meet(version, identity, port, NULL);
+    struct outcome outcome = offer_session(version, identity, port, NULL);
     CHECK_OK(outcome.status);
     CHECK(!outcome.reused);
     return MADE(bgl_ssl_session_t, outcome.session);
@@ -56,7 +56,7 @@ static bgl_ssl_session_t *full_session(const struct version *version, const char
 /* Whether a session is resumed; a full handshake is done otherwise. */
 static bool resumes(const struct version *version, const char *identity, int port, const bgl_ssl_session_t *session)
 {
-    struct outcome outcome = meet(version, identity, port, session);
+    struct outcome outcome = offer_session(version, identity, port, session);
     CHECK_OK(outcome.status);
     bgl_ssl_session_free(outcome.session);
     return outcome.reused;
@@ -191,7 +191,7 @@ TEST_TABLE(shared_keys_do_not_share_trust, versions)
         set_ca(second, cas[i]);
         int from = open_host(&one, first, keys_of(SECRET, 0), 1), to = open_host(&other, second, keys_of(SECRET, 0), 1);
         bgl_ssl_session_t *session = full_session(row, identity, from);
-        struct outcome outcome = meet(row, identity, to, session);
+        struct outcome outcome = offer_session(row, identity, to, session);
         CHECK(!outcome.reused);
         CHECK(outcome.status < 0);
         bgl_ssl_session_free(session);
@@ -482,10 +482,10 @@ static void check_lifetime(const struct version *version, int mode)
     int port = open_host(&host, config, NULL, 5);
     bgl_ssl_session_t *first = full_session(version, NULL, port);
     atomic_fetch_add(&ahead, 60);
-    struct outcome second = meet(version, NULL, port, first);
+    struct outcome second = offer_session(version, NULL, port, first);
     CHECK(second.reused);
     atomic_fetch_add(&ahead, 36);
-    struct outcome third = meet(version, NULL, port, second.session);
+    struct outcome third = offer_session(version, NULL, port, second.session);
     CHECK(third.reused);
     atomic_fetch_add(&ahead, 6);
     CHECK(!resumes(version, NULL, port, third.session));
@@ -905,7 +905,7 @@ struct worker {
     const bgl_ssl_config_t *client, *server;
 };
 
-static void *meet_often(void *data)
+static void *connect_often(void *data)
 {
     const struct worker *worker = data;
     for (int i = 0; i < ROUNDS; i++) {
@@ -936,7 +936,7 @@ TEST(threads_use_keys_and_a_cache_while_keys_are_added)
         CHECK_OK(bgl_ssl_config_set_lazy_handshake(server, true));
         struct worker worker = {client, server};
         for (size_t j = 0; j < THREADS; j++)
-            threads[j] = start_thread(meet_often, &worker);
+            threads[j] = start_thread(connect_often, &worker);
         for (int j = 0; j < KEYS; j++) {
             atomic_fetch_add(&ahead, MINUTE);
             if (j % 2 == 1)

@@ -239,7 +239,7 @@ TEST(arguments_are_checked)
 TEST(a_servers_connection_has_no_session_to_resume)
 {
     struct ends ends;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_socket_session(ends.server));
     free_ends(&ends);
 }

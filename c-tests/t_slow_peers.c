@@ -44,7 +44,7 @@ struct world {
     struct openssl_peer peer;
     atomic_bool over;
     atomic_long sent;
-    pthread_t acting;
+    pthread_t peer_thread;
     int updates;
     char *bytes; /* of the flood, and how many */
     long length;
@@ -87,7 +87,7 @@ static void *relay_out(void *data)
 
 static bgl_ssl_socket_t *nest(struct world *it, const bgl_ssl_config_t *config, int fd)
 {
-    let_meet_over_tcp(&it->outer, client_config(), server_config("good"));
+    connect_over_tcp(&it->outer, client_config(), server_config("good"));
     tiny_buffers(bgl_ssl_socket_fd(it->outer.client));
     tiny_buffers(bgl_ssl_socket_fd(it->outer.server));
     it->relay = fd;
@@ -158,7 +158,7 @@ static void begin_world(struct world *it, const struct row *row)
 /* ---- what the peer does ---- */
 
 /* A record that never becomes complete, or datagrams that are no records. */
-static void *act_slowly(void *data)
+static void *send_slowly(void *data)
 {
     struct world *it = data;
     static const char handshake[] = "\x16\x03\x03\x40\x00", other[] = "\x17\x03\x03\x40\x00";
@@ -173,7 +173,7 @@ static void *act_slowly(void *data)
     return NULL;
 }
 
-static void *act_flooding(void *data)
+static void *send_flood(void *data)
 {
     struct world *it = data;
     char requests[5 + 4 * 1000] = "\x16\x03\x03\x0f\xa0"; /* HelloRequests, which clients pass over */
@@ -195,10 +195,10 @@ static void *act_flooding(void *data)
     return NULL;
 }
 
-static void begin_acting(struct world *it)
+static void start_peer(struct world *it)
 {
     if (it->row->manner != SILENT)
-        it->acting = start_thread(it->row->manner == SLOW ? act_slowly : act_flooding, it);
+        it->peer_thread = start_thread(it->row->manner == SLOW ? send_slowly : send_flood, it);
     while (it->row->manner != SILENT && it->sent == 0)
         usleep(1000);
     bgl_ssl_socket_set_nonblocking(it->socket, !it->row->blocks);
@@ -210,7 +210,7 @@ static void end_world(struct world *it)
         FAIL("the flood was over before the call");
     it->over = true;
     if (it->row->manner != SILENT)
-        join_thread(it->acting);
+        join_thread(it->peer_thread);
     bgl_ssl_socket_free(it->socket);
     shutdown(it->far, SHUT_RDWR);
     if (it->row->carrier == NESTED) {
@@ -232,7 +232,7 @@ static void end_world(struct world *it)
 
 typedef bgl_ssl_status_t operation(const bgl_ssl_socket_t *socket);
 
-static bgl_ssl_status_t shake_hands(const bgl_ssl_socket_t *socket)
+static bgl_ssl_status_t handshake(const bgl_ssl_socket_t *socket)
 {
     return bgl_ssl_socket_handshake(socket);
 }
@@ -302,8 +302,8 @@ TEST_TABLE(a_handshake_ends_with_a_peer_over, all)
     struct world world;
     begin_world(&world, row);
     CHECK_OK(bgl_ssl_socket_set_handshake_timeout(world.socket, LIMIT));
-    begin_acting(&world);
-    check_ends_in_time(&world, shake_hands);
+    start_peer(&world);
+    check_ends_in_time(&world, handshake);
     CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, last_error().phase);
     end_world(&world);
 }
@@ -322,8 +322,8 @@ static void check_serves(const struct row *row, bool has_hosts)
         CHECK_OK(bgl_ssl_config_set_unknown_host(server, BGL_SSL_UNKNOWN_HOST_REFUSE));
     begin_world_with(&world, row, server, true);
     CHECK_OK(bgl_ssl_socket_set_handshake_timeout(world.socket, LIMIT));
-    begin_acting(&world);
-    check_ends_in_time(&world, shake_hands);
+    start_peer(&world);
+    check_ends_in_time(&world, handshake);
     CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, last_error().phase);
     end_world(&world);
 }
@@ -367,7 +367,7 @@ TEST_TABLE(a_read_ends_with_a_peer_over, streams)
     bool blocks = ((const struct row *)row)->blocks;
     connect_world(&world, row, blocks ? UPDATES : UPDATES_FOR_TWO_READS);
     CHECK_OK(bgl_ssl_socket_set_read_timeout(world.socket, limit_of(&world)));
-    begin_acting(&world);
+    start_peer(&world);
     check_ends_in_time(&world, read_byte);
     CHECK_INT(BGL_SSL_PHASE_READ, last_error().phase);
     end_world(&world);
@@ -378,7 +378,7 @@ TEST_TABLE(a_write_ends_with_a_peer_over, streams)
     struct world world;
     connect_world(&world, row, UPDATES);
     CHECK_OK(bgl_ssl_socket_set_write_timeout(world.socket, limit_of(&world)));
-    begin_acting(&world);
+    start_peer(&world);
     check_ends_in_time(&world, write_much);
     CHECK_INT(BGL_SSL_PHASE_WRITE, last_error().phase);
     end_world(&world);
@@ -400,7 +400,7 @@ TEST_TABLE(a_close_ends_with_a_peer_over, streams)
     struct world world;
     connect_world(&world, row, UPDATES);
     CHECK_OK(bgl_ssl_socket_set_close_timeout(world.socket, limit_of(&world)));
-    begin_acting(&world);
+    start_peer(&world);
     fill_up(&world);
     /* The last write may have ended with a whole record: then the system may still take close_notify. */
     if (end_of(&world, close_it_now, LIMIT) != BGL_SSL_OK) {

@@ -31,7 +31,7 @@ TEST_TABLE(both_ends_tell_of, rows)
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_protocol(client, it->protocol));
     CHECK_OK(bgl_ssl_config_set_groups(client, "P-256"));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     bgl_ssl_socket_info_t of_client = info_of(ends.client), of_server = info_of(ends.server);
     CHECK_STRING(it->text, of_client.protocol);
     CHECK_INT(it->number, of_client.protocol_number);
@@ -112,8 +112,8 @@ TEST(bytes_are_counted_on_both_ends)
 {
     struct ends ends;
     char buffer[16];
-    let_meet(&ends, client_config(), server_config("good"));
-    let_block(&ends);
+    connect_with(&ends, client_config(), server_config("good"));
+    set_ends_blocking(&ends);
     CHECK_INT(0, info_of(ends.client).bytes_written);
     send_bytes(ends.client, "0123456789", 10);
     receive_bytes(ends.server, buffer, 4);
@@ -147,7 +147,7 @@ TEST(the_size_field_must_be_set)
         char later[64];
     } larger;
     bgl_ssl_socket_info_t info = {.size = 0};
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_info(ends.client, &info));
     info.size = SIZE_MAX;
     CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_info(ends.client, &info));

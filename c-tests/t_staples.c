@@ -79,7 +79,7 @@ static void check_row(const struct row *it, int protocol, int policy, bgl_ssl_st
         staple(server, &answer);
         free(answer.data);
     }
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK_INT(expected, ends.client_status);
     if (expected < 0)
         CHECK_INT(it->verify_result, ends.client_error.verify_result);
@@ -107,7 +107,7 @@ TEST(by_default_a_revocation_is_honoured)
     struct answer answer = answer_for("revoked", "root", "");
     staple(server, &answer);
     free(answer.data);
-    try_to_meet(&ends, client_config(), server);
+    try_connect_with(&ends, client_config(), server);
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     free_ends(&ends);
 }
@@ -136,7 +136,7 @@ TEST_TABLE(a_staple_is_judged_by_the_time_of_the_verification, time_rows)
         staple(server, &answer);
         CHECK_OK(bgl_ssl_config_set_protocol(client, protocols[i]));
         CHECK_OK(bgl_ssl_config_set_verify_time(client, (int64_t)time(NULL) + it->offset));
-        try_to_meet(&ends, client, server);
+        try_connect_with(&ends, client, server);
         CHECK_INT(it->expected, ends.client_status);
         CHECK_INT(it->expected == OK ? 0 : NEEDED, ends.client_error.verify_result);
         free_ends(&ends);
@@ -151,7 +151,7 @@ TEST(rubbish_is_no_staple)
         skip_test("an OpenSSL whose servers send any staple");
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_staple(server, "rubbish", 7));
-    try_to_meet(&ends, client_config(), server);
+    try_connect_with(&ends, client_config(), server);
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     free_ends(&ends);
 }
@@ -263,11 +263,11 @@ TEST(a_bad_staple_that_a_program_has_accepted_is_told_each_time)
         CHECK_OK(bgl_ssl_config_set_resume(client, true));
         CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, accept_revoked, &told));
         start_service(&service, server, 2, serve_echo, NULL);
-        for (int visit = 1; visit <= 2; visit++) {
+        for (int connection = 1; connection <= 2; connection++) {
             bgl_ssl_socket_t *socket = connect_to(client, service.port);
             check_echo(socket, "x");
             CHECK(!bgl_ssl_socket_session_reused(socket));
-            CHECK_INT(visit, told);
+            CHECK_INT(connection, told);
             CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_socket_session(socket));
             finish(socket);
         }
@@ -357,7 +357,7 @@ TEST_TABLE(a_staple_is_missed_where_it_is_demanded, demands)
     CHECK_INT(0, system(command));
     bgl_ssl_config_t *server = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
     CHECK_OK(bgl_ssl_config_set_certificate_file(server, path, pki("good.key"), NULL));
-    try_to_meet(&ends, client_config(), server);
+    try_connect_with(&ends, client_config(), server);
     CHECK_INT(NO, ends.client_status);
     CHECK_INT(NEEDED, ends.client_error.verify_result);
     free_ends(&ends);
@@ -373,7 +373,7 @@ TEST(a_client_that_trusts_the_certificate_itself_accepts_its_cas_answer)
     struct answer answer = answer_for("good", "root", "");
     staple(server, &answer);
     free(answer.data);
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK_OK(ends.client_status);
     free_ends(&ends);
 }

@@ -115,7 +115,7 @@ TEST(a_listener_without_a_name_is_reached)
 TEST(protocol_cipher_and_descriptor_are_told)
 {
     struct ends ends;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK_STRING("TLSv1.3", bgl_ssl_socket_protocol(ends.client));
     CHECK_STRING("TLSv1.3", bgl_ssl_socket_protocol(ends.server));
     CHECK_STRING(bgl_ssl_socket_cipher(ends.client), bgl_ssl_socket_cipher(ends.server));
@@ -127,11 +127,11 @@ TEST(protocol_cipher_and_descriptor_are_told)
 
 TEST(descriptors_do_not_leak_into_executed_programs)
 {
-    struct visit visit;
-    start_visit(&visit, client_config(), server_config("good"), serve_echo, NULL);
-    CHECK((fcntl(bgl_ssl_server_fd(visit.service.server), F_GETFD) & FD_CLOEXEC) != 0);
-    CHECK((fcntl(bgl_ssl_socket_fd(visit.socket), F_GETFD) & FD_CLOEXEC) != 0);
-    end_visit(&visit);
+    struct client_and_service both;
+    connect_to_service(&both, client_config(), server_config("good"), serve_echo, NULL);
+    CHECK((fcntl(bgl_ssl_server_fd(both.service.server), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((fcntl(bgl_ssl_socket_fd(both.socket), F_GETFD) & FD_CLOEXEC) != 0);
+    end_client_and_service(&both);
 }
 
 TEST(socketp_knows_sockets_and_servers_from_other_things)
@@ -261,7 +261,7 @@ TEST(o_nonblock_set_by_the_host_changes_nothing)
     struct ends ends;
     char byte;
     size_t n;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     /* Blocking although the descriptor is non-blocking … */
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
     fcntl(bgl_ssl_socket_fd(ends.server), F_SETFL, O_NONBLOCK);
@@ -288,7 +288,7 @@ TEST(a_time_limit_that_the_host_sets_on_the_descriptor_changes_nothing)
     struct ends ends;
     char byte;
     const struct timeval limit = {.tv_usec = 20000};
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     CHECK_INT(0, setsockopt(bgl_ssl_socket_fd(ends.server), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
     pthread_t thread = start_thread(write_a_little_later, &ends);
     receive_bytes(ends.server, &byte, 1);
@@ -524,16 +524,16 @@ TEST(a_lazy_accept_never_waits_for_its_client)
 
 TEST(a_lazy_client_connects_before_the_handshake)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
-    start_visit(&visit, client, server_config("good"), serve_echo, NULL);
-    CHECK(bgl_ssl_socket_protocol(visit.socket) == NULL);
-    CHECK_OK(bgl_ssl_socket_handshake(visit.socket));
-    CHECK(bgl_ssl_socket_protocol(visit.socket) != NULL);
-    CHECK_OK(bgl_ssl_socket_handshake(visit.socket));
-    check_echo(visit.socket, "lazy");
-    end_visit(&visit);
+    connect_to_service(&both, client, server_config("good"), serve_echo, NULL);
+    CHECK(bgl_ssl_socket_protocol(both.socket) == NULL);
+    CHECK_OK(bgl_ssl_socket_handshake(both.socket));
+    CHECK(bgl_ssl_socket_protocol(both.socket) != NULL);
+    CHECK_OK(bgl_ssl_socket_handshake(both.socket));
+    check_echo(both.socket, "lazy");
+    end_client_and_service(&both);
 }
 
 /* ---- deadlines of reads and writes ---- */
@@ -543,7 +543,7 @@ TEST(a_read_waits_no_longer_than_its_deadline_and_can_be_tried_again)
     struct ends ends;
     char byte;
     size_t n = 4711;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.server, false));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.server, 150 * MS));
     int64_t began = now_us();
@@ -557,17 +557,17 @@ TEST(a_read_waits_no_longer_than_its_deadline_and_can_be_tried_again)
 
 TEST(the_read_deadline_of_the_config_holds)
 {
-    struct visit visit;
+    struct client_and_service both;
     char byte;
     size_t n;
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_read_timeout(client, 150 * MS));
-    start_visit(&visit, client, server_config("good"), serve_echo, NULL);
+    connect_to_service(&both, client, server_config("good"), serve_echo, NULL);
     int64_t began = now_us();
-    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(visit.socket, &byte, 1, &n));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_read(both.socket, &byte, 1, &n));
     check_deadline(began, 150 * MS);
-    check_echo(visit.socket, "still there");
-    end_visit(&visit);
+    check_echo(both.socket, "still there");
+    end_client_and_service(&both);
 }
 
 TEST(a_write_waits_no_longer_than_its_deadline_and_tells_what_it_took)
@@ -602,18 +602,18 @@ TEST(a_write_waits_no_longer_than_its_deadline_and_tells_what_it_took)
 
 TEST(a_blocking_write_takes_all)
 {
-    struct visit visit;
+    struct client_and_service both;
     enum { LENGTH = 3000000 };
     char *data = malloc(LENGTH), *back = malloc(LENGTH);
     for (size_t i = 0; i < LENGTH; i++)
         data[i] = (char)(i * 7 + i / 1000);
-    start_visit(&visit, client_config(), server_config("good"), serve_echo, NULL);
+    connect_to_service(&both, client_config(), server_config("good"), serve_echo, NULL);
     for (size_t at = 0; at < LENGTH; at += 100000) {
-        send_bytes(visit.socket, data + at, 100000);
-        receive_bytes(visit.socket, back + at, 100000);
+        send_bytes(both.socket, data + at, 100000);
+        receive_bytes(both.socket, back + at, 100000);
     }
     CHECK(memcmp(data, back, LENGTH) == 0);
-    end_visit(&visit);
+    end_client_and_service(&both);
     free(data);
     free(back);
 }

@@ -51,7 +51,7 @@ TEST(one_thread_reads_while_another_writes)
     enum { TOTAL = 4000000 };
     struct ends ends;
     size_t total = memory_is_watched() ? TOTAL / 10 : TOTAL;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     struct stream streams[] = {
         {ends.client, total, 1}, {ends.server, total, 1}, {ends.server, total, 2}, {ends.client, total, 2}};
     pthread_t threads[4];
@@ -70,7 +70,7 @@ TEST(writes_of_several_threads_stay_whole)
     static char buffer[WRITERS * LENGTH];
     pthread_t threads[WRITERS];
     struct stream streams[WRITERS];
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     for (unsigned i = 0; i < WRITERS; i++) {
         streams[i] = (struct stream){ends.client, 7000, 'a' + i};
         threads[i] = start_thread(write_stream, &streams[i]);
@@ -94,7 +94,7 @@ struct waiter {
 };
 
 /* Tells that a call got through; when nobody has listened for long, the pipe is full, and that is fine. */
-static void announce(const struct waiter *waiter)
+static void signal_start(const struct waiter *waiter)
 {
     if (write(waiter->started[1], "!", 1) != 1)
         CHECK_INT(EAGAIN, errno);
@@ -106,7 +106,7 @@ static void *read_until_failure(void *data)
     static _Thread_local char buffer[20000];
     size_t n;
     while ((it->status = bgl_ssl_socket_read(it->socket, buffer, sizeof buffer, &n)) == BGL_SSL_OK)
-        announce(it);
+        signal_start(it);
     it->error = last_error();
     return NULL;
 }
@@ -117,7 +117,7 @@ static void *write_until_failure(void *data)
     static _Thread_local char buffer[20000];
     size_t n;
     while ((it->status = bgl_ssl_socket_write(it->socket, buffer, sizeof buffer, &n)) == BGL_SSL_OK)
-        announce(it);
+        signal_start(it);
     it->error = last_error();
     return NULL;
 }
@@ -149,7 +149,7 @@ TEST(a_third_thread_closes_under_a_reader_and_a_writer)
     for (int round = 0; round < 5; round++) {
         struct ends ends;
         struct waiter reader, writer, peer_reader, peer_writer;
-        let_meet_over_tcp(&ends, client_config(), server_config("good"));
+        connect_over_tcp(&ends, client_config(), server_config("good"));
         CHECK_OK(bgl_ssl_socket_set_close_timeout(ends.client, 200 * MS));
         open_waiter(&reader, ends.client);
         open_waiter(&writer, ends.client);
@@ -182,7 +182,7 @@ TEST(close_wakes_a_reader_that_waits_without_a_deadline)
 {
     struct ends ends;
     struct waiter reader;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     open_waiter(&reader, ends.client);
     pthread_t thread = start_thread(read_until_failure, &reader);
     send_bytes(ends.server, "x", 1);
@@ -208,7 +208,7 @@ TEST(a_writer_is_told_the_alert_that_a_reader_beside_it_receives)
         set_ca(server, "root.pem");
         tcp_pair(fds);
         make_ends_over(&ends, client, server, "localhost", fds);
-        let_block(&ends);
+        set_ends_blocking(&ends);
         open_waiter(&reader, ends.client);
         open_waiter(&writer, ends.client);
         pthread_t reading = start_thread(read_until_failure, &reader);
@@ -236,9 +236,9 @@ TEST(a_write_that_fails_beside_a_reader_counts_nothing_and_is_no_timeout)
         struct ends ends;
         struct waiter reader;
         size_t n;
-        let_meet(&ends, client_config(), server_config("good"));
+        connect_with(&ends, client_config(), server_config("good"));
         CHECK(exchange_bytes(&ends));
-        let_block(&ends);
+        set_ends_blocking(&ends);
         open_waiter(&reader, ends.client);
         pthread_t thread = start_thread(read_until_failure, &reader);
         send_bytes(ends.server, "x", 1);
@@ -292,7 +292,7 @@ TEST(close_receives_the_peers_close_notify_although_another_thread_reads)
     fds[0] = left[0];
     fds[1] = right[1];
     make_ends_over(&ends, client, server, "localhost", fds);
-    let_block(&ends);
+    set_ends_blocking(&ends);
     open_waiter(&reader, ends.client);
     pthread_t thread = start_thread(read_until_failure, &reader);
     send_bytes(ends.server, "x", 1);
@@ -324,7 +324,7 @@ TEST(shutdown_read_wakes_a_reader_and_leaves_the_writing_half)
     struct ends ends;
     struct waiter reader;
     char text[8];
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     open_waiter(&reader, ends.client);
     pthread_t thread = start_thread(read_until_failure, &reader);
     send_bytes(ends.server, "x", 1);
@@ -346,7 +346,7 @@ TEST(close_wakes_a_writer_that_waits_for_its_peer)
 {
     struct ends ends;
     struct waiter writer;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     open_waiter(&writer, ends.client);
     pthread_t thread = start_thread(write_until_failure, &writer);
     /* Until no call has got through for a while, the buffers are not full. */
@@ -361,10 +361,10 @@ TEST(close_wakes_a_writer_that_waits_for_its_peer)
     free_ends(&ends);
 }
 
-static void *shake_hands(void *data)
+static void *handshake_in_thread(void *data)
 {
     struct waiter *it = data;
-    announce(it);
+    signal_start(it);
     it->status = bgl_ssl_socket_handshake(it->socket);
     it->error = last_error();
     return NULL;
@@ -379,7 +379,7 @@ TEST(close_wakes_a_handshake)
     CHECK_OK(bgl_ssl_config_set_handshake_timeout(client, 0));
     tcp_pair(fds);
     open_waiter(&waiter, MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0)));
-    pthread_t thread = start_thread(shake_hands, &waiter);
+    pthread_t thread = start_thread(handshake_in_thread, &waiter);
     await_calls(&waiter, 1);
     struct pollfd hello = {fds[1], POLLIN, 0};
     CHECK_INT(1, poll(&hello, 1, 10000));
@@ -522,15 +522,15 @@ TEST(an_accept_keeps_its_limit_beside_one_that_has_none)
     bgl_ssl_config_free(client);
 }
 
-struct visitor {
+struct client_thread {
     const bgl_ssl_config_t *config;
     int port;
     int rounds;
 };
 
-static void *visit(void *data)
+static void *run_client(void *data)
 {
-    const struct visitor *it = data;
+    const struct client_thread *it = data;
     for (int i = 0; i < it->rounds; i++) {
         bgl_ssl_socket_t *socket = connect_to(it->config, it->port);
         check_echo(socket, "many threads share one config");
@@ -552,15 +552,15 @@ static void run_at_once(size_t count, void *(*run)(void *), void *data)
 
 TEST(many_threads_share_one_config_and_one_server)
 {
-    enum { VISITORS = 8, ACCEPTORS = 4 };
+    enum { CLIENTS = 8, ACCEPTORS = 4 };
     struct acceptor acceptors[ACCEPTORS];
     bgl_ssl_config_t *client = client_config();
     bgl_ssl_config_t *config = server_config("good");
     bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 64, AF_INET));
-    struct visitor visitor = {client, bgl_ssl_server_port(server), memory_is_watched() ? 3 : 25};
+    struct client_thread client_thread = {client, bgl_ssl_server_port(server), memory_is_watched() ? 3 : 25};
     for (int i = 0; i < ACCEPTORS; i++)
         start_acceptor(&acceptors[i], server, 0);
-    run_at_once(VISITORS, visit, &visitor);
+    run_at_once(CLIENTS, run_client, &client_thread);
     CHECK_OK(bgl_ssl_server_close(server));
     for (int i = 0; i < ACCEPTORS; i++)
         check_acceptor_ends(&acceptors[i], BGL_SSL_E_STATE);
@@ -571,7 +571,7 @@ TEST(many_threads_share_one_config_and_one_server)
 
 static void *connect_to_silence(void *data)
 {
-    const struct visitor *it = data;
+    const struct client_thread *it = data;
     CHECK(!bgl_ssl_connect(it->config, "127.0.0.1", it->port, AF_INET));
     return NULL;
 }
@@ -589,8 +589,8 @@ TEST(waiting_connections_do_not_hold_others)
     bgl_ssl_config_t *patient = client_config();
     CHECK_OK(bgl_ssl_config_set_connect_timeout(patient, 25 * SECOND * slowness()));
     CHECK_OK(bgl_ssl_config_set_handshake_timeout(patient, 25 * SECOND * slowness()));
-    struct visitor stuck = {patient, port, 1};
-    let_meet_over_tcp(&idle, client_config(), server_config("good"));
+    struct client_thread stuck = {patient, port, 1};
+    connect_over_tcp(&idle, client_config(), server_config("good"));
     open_waiter(&reader, idle.client);
     open_waiter(&writer, idle.client);
     pthread_t waiting[] = {start_thread(connect_to_silence, &stuck), start_thread(read_until_failure, &reader),
@@ -599,9 +599,9 @@ TEST(waiting_connections_do_not_hold_others)
     CHECK(stuck_peer >= 0);
     await_calls(&writer, 3);
     start_service(&service, config, 20, serve_echo, NULL);
-    struct visitor visitor = {client, service.port, 20};
+    struct client_thread client_thread = {client, service.port, 20};
     int64_t began = now_us();
-    visit(&visitor);
+    run_client(&client_thread);
     CHECK(now_us() - began < 15 * SECOND * slowness());
     end_service(&service);
     close(stuck_peer);

@@ -67,7 +67,7 @@ static const struct row rows[] = {
      {"< ClientHello ", "> ServerHello ", "> ServerHelloDone 0", "< ClientKeyExchange ", "< Finished 12", "> Finished 12", NULL}},
 };
 
-static void meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server, bool datagrams)
+static void connect_traced(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server, bool datagrams)
 {
     int fds[2];
     CHECK_INT(0, socketpair(AF_UNIX, datagrams ? SOCK_DGRAM : SOCK_STREAM, 0, fds));
@@ -86,7 +86,7 @@ TEST_TABLE(both_ends_see_the_messages_of, rows)
     CHECK_OK(bgl_ssl_config_set_protocol(server, it->protocol));
     CHECK_OK(bgl_ssl_config_set_trace(client, note, &of_client));
     CHECK_OK(bgl_ssl_config_set_trace(server, note, &of_server));
-    meet(&ends, client, server, it->protocol == BGLSSL_DTLSV1);
+    connect_traced(&ends, client, server, it->protocol == BGLSSL_DTLSV1);
     step_handshakes(&ends);
     CHECK_OK(ends.client_status);
     check_lines(&of_client, it->client);
@@ -102,13 +102,13 @@ TEST_TABLE(both_ends_see_the_messages_of, rows)
 TEST(a_server_over_datagrams_traces_each_message_once)
 {
     static struct log log = LOG;
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_DTLSV1));
     CHECK_OK(bgl_ssl_config_set_protocol(server, BGLSSL_DTLSV1));
     CHECK_OK(bgl_ssl_config_set_trace(server, note, &log));
-    start_visit(&visit, client, server, serve_nothing, NULL);
-    end_visit(&visit);
+    connect_to_service(&both, client, server, serve_nothing, NULL);
+    end_client_and_service(&both);
     static const char *const lines[] = {"< ClientHello ", "> ServerHello ", "< Finished 12", "> Finished 12", NULL};
     check_lines(&log, lines);
     CHECK(!strstr(strstr(log.text, "< ClientHello ") + 1, "< ClientHello "));
@@ -127,7 +127,7 @@ TEST(hellos_say_what_is_offered_and_chosen)
     CHECK_OK(bgl_ssl_config_set_groups(server, "P-256"));
     CHECK_OK(bgl_ssl_config_set_trace(client, note, &of_client));
     CHECK_OK(bgl_ssl_config_set_trace(server, note, &of_server));
-    let_meet(&ends, client, server);
+    connect_with(&ends, client, server);
     CHECK(strstr(of_server.text, ": localhost h2,http/1.1 TLS 1.3,TLS 1.2 secp384r1,secp256r1 "));
     CHECK(strstr(of_client.text, "< HelloRetryRequest "));
     CHECK(strstr(of_client.text, ": TLS 1.3 TLS_AES_128_GCM_SHA256 secp256r1\n"));
@@ -143,7 +143,7 @@ TEST(alerts_are_in_the_trace_by_name_and_number)
     CHECK_OK(bgl_ssl_config_set_protocol(server, BGLSSL_TLSV1_3));
     CHECK_OK(bgl_ssl_config_set_trace(client, note, &of_client));
     CHECK_OK(bgl_ssl_config_set_trace(server, note, &of_server));
-    try_to_meet(&ends, client, server);
+    try_connect_with(&ends, client, server);
     CHECK(strstr(of_server.text, "> alert: fatal, protocol version (70)\n"));
     CHECK(strstr(of_client.text, "< alert: fatal, protocol version (70)\n"));
     free_ends(&ends);
@@ -157,7 +157,7 @@ TEST(a_refused_host_is_in_the_trace)
     bgl_ssl_config_t *server = server_config("host-a");
     CHECK_OK(bgl_ssl_config_set_unknown_host(server, BGL_SSL_UNKNOWN_HOST_REFUSE));
     CHECK_OK(bgl_ssl_config_set_trace(server, note, &log));
-    try_to_meet(&ends, client_config(), server);
+    try_connect_with(&ends, client_config(), server);
     static const char *const lines[] = {"< ClientHello ", "> alert: fatal, unrecognized name (112)", NULL};
     check_lines(&log, lines);
     free_ends(&ends);
@@ -171,7 +171,7 @@ TEST(a_chosen_host_is_traced_to_the_end)
     bgl_ssl_config_t *server = server_config("good"), *host = server_config("good-rsa");
     CHECK_OK(bgl_ssl_config_add_host(server, "localhost", host));
     CHECK_OK(bgl_ssl_config_set_trace(server, note, &log));
-    let_meet(&ends, client_config(), server);
+    connect_with(&ends, client_config(), server);
     static const char *const lines[] = {"< ClientHello ", "> ServerHello ", "< Finished ", NULL};
     check_lines(&log, lines);
     free_ends(&ends);
@@ -186,7 +186,7 @@ TEST(a_socket_has_a_trace_of_its_own_and_can_end_it)
     size_t n;
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_trace(client, note, &of_config));
-    meet(&ends, client, server_config("good"), false);
+    connect_traced(&ends, client, server_config("good"), false);
     CHECK_OK(bgl_ssl_socket_set_trace(ends.client, note, &of_socket));
     of_socket.ask = ends.client;
     step_handshakes(&ends);
@@ -212,7 +212,7 @@ TEST(the_end_of_a_connection_is_in_the_trace)
     size_t n;
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_trace(client, note, &log));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     CHECK_OK(bgl_ssl_socket_shutdown(ends.server));
     CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
     CHECK(strstr(log.text, "< alert: warning, close notify (0)\n"));

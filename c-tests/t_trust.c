@@ -17,7 +17,7 @@ static bgl_ssl_config_t *system_client(void)
 static bool accepts(bgl_ssl_config_t *client, const char *server)
 {
     struct ends ends;
-    try_to_meet(&ends, client, server_config(server));
+    try_connect_with(&ends, client, server_config(server));
     bool accepted = ends.client_status == BGL_SSL_OK;
     if (!accepted)
         CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
@@ -114,7 +114,7 @@ TEST(cas_are_read_for_a_client_that_verifies_nobody_only_when_it_asks_for_the_re
     setenv("SSL_CERT_DIR", "/nonexistent", 1);
     bgl_ssl_config_t *client = system_client();
     CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     CHECK_INT(20, bgl_ssl_socket_verify_result(ends.client)); /* no local issuer certificate */
     setenv("SSL_CERT_FILE", pki("root.pem"), 1);
     CHECK_INT(0, bgl_ssl_socket_verify_result(ends.client));
@@ -287,7 +287,7 @@ static void check_server_with(const bgl_ssl_certificate_t *const *cas, size_t co
         set_certificate(client, "client");
         CHECK_OK(bgl_ssl_config_set_max_protocol(client, versions[i]));
         CHECK_OK(bgl_ssl_config_set_ca_certificates(server, cas, count));
-        let_meet(&ends, client, server);
+        connect_with(&ends, client, server);
         CHECK(exchange_bytes(&ends));
         free_ends(&ends);
     }
@@ -356,7 +356,7 @@ TEST(a_server_sends_the_same_chain_before_and_after_its_settings_have_verified_a
     bgl_ssl_config_free(config);
 }
 
-struct visitors {
+struct clients {
     struct service service;
     pthread_barrier_t together;
 };
@@ -365,7 +365,7 @@ struct visitors {
  * is frozen. */
 static void *connect_with_own_config(void *data)
 {
-    struct visitors *it = data;
+    struct clients *it = data;
     pthread_barrier_wait(&it->together);
     for (int i = 0; i < 3; i++) {
         bgl_ssl_config_t *client = system_client();
@@ -384,19 +384,19 @@ static void *connect_with_own_config(void *data)
 TEST(threads_need_the_cas_of_files_and_directories_for_the_first_time_at_once)
 {
     enum { THREADS = 6 };
-    struct visitors visitors;
+    struct clients clients;
     struct directories directories;
     pthread_t threads[THREADS];
     make_directories(&directories, 1);
     bgl_ssl_config_t *server = server_config("good");
-    start_service(&visitors.service, server, THREADS * 3, serve_echo, NULL);
-    pthread_barrier_init(&visitors.together, NULL, THREADS);
+    start_service(&clients.service, server, THREADS * 3, serve_echo, NULL);
+    pthread_barrier_init(&clients.together, NULL, THREADS);
     for (int i = 0; i < THREADS; i++)
-        threads[i] = start_thread(connect_with_own_config, &visitors);
+        threads[i] = start_thread(connect_with_own_config, &clients);
     for (int i = 0; i < THREADS; i++)
         join_thread(threads[i]);
-    end_service(&visitors.service);
-    pthread_barrier_destroy(&visitors.together);
+    end_service(&clients.service);
+    pthread_barrier_destroy(&clients.together);
     bgl_ssl_config_free(server);
     remove_directories(&directories);
 }
@@ -462,7 +462,7 @@ static void *reallocate(void *old, size_t size, const char *file, int line)
     return fails() ? NULL : realloc(old, size);
 }
 
-static void give_back(void *old, const char *file, int line)
+static void count_free(void *old, const char *file, int line)
 {
     (void)file, (void)line;
     free(old);
@@ -513,7 +513,7 @@ TEST_TABLE(no_allocation_that_fails_lets_pass, wrong_servers)
                          void (*)(void *, const char *, int));
     *(void **)&set_allocator = dlsym(RTLD_DEFAULT, "CRYPTO_set_mem_functions");
     if (memory_is_watched() || openssl_is_warm() || !set_allocator ||
-        !set_allocator(allocate, reallocate, give_back))
+        !set_allocator(allocate, reallocate, count_free))
         skip_test("a libcrypto whose allocator can be replaced");
     bgl_ssl_config_t *client = client_config(), *server = server_config(it->presents);
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));

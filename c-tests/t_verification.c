@@ -220,7 +220,7 @@ TEST(nothing_verified_is_an_empty_chain)
     struct ends ends;
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
-    let_meet(&ends, client, server_config("untrusted"));
+    connect_with(&ends, client, server_config("untrusted"));
     CHECK_INT(0, verified(ends.client));
     CHECK_INT(0, verified(ends.server));
     CHECK_REFUSED(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_verified_chain(NULL));
@@ -230,7 +230,7 @@ TEST(nothing_verified_is_an_empty_chain)
 TEST(a_refused_chain_is_not_a_verified_one)
 {
     struct ends ends;
-    try_to_meet(&ends, client_config(), server_config("untrusted"));
+    try_connect_with(&ends, client_config(), server_config("untrusted"));
     CHECK_INT(NO, ends.client_status);
     CHECK_INT(0, verified(ends.client));
     free_ends(&ends);

@@ -54,8 +54,8 @@ static bgl_ssl_config_t *speaking(bgl_ssl_config_t *server, int version)
     return server;
 }
 
-/* try_to_meet at this host, over datagrams where the version is DTLS's. */
-static void try_to_meet_at(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server, const char *host,
+/* try_connect_with at this host, over datagrams where the version is DTLS's. */
+static void try_connect_to(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server, const char *host,
                            int version)
 {
     int fds[2];
@@ -205,7 +205,7 @@ TEST_TABLE(client_in_lock_step, server_cases)
         struct ends ends;
         bgl_ssl_config_t *client = client_of(it, versions[i]);
         bgl_ssl_config_t *server = speaking(server_config(it->presents), versions[i]);
-        try_to_meet_at(&ends, client, server, it->host, versions[i]);
+        try_connect_to(&ends, client, server, it->host, versions[i]);
         if (it->expected == BGL_SSL_OK) {
             if (ends.client_status != BGL_SSL_OK)
                 FAIL("refused: %s", ends.client_error.message);
@@ -230,32 +230,32 @@ TEST_TABLE(client_over_the_loopback, server_cases)
 {
     const struct server_case *it = row;
     for (size_t i = 0; i < COUNT(versions) && is_possible(it->presents, versions[i]); i++) {
-        struct visit visit;
+        struct client_and_service both;
         bgl_ssl_config_t *client = client_of(it, versions[i]);
         bgl_ssl_config_t *server = speaking(server_config(it->presents), versions[i]);
         CHECK_OK(bgl_ssl_config_set_hostname(client, it->host));
-        await_visits(&visit, client, server, 1, serve_echo, NULL);
+        start_service_for(&both, client, server, 1, serve_echo, NULL);
         if (it->expected == BGL_SSL_OK) {
-            bgl_ssl_socket_t *socket = connect_to(client, visit.service.port);
+            bgl_ssl_socket_t *socket = connect_to(client, both.service.port);
             check_echo(socket, "hello");
             finish(socket);
         } else {
-            CHECK_REFUSED(it->expected, bgl_ssl_connect(client, "127.0.0.1", visit.service.port, AF_INET));
+            CHECK_REFUSED(it->expected, bgl_ssl_connect(client, "127.0.0.1", both.service.port, AF_INET));
             bgl_ssl_error_t error = last_error();
             check_refusal(it, &error);
         }
-        end_visit(&visit);
+        end_client_and_service(&both);
     }
 }
 
 TEST(the_name_connected_to_is_checked_without_being_asked)
 {
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = client_config();
-    await_visits(&visit, client, server_config("wrong-name"), 1, serve_echo, NULL);
-    CHECK_REFUSED(BGL_SSL_E_NAME, bgl_ssl_connect(client, "localhost", visit.service.port, AF_INET));
+    start_service_for(&both, client, server_config("wrong-name"), 1, serve_echo, NULL);
+    CHECK_REFUSED(BGL_SSL_E_NAME, bgl_ssl_connect(client, "localhost", both.service.port, AF_INET));
     CHECK_MESSAGE("not for \"localhost\": it is for elsewhere.example, 127.0.0.99");
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 struct fault {
@@ -275,12 +275,12 @@ static const struct fault faults[] = {
 TEST_TABLE(a_refusal_names_the_certificate_at_fault, faults)
 {
     const struct fault *it = row;
-    struct visit visit;
+    struct client_and_service both;
     bgl_ssl_config_t *client = client_config();
-    await_visits(&visit, client, server_config(it->certificate), 1, serve_echo, NULL);
-    CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect(client, "localhost", visit.service.port, AF_INET));
+    start_service_for(&both, client, server_config(it->certificate), 1, serve_echo, NULL);
+    CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect(client, "localhost", both.service.port, AF_INET));
     CHECK_MESSAGE(it->message);
-    end_visit(&visit);
+    end_client_and_service(&both);
 }
 
 TEST(a_name_cannot_be_verified_where_none_is_known)
@@ -303,7 +303,7 @@ TEST(an_empty_accepted_list_accepts_nobody)
     bgl_ssl_config_t *client = client_config();
     const bgl_ssl_certificate_t *const nobody[] = {NULL};
     CHECK_OK(bgl_ssl_config_set_accepted_certificates(client, nobody, 0));
-    try_to_meet(&ends, client, server_config("good"));
+    try_connect_with(&ends, client, server_config("good"));
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     free_ends(&ends);
 }
@@ -321,7 +321,7 @@ TEST(several_cas_and_accepted_certificates_are_all_looked_at)
         bgl_ssl_certificate_free(cas[i]);
     for (size_t i = 0; i < COUNT(accepted); i++)
         bgl_ssl_certificate_free(accepted[i]);
-    let_meet(&ends, client, server_config("good"));
+    connect_with(&ends, client, server_config("good"));
     free_ends(&ends);
 }
 
@@ -330,7 +330,7 @@ TEST(the_system_cas_are_read_where_openssl_says)
 {
     struct ends ends;
     setenv("SSL_CERT_FILE", pki("root.pem"), 1);
-    let_meet(&ends, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config("good"));
+    connect_with(&ends, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config("good"));
     CHECK_INT(FINE, bgl_ssl_socket_verify_result(ends.client));
     free_ends(&ends);
 }
@@ -338,7 +338,7 @@ TEST(the_system_cas_are_read_where_openssl_says)
 TEST(peer_certificate_and_chain_are_as_sent_leaf_first)
 {
     struct ends ends;
-    let_meet(&ends, client_config(), server_config("chained"));
+    connect_with(&ends, client_config(), server_config("chained"));
     bgl_ssl_certificate_t *peer = MADE(bgl_ssl_certificate_t, bgl_ssl_socket_peer_certificate(ends.client));
     bgl_ssl_certificate_list_t *chain = MADE(bgl_ssl_certificate_list_t, bgl_ssl_socket_peer_chain(ends.client));
     CHECK(!bgl_ssl_socket_peer_certificate(ends.server));
@@ -452,7 +452,7 @@ TEST_TABLE(server_in_lock_step, client_cases)
         struct ends ends;
         bgl_ssl_config_t *client = presenting_client(it, versions[i]);
         bgl_ssl_config_t *server = speaking(server_of(it), versions[i]);
-        try_to_meet_at(&ends, client, server, "localhost", versions[i]);
+        try_connect_to(&ends, client, server, "localhost", versions[i]);
         if (it->expected == BGL_SSL_OK) {
             if (ends.server_status != BGL_SSL_OK)
                 FAIL("refused: %s", ends.server_error.message);
@@ -492,12 +492,12 @@ TEST_TABLE(server_over_the_loopback, client_cases)
 {
     const struct client_case *it = row;
     for (size_t i = 0; i < COUNT(versions); i++) {
-        struct visit visit;
+        struct client_and_service both;
         struct look look = {it};
         bgl_ssl_config_t *client = presenting_client(it, versions[i]);
         bgl_ssl_config_t *server = speaking(server_of(it), versions[i]);
-        await_visits(&visit, client, server, 1, look_and_echo, &look);
-        bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", visit.service.port, AF_INET);
+        start_service_for(&both, client, server, 1, look_and_echo, &look);
+        bgl_ssl_socket_t *socket = bgl_ssl_connect(client, "127.0.0.1", both.service.port, AF_INET);
         if (it->expected == BGL_SSL_OK) {
             socket = MADE(bgl_ssl_socket_t, socket);
             check_echo(socket, "hello");
@@ -512,18 +512,18 @@ TEST_TABLE(server_over_the_loopback, client_cases)
             CHECK_INT(BGL_SSL_E_PROTOCOL, last_error().code);
             CHECK(last_error().alert > 0);
         }
-        end_visit(&visit);
-        CHECK_INT(it->expected != BGL_SSL_OK, visit.service.refused);
-        if (visit.service.refused)
-            CHECK_INT(it->expected, visit.service.last_status);
+        end_client_and_service(&both);
+        CHECK_INT(it->expected != BGL_SSL_OK, both.service.refused);
+        if (both.service.refused)
+            CHECK_INT(it->expected, both.service.last_status);
     }
 }
 
 /* Whether a client with a config of its own, which trusts the system's CAs, verifies the server. */
-static bool system_vouches_for(const char *name)
+static bool system_trusts_server(const char *name)
 {
     struct ends ends;
-    try_to_meet(&ends, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config(name));
+    try_connect_with(&ends, MADE(bgl_ssl_config_t, bgl_ssl_config_new()), server_config(name));
     bool verified = ends.client_status == BGL_SSL_OK;
     if (!verified)
         CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
@@ -547,9 +547,9 @@ TEST(system_cas_are_read_again_when_their_file_has_changed)
 {
     setenv("SSL_CERT_DIR", "/nonexistent", 1);
     replace_system_cas("root2.pem", 1000000000);
-    CHECK(!system_vouches_for("good"));
+    CHECK(!system_trusts_server("good"));
     replace_system_cas("root.pem", 1000000001);
-    CHECK(system_vouches_for("good"));
+    CHECK(system_trusts_server("good"));
     replace_system_cas("root2.pem", 1000000002);
-    CHECK(!system_vouches_for("good"));
+    CHECK(!system_trusts_server("good"));
 }

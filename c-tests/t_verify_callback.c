@@ -139,7 +139,7 @@ TEST(who_is_refused_already_is_not_asked_about)
     struct decision decision = {.accepts = true};
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide, &decision));
-    try_to_meet(&ends, client, server_config("untrusted"));
+    try_connect_with(&ends, client, server_config("untrusted"));
     CHECK_INT(BGL_SSL_E_VERIFY, ends.client_status);
     CHECK_INT(0, decision.calls);
     free_ends(&ends);
@@ -152,7 +152,7 @@ TEST(what_a_verification_would_find_is_told_where_none_is_demanded)
     bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_insecure_verify_none(client));
     CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide, &decision));
-    let_meet(&ends, client, server_config("untrusted"));
+    connect_with(&ends, client, server_config("untrusted"));
     CHECK_INT(UNKNOWN_ISSUER, decision.verify_result);
     CHECK(decision.chain >= 1);
     free_ends(&ends);
@@ -200,7 +200,7 @@ TEST(a_client_whom_the_server_s_program_refuses_reads_a_truncation)
     size_t n;
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide, &decision));
-    try_to_meet(&ends, client_config(), server);
+    try_connect_with(&ends, client_config(), server);
     CHECK_INT(BGL_SSL_E_VERIFY, ends.server_status);
     bgl_ssl_socket_close(ends.server);
     CHECK_STATUS(BGL_SSL_E_TRUNCATED, bgl_ssl_socket_read(ends.client, &byte, 1, &n));
@@ -213,7 +213,7 @@ TEST(a_server_may_refuse_clients_without_a_certificate)
     struct decision decision = {.accepts = false};
     bgl_ssl_config_t *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide, &decision));
-    try_to_meet(&ends, client_config(), server);
+    try_connect_with(&ends, client_config(), server);
     CHECK_INT(BGL_SSL_E_VERIFY, ends.server_status);
     CHECK_INT(0, decision.chain);
     CHECK_INT(1, decision.calls);
@@ -316,7 +316,7 @@ TEST(other_threads_may_ask_and_wait_while_a_program_decides)
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide_later, &pause));
     make_ends(&ends, client, server, "localhost");
-    let_block(&ends);
+    set_ends_blocking(&ends);
     pthread_t completing = start_thread(complete, ends.client), serving = start_thread(serve_one, ends.server);
     while (sem_wait(&pause.begun) != 0)
         CHECK_INT(EINTR, errno);

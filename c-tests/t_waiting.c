@@ -56,7 +56,7 @@ static void fill(struct ends *ends, size_t *sent)
     static const char as[100000] = {0};
     bgl_ssl_status_t status;
     size_t n;
-    let_meet(ends, client_config(), server_config("good"));
+    connect_with(ends, client_config(), server_config("good"));
     *sent = 0;
     /* The last of these leaves a record half in the kernel. */
     do {
@@ -84,7 +84,7 @@ TEST(a_non_blocking_write_reports_all_that_will_be_sent)
     struct ends ends;
     size_t n, reported = 0, zeros = 0, ones = 0;
     memset(ones_there_are, 1, sizeof ones_there_are);
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     /* A short count is a success: nothing says that the rest must come next. */
     CHECK_OK(bgl_ssl_socket_write(ends.client, zeros_there_are, sizeof zeros_there_are, &n));
     CHECK(n < sizeof zeros_there_are);
@@ -140,8 +140,8 @@ static void *read_a_byte(void *data)
 
 static void blocking_ends(struct ends *ends)
 {
-    let_meet(ends, client_config(), server_config("good"));
-    let_block(ends);
+    connect_with(ends, client_config(), server_config("good"));
+    set_ends_blocking(ends);
 }
 
 TEST(a_non_blocking_read_does_not_wait_for_one_that_blocks)
@@ -189,7 +189,7 @@ static void *ask_for_pending(void *data)
     return NULL;
 }
 
-static void *shake_hands(void *data)
+static void *handshake_in_thread(void *data)
 {
     CHECK_OK(bgl_ssl_socket_handshake(data));
     return NULL;
@@ -208,9 +208,9 @@ TEST(pending_takes_no_bytes_from_under_a_reader)
     fds[0] = left[0];
     fds[1] = right[1];
     make_ends_over(&ends, client, server, "localhost", fds);
-    let_block(&ends);
-    pthread_t shaking = start_thread(shake_hands, ends.server);
-    shake_hands(ends.client);
+    set_ends_blocking(&ends);
+    pthread_t shaking = start_thread(handshake_in_thread, ends.server);
+    handshake_in_thread(ends.client);
     join_thread(shaking);
     threads[2] = start_thread(ask_for_pending, ends.client);
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, 3 * SECOND * slowness()));
@@ -251,7 +251,7 @@ TEST(what_came_to_a_waiting_reader_beside_its_record_is_pending)
     struct ends ends;
     char buffer[LENGTH] = {0};
     size_t n;
-    let_meet_over_tcp(&ends, client_config(), server_config("good"));
+    connect_over_tcp(&ends, client_config(), server_config("good"));
     send_bytes(ends.server, "x", 1);
     receive_bytes(ends.client, buffer, 1);
     wake_readers_at(ends.client, RECORDS * LENGTH);
@@ -288,7 +288,7 @@ TEST(a_cancelled_thread_ends_after_its_call_and_not_within)
 {
     struct ends ends;
     void *result;
-    let_meet(&ends, client_config(), server_config("good"));
+    connect_with(&ends, client_config(), server_config("good"));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends.client, false));
     CHECK_OK(bgl_ssl_socket_set_read_timeout(ends.client, SECOND / 2));
     pthread_t reader = start_thread(read_one_byte, ends.client);

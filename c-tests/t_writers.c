@@ -29,7 +29,7 @@ struct connection {
     int fds[2];
 };
 
-static void *shake_hands(void *socket)
+static void *handshake_in_thread(void *socket)
 {
     CHECK_OK(bgl_ssl_socket_handshake(socket));
     return NULL;
@@ -42,7 +42,7 @@ static void connect_over(struct connection *it, const struct row *row)
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(server, true));
     if (row->carrier == NESTED) {
-        let_meet_over_tcp(&it->outer, client_config(), server_config("good"));
+        connect_over_tcp(&it->outer, client_config(), server_config("good"));
         it->ends.client =
             MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_socket(client, it->outer.client, "localhost", 0));
         it->ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_socket(server, it->outer.server, 0));
@@ -54,7 +54,7 @@ static void connect_over(struct connection *it, const struct row *row)
     }
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
-    pthread_t thread = start_thread(shake_hands, it->ends.server);
+    pthread_t thread = start_thread(handshake_in_thread, it->ends.server);
     CHECK_OK(bgl_ssl_socket_handshake(it->ends.client));
     join_thread(thread);
 }
@@ -63,7 +63,7 @@ static void connect_all(struct connection *it, const struct row *row)
 {
     memset(it, 0, sizeof *it);
     if (row->carrier == STREAM)
-        let_meet_over_tcp(&it->ends, client_config(), server_config("good"));
+        connect_over_tcp(&it->ends, client_config(), server_config("good"));
     else
         connect_over(it, row);
     CHECK_OK(bgl_ssl_socket_set_nonblocking(it->ends.client, !row->blocks));

@@ -55,8 +55,8 @@ static void *serve(void *data)
 }
 
 /* Writes, reads back, and hands out the session. */
-static bool visit(const struct scenario *scenario, bgl_ssl_config_t *client, int port, bgl_ssl_session_t *offered,
-                  bgl_ssl_session_t **session)
+static bool connect_and_echo(const struct scenario *scenario, bgl_ssl_config_t *client, int port,
+                             bgl_ssl_session_t *offered, bgl_ssl_session_t **session)
 {
     static char data[BYTES], taken[BYTES];
     size_t arrived = 0, n = 0;
@@ -136,7 +136,7 @@ static bool call_on(const struct scenario *scenario, bgl_ssl_config_t *configs[2
     int port = 0;
     if (!begin_serving(&served, configs[1], &port))
         return false;
-    bool good = port > 0 && visit(scenario, configs[0], port, offered, session);
+    bool good = port > 0 && connect_and_echo(scenario, configs[0], port, offered, session);
     if (port > 0)
         leave(scenario->way);
     end_serving(&served, good);
@@ -200,12 +200,12 @@ void returning(const struct scenario *scenario)
     int port = 0;
     fine.returns = false;
     if (!make_configs(&fine, first) || !begin_serving(&served, first[1], &port) ||
-        !visit(&fine, first[0], port, NULL, &session))
+        !connect_and_echo(&fine, first[0], port, NULL, &session))
         FAIL("the first connection failed: %s", last_error().message);
     bgl_ssl_session_free(session);
     fault_begin();
     client = make_config(scenario, false);
-    bool good = client && visit(scenario, client, port, NULL, NULL);
+    bool good = client && connect_and_echo(scenario, client, port, NULL, NULL);
     end_serving(&served, good);
     fault_end();
     bgl_ssl_config_free(client);
@@ -241,7 +241,7 @@ void reloading(const struct scenario *scenario)
     fault_begin();
     bool good = false;
     if (IS_GOOD(bgl_ssl_server_reload(served.server)))
-        good = visit(scenario, configs[0], port, NULL, NULL);
+        good = connect_and_echo(scenario, configs[0], port, NULL, NULL);
     else
         must_be_planned("the server did not reload");
     end_serving(&served, good);

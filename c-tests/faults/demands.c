@@ -24,7 +24,7 @@ static bool add_pin(bgl_ssl_config_t *config, const char *file)
 }
 
 /* The chain is whole, whatever fails. */
-static bool opine(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain, int32_t result, void *user)
+static bool decide(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain, int32_t result, void *user)
 {
     const struct scenario *scenario = user;
     (void)socket;
@@ -41,8 +41,8 @@ static bool set_opinion(const struct scenario *scenario, bgl_ssl_config_t *confi
     if (scenario->opinion == NO_OPINION)
         return true;
     if (scenario->opinion == ACCEPTS_WHATEVER_IS_WRONG)
-        return IS_GOOD(bgl_ssl_config_insecure_set_verify_override(config, opine, user));
-    return IS_GOOD(bgl_ssl_config_set_verify_callback(config, opine, user));
+        return IS_GOOD(bgl_ssl_config_insecure_set_verify_override(config, decide, user));
+    return IS_GOOD(bgl_ssl_config_set_verify_callback(config, decide, user));
 }
 
 bool set_demands(const struct scenario *scenario, bgl_ssl_config_t *config)
@@ -63,7 +63,7 @@ bool set_staple(const struct scenario *scenario, bgl_ssl_config_t *config)
     return good;
 }
 
-static void hear(const char *peer, const char *line, void *user)
+static void check_trace_line(const char *peer, const char *line, void *user)
 {
     (void)user;
     if (!peer || !line || (line[0] != '<' && line[0] != '>'))
@@ -72,5 +72,5 @@ static void hear(const char *peer, const char *line, void *user)
 
 bool set_trace(const struct scenario *scenario, bgl_ssl_config_t *config)
 {
-    return !scenario->traced || IS_GOOD(bgl_ssl_config_set_trace(config, hear, NULL));
+    return !scenario->traced || IS_GOOD(bgl_ssl_config_set_trace(config, check_trace_line, NULL));
 }

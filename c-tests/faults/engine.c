@@ -96,8 +96,8 @@ static struct text session_in_engine(bgl_ssl_connection_t *client)
 }
 
 /* Offers a session unless it is empty, and hands out the new one where `session` is not NULL. */
-static void meet_in_engine(const struct scenario *scenario, const bgl_ssl_ctx_t *contexts[2], struct text offered,
-                           struct text *session)
+static void connect_in_engine(const struct scenario *scenario, const bgl_ssl_ctx_t *contexts[2], struct text offered,
+                              struct text *session)
 {
     bgl_ssl_connection_t *server = NULL;
     bgl_ssl_connection_t *client =
@@ -155,14 +155,14 @@ void engine(const struct scenario *scenario)
         /* From the same server, where all is fine, and nothing fails. */
         struct scenario fine = fine_one_before(scenario);
         bgl_ssl_ctx_t *client = make_ctx(&fine, false);
-        meet_in_engine(&fine, (const bgl_ssl_ctx_t *[]){client, contexts[1]}, session, &session);
+        connect_in_engine(&fine, (const bgl_ssl_ctx_t *[]){client, contexts[1]}, session, &session);
         bgl_ssl_ctx_free(client);
         if (!session.length)
             FAIL("no session: %s", last_error().message);
     }
     fault_begin();
     if (contexts[0] && contexts[1])
-        meet_in_engine(scenario, (const bgl_ssl_ctx_t **)contexts, session, NULL);
+        connect_in_engine(scenario, (const bgl_ssl_ctx_t **)contexts, session, NULL);
     fault_end();
     free(session.data);
     bgl_ssl_ctx_free(contexts[0]);

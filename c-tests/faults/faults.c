@@ -40,7 +40,7 @@ static void note_bad(struct tally *tally, const struct job *job)
         memcpy(tally->first, line, sizeof line);
 }
 
-enum { PATIENCE = 10 };
+enum { RETRY_LIMIT_FACTOR = 10 };
 
 /* A run in which nothing failed after all says nothing about failures, but that the machine was too busy for a time limit: it
  * is bad only if it is once more, alone and with more time. */
@@ -55,10 +55,10 @@ static void await_one(struct tally *tally, struct plan *plan)
         planned->tried_alone = true;
         while (jobs_are_running())
             await_one(tally, plan);
-        patience = PATIENCE;
+        limit_factor = RETRY_LIMIT_FACTOR;
         start_job(tally->scenario, planned->fault, which);
         await_one(tally, plan);
-        patience = 1;
+        limit_factor = 1;
         return;
     }
     if (!job->good)
@@ -86,10 +86,10 @@ static const struct fault_trace *trace_calls(const struct scenario *scenario, co
 {
     const struct job *job = NULL;
     for (int tries = 0; tries < 2; tries++) {
-        patience = tries == 0 ? 1 : PATIENCE;
+        limit_factor = tries == 0 ? 1 : RETRY_LIMIT_FACTOR;
         start_job(scenario, (struct fault){0}, 0);
         job = finish_job();
-        patience = 1;
+        limit_factor = 1;
         if (job->good)
             return job->trace;
     }
@@ -97,7 +97,7 @@ static const struct fault_trace *trace_calls(const struct scenario *scenario, co
     return NULL;
 }
 
-static long undone(const struct plan *plan)
+static long count_undone(const struct plan *plan)
 {
     long count = 0;
     for (long i = 0; i < plan->count; i++)
@@ -105,7 +105,7 @@ static long undone(const struct plan *plan)
     return count;
 }
 
-static void tell(const struct tally *tally, const struct plan *plan)
+static void print_result(const struct tally *tally, const struct plan *plan)
 {
     if (tally->bad) {
         printf("not ok %s: %ld of %ld runs, such as %s\n", tally->scenario->name, tally->bad, tally->runs, tally->first);
@@ -114,15 +114,15 @@ static void tell(const struct tally *tally, const struct plan *plan)
     printf("ok %s (%ld runs for %ld calls", tally->scenario->name, tally->runs, plan->calls);
     if (plan->stacks)
         printf(" from %ld stacks", plan->stacks);
-    if (options.all && undone(plan))
-        printf(", %ld not met again", undone(plan));
+    if (options.all && count_undone(plan))
+        printf(", %ld not met again", count_undone(plan));
     printf(")\n");
 }
 
-static struct kinship kinship(const struct scenario *scenario)
+static struct stack_group stack_group(const struct scenario *scenario)
 {
     uint64_t number = 4 * (uint64_t)scenario->outcome + 2 * scenario->cold + scenario->again;
-    return (struct kinship){number + 1, scenario->outcome != SUCCEEDS};
+    return (struct stack_group){number + 1, scenario->outcome != SUCCEEDS};
 }
 
 /* Prints the case's line; true unless it failed. */
@@ -133,7 +133,7 @@ static bool try_all(const struct scenario *scenario)
         return false;
     struct tally tally = {.scenario = scenario};
     struct plan plan = make_plan(options.kind, options.thoroughness, options.for_ever || scenario->for_ever,
-                                 kinship(scenario), trace);
+                                 stack_group(scenario), trace);
     long some = options.sample > scenario->at_least ? options.sample : scenario->at_least;
     if (plan.calls == 0)
         printf("ok %s (it makes no such calls)\n", scenario->name);
@@ -144,7 +144,7 @@ static bool try_all(const struct scenario *scenario)
     for (int again = 0; options.all && again < RETRIES; again++)
         try_some(&tally, &plan, plan.count);
     if (plan.calls > 0)
-        tell(&tally, &plan);
+        print_result(&tally, &plan);
     fflush(stdout);
     free_plan(&plan);
     return tally.bad == 0;
@@ -159,7 +159,7 @@ static bool try_planted(const struct scenario *scenario)
     if (trace->count == 0)
         return true; /* a mistake for the other kind of failures */
     struct tally tally = {.scenario = scenario};
-    struct plan plan = make_plan(options.kind, EVERY_CALL, scenario->for_ever, kinship(scenario), trace);
+    struct plan plan = make_plan(options.kind, EVERY_CALL, scenario->for_ever, stack_group(scenario), trace);
     for (long i = 0; i < plan.count && !tally.bad; i++) {
         start_job(scenario, plan.faults[i].fault, i);
         await_one(&tally, &plan);

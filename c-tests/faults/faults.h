@@ -55,7 +55,7 @@ struct scenario {
 };
 
 /* By how much the time limits of the runs that start now are longer than usual. */
-extern int patience;
+extern int limit_factor;
 
 /* The path of a file that belongs to this run, and that is removed when the run has ended, however it does. The text is
  * overwritten by the next call. */

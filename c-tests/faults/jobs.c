@@ -12,7 +12,7 @@ static struct {
     int seconds;
     int most;
 } manner;
-int patience = 1;
+int limit_factor = 1;
 static struct job jobs[MAX_JOBS];
 static int running;
 
@@ -68,7 +68,7 @@ _Noreturn static void run(const struct scenario *scenario, struct job *job, int 
     dup2(why_fd, STDERR_FILENO);
     close(why_fd);
     setpgid(0, 0);
-    alarm((unsigned)(manner.seconds * patience));
+    alarm((unsigned)(manner.seconds * limit_factor));
     fault_plan(manner.kind, job->fault, scenario->from_program, job->trace);
     int before = open_descriptors();
     scenario->run(scenario);
@@ -148,7 +148,7 @@ static void note_end(struct job *job, int status)
             *c = ' ';
     job->good = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS && !job->why[0];
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        snprintf(job->why, sizeof job->why, "not done after %d seconds", manner.seconds * patience);
+        snprintf(job->why, sizeof job->why, "not done after %d seconds", manner.seconds * limit_factor);
     else if (WIFSIGNALED(status))
         snprintf(job->why, sizeof job->why, "killed by signal %d", WTERMSIG(status));
     else if (!job->good && !job->why[0])

@@ -157,7 +157,7 @@ void kept_handles(const struct scenario *scenario)
     handles.key = TRY(bgl_ssl_private_key_t, bgl_ssl_private_key_from_file(pki("good.key"), BGL_SSL_FORMAT_PEM, NULL));
     bool whole = handles.root && handles.leaf && handles.key;
     if (whole && make_configs_of(&handles, configs))
-        meet(scenario, configs);
+        connect_in_lock_step(scenario, configs);
     else
         must_be_planned("certificates or configs were refused");
     fault_end();
@@ -165,7 +165,7 @@ void kept_handles(const struct scenario *scenario)
     if (whole) {
         if (!make_configs_of(&handles, later))
             FAIL("after the failure a config is refused: %s", last_error().message);
-        if (!meet(scenario, later))
+        if (!connect_in_lock_step(scenario, later))
             FAIL("after the failure a connection is refused: %s", last_error().message);
         free_configs(later);
     }

@@ -95,7 +95,7 @@ static void close_ends(struct ends *ends)
     free_ends(ends);
 }
 
-bool meet(const struct scenario *scenario, bgl_ssl_config_t *configs[2])
+bool connect_in_lock_step(const struct scenario *scenario, bgl_ssl_config_t *configs[2])
 {
     struct ends ends;
     bool good = open_ends(scenario, &ends, configs);
@@ -154,14 +154,14 @@ void in_lock_step(const struct scenario *scenario)
     bool good = make_lazy_configs(scenario, configs);
     fault_begin();
     if (good)
-        meet(scenario, configs);
+        connect_in_lock_step(scenario, configs);
     fault_end();
     free_configs(configs);
     if (!scenario->again)
         return;
     if (!make_lazy_configs(scenario, later))
         FAIL("after the failure a config is refused: %s", last_error().message);
-    if (!meet(scenario, later) && scenario->outcome == SUCCEEDS)
+    if (!connect_in_lock_step(scenario, later) && scenario->outcome == SUCCEEDS)
         FAIL("after the failure a connection is refused: %s", last_error().message);
     free_configs(later);
 }

@@ -73,7 +73,7 @@ static bool add_seen(uint64_t stack)
 }
 
 /* Keeps those that stand for others. */
-static void thin_out(struct plan *plan, struct kinship kinship)
+static void keep_representatives(struct plan *plan, struct stack_group stack_group)
 {
     long kept = 0;
     qsort(plan->faults, (size_t)plan->count, sizeof *plan->faults, by_stack);
@@ -81,9 +81,9 @@ static void thin_out(struct plan *plan, struct kinship kinship)
         while (to < plan->count && plan->faults[to].stack == plan->faults[from].stack)
             to++;
         struct planned last = plan->faults[to - 1];
-        bool known = add_seen((plan->faults[from].stack ^ kinship.number * 0x9e3779b97f4a7c15) | 1);
+        bool known = add_seen((plan->faults[from].stack ^ stack_group.number * 0x9e3779b97f4a7c15) | 1);
         plan->stacks++;
-        if (!known || kinship.once)
+        if (!known || stack_group.once)
             plan->faults[kept++] = plan->faults[from];
         if (known)
             continue;
@@ -96,8 +96,8 @@ static void thin_out(struct plan *plan, struct kinship kinship)
     qsort(plan->faults, (size_t)plan->count, sizeof *plan->faults, by_order);
 }
 
-struct plan make_plan(enum fault_kind kind, enum thoroughness thoroughness, bool for_ever, struct kinship kinship,
-                      const struct fault_trace *trace)
+struct plan make_plan(enum fault_kind kind, enum thoroughness thoroughness, bool for_ever,
+                      struct stack_group stack_group, const struct fault_trace *trace)
 {
     struct plan plan = {NULL, 0, 0, 0};
     long traced = trace->count < MAX_TRACED ? trace->count : MAX_TRACED;
@@ -111,7 +111,7 @@ struct plan make_plan(enum fault_kind kind, enum thoroughness thoroughness, bool
                 (struct planned){{call->thread, call->n, choice, for_ever}, call->stack, i, false, false};
     }
     if (kind == FAULT_ALLOCATION && thoroughness == EACH_STACK)
-        thin_out(&plan, kinship);
+        keep_representatives(&plan, stack_group);
     return plan;
 }
 

@@ -10,7 +10,7 @@ enum thoroughness {
 };
 
 /* What call stacks have in common with those of other scenarios. */
-struct kinship {
+struct stack_group {
     uint64_t number; /* the same where the same is expected */
     bool once;       /* those that were in one of them are not left out, but tried once more */
 };
@@ -31,8 +31,8 @@ struct plan {
 };
 
 /* Of what was traced in a run without a fault. */
-struct plan make_plan(enum fault_kind kind, enum thoroughness thoroughness, bool for_ever, struct kinship kinship,
-                      const struct fault_trace *trace);
+struct plan make_plan(enum fault_kind kind, enum thoroughness thoroughness, bool for_ever,
+                      struct stack_group stack_group, const struct fault_trace *trace);
 void free_plan(struct plan *plan);
 
 /* Takes the run of a fault into account: it is done once a call failed, and that from the stack it was planned for. Where

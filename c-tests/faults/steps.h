@@ -7,7 +7,7 @@
 
 enum { BYTES = 40000 };
 
-#define LIMIT (2 * SECOND * slowness() * patience)
+#define LIMIT (2 * SECOND * slowness() * limit_factor)
 
 /* ---- truth.c ---- */
 
@@ -65,7 +65,7 @@ bool open_inside(struct ends *ends, struct ends *outer, bgl_ssl_config_t *config
 
 /* ---- lock_step.c ---- */
 
-bool meet(const struct scenario *scenario, bgl_ssl_config_t *configs[2]);
+bool connect_in_lock_step(const struct scenario *scenario, bgl_ssl_config_t *configs[2]);
 void in_lock_step(const struct scenario *scenario);
 
 /* ---- blocking.c ---- */

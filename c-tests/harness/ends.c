@@ -107,14 +107,14 @@ void connect_ends(struct ends *ends, const bgl_ssl_config_t *client, const bgl_s
              status_name(ends->server_status), ends->server_error.message);
 }
 
-void let_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+void connect_with(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
 {
     connect_ends(ends, client, server, "localhost");
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }
 
-void try_to_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+void try_connect_with(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
 {
     make_ends(ends, client, server, "localhost");
     step_handshakes(ends);
@@ -122,7 +122,7 @@ void try_to_meet(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *
     bgl_ssl_config_free(server);
 }
 
-void let_meet_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+void connect_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
 {
     int fds[2];
     tcp_pair(fds);
@@ -130,12 +130,12 @@ void let_meet_over_tcp(struct ends *ends, bgl_ssl_config_t *client, bgl_ssl_conf
     step_handshakes(ends);
     CHECK_OK(ends->client_status);
     CHECK_OK(ends->server_status);
-    let_block(ends);
+    set_ends_blocking(ends);
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
 }
 
-void let_block(const struct ends *ends)
+void set_ends_blocking(const struct ends *ends)
 {
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->client, false));
     CHECK_OK(bgl_ssl_socket_set_nonblocking(ends->server, false));

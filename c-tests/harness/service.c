@@ -56,29 +56,29 @@ void end_service(struct service *service)
     bgl_ssl_server_free(service->server);
 }
 
-void await_visits(struct visit *visit, bgl_ssl_config_t *client, bgl_ssl_config_t *server, int connections,
-                  serve_function *serve, void *data)
+void start_service_for(struct client_and_service *both, bgl_ssl_config_t *client, bgl_ssl_config_t *server,
+                       int connections, serve_function *serve, void *data)
 {
-    visit->client = client;
-    visit->server = server;
-    visit->socket = NULL;
-    start_service(&visit->service, server, connections, serve, data);
+    both->client = client;
+    both->server = server;
+    both->socket = NULL;
+    start_service(&both->service, server, connections, serve, data);
 }
 
-void start_visit(struct visit *visit, bgl_ssl_config_t *client, bgl_ssl_config_t *server, serve_function *serve,
-                 void *data)
+void connect_to_service(struct client_and_service *both, bgl_ssl_config_t *client, bgl_ssl_config_t *server,
+                        serve_function *serve, void *data)
 {
-    await_visits(visit, client, server, 1, serve, data);
-    visit->socket = connect_to(client, visit->service.port);
+    start_service_for(both, client, server, 1, serve, data);
+    both->socket = connect_to(client, both->service.port);
 }
 
-void end_visit(struct visit *visit)
+void end_client_and_service(struct client_and_service *both)
 {
-    if (visit->socket)
-        finish(visit->socket);
-    end_service(&visit->service);
-    bgl_ssl_config_free(visit->client);
-    bgl_ssl_config_free(visit->server);
+    if (both->socket)
+        finish(both->socket);
+    end_service(&both->service);
+    bgl_ssl_config_free(both->client);
+    bgl_ssl_config_free(both->server);
 }
 
 bgl_ssl_socket_t *connect_to(const bgl_ssl_config_t *client, int port)
