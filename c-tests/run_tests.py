@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 KINDS = {"ok ": "passed", "not ok ": "failed", "skip ": "skipped"}
 REASON = "  | "
@@ -89,6 +90,14 @@ def run_patiently(program, arguments, wrap, seconds):
     return lines, noise
 
 
+def timed(function):
+    def run_timed(*arguments):
+        start = time.monotonic()
+        return (*function(*arguments), time.monotonic() - start)
+
+    return run_timed
+
+
 def programs_with(text, sources):
     """The programs that have a case whose name contains the text, as far as their sources tell: cases of tables are named
     after the table and their row."""
@@ -143,16 +152,16 @@ def main():
         lines = [line for line in lines if kind_of(line)]
     else:
         with concurrent.futures.ThreadPoolExecutor(chosen.j) as pool:
-            one = run_patiently if chosen.patient else run
+            one = timed(run_patiently if chosen.patient else run)
             runs = pool.map(lambda program: one(program, chosen.arguments, chosen.wrap, chosen.timeout), chosen.files)
-            for program, (found, noise) in zip(chosen.files, runs):
+            for program, (found, noise, seconds) in zip(chosen.files, runs):
                 if chosen.label:
                     for start in KINDS:
                         found = [
                             f"{start}{chosen.label}: {line[len(start):]}" if line.startswith(start) else line
                             for line in found
                         ]
-                print(f"{os.path.basename(program)}: {as_text(sum_of(found))}", flush=True)
+                print(f"{os.path.basename(program)}: {as_text(sum_of(found))} ({seconds:.1f} s)", flush=True)
                 skips, bad = ([line for line in found if line.startswith(start)] for start in ("skip ", "not ok "))
                 reasons = [REASON + line for line in noise] if bad else []
                 for line in skips + bad:

@@ -2,7 +2,7 @@
 # Runs test suites and adds their counts up: check.sh [SUITE...], by default all of scripts/suites.
 # Each suite ends with a line "N passed, M failed, K skipped"; one that does not, or that exits with an error and says
 # that nothing failed, counts as a failure. What was skipped and what failed is told once more at the end, so that the
-# last lines of a log say what is wrong.
+# last lines of a log say what is wrong. After each suite is a line with the seconds that it took.
 # A suite with a line `# Takes: N s` is skipped unless so much time is left until CHECK_UNTIL (in seconds since 1970), if
 # that is set.
 set -u
@@ -38,6 +38,7 @@ suite() {
     name=$1
     shift
     echo "=== $name"
+    began=$(date +%s)
     takes=$(sed -n 's/^# Takes: \([0-9]*\) s.*/\1/p' "$1")
     if [ -n "$takes" ] && [ -n "${CHECK_UNTIL:-}" ]; then
         left=$((CHECK_UNTIL - $(date +%s)))
@@ -45,6 +46,7 @@ suite() {
     fi
     { "$@"; echo "$?" >"$work/status"; } 2>&1 | tee "$log"
     status=$(cat "$work/status")
+    echo "--- $name: $(($(date +%s) - began)) s"
     told=$(grep -c . "$work/failures")
     digest "$name" <"$log"
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$log" | tail -1)

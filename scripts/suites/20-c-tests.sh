@@ -1,6 +1,6 @@
 #!/bin/sh
-# The C tests: plain, under sanitizers and valgrind, with threads, against other TLS libraries' tools; and the checks of
-# header, symbols, SONAME and coverage.
+# The C tests: plain, most of them under AddressSanitizer and some under valgrind, against other TLS libraries' tools; and
+# the checks of header, symbols, SONAME and coverage.
 if ! command -v python3 >/dev/null; then
     echo "skipped: the command python3"
     echo "0 passed, 0 failed, 1 skipped"
