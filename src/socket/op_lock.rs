@@ -34,6 +34,8 @@ struct State {
     holder_may_block: bool,
     /// How many wait: to wake nobody would still be a system call.
     waiting: usize,
+    /// How many of them wait only for a holder that does not.
+    waiting_briefly: usize,
 }
 
 /// The lock while it is held.
@@ -56,15 +58,22 @@ impl OpLock {
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::timeout());
             }
+            let is_brief = matches!(blocking, Blocking::No);
             state.waiting += 1;
+            state.waiting_briefly += usize::from(is_brief);
             state = match left {
                 None => self.free.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(left) => self.free.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
             state.waiting -= 1;
+            state.waiting_briefly -= usize::from(is_brief);
         }
         state.holder = Some(thread);
         state.holder_may_block = matches!(blocking, Blocking::Until(_));
+        if state.holder_may_block && state.waiting_briefly > 0 {
+            // They were to get it from one that did not block: now they are refused.
+            self.free.notify_all();
+        }
         Ok(Some(OpGuard(self)))
     }
 
@@ -93,5 +102,41 @@ impl Drop for OpGuard<'_> {
         if state.waiting > 0 {
             self.0.free.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::mpsc, thread, time::Duration};
+
+    /// Waits until so many threads wait for the lock.
+    fn await_waiting(lock: &OpLock, count: usize) {
+        while lock.lock().waiting < count {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_caller_that_may_not_block_is_refused_once_one_that_may_was_before_it() {
+        let lock = OpLock::default();
+        thread::scope(|scope| {
+            let held = lock.acquire(Blocking::No).unwrap();
+            let (release, released) = mpsc::channel::<()>();
+            let lock = &lock;
+            scope.spawn(move || {
+                let held = lock.acquire(Blocking::Until(Deadline::NEVER)).unwrap();
+                let _ = released.recv_timeout(Duration::from_secs(10));
+                drop(held);
+            });
+            await_waiting(lock, 1);
+            let (tell, told) = mpsc::channel();
+            scope.spawn(move || tell.send(lock.acquire(Blocking::No).map(|guard| guard.is_some()).is_ok()));
+            await_waiting(lock, 2);
+            drop(held);
+            let outcome = told.recv_timeout(Duration::from_secs(5));
+            drop(release);
+            assert_eq!(outcome, Ok(true));
+        });
     }
 }
