@@ -89,13 +89,15 @@ struct Parts {
     parts: Vec<Mutex<Contents>>,
 }
 
-/// A cache of so many sessions, or more, has another part.
+/// A cache of so many sessions, or more, has another part, if each has so much memory: a session must fit into its part.
 const SESSIONS_OF_A_PART: usize = 256;
+const BYTES_OF_A_PART: usize = 64 << 10;
 const MOST_PARTS: usize = 16;
 
 impl Parts {
     fn new(limits: CacheLimits) -> Parts {
-        let count = (limits.sessions / SESSIONS_OF_A_PART).clamp(1, MOST_PARTS);
+        let parts = (limits.sessions / SESSIONS_OF_A_PART).min(limits.bytes / BYTES_OF_A_PART);
+        let count = parts.clamp(1, MOST_PARTS);
         let share = CacheLimits { sessions: limits.sessions / count, bytes: limits.bytes / count };
         Parts { limits, parts: (0..count).map(|_| Mutex::new(Contents::new(share))).collect() }
     }
@@ -203,6 +205,13 @@ mod tests {
         (0..10).for_each(|_| cache.insert(id(1), secret(10), 50, 10));
         assert_eq!((cache.by_id.len(), cache.in_order.len()), (1, 1));
         assert_eq!(cache.bytes, size(&id(1), &[1; 10]));
+    }
+
+    #[test]
+    fn a_cache_of_little_memory_has_space_for_a_session_however_many_there_may_be() {
+        let cache = SessionCache::new(CacheLimits { sessions: 10_000, bytes: 4096 });
+        cache.insert(id(1), secret(2000), i64::MAX);
+        assert!(cache.find(&id(1)).is_some());
     }
 
     #[test]
