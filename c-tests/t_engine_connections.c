@@ -135,6 +135,47 @@ TEST(writing_after_shutdown_fails_and_reading_goes_on)
     free_pair(&pair);
 }
 
+/* OpenSSL's shutdown takes it for a fatal error that there is something to read. */
+TEST(a_shutdown_leaves_what_is_still_to_be_read)
+{
+    struct pair pair = make_plain_pair("good");
+    char buffer[16];
+    complete_handshakes(&pair);
+    CHECK_INT(5, bgl_ssl_connection_clear_in(pair.server, "hello", 0, 5));
+    while (carry(&pair, pair.server, pair.client)) {
+    }
+    CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_INT(-1, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
+    CHECK_INT(5, bgl_ssl_connection_clear_out(pair.client, buffer, 0, sizeof buffer));
+    CHECK_INT(-1, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_connection_status(pair.client));
+    CHECK_INT(0, bgl_ssl_connection_shutdown(pair.server));
+    while (carry(&pair, pair.server, pair.client)) {
+    }
+    CHECK_INT(1, bgl_ssl_connection_shutdown(pair.client));
+    free_pair(&pair);
+}
+
+TEST(what_a_shutdown_finds_damaged_is_what_later_steps_say)
+{
+    struct pair pair = make_plain_pair("good");
+    char record[64];
+    complete_handshakes(&pair);
+    exchange_messages(&pair);
+    CHECK_INT(5, bgl_ssl_connection_clear_in(pair.server, "hello", 0, 5));
+    long length = bgl_ssl_connection_read(pair.server, record, 0, sizeof record);
+    CHECK(length > 5);
+    record[length - 1] ^= 1;
+    CHECK_INT(0, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_INT(length, bgl_ssl_connection_write(pair.client, record, 0, (size_t)length));
+    CHECK_INT(-1, bgl_ssl_connection_shutdown(pair.client));
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
+    CHECK_INT(-1, bgl_ssl_connection_clear_out(pair.client, record, 0, sizeof record));
+    CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.client));
+    free_pair(&pair);
+}
+
 TEST(garbage_fails_the_handshake_with_a_reason_that_stays)
 {
     bgl_ssl_ctx_t *server = server_ctx("default", "good");
@@ -195,6 +236,7 @@ TEST(shutdown_before_the_handshake_says_no)
     bgl_ssl_connection_t *client = new_client(ctx, NULL);
     CHECK_INT(-1, bgl_ssl_connection_start(client));
     CHECK_INT(-1, bgl_ssl_connection_shutdown(client));
+    CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_connection_status(client));
     CHECK(err_of(client)[0]);
     bgl_ssl_connection_free(client);
     bgl_ssl_ctx_free(ctx);

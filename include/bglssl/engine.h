@@ -515,8 +515,9 @@ bool bgl_ssl_connection_init_finishedp(const bgl_ssl_connection_t *connection);
 /**
  * Sends close_notify (to be taken out by bgl_ssl_connection_read); a further call reads the peer's.
  *
- * Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure:
- * bgl_ssl_connection_status tells. Never blocks; any thread.
+ * Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure.
+ * bgl_ssl_connection_status tells: BGL_SSL_WANT_READ if the peer must send more, or bgl_ssl_connection_clear_out must
+ * first read what it has sent; BGL_SSL_E_STATE before the handshake is done. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.
  */

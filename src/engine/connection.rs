@@ -13,7 +13,7 @@ use crate::{
         },
         session::Session,
     },
-    types::{ClientAuth, Role, Step},
+    types::{ClientAuth, Role},
 };
 use std::{
     ffi::{CStr, c_int},
@@ -88,12 +88,12 @@ impl Connection {
         (result, has_events)
     }
 
-    /// Sends close_notify, or looks for the peer's: 0 once it is sent, 1 once both are, negative if it could not be.
+    /// Sends close_notify, or looks for the peer's: 0 once it is sent, 1 once both are, -1 if neither can be done now.
     pub fn shutdown(&self) -> Result<c_int> {
         let (result, _) = self.step(|state| {
-            let (result, failure) = state.engine()?.shutdown();
-            let waits = if result < 0 { Step::WantRead } else { Step::Done(0) };
-            state.record(failure.map_or(Ok(waits), Err)).map(|_| result)
+            let step = state.engine()?.shutdown();
+            let (outcome, both) = state.record(step.map(|step| step.map(usize::from)))?;
+            Ok(if outcome == Outcome::Done { c_int::from(both > 0) } else { -1 })
         });
         result
     }

@@ -67,25 +67,45 @@ impl Engine {
         })
     }
 
-    /// Sends close_notify, or looks for the peer's: what SSL_shutdown returns, and the reason where that is negative.
-    pub fn shutdown(&mut self) -> (c_int, Option<Error>) {
-        if let Some(failure) = &self.failure {
-            return (-1, Some(failure.clone()));
+    /// Sends close_notify, or looks for the peer's: whether both are sent. WantRead if neither can be done before more is put
+    /// in, or before text of the peer's has been read.
+    pub fn shutdown(&mut self) -> Result<Step<bool>> {
+        if self.failure.is_none() && !self.is_completed() {
+            return Err(Error::new(Code::State, "TLS cannot be shut down before the handshake is complete"));
         }
-        loop {
-            let unread = self.buffered().1;
-            queue::clear();
+        self.try_shutdown().map_err(|error| error.context("TLS cannot be shut down"))
+    }
+
+    fn try_shutdown(&mut self) -> Result<Step<bool>> {
+        // For OpenSSL text that is still to be read after its own close_notify is fatal, and in the middle of a message it
+        // shuts nothing down.
+        let looks = self.sent_close_notify() || !self.is_handshaken();
+        let has_text = looks && self.has_text()?;
+        if (has_text && self.sent_close_notify()) || !self.is_handshaken() {
+            return Ok(Step::WantRead);
+        }
+        self.call(|engine| {
             // SAFETY: the SSL is live.
-            let result = unsafe { ffi::SSL_shutdown(self.ptr()) };
-            if result >= 0 {
-                return (result, None);
-            }
-            // SAFETY: the SSL is live, and that was the last call on it.
-            match unsafe { step_of(self.ptr(), result, ()) } {
-                // OpenSSL returns after each message that is not the peer's close_notify.
-                Ok(_) if self.buffered().1 != unread => continue,
-                Ok(_) => return (result, None),
-                Err(kind) => return (result, Some(self.failure(kind).context("TLS cannot be shut down"))),
+            let result = unsafe { ffi::SSL_shutdown(engine.ptr()) };
+            (if result == 0 { 1 } else { result }, result == 1)
+        })
+    }
+
+    /// Whether text of the peer's can be read.
+    fn has_text(&mut self) -> Result<bool> {
+        let mut before = usize::MAX;
+        loop {
+            let step = self.call(|engine| {
+                let mut n = 0;
+                // SAFETY: there is space for the one byte that is asked for.
+                (unsafe { sys::SSL_peek_ex(engine.ptr(), [0u8].as_mut_ptr().cast(), 1, &mut n) }, ())
+            })?;
+            let unread = self.buffered().1;
+            match step {
+                Step::Done(()) => return Ok(true),
+                // OpenSSL returns after each message that is no text.
+                Step::WantRead if unread != 0 && unread != before => before = unread,
+                _ => return Ok(false),
             }
         }
     }

@@ -193,6 +193,11 @@ impl<H> SslHandle<H> {
         self.offered = None;
     }
 
+    /// Whether the handshake has been completed, also in the middle of a message that comes after it.
+    pub fn is_completed(&self) -> bool {
+        self.is_completed
+    }
+
     /// Whether what OpenSSL knows of a peer is from an earlier connection: the session that is offered, or being resumed.
     fn knows_earlier_peer_only(&self) -> bool {
         // SAFETY: the SSL is live, and lends its session.
