@@ -43,13 +43,13 @@ static void note_bad(struct tally *tally, const struct job *job)
 enum { RETRY_LIMIT_FACTOR = 10 };
 
 /* A run in which nothing failed after all says nothing about failures, but that the machine was too busy for a time limit: it
- * is bad only if it is once more, alone and with more time. */
+ * is bad only if it is once more, alone and with more time. A crash is always one of the library's. */
 static void await_one(struct tally *tally, struct plan *plan)
 {
     const struct job *job = finish_job();
     struct planned *planned = &plan->faults[job->which];
     tally->runs++;
-    if (!job->good && !job->trace->fired && !planned->tried_alone) {
+    if (!job->good && !job->crashed && !job->trace->fired && !planned->tried_alone) {
         long which = job->which;
         fprintf(stderr, "%s: tried again alone: %s\n", tally->scenario->name, job->why);
         planned->tried_alone = true;
@@ -81,7 +81,7 @@ static void try_some(struct tally *tally, struct plan *plan, long runs)
         await_one(tally, plan);
 }
 
-/* A run without a fault; NULL if it went wrong twice, which is told then. */
+/* A run without a fault; NULL if it crashed, or went wrong twice, which is told then. */
 static const struct fault_trace *trace_calls(const struct scenario *scenario, const char *prefix)
 {
     const struct job *job = NULL;
@@ -92,6 +92,8 @@ static const struct fault_trace *trace_calls(const struct scenario *scenario, co
         limit_factor = 1;
         if (job->good)
             return job->trace;
+        if (job->crashed)
+            break;
     }
     printf("not ok %s%s: without a failure: %s\n", prefix, scenario->name, job->why);
     return NULL;

@@ -147,9 +147,10 @@ static void note_end(struct job *job, int status)
         if (*c == '\n')
             *c = ' ';
     job->good = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS && !job->why[0];
+    job->crashed = WIFSIGNALED(status) && WTERMSIG(status) != SIGALRM;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
         snprintf(job->why, sizeof job->why, "not done after %d seconds", manner.seconds * limit_factor);
-    else if (WIFSIGNALED(status))
+    else if (job->crashed)
         snprintf(job->why, sizeof job->why, "killed by signal %d", WTERMSIG(status));
     else if (!job->good && !job->why[0])
         snprintf(job->why, sizeof job->why, "exit status %d", WEXITSTATUS(status));

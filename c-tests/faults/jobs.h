@@ -11,7 +11,7 @@ struct job {
     int why_fd;
     struct fault fault;
     long which; /* what its starter calls it */
-    bool good;
+    bool good, crashed; /* crashed: by a signal, other than that of its time limit */
     char why[2048]; /* it was not good */
     struct fault_trace *trace;
 };

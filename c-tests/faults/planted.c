@@ -2,6 +2,8 @@
  * program's own. Each is named after the words of the report that it has to get. */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -76,6 +78,29 @@ static void crashes(const struct scenario *scenario)
     fclose(file);
 }
 
+/* How often crashes_once has run, in all processes. */
+static atomic_int *runs;
+
+__attribute__((constructor)) static void share_runs(void)
+{
+    runs = mmap(NULL, sizeof *runs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (runs == MAP_FAILED)
+        abort();
+}
+
+/* In the second of its runs, before anything has failed in it; all others are good. */
+static void crashes_once(const struct scenario *scenario)
+{
+    ignore(scenario);
+    if ((*runs)++ == 1)
+        raise(SIGILL);
+    fault_begin();
+    FILE *file = fopen("/dev/null", "re");
+    fault_end();
+    if (file)
+        fclose(file);
+}
+
 static void hangs(const struct scenario *scenario)
 {
     ignore(scenario);
@@ -129,6 +154,7 @@ const struct scenario planted[] = {
     {"killed_by_signal_11", crashes_on_allocation, .from_program = true},
     {"descriptors_open", leaks, .from_program = true},
     {"killed_by_signal_6", crashes, .from_program = true},
+    {"killed_by_signal_4", crashes_once, .from_program = true},
     {"not_done_after", hangs, .from_program = true},
     {"while_it_failed", spins, .from_program = true, .for_ever = true},
     {"arrived_before_a_clean_end", loses, .from_program = true},
