@@ -73,7 +73,7 @@ void step_handshakes(struct ends *ends)
         if (client_waits != server_waits) {
             lonely++;
             struct pollfd wait = {bgl_ssl_socket_fd(client_waits ? ends->client : ends->server), POLLIN, 0};
-            poll(&wait, 1, 100);
+            poll(&wait, 1, 20);
         }
     }
 }
