@@ -30,12 +30,12 @@ static inline unsigned move_bytes(const bgl_ssl_socket_t *from, const bgl_ssl_so
     for (int idle = 0; received < total; idle++) {
         if (sent < total) {
             bgl_ssl_status_t status = bgl_ssl_socket_write(from, data + sent, total - sent, &n);
-            CHECK(status >= 0 && status != BGL_SSL_EOF);
+            CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_WRITE);
             sent += n;
             waits += status == BGL_SSL_WANT_WRITE;
         }
         bgl_ssl_status_t status = bgl_ssl_socket_read(to, buffer, sizeof buffer, &n);
-        CHECK(status >= 0 && status != BGL_SSL_EOF);
+        CHECK(status == BGL_SSL_OK || status == BGL_SSL_WANT_READ);
         for (size_t i = 0; i < n; i++)
             if (buffer[i] != pattern(received + i))
                 FAIL("byte %zu is wrong", received + i);

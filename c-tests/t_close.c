@@ -611,7 +611,7 @@ TEST(a_client_that_is_not_accepted_is_told_and_disconnected)
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_socket_read(socket, &byte, 1, &n));
     CHECK(last_error().alert > 0);
     struct pollfd hung_up = {bgl_ssl_socket_fd(socket), POLLRDHUP, 0};
-    CHECK_INT(1, poll(&hung_up, 1, 5000));
+    CHECK_INT(1, poll(&hung_up, 1, 5000 * slowness()));
     bgl_ssl_socket_free(socket);
     close(plain_connect(both.service.port));
     end_client_and_service(&both);

@@ -199,7 +199,7 @@ TEST_TABLE(both_connections_tell_of_no_common, engine_rows)
 TEST(other_failures_of_connections_list_no_offers)
 {
     struct pair pair = make_plain_pair("good");
-    CHECK_INT(7, bgl_ssl_connection_write(pair.server, "nonsense", 0, 7));
+    CHECK_INT(8, bgl_ssl_connection_write(pair.server, "no hello", 0, 8));
     CHECK(bgl_ssl_connection_start(pair.server) < 0);
     CHECK_STATUS(BGL_SSL_E_PROTOCOL, bgl_ssl_connection_status(pair.server));
     CHECK(!strstr(err_of(pair.server), "offer"));

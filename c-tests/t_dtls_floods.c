@@ -298,10 +298,9 @@ TEST(accept_is_not_held_by_what_comes_before_a_clients_socket_is_connected)
     bgl_ssl_socket_t *nobody;
     make_world(&world, server_config("good"));
     int raw = raw_client(bgl_ssl_server_port(world.listener));
-    struct pollfd wait = {bgl_ssl_server_fd(world.listener), POLLIN, 0};
     pthread_t thread = start_thread(connect_and_give_up, &world);
     /* The client's own socket is connected by the time that its hello is here. */
-    CHECK_INT(1, poll(&wait, 1, 5000 * slowness()));
+    await_readable(bgl_ssl_server_fd(world.listener));
     early_sender = raw;
     while (flood.ends == 0)
         CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_server_accept(world.listener, BGL_SSL_NO_WAIT, &nobody));

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <poll.h>
 
 /* ---- versions ---- */
 

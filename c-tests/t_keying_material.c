@@ -108,25 +108,25 @@ TEST(what_cannot_be_exported_is_an_argument_error)
     free_ends(&ends);
 }
 
+/* There is no context, whatever its length. */
+static void check_fails_with_zeros(const bgl_ssl_socket_t *socket, const char *of, size_t context_len)
+{
+    static const unsigned char zeros[32];
+    unsigned char out[32];
+    memset(out, 7, sizeof out);
+    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(socket, of, NULL, context_len, out, sizeof out));
+    CHECK_INT(0, memcmp(out, zeros, sizeof out));
+}
+
 /* The header: "out: where to put len bytes; all zero on failure". */
 TEST(whatever_fails_the_keying_material_is_all_zero)
 {
     struct ends ends;
-    unsigned char out[32];
-    static const unsigned char zeros[32];
     connect_with_version(&ends, &versions[1]);
-    memset(out, 7, sizeof out);
-    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(NULL, label, NULL, 0, out, sizeof out));
-    CHECK_INT(0, memcmp(out, zeros, sizeof out));
-    memset(out, 7, sizeof out);
-    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, "\xff", NULL, 0, out, sizeof out));
-    CHECK_INT(0, memcmp(out, zeros, sizeof out));
-    memset(out, 7, sizeof out);
-    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, label, NULL, 5, out, sizeof out));
-    CHECK_INT(0, memcmp(out, zeros, sizeof out));
-    memset(out, 7, sizeof out);
-    CHECK_STATUS(BGL_SSL_E_ARGUMENT, bgl_ssl_socket_export(ends.client, NULL, NULL, 0, out, sizeof out));
-    CHECK_INT(0, memcmp(out, zeros, sizeof out));
+    check_fails_with_zeros(NULL, label, 0);
+    check_fails_with_zeros(ends.client, "\xff", 0);
+    check_fails_with_zeros(ends.client, label, 5);
+    check_fails_with_zeros(ends.client, NULL, 0);
     free_ends(&ends);
 }
 

@@ -131,7 +131,7 @@ TEST(contexts_made_before_are_not_used_after_fips_was_turned_on)
     CHECK_OK(bgl_ssl_config_set_record_size(other, 1024));
     bgl_ssl_status_t expected = bgl_ssl_config_freeze(other);
     if (expected == BGL_SSL_OK)
-        skip_test("what tells contexts apart");
+        skip_test("an OpenSSL that refuses a config under FIPS, by which contexts are told apart");
     CHECK_STATUS(expected, bgl_ssl_config_freeze(after));
     bgl_ssl_config_free(before);
     bgl_ssl_config_free(after);
@@ -220,7 +220,7 @@ TEST(a_file_that_is_not_there_is_told_as_such)
 {
     static const char *const uris[] = {"file:/no/such/file", "file:///no/such/file", "file://localhost/no/such/file",
                                        "/no/such/file", "file:no-such-file"};
-    for (size_t i = 0; i < sizeof uris / sizeof *uris; i++) {
+    for (size_t i = 0; i < COUNT(uris); i++) {
         CHECK_REFUSED(BGL_SSL_E_IO, bgl_ssl_private_key_from_uri(uris[i], NULL));
         CHECK_MESSAGE("No such file");
         CHECK_INT(ENOENT, last_error().sys_errno);

@@ -504,11 +504,7 @@ TEST_TABLE(while_a_program_decides_about_a_proxy_another_thread, during_check)
     CHECK_OK(bgl_ssl_config_set_verify_callback(config, accept_while_another_uses, &looker));
     CHECK_OK(bgl_ssl_config_set_proxy(client, url, config));
     looker.socket = MADE(bgl_ssl_socket_t, bgl_ssl_connect_start(client, "localhost", 1, AF_INET, NULL, NULL));
-    bgl_ssl_status_t status;
-    while ((status = bgl_ssl_socket_handshake(looker.socket)) > 0) {
-        struct pollfd wait = {bgl_ssl_socket_fd(looker.socket), POLLIN, 0};
-        CHECK(poll(&wait, 1, 20000 * slowness()) == 1);
-    }
+    bgl_ssl_status_t status = handshake_by_poll(looker.socket);
     CHECK(looker.row->closes ? status == BGL_SSL_E_STATE : status < 0);
     CHECK_INT(1, looker.calls);
     bgl_ssl_socket_free(looker.socket);

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <poll.h>
 
 static void connect_nonblocking_client(struct ends *ends)
 {

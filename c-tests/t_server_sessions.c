@@ -976,12 +976,8 @@ TEST_TABLE(a_server_of_another_host_does_not_resume_with_the_same_keys, versions
     CHECK_OK(bgl_ssl_socket_read(socket, &byte, 1, &n));
     bgl_ssl_session_t *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
     finish(socket);
-    socket = ask_for_a(row, to, session);
-    if (socket) {
-        CHECK(!bgl_ssl_socket_session_reused(socket));
-        FAIL("the server of b.test was taken for a.test");
-    }
-    CHECK_INT(BGL_SSL_E_NAME, last_error().code);
+    /* Even if the server of b.test can read the ticket. */
+    CHECK_REFUSED(BGL_SSL_E_NAME, ask_for_a(row, to, session));
     bgl_ssl_session_free(session);
     close_host(&one);
     close_host(&other);

@@ -381,8 +381,7 @@ TEST(close_wakes_a_handshake)
     open_waiter(&waiter, MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_fd(client, fds[0], "localhost", 0)));
     pthread_t thread = start_thread(handshake_in_thread, &waiter);
     await_calls(&waiter, 1);
-    struct pollfd hello = {fds[1], POLLIN, 0};
-    CHECK_INT(1, poll(&hello, 1, 10000));
+    await_readable(fds[1]);
     bgl_ssl_socket_close(waiter.socket);
     join_thread(thread);
     CHECK_INT(BGL_SSL_E_STATE, waiter.status);
