@@ -95,6 +95,45 @@ TEST(a_week_later_the_server_proves_who_it_is)
     bgl_ssl_config_free(client);
 }
 
+/* Whether a session that the program keeps was resumed; the connection's own takes its place. */
+static bool visit_with(const bgl_ssl_config_t *client, int port, bgl_ssl_session_t **session)
+{
+    bgl_ssl_socket_t *socket =
+        MADE(bgl_ssl_socket_t, bgl_ssl_connect_resume(client, "127.0.0.1", port, AF_INET, *session));
+    check_echo(socket, "tickets come with the answer");
+    bool reused = bgl_ssl_socket_session_reused(socket);
+    bgl_ssl_session_free(*session);
+    *session = MADE(bgl_ssl_session_t, bgl_ssl_socket_session(socket));
+    finish(socket);
+    return reused;
+}
+
+TEST(a_week_later_the_server_of_a_session_that_the_program_keeps_proves_who_it_is)
+{
+    enum { HOURS = 7 * 24 };
+    struct raw_server server = {.connections = HOURS + 2};
+    bgl_ssl_session_t *session = NULL;
+    int port;
+    load_openssl(&server.openssl);
+    bgl_ssl_config_t *client = named_client(&versions[1]);
+    CHECK_OK(bgl_ssl_config_set_resume(client, false));
+    server.listener = plain_listener(AF_INET, "127.0.0.1", 0, 4, &port);
+    pthread_t thread = start_thread(serve_raw, &server);
+    CHECK(!visit_with(client, port, &session));
+    for (int hour = 1; hour < HOURS; hour++) {
+        atomic_fetch_add(&ahead, 3600);
+        CHECK(visit_with(client, port, &session));
+    }
+    atomic_fetch_add(&ahead, 3600);
+    CHECK(bgl_ssl_session_expiry(session) <= (int64_t)time(NULL));
+    CHECK(!visit_with(client, port, &session));
+    CHECK(visit_with(client, port, &session));
+    join_thread(thread);
+    bgl_ssl_session_free(session);
+    close(server.listener);
+    bgl_ssl_config_free(client);
+}
+
 /* Another server at the port, with keys of its own: it refuses the tickets of the first. */
 TEST_TABLE(a_server_that_refuses_is_asked_once, versions)
 {

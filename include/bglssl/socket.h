@@ -212,8 +212,8 @@ bgl_ssl_socket_t *bgl_ssl_connect(const bgl_ssl_config_t *config,
  *
  * session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake
  * would accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
- * verification, versions, ciphers, own certificate), while the system's CAs are the same and no certificate of the
- * peer's chain has expired. Otherwise the handshake is a full one.
+ * verification, versions, ciphers, own certificate), while the system's CAs are the same and the session has not ended
+ * (bgl_ssl_session_expiry). Otherwise the handshake is a full one.
  *
  * Returns what bgl_ssl_connect does. Threads and blocking as there.
  *

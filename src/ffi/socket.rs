@@ -95,8 +95,8 @@ pub unsafe extern "C" fn bgl_ssl_connect(
 ///
 /// session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake
 /// would accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
-/// verification, versions, ciphers, own certificate), while the system's CAs are the same and no certificate of the
-/// peer's chain has expired. Otherwise the handshake is a full one.
+/// verification, versions, ciphers, own certificate), while the system's CAs are the same and the session has not ended
+/// (bgl_ssl_session_expiry). Otherwise the handshake is a full one.
 ///
 /// Returns what bgl_ssl_connect does. Threads and blocking as there.
 ///

@@ -50,11 +50,11 @@ impl Socket {
     }
 }
 
-/// Offers a session to the server, if a full handshake would accept the same peer: it was made in the same scope, and no
-/// certificate of its chain has expired since. Otherwise the handshake will be a full one.
+/// Offers a session to the server, if a full handshake would accept the same peer: it was made in the same scope, and has not
+/// ended since. Otherwise the handshake will be a full one.
 fn offer(state: &mut SocketState, scope: &Scope, session: &Session) -> Result<()> {
-    let expired = session.chain_expires.is_some_and(|end| ossl::now() > end);
-    if !expired && session.session.id_context() == scope.as_bytes() {
+    let has_ended = ossl::now() >= session::end_of(session);
+    if !has_ended && session.session.id_context() == scope.as_bytes() {
         let offered = state.tls.resume(session)?;
         if let Some(resumption) = &mut state.resumption {
             resumption.offers(offered);
