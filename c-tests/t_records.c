@@ -386,3 +386,63 @@ TEST(what_is_known_of_the_peer_stays_while_a_ticket_arrives)
     CHECK_OK(bgl_ssl_socket_read(middle.ends.client, &byte, 1, &n));
     free_middle(&middle);
 }
+
+/* The client has read the first record of a session ticket that has two. Says how much of what the server has sent is kept back
+ * in rest. */
+static size_t read_half_a_ticket(struct middle *middle, unsigned char *rest, size_t size)
+{
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    struct ends *ends = &middle->ends;
+    char byte;
+    size_t n;
+    set_certificate(client, "client-rsa");
+    set_ca(server, "root.pem");
+    CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_TLSV1_3));
+    CHECK_OK(bgl_ssl_config_set_record_size(server, 512));
+    make_middle(middle, client, server, false);
+    do {
+        ends->client_status = bgl_ssl_socket_handshake(ends->client);
+        pass_on(middle);
+        ends->server_status = bgl_ssl_socket_handshake(ends->server);
+        CHECK(ends->client_status >= 0 && ends->server_status >= 0);
+    } while (ends->server_status != BGL_SSL_OK);
+    ssize_t length = recv(middle->sides[SERVER].fd, rest, size, MSG_DONTWAIT);
+    CHECK(length > 5 && (size_t)length < size);
+    size_t record = 5 + ((size_t)rest[3] << 8 | rest[4]);
+    CHECK(record > 512 && record < (size_t)length);
+    write_all(middle->sides[CLIENT].fd, rest, record);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_read(ends->client, &byte, 1, &n));
+    memmove(rest, rest + record, (size_t)length - record);
+    return (size_t)length - record;
+}
+
+static void check_proper_end(struct middle *middle)
+{
+    char byte;
+    size_t n;
+    pass_on(middle);
+    CHECK_STATUS(BGL_SSL_EOF, bgl_ssl_socket_read(middle->ends.server, &byte, 1, &n));
+    free_middle(middle);
+}
+
+/* OpenSSL sends no close_notify in the middle of a message of the peer's. */
+TEST(a_shutdown_inside_a_message_of_two_records_waits_for_its_end)
+{
+    struct middle middle;
+    static unsigned char rest[20000];
+    size_t length = read_half_a_ticket(&middle, rest, sizeof rest);
+    CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_shutdown(middle.ends.client));
+    write_all(middle.sides[CLIENT].fd, rest, length);
+    CHECK_OK(bgl_ssl_socket_shutdown(middle.ends.client));
+    check_proper_end(&middle);
+}
+
+TEST(a_close_inside_a_message_of_two_records_is_proper_if_its_end_has_come)
+{
+    struct middle middle;
+    static unsigned char rest[20000];
+    size_t length = read_half_a_ticket(&middle, rest, sizeof rest);
+    write_all(middle.sides[CLIENT].fd, rest, length);
+    CHECK_OK(bgl_ssl_socket_close(middle.ends.client));
+    check_proper_end(&middle);
+}

@@ -89,8 +89,7 @@ impl SocketState {
     fn begin_closing(&mut self, is_handshaken: bool, limit: Duration, now: Instant) -> bool {
         if is_handshaken && self.failure.is_none() {
             // Without it the peer sees a truncation, which is then what happened.
-            self.tls.transport().hold_output();
-            let _ = self.tls.close_notify();
+            let _ = self.close_notify();
         }
         if !is_handshaken && !self.tls.transport().has_sent() {
             self.lifecycle = Lifecycle::Ending(Deadline::starting(now, Some(limit)));

@@ -284,10 +284,22 @@ impl SocketState {
 
     /// Sends what is left and close_notify.
     pub fn shutdown_step(&mut self) -> Result<Step<()>> {
-        self.tls.transport().hold_output();
-        self.tls.close_notify()?;
+        let step = self.close_notify()?;
+        if matches!(step, Step::WantRead | Step::WantWrite) {
+            return Ok(step);
+        }
         self.is_write_shut = true;
         Ok(if self.channel.flush_before_fin(&mut self.tls)? { Step::Done(()) } else { Step::WantWrite })
+    }
+
+    /// Sends close_notify with what is sent next. WantRead where the end of a message of the peer's must come first.
+    pub fn close_notify(&mut self) -> Result<Step<()>> {
+        self.tls.transport().hold_output();
+        if !self.tls.is_handshaken() {
+            // What follows the message is for a reader, who may wait for it.
+            self.tls.transport().stream().into_iter().for_each(|stream| stream.read_ahead(false));
+        }
+        self.tls.close_notify()
     }
 
     /// How many bytes a read would give without the network, looking for them in what has arrived if `may_look`.

@@ -126,7 +126,7 @@ impl<B: BioBackend> Ssl<B> {
         error
     }
 
-    fn raw_handshake(&mut self) -> c_int {
+    pub(super) fn raw_handshake(&mut self) -> c_int {
         // SAFETY: the SSL is live.
         unsafe { ffi::SSL_do_handshake(self.ptr()) }
     }

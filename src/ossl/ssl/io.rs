@@ -124,15 +124,22 @@ impl<B: BioBackend> Ssl<B> {
         usize::try_from(unsafe { ffi::SSL_pending(self.ptr()) }).unwrap_or(0)
     }
 
-    /// Sends close_notify, once, if the connection is in a state to send it.
-    pub fn close_notify(&mut self) -> Result<()> {
-        if self.failed || self.has_ended || !self.is_handshaken() || self.sent_close_notify() {
-            return Ok(());
+    /// Sends close_notify, once, if the connection is in a state to send it. WantRead in the middle of a message of the peer's,
+    /// whose end must come first: OpenSSL would send nothing.
+    pub fn close_notify(&mut self) -> Result<Step<()>> {
+        if self.failed || self.has_ended || !self.is_completed() || self.sent_close_notify() {
+            return Ok(Step::Done(()));
+        }
+        if !self.is_handshaken() {
+            let step = self.call(|ssl| (ssl.raw_handshake(), ()))?;
+            if step != Step::Done(()) {
+                return Ok(step);
+            }
         }
         queue::clear();
         // SAFETY: the SSL is live.
         let result = unsafe { ffi::SSL_shutdown(self.ptr()) };
-        if result >= 0 { Ok(()) } else { self.outcome(result, ()).map(|_| ()) }
+        if result >= 0 { Ok(Step::Done(())) } else { self.outcome(result, ()) }
     }
 
     /// Whether a fatal error has ended the connection.
