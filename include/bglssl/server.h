@@ -233,7 +233,8 @@ bgl_ssl_status_t bgl_ssl_server_close(const bgl_ssl_server_t *server);
  * Frees a server, closing it if it is not closed; sockets that were accepted stay valid. Takes NULL; returns nothing,
  * never fails. Blocks only as bgl_ssl_server_close does.
  *
- * Precondition: server is NULL or live, the caller's, and no other thread is in a call on it.
+ * Precondition: server is NULL or live, the caller's, and no call on it is in progress: neither in another thread, nor in
+ * this one, where it has called a function of the program's (to verify, to trace, to carry bytes).
  */
 void bgl_ssl_server_free(bgl_ssl_server_t *server);
 

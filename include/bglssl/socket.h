@@ -269,7 +269,8 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fd(const bgl_ssl_config_t *config,
  * After a failed handshake no close is needed: the peer gets the alert. Takes NULL; returns nothing, never fails,
  * never blocks.
  *
- * Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
+ * Precondition: socket is NULL or live, the caller's, and no call on it is in progress: neither in another thread, nor in
+ * this one, where it has called a function of the program's (to verify, to trace, to carry bytes).
  */
 void bgl_ssl_socket_free(bgl_ssl_socket_t *socket);
 
@@ -394,11 +395,12 @@ bgl_ssl_status_t bgl_ssl_socket_read(const bgl_ssl_socket_t *socket,
  * must be passed again, because some may have been sent already (writes of other threads are queued behind them, and
  * each call reports its own bytes only); BGL_SSL_E_TIMEOUT, after which the caller may continue with the bytes behind
  * n (a handshake's time-out stays, see bgl_ssl_socket_handshake); BGL_SSL_E_IO (EPIPE, ECONNRESET ...) if the peer is
- * gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is closed, before or during the call, or
- * its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; writes of several
- * threads are serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout
- * before); in non-blocking mode the time-out runs from the first call that returned BGL_SSL_WANT_WRITE or
- * BGL_SSL_WANT_READ, and restarts with any progress. See write(2).
+ * gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; what has ended the connection, once a read has returned it
+ * (BGL_SSL_E_TRUNCATED ...); BGL_SSL_E_STATE if the socket is closed, before or during the call, or its writing half
+ * is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; writes of several threads are
+ * serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout before); in
+ * non-blocking mode the time-out runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and
+ * restarts with any progress. See write(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
  */

@@ -249,7 +249,8 @@ pub unsafe extern "C" fn bgl_ssl_server_close(server: *const bgl_ssl_server_t) -
 /// Frees a server, closing it if it is not closed; sockets that were accepted stay valid. Takes NULL; returns nothing,
 /// never fails. Blocks only as bgl_ssl_server_close does.
 ///
-/// Precondition: server is NULL or live, the caller's, and no other thread is in a call on it.
+/// Precondition: server is NULL or live, the caller's, and no call on it is in progress: neither in another thread, nor in
+/// this one, where it has called a function of the program's (to verify, to trace, to carry bytes).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_server_free(server: *mut bgl_ssl_server_t) {
     // SAFETY: the precondition covers the handle.

@@ -185,7 +185,8 @@ fn check_buffered(buffered: usize) -> Result<()> {
 /// After a failed handshake no close is needed: the peer gets the alert. Takes NULL; returns nothing, never fails,
 /// never blocks.
 ///
-/// Precondition: socket is NULL or live, the caller's, and no other thread is in a call on it.
+/// Precondition: socket is NULL or live, the caller's, and no call on it is in progress: neither in another thread, nor in
+/// this one, where it has called a function of the program's (to verify, to trace, to carry bytes).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bgl_ssl_socket_free(socket: *mut bgl_ssl_socket_t) {
     // SAFETY: the precondition covers the handle.

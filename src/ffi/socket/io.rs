@@ -85,11 +85,12 @@ pub unsafe extern "C" fn bgl_ssl_socket_read(
 /// must be passed again, because some may have been sent already (writes of other threads are queued behind them, and
 /// each call reports its own bytes only); BGL_SSL_E_TIMEOUT, after which the caller may continue with the bytes behind
 /// n (a handshake's time-out stays, see bgl_ssl_socket_handshake); BGL_SSL_E_IO (EPIPE, ECONNRESET ...) if the peer is
-/// gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; BGL_SSL_E_STATE if the socket is closed, before or during the call, or
-/// its writing half is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; writes of several
-/// threads are serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout
-/// before); in non-blocking mode the time-out runs from the first call that returned BGL_SSL_WANT_WRITE or
-/// BGL_SSL_WANT_READ, and restarts with any progress. See write(2).
+/// gone, without SIGPIPE; BGL_SSL_E_PROTOCOL; what has ended the connection, once a read has returned it
+/// (BGL_SSL_E_TRUNCATED ...); BGL_SSL_E_STATE if the socket is closed, before or during the call, or its writing half
+/// is shut down; BGL_SSL_E_ARGUMENT; and the handshake's failures. Any thread; writes of several threads are
+/// serialized, a whole buffer each. Blocks no longer than the write timeout (and the handshake timeout before); in
+/// non-blocking mode the time-out runs from the first call that returned BGL_SSL_WANT_WRITE or BGL_SSL_WANT_READ, and
+/// restarts with any progress. See write(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or readable for len bytes; n is NULL or writable.
 #[unsafe(no_mangle)]
