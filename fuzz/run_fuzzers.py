@@ -32,9 +32,11 @@ class Run:
     def __init__(self, command, log, seconds):
         with open(log, "wb") as out:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-            deadline = time.monotonic() + seconds
-            self.hung = not ended_until(process, deadline)
-            if self.hung:
+            self.hung = False
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.hung = True
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         self.status = process.returncode
@@ -55,14 +57,6 @@ class Run:
         runs = re.findall(r"^stat::number_of_executed_units: *(\d+)", self.said, re.M)
         covered = re.findall(r"\bcov: \d+", self.said)
         return f"{runs[-1] if runs else '?'} runs, {covered[-1] if covered else 'cov: ?'}"
-
-
-def ended_until(process, deadline):
-    while process.poll() is None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def needs(command, log, longest):
