@@ -336,7 +336,8 @@ TEST(a_close_of_a_connection_in_the_making_gives_all_descriptors_up)
     close_silent_port(&silent);
 }
 
-static bgl_ssl_status_t end_by_poll(const bgl_ssl_socket_t *socket)
+/* As handshake_by_poll, but it wakes when the socket is due. */
+static bgl_ssl_status_t handshake_until_due(const bgl_ssl_socket_t *socket)
 {
     bgl_ssl_status_t status;
     while ((status = bgl_ssl_socket_handshake(socket)) > 0) {
@@ -346,14 +347,23 @@ static bgl_ssl_status_t end_by_poll(const bgl_ssl_socket_t *socket)
     return status;
 }
 
+static bgl_ssl_socket_t *start_towards(const struct silent_port *silent, int64_t connect_timeout)
+{
+    bgl_ssl_config_t *config = client_config();
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(config, connect_timeout));
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(config, "127.0.0.1", silent->port));
+    bgl_ssl_config_free(config);
+    return socket;
+}
+
 /* docs/connecting.md: "A failure is told by the handshake, with the phase ..., and stays." */
 TEST(a_start_whose_handshake_timed_out_stays_failed)
 {
     int port, listener = plain_listener(AF_INET, "127.0.0.1", 0, 5, &port);
     bgl_ssl_config_t *config = client_config();
-    CHECK_OK(bgl_ssl_config_set_handshake_timeout(config, 200 * MS));
-    bgl_ssl_socket_t *socket = start(config, "127.0.0.1", port);
-    CHECK_STATUS(BGL_SSL_E_TIMEOUT, end_by_poll(socket));
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(config, 50 * MS));
+    bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(config, "127.0.0.1", port));
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, handshake_until_due(socket));
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(socket));
     bgl_ssl_socket_free(socket);
     bgl_ssl_config_free(config);
@@ -361,35 +371,29 @@ TEST(a_start_whose_handshake_timed_out_stays_failed)
 }
 
 /* The failure is final: nothing is due any more, and all calls tell of the same. */
-TEST(a_start_that_timed_out_is_not_due_for_ever)
+TEST(a_start_whose_connect_timed_out_is_not_due_again)
 {
     struct silent_port silent;
     open_silent_port(&silent, AF_INET, 0);
-    bgl_ssl_config_t *config = client_config();
-    CHECK_OK(bgl_ssl_config_set_connect_timeout(config, 200 * MS));
-    bgl_ssl_socket_t *socket = start(config, "127.0.0.1", silent.port);
-    CHECK_STATUS(BGL_SSL_E_TIMEOUT, end_by_poll(socket));
+    bgl_ssl_socket_t *socket = start_towards(&silent, 50 * MS);
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, handshake_until_due(socket));
     CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
     CHECK_INT(-1, bgl_ssl_socket_timeout(socket));
     bgl_ssl_socket_free(socket);
-    bgl_ssl_config_free(config);
     close_silent_port(&silent);
 }
 
-TEST(a_start_that_is_due_is_told_of_in_the_phase_of_its_handshake)
+TEST(handling_the_timeout_of_a_start_tells_of_the_phase_connect_as_its_handshake_does)
 {
     struct silent_port silent;
     open_silent_port(&silent, AF_INET, 0);
-    bgl_ssl_config_t *config = client_config();
-    CHECK_OK(bgl_ssl_config_set_connect_timeout(config, 100 * MS));
-    bgl_ssl_socket_t *socket = start(config, "127.0.0.1", silent.port);
+    bgl_ssl_socket_t *socket = start_towards(&silent, 20 * MS);
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
-    usleep(150 * 1000);
+    usleep(25 * 1000);
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handle_timeout(socket));
     CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(socket));
     CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
     bgl_ssl_socket_free(socket);
-    bgl_ssl_config_free(config);
     close_silent_port(&silent);
 }
