@@ -131,6 +131,8 @@ bgl_ssl_config_t *server_config(const char *name);
 void set_certificate(bgl_ssl_config_t *config, const char *name);
 void set_ca(bgl_ssl_config_t *config, const char *file);
 void set_accepted(bgl_ssl_config_t *config, const char *file);
+/* Keys for tickets that all configs of this function have: what one server has put into a ticket is for another to judge. */
+void share_ticket_keys(bgl_ssl_config_t *server);
 
 /* ---- descriptors ---- */
 

@@ -40,16 +40,6 @@ static inline const struct version *other_than(const struct version *version)
     return version == &versions[0] ? &versions[1] : &versions[0];
 }
 
-/* Of another server, too: what one has put into a ticket is for the other to judge. */
-static inline void share_ticket_keys(bgl_ssl_config_t *server)
-{
-    static const unsigned char secret[32] = "known to both of the two servers";
-    bgl_ssl_ticket_keys_t *keys =
-        MADE(bgl_ssl_ticket_keys_t, bgl_ssl_ticket_keys_from_secret(secret, sizeof secret, 0));
-    CHECK_OK(bgl_ssl_config_set_ticket_keys(server, keys));
-    bgl_ssl_ticket_keys_free(keys);
-}
-
 static inline void make_setup(struct setup *setup, const struct version *version, const struct change *change,
                               bool after)
 {

@@ -327,20 +327,17 @@ TEST(values_out_of_range_are_refused)
 static bgl_ssl_config_t *with_client_certificate(void)
 {
     bgl_ssl_config_t *client = client_config();
-    CHECK_OK(bgl_ssl_config_set_certificate_file(client, pki("client-chained.pem"), pki("client-chained.key"), NULL));
+    set_certificate(client, "client-chained");
     CHECK_OK(bgl_ssl_config_set_max_fragment_length(client, 512));
     return client;
 }
 
 static bgl_ssl_config_t *with_known_keys(void)
 {
-    static const unsigned char secret[32] = "known to both of the two servers";
-    bgl_ssl_ticket_keys_t *keys = MADE(bgl_ssl_ticket_keys_t, bgl_ssl_ticket_keys_from_secret(secret, sizeof secret, 0));
     bgl_ssl_config_t *server = server_config("good");
     set_ca(server, "root.pem");
     CHECK_OK(bgl_ssl_config_set_client_certificate(server, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED));
-    CHECK_OK(bgl_ssl_config_set_ticket_keys(server, keys));
-    bgl_ssl_ticket_keys_free(keys);
+    share_ticket_keys(server);
     return server;
 }
 

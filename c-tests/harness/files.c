@@ -104,6 +104,15 @@ void set_certificate(bgl_ssl_config_t *config, const char *name)
     bgl_ssl_private_key_free(key);
 }
 
+void share_ticket_keys(bgl_ssl_config_t *server)
+{
+    static const unsigned char secret[32] = "known to both of the two servers";
+    bgl_ssl_ticket_keys_t *keys =
+        MADE(bgl_ssl_ticket_keys_t, bgl_ssl_ticket_keys_from_secret(secret, sizeof secret, 0));
+    CHECK_OK(bgl_ssl_config_set_ticket_keys(server, keys));
+    bgl_ssl_ticket_keys_free(keys);
+}
+
 bgl_ssl_config_t *client_config(void)
 {
     bgl_ssl_config_t *config = MADE(bgl_ssl_config_t, bgl_ssl_config_new());
