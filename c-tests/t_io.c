@@ -137,13 +137,18 @@ static void set_up(struct connection *connection)
     connection->server.out = connection->client.in = &connection->queues[1];
 }
 
-static void begin_with(struct connection *connection, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+static void begin_over(struct connection *connection, const bgl_ssl_io_t *io, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
 {
     connection->ends.client =
-        MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &in_memory, &connection->client, "localhost", 0));
-    connection->ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &in_memory, &connection->server, 0));
+        MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, io, &connection->client, "localhost", 0));
+    connection->ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, io, &connection->server, 0));
     bgl_ssl_config_free(client);
     bgl_ssl_config_free(server);
+}
+
+static void begin_with(struct connection *connection, bgl_ssl_config_t *client, bgl_ssl_config_t *server)
+{
+    begin_over(connection, &in_memory, client, server);
 }
 
 /* Steps both handshakes until they are done or have failed. */
@@ -176,13 +181,18 @@ static void connect_both(struct connection *connection)
     CHECK_INT(BGL_SSL_OK, connection->ends.server_status);
 }
 
+static void free_queues(struct connection *connection)
+{
+    free(connection->queues[0].bytes);
+    free(connection->queues[1].bytes);
+}
+
 static void free_connection(struct connection *connection)
 {
     free_ends(&connection->ends);
     CHECK_INT(1, connection->client.freed);
     CHECK_INT(1, connection->server.freed);
-    free(connection->queues[0].bytes);
-    free(connection->queues[1].bytes);
+    free_queues(connection);
 }
 
 struct manner {
@@ -673,20 +683,15 @@ TEST(nothing_but_the_two_needed_functions)
 {
     struct connection connection;
     bgl_ssl_io_t io = {.size = sizeof io, .read = read_some, .write = write_some};
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
     set_up(&connection);
-    connection.ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &io, &connection.client, "localhost", 0));
-    connection.ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &connection.server, 0));
+    begin_over(&connection, &io, client_config(), server_config("good"));
     step_both(&connection);
     move_bytes(connection.ends.client, connection.ends.server, 10);
     CHECK_OK(bgl_ssl_socket_shutdown(connection.ends.client));
     CHECK_OK(bgl_ssl_socket_close(connection.ends.client));
     CHECK_OK(bgl_ssl_socket_close(connection.ends.server));
     free_ends(&connection.ends);
-    free(connection.queues[0].bytes);
-    free(connection.queues[1].bytes);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    free_queues(&connection);
 }
 
 /* ---- functions that wait, over a descriptor ---- */
@@ -880,58 +885,37 @@ TEST_TABLE(a_close_that_goes_on_has_nothing_due_before_its_limit, handshaken)
 {
     struct connection connection;
     const struct handshaken *it = row;
-    bgl_ssl_io_t io = {.size = sizeof io, .read = read_some, .write = write_some, .shutdown = never_ended};
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    bgl_ssl_io_t io = in_memory;
+    io.shutdown = never_ended;
+    bgl_ssl_config_t *client = client_config();
     CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
     set_up(&connection);
-    connection.ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &io, &connection.client, "localhost", 0));
-    connection.ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &connection.server, 0));
+    begin_over(&connection, &io, client, server_config("good"));
     if (it->is)
         step_both(&connection);
     CHECK_OK(bgl_ssl_socket_set_close_timeout(connection.ends.client, 5 * SECOND));
     CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_close(connection.ends.client));
     CHECK(bgl_ssl_socket_timeout(connection.ends.client) > 0);
     CHECK_OK(bgl_ssl_socket_handle_timeout(connection.ends.client));
-    free_ends(&connection.ends);
-    free(connection.queues[0].bytes);
-    free(connection.queues[1].bytes);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
-}
-
-static enum { WRITES, BLOCKS, BREAKS } way;
-
-static bgl_ssl_status_t write_its_way(void *user, const void *buffer, size_t length, size_t *n)
-{
-    if (way == BLOCKS)
-        return BGL_SSL_WANT_WRITE;
-    errno = EPIPE;
-    return way == BREAKS ? BGL_SSL_E_IO : write_some(user, buffer, length, n);
+    free_connection(&connection);
 }
 
 /* A shutdown that has failed is no call any more that could run out of time. */
 TEST(a_shutdown_that_has_failed_leaves_no_limit)
 {
     struct connection connection;
-    bgl_ssl_io_t io = {.size = sizeof io, .read = read_some, .write = write_its_way};
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    way = WRITES;
     set_up(&connection);
-    connection.ends.client = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_client_io(client, &io, &connection.client, "localhost", 0));
-    connection.ends.server = MADE(bgl_ssl_socket_t, bgl_ssl_upgrade_server_io(server, &io, &connection.server, 0));
-    step_both(&connection);
+    connect_both(&connection);
     CHECK_OK(bgl_ssl_socket_set_write_timeout(connection.ends.client, 5 * SECOND));
-    way = BLOCKS;
+    connection.client.capacity = 0;
     CHECK_STATUS(BGL_SSL_WANT_WRITE, bgl_ssl_socket_shutdown(connection.ends.client));
     CHECK(bgl_ssl_socket_timeout(connection.ends.client) > 0);
-    way = BREAKS;
+    connection.client.fails_at = 1;
+    connection.client.fails = BGL_SSL_E_IO;
+    connection.client.fails_with = EPIPE;
     CHECK_STATUS(BGL_SSL_E_IO, bgl_ssl_socket_shutdown(connection.ends.client));
     CHECK_INT(-1, bgl_ssl_socket_timeout(connection.ends.client));
-    free_ends(&connection.ends);
-    free(connection.queues[0].bytes);
-    free(connection.queues[1].bytes);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    free_connection(&connection);
 }
 
 /* The header: 0, and the port 0, for a socket that is neither IPv4 nor IPv6. It is open, so nothing says "closed". */

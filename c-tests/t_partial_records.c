@@ -214,13 +214,25 @@ TEST(a_small_record_between_two_large_ones_is_not_held)
     close_line(&line);
 }
 
+static void end_stream(struct cut_line *line)
+{
+    CHECK_INT(0, shutdown(line->to_server, SHUT_WR));
+}
+
+static void reset_line(struct cut_line *line)
+{
+    reset_on_close(line->to_server);
+    close(line->to_server);
+    line->to_server = dup(line->from_client);
+}
+
 TEST(the_end_of_the_stream_inside_a_record_makes_the_socket_readable)
 {
     struct cut_line line;
     size_t n;
     open_line(&line);
     pass_half_a_record(&line);
-    CHECK_INT(0, shutdown(line.to_server, SHUT_WR));
+    end_stream(&line);
     check_becomes_readable(&line);
     CHECK_STATUS(BGL_SSL_E_TRUNCATED, read_server(&line, &n));
     close_line(&line);
@@ -232,72 +244,73 @@ TEST(a_reset_inside_a_record_makes_the_socket_readable)
     size_t n;
     open_line(&line);
     pass_half_a_record(&line);
-    reset_on_close(line.to_server);
-    close(line.to_server);
-    line.to_server = dup(line.from_client);
+    reset_line(&line);
     check_becomes_readable(&line);
     CHECK_STATUS(BGL_SSL_E_IO, read_server(&line, &n));
     close_line(&line);
 }
 
-/* Both have come when the program reads, which it does once for each event. */
-TEST(an_edge_triggered_program_sees_the_end_of_the_stream_behind_half_a_record)
+/* ---- programs that are told of each change once ---- */
+
+static int watch_server(const struct cut_line *line)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    CHECK_INT(0, epoll_ctl(epoll, EPOLL_CTL_ADD, bgl_ssl_socket_fd(line->ends.server), &event));
+    return epoll;
+}
+
+static void await_change(int epoll)
+{
+    struct epoll_event event;
+    CHECK_INT(1, epoll_wait(epoll, &event, 1, 10000 * slowness()));
+}
+
+/* How reading ends that is done once for each change. */
+static bgl_ssl_status_t read_at_changes(const struct cut_line *line, int epoll, size_t *n)
+{
+    bgl_ssl_status_t status;
+    while ((status = read_server(line, n)) == BGL_SSL_WANT_READ)
+        await_change(epoll);
+    return status;
+}
+
+/* Half of a record and what ends the connection have both come when the program reads. */
+static void check_edge_triggered_end(void (*end)(struct cut_line *), bgl_ssl_status_t expected)
 {
     struct cut_line line;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     size_t n;
     open_line(&line);
-    int epoll = epoll_create1(0);
-    CHECK_INT(0, epoll_ctl(epoll, EPOLL_CTL_ADD, bgl_ssl_socket_fd(line.ends.server), &event));
+    int epoll = watch_server(&line);
     send_record(&line, RECORD);
     pass(&line, HALF);
-    CHECK_INT(0, shutdown(line.to_server, SHUT_WR));
-    CHECK_INT(1, epoll_wait(epoll, &event, 1, 10000 * slowness()));
-    bgl_ssl_status_t status;
-    while ((status = read_server(&line, &n)) == BGL_SSL_WANT_READ)
-        CHECK_INT(1, epoll_wait(epoll, &event, 1, 10000 * slowness()));
-    CHECK_STATUS(BGL_SSL_E_TRUNCATED, status);
+    end(&line);
+    await_change(epoll);
+    CHECK_STATUS(expected, read_at_changes(&line, epoll, &n));
     close(epoll);
     close_line(&line);
+}
+
+TEST(an_edge_triggered_program_sees_the_end_of_the_stream_behind_half_a_record)
+{
+    check_edge_triggered_end(end_stream, BGL_SSL_E_TRUNCATED);
 }
 
 /* It came before the read, so the system reports it once, with the bytes. */
 TEST(an_edge_triggered_program_sees_a_reset_behind_half_a_record)
 {
-    struct cut_line line;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-    size_t n;
-    open_line(&line);
-    int epoll = epoll_create1(0);
-    CHECK_INT(0, epoll_ctl(epoll, EPOLL_CTL_ADD, bgl_ssl_socket_fd(line.ends.server), &event));
-    send_record(&line, RECORD);
-    pass(&line, HALF);
-    reset_on_close(line.to_server);
-    close(line.to_server);
-    line.to_server = dup(line.from_client);
-    CHECK_INT(1, epoll_wait(epoll, &event, 1, 10000 * slowness()));
-    bgl_ssl_status_t status;
-    while ((status = read_server(&line, &n)) == BGL_SSL_WANT_READ)
-        CHECK_INT(1, epoll_wait(epoll, &event, 1, 10000 * slowness()));
-    CHECK_STATUS(BGL_SSL_E_IO, status);
-    close(epoll);
-    close_line(&line);
+    check_edge_triggered_end(reset_line, BGL_SSL_E_IO);
 }
 
 TEST(an_edge_triggered_program_gets_a_record_whose_end_comes_later)
 {
     struct cut_line line;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    size_t n;
     open_line(&line);
     pass_half_a_record(&line);
-    int epoll = epoll_create1(0);
-    CHECK_INT(0, epoll_ctl(epoll, EPOLL_CTL_ADD, bgl_ssl_socket_fd(line.ends.server), &event));
+    int epoll = watch_server(&line);
     pass(&line, REST);
-    bgl_ssl_status_t status;
-    size_t n;
-    while ((status = read_server(&line, &n)) == BGL_SSL_WANT_READ)
-        CHECK_INT(1, epoll_wait(epoll, &event, 1, 10000 * slowness()));
-    CHECK_OK(status);
+    CHECK_OK(read_at_changes(&line, epoll, &n));
     CHECK_INT(RECORD, (long long)n);
     close(epoll);
     close_line(&line);
