@@ -1,4 +1,6 @@
 /* Sessions as bytes: what they are bound to, and what becomes of bytes that are none. */
+#include <sys/wait.h>
+
 #include "clock.h"
 #include "versions.h"
 
@@ -127,6 +129,52 @@ TEST_TABLE(bytes_are_refused_where_something_else_is, differences)
 }
 
 /* Each single byte is guarded, and so is the end. */
+/* Makes OpenSSL read such an openssl.cnf in this process. */
+static void set_system_policy(const char *policy)
+{
+    static const char start[] = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n";
+    char text[300];
+    snprintf(text, sizeof text, "%s%s\n", start, policy);
+    setenv("OPENSSL_CONF", write_file("openssl.cnf", text, strlen(text)), 1);
+}
+
+/* Whom the settings accept may depend on the system. It becomes stricter between one process and the next. */
+TEST(bytes_are_refused_where_the_system_demands_longer_keys)
+{
+    struct service service;
+    int pipe_ends[2];
+    struct saved saved = {.bytes = malloc(1 << 16)};
+    if (openssl_is_warm())
+        skip_test("a process in which OpenSSL has not read its configuration yet");
+    CHECK_INT(0, pipe(pipe_ends));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        set_system_policy("CipherString = DEFAULT:@SECLEVEL=1");
+        bgl_ssl_config_t *server = server_config("good-rsa");
+        start_service(&service, server, 1, serve_echo, NULL);
+        struct saved made = save(unaided_client(&versions[1]), service.port);
+        _exit(write(pipe_ends[1], made.bytes, made.length) == (ssize_t)made.length ? 0 : 1);
+    }
+    close(pipe_ends[1]);
+    for (ssize_t n; (n = read(pipe_ends[0], (char *)saved.bytes + saved.length, (1 << 16) - saved.length)) > 0;)
+        saved.length += (size_t)n;
+    int status = 0;
+    CHECK_INT(child, waitpid(child, &status, 0));
+    CHECK_INT(0, status);
+    set_system_policy("CipherString = DEFAULT:@SECLEVEL=3");
+    bgl_ssl_config_t *server = server_config("good-rsa"), *client = unaided_client(&versions[1]);
+    CHECK_OK(bgl_ssl_config_set_security_level(server, 1));
+    start_service(&service, server, 1, serve_echo, NULL);
+    CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
+    end_service(&service);
+    CHECK_REFUSED(BGL_SSL_E_ARGUMENT, import(client, &saved));
+    close(pipe_ends[0]);
+    free(saved.bytes);
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+}
+
 TEST(damaged_bytes_are_refused)
 {
     struct service service;

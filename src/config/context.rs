@@ -89,13 +89,13 @@ pub struct Context {
 impl Context {
     /// Makes the context of these settings.
     pub fn new(key: Key) -> Result<Context> {
-        let scope = key.server_scope()?;
-        let client_scope = key.client_scope()?;
         let revocation = Revocation::new(&key.requirements.crls);
         if let Some(revocation) = &revocation {
             revocation.now()?;
         }
-        let ctx = build(&key, &scope)?;
+        let mut ctx = build(&key)?;
+        let (scope, client_scope) = (key.server_scope(&ctx)?, key.client_scope(&ctx)?);
+        ctx.set_session_id_context(scope.as_bytes())?;
         let (server_sessions, system_store) = (OnceLock::new(), OnceLock::new());
         Ok(Context { ctx, key, scope, client_scope, revocation, server_sessions, system_store })
     }
@@ -206,12 +206,12 @@ impl Key {
 
     /// A certificate of its own decides about how a client is treated, so sessions are of one certificate. A server's does
     /// not, and is replaced while its sessions last.
-    fn client_scope(&self) -> Result<Scope> {
+    fn client_scope(&self, ctx: &Ctx) -> Result<Scope> {
         let mut own = Vec::new();
         for certificate in self.identities.iter().flat_map(|identity| &identity.chain) {
             own.extend(certificate.x509().der()?);
         }
-        self.scope(true)?.with("own certificates", &own)
+        self.scope(ctx, true)?.with("own certificates", &own)
     }
 
     /// Whom a server would trust matters only if it asks. Otherwise its sessions are good on other machines, whose
@@ -219,12 +219,12 @@ impl Key {
     ///
     /// The names of its certificates matter: whoever resumes a session takes its server for the one that has shown that it
     /// has these names. A renewed certificate has the same.
-    fn server_scope(&self) -> Result<Scope> {
+    fn server_scope(&self, ctx: &Ctx) -> Result<Scope> {
         let mut names = BTreeSet::new();
         for identity in &self.identities {
             names.extend(identity.known_by()?);
         }
-        let mut scope = self.scope(self.asks_clients)?;
+        let mut scope = self.scope(ctx, self.asks_clients)?;
         for name in names {
             scope = scope.with("own name", &name)?;
         }
@@ -233,7 +233,7 @@ impl Key {
 
     /// The scope of the versions and ciphers, so that a session never brings back one that is not allowed any more, and of
     /// everything that decides about peers, where that matters.
-    fn scope(&self, verifies: bool) -> Result<Scope> {
+    fn scope(&self, ctx: &Ctx, verifies: bool) -> Result<Scope> {
         let mut scope = ScopeBuilder::new()?;
         let policy = format!("{:?}", (&self.versions, &self.cipher_list, &self.cipher_suites));
         scope.add("policy", policy.as_bytes())?;
@@ -251,6 +251,9 @@ impl Key {
         let demands =
             format!("{:?}", (self.verify, self.client_certificate, &self.requirements, self.may_be_overridden));
         scope.add("demands", demands.as_bytes())?;
+        // The settings may leave these to the system, which may have been laxer when a session was made.
+        let by_system = format!("{:?}", (ctx.security_level(), self.algorithms.are_fips()));
+        scope.add("keys and algorithms", by_system.as_bytes())?;
         if let Some(cas) = &self.cas {
             scope.add("own CAs", b"")?;
             for ca in cas.iter() {
@@ -270,7 +273,7 @@ impl Key {
     }
 }
 
-fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
+fn build(key: &Key) -> Result<Ctx> {
     let bounds = key.versions.bounds()?;
     let datagram = key.versions.protocol.is_datagram();
     let mut ctx = ssl::context::new(datagram)?;
@@ -329,7 +332,6 @@ fn build(key: &Key, scope: &Scope) -> Result<Ctx> {
     if !key.requirements.tlsa.is_empty() {
         ctx.enable_dane()?;
     }
-    ctx.set_session_id_context(scope.as_bytes())?;
     Ok(ctx)
 }
 

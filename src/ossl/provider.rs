@@ -27,6 +27,11 @@ impl Algorithms {
     pub fn now() -> Algorithms {
         Algorithms { loaded: LOADED.load(Ordering::SeqCst), fips: is_fips() }
     }
+
+    /// Whether they are those of FIPS modules only.
+    pub fn are_fips(self) -> bool {
+        self.fips
+    }
 }
 
 /// Loads a provider for the whole process, and never unloads it; those that OpenSSL would load by itself stay.
