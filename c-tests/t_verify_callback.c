@@ -57,37 +57,62 @@ static void check_asked(const struct decision *it)
     CHECK_INT(BGL_SSL_E_STATE, it->handshake);
 }
 
+/* A client and a server, one of which asks what the decision says. */
+struct trial {
+    struct client_and_service both;
+    struct decision decision;
+    bool resumed;
+};
+
+static void make_trial(struct trial *it, const struct version *version, const char *server)
+{
+    *it = (struct trial){.decision = {.accepts = true}};
+    it->both.client = of_version(version, client_config());
+    it->both.server = of_version(version, server_config(server));
+    CHECK_OK(bgl_ssl_config_set_hostname(it->both.client, "localhost"));
+}
+
+static void begin_trial(struct trial *it, int connections)
+{
+    start_service_for(&it->both, it->both.client, it->both.server, connections, serve_echo, NULL);
+}
+
+static void end_trial(struct trial *it)
+{
+    end_client_and_service(&it->both);
+}
+
+/* How one more connection ends. */
+static bgl_ssl_status_t try_again(struct trial *it)
+{
+    return try_connection(it->both.client, it->both.service.port, &it->resumed);
+}
+
 /* ---- on clients ---- */
 
 TEST_TABLE(a_client_asks_in_full_and_in_resumed_handshakes, versions)
 {
-    struct service service;
-    struct decision decision = {.accepts = true};
-    bool resumed;
-    bgl_ssl_config_t *client = of_version(row, client_config());
-    bgl_ssl_config_t *server = of_version(row, server_config("chained"));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    CHECK_OK(bgl_ssl_config_set_verify_callback(client, decide, &decision));
-    start_service(&service, server, 3, serve_echo, NULL);
+    struct trial trial;
+    make_trial(&trial, row, "chained");
+    CHECK_OK(bgl_ssl_config_set_verify_callback(trial.both.client, decide, &trial.decision));
+    begin_trial(&trial, 3);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-        CHECK_INT(i, resumed);
-        CHECK_INT(i, decision.resumed);
-        CHECK_INT(i + 1, decision.calls);
-        CHECK_INT(3, decision.chain);
-        CHECK_INT(0, decision.verify_result);
-        CHECK_STRING("localhost", decision.name);
-        check_asked(&decision);
+        CHECK_OK(try_again(&trial));
+        CHECK_INT(i, trial.resumed);
+        CHECK_INT(i, trial.decision.resumed);
+        CHECK_INT(i + 1, trial.decision.calls);
+        CHECK_INT(3, trial.decision.chain);
+        CHECK_INT(0, trial.decision.verify_result);
+        CHECK_STRING("localhost", trial.decision.name);
+        check_asked(&trial.decision);
     }
-    decision.accepts = false;
-    CHECK_STATUS(BGL_SSL_E_VERIFY, try_connection(client, service.port, &resumed));
+    trial.decision.accepts = false;
+    CHECK_STATUS(BGL_SSL_E_VERIFY, try_again(&trial));
     CHECK_INT(APPLICATION, last_error().verify_result);
     CHECK_MESSAGE("the program has refused the peer's certificate");
-    CHECK_INT(3, decision.calls);
-    CHECK(decision.resumed);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    CHECK_INT(3, trial.decision.calls);
+    CHECK(trial.decision.resumed);
+    end_trial(&trial);
 }
 
 TEST(a_refused_peer_stays_refused_on_a_lazy_socket)
@@ -112,25 +137,36 @@ TEST(a_refused_peer_stays_refused_on_a_lazy_socket)
     bgl_ssl_config_free(server);
 }
 
-static bool close_and_refuse(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain,
+/* What the function of a_program_may_close says when it has closed the socket. */
+struct closing {
+    bool accepts;
+    bgl_ssl_status_t expected;
+};
+
+static bool close_and_decide(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain,
                              int32_t verify_result, void *user)
 {
-    (void)chain, (void)verify_result, (void)user;
-    bgl_ssl_socket_close((bgl_ssl_socket_t *)(uintptr_t)socket);
-    return false;
+    (void)chain, (void)verify_result;
+    bgl_ssl_socket_close(socket);
+    return ((const struct closing *)user)->accepts;
 }
 
-TEST_TABLE(a_program_may_close_and_refuse, versions)
+static void check_closing(const struct version *version, struct closing closing)
 {
-    struct service service;
-    bgl_ssl_config_t *client = of_version(row, client_config());
-    CHECK_OK(bgl_ssl_config_set_verify_callback(client, close_and_refuse, NULL));
-    bgl_ssl_config_t *server = of_version(row, server_config("good"));
-    start_service(&service, server, 1, serve_nothing, NULL);
-    CHECK_REFUSED(BGL_SSL_E_VERIFY, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    struct client_and_service both;
+    bgl_ssl_config_t *client = of_version(version, client_config());
+    CHECK_OK(bgl_ssl_config_set_verify_callback(client, close_and_decide, &closing));
+    start_service_for(&both, client, of_version(version, server_config("good")), 1, serve_nothing, NULL);
+    CHECK_REFUSED(closing.expected, bgl_ssl_connect(client, "127.0.0.1", both.service.port, AF_INET));
+    end_client_and_service(&both);
+}
+
+TEST_TABLE(a_program_may_close_and_refuse, versions) { check_closing(row, (struct closing){false, BGL_SSL_E_VERIFY}); }
+
+/* Calls on a socket that is closed meanwhile are BGL_SSL_E_STATE. */
+TEST_TABLE(a_program_that_closes_and_accepts_gets_no_connection, versions)
+{
+    check_closing(row, (struct closing){true, BGL_SSL_E_STATE});
 }
 
 TEST(who_is_refused_already_is_not_asked_about)
@@ -162,33 +198,27 @@ TEST(what_a_verification_would_find_is_told_where_none_is_demanded)
 
 TEST_TABLE(a_server_asks_in_full_and_in_resumed_handshakes, versions)
 {
-    struct service service;
-    struct decision decision = {.accepts = true};
-    bool resumed;
-    bgl_ssl_config_t *client = of_version(row, client_config());
-    bgl_ssl_config_t *server = of_version(row, server_config("good"));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    set_certificate(client, "client");
-    set_ca(server, "root.pem");
-    CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide, &decision));
-    start_service(&service, server, 3, serve_echo, NULL);
+    struct trial trial;
+    make_trial(&trial, row, "good");
+    set_certificate(trial.both.client, "client");
+    set_ca(trial.both.server, "root.pem");
+    CHECK_OK(bgl_ssl_config_set_verify_callback(trial.both.server, decide, &trial.decision));
+    begin_trial(&trial, 3);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-        CHECK_INT(i, resumed);
-        CHECK_INT(i, decision.resumed);
-        CHECK_INT(i + 1, decision.calls);
-        CHECK_INT(2, decision.chain);
-        CHECK(strstr(decision.subject, "client"));
-        check_asked(&decision);
+        CHECK_OK(try_again(&trial));
+        CHECK_INT(i, trial.resumed);
+        CHECK_INT(i, trial.decision.resumed);
+        CHECK_INT(i + 1, trial.decision.calls);
+        CHECK_INT(2, trial.decision.chain);
+        CHECK(strstr(trial.decision.subject, "client"));
+        check_asked(&trial.decision);
     }
-    decision.accepts = false;
-    CHECK(try_connection(client, service.port, &resumed) != BGL_SSL_OK);
-    end_service(&service);
-    CHECK_INT(1, service.refused);
-    CHECK_INT(BGL_SSL_E_VERIFY, service.last_status);
-    CHECK_INT(3, decision.calls);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    trial.decision.accepts = false;
+    CHECK(try_again(&trial) != BGL_SSL_OK);
+    end_trial(&trial);
+    CHECK_INT(1, trial.both.service.refused);
+    CHECK_INT(BGL_SSL_E_VERIFY, trial.both.service.last_status);
+    CHECK_INT(3, trial.decision.calls);
 }
 
 /* close_notify would be a proper end, of an answer without a byte. */
@@ -282,14 +312,19 @@ struct pause {
     sem_t begun, may_go_on;
 };
 
+static void await(sem_t *semaphore)
+{
+    while (sem_wait(semaphore) != 0)
+        CHECK_INT(EINTR, errno);
+}
+
 static bool decide_later(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain,
                          int32_t verify_result, void *user)
 {
     struct pause *it = user;
     (void)socket, (void)chain, (void)verify_result;
     sem_post(&it->begun);
-    while (sem_wait(&it->may_go_on) != 0)
-        CHECK_INT(EINTR, errno);
+    await(&it->may_go_on);
     return true;
 }
 
@@ -318,8 +353,7 @@ TEST(other_threads_may_ask_and_wait_while_a_program_decides)
     make_ends(&ends, client, server, "localhost");
     set_ends_blocking(&ends);
     pthread_t completing = start_thread(complete, ends.client), serving = start_thread(serve_one, ends.server);
-    while (sem_wait(&pause.begun) != 0)
-        CHECK_INT(EINTR, errno);
+    await(&pause.begun);
     CHECK(!bgl_ssl_socket_protocol(ends.client));
     bgl_ssl_certificate_t *peer = MADE(bgl_ssl_certificate_t, bgl_ssl_socket_peer_certificate(ends.client));
     bgl_ssl_certificate_free(peer);
@@ -344,6 +378,24 @@ struct busy_listener {
     bgl_ssl_server_t *listener;
     atomic_bool has_returned;
 };
+
+/* A listener for datagrams with this function, and a client that has not begun its handshake. */
+static bgl_ssl_socket_t *begin_busy(struct busy_listener *it, bgl_ssl_verify_callback_t decide_so, void *user)
+{
+    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_DTLSV1));
+    CHECK_OK(bgl_ssl_config_set_protocol(server, BGLSSL_DTLSV1));
+    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
+    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(server, HANDSHAKE_LIMIT * slowness()));
+    CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide_so, user));
+    it->has_returned = false;
+    it->listener = MADE(bgl_ssl_server_t, bgl_ssl_listen(server, "127.0.0.1", 0, 5, AF_INET));
+    bgl_ssl_socket_t *socket = connect_to(client, bgl_ssl_server_port(it->listener));
+    bgl_ssl_config_free(client);
+    bgl_ssl_config_free(server);
+    return socket;
+}
 
 static void *accept_one(void *data)
 {
@@ -383,21 +435,12 @@ static void *complete_slowly(void *socket)
 TEST(other_threads_may_accept_datagrams_while_a_program_decides)
 {
     struct pause pause;
-    struct busy_listener it = {.has_returned = false};
+    struct busy_listener it;
     sem_init(&pause.begun, 0, 0);
     sem_init(&pause.may_go_on, 0, 0);
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_DTLSV1));
-    CHECK_OK(bgl_ssl_config_set_protocol(server, BGLSSL_DTLSV1));
-    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    CHECK_OK(bgl_ssl_config_set_handshake_timeout(server, HANDSHAKE_LIMIT * slowness()));
-    CHECK_OK(bgl_ssl_config_set_verify_callback(server, decide_later, &pause));
-    it.listener = MADE(bgl_ssl_server_t, bgl_ssl_listen(server, "127.0.0.1", 0, 5, AF_INET));
-    bgl_ssl_socket_t *socket = connect_to(client, bgl_ssl_server_port(it.listener));
+    bgl_ssl_socket_t *socket = begin_busy(&it, decide_later, &pause);
     pthread_t accepting = start_thread(accept_one, &it), completing = start_thread(complete_slowly, socket);
-    while (sem_wait(&pause.begun) != 0)
-        CHECK_INT(EINTR, errno);
+    await(&pause.begun);
     pthread_t looking = start_thread(accept_without_waiting, &it);
     for (int64_t begin = now_us(); now_us() - begin < 3 * SECOND * slowness() && !atomic_load(&it.has_returned);)
         usleep(1000);
@@ -410,44 +453,26 @@ TEST(other_threads_may_accept_datagrams_while_a_program_decides)
     if (!has_returned)
         FAIL("an accept that does not wait has waited for the program's function in another thread");
     bgl_ssl_server_free(it.listener);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
-/* Looks for further clients until the handshake timeout is over. */
 static bool accept_others_and_decide(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain,
                                      int32_t verify_result, void *user)
 {
     (void)socket, (void)chain, (void)verify_result;
-    struct busy_listener *it = user;
-    bgl_ssl_socket_t *nobody = NULL;
-    for (int64_t begin = now_us(); now_us() - begin < AFTER_HANDSHAKE_LIMIT;) {
-        CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_server_accept(it->listener, BGL_SSL_NO_WAIT, &nobody));
-        usleep(1000);
-    }
+    accept_without_waiting(user);
     return true;
 }
 
 /* It may call any function of the library. */
 TEST(a_program_may_accept_other_datagrams_while_it_decides)
 {
-    struct busy_listener it = {.has_returned = false};
-    bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    CHECK_OK(bgl_ssl_config_set_protocol(client, BGLSSL_DTLSV1));
-    CHECK_OK(bgl_ssl_config_set_protocol(server, BGLSSL_DTLSV1));
-    CHECK_OK(bgl_ssl_config_set_lazy_handshake(client, true));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    CHECK_OK(bgl_ssl_config_set_handshake_timeout(server, HANDSHAKE_LIMIT * slowness()));
-    CHECK_OK(bgl_ssl_config_set_verify_callback(server, accept_others_and_decide, &it));
-    it.listener = MADE(bgl_ssl_server_t, bgl_ssl_listen(server, "127.0.0.1", 0, 5, AF_INET));
-    bgl_ssl_socket_t *socket = connect_to(client, bgl_ssl_server_port(it.listener));
+    struct busy_listener it;
+    bgl_ssl_socket_t *socket = begin_busy(&it, accept_others_and_decide, &it);
     pthread_t completing = start_thread(complete_slowly, socket);
     accept_one(&it);
     join_thread(completing);
     finish(socket);
     bgl_ssl_server_free(it.listener);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
 
 /* ---- overriding ---- */
@@ -501,26 +526,20 @@ static const struct overridden overridden[] = {
 
 static void check_overriding(const struct version *version, const struct overridden *it)
 {
-    struct service service;
-    struct decision decision = {.accepts = true};
-    bool resumed;
-    bgl_ssl_config_t *client = of_version(version, client_config());
-    bgl_ssl_config_t *server = of_version(version, server_config(it->server));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
+    struct trial trial;
+    make_trial(&trial, version, it->server);
     if (it->demand)
-        it->demand(client);
-    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, decide, &decision));
-    start_service(&service, server, 3, serve_echo, NULL);
+        it->demand(trial.both.client);
+    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(trial.both.client, decide, &trial.decision));
+    begin_trial(&trial, 3);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-        CHECK_INT(it->verify_result, decision.verify_result);
-        CHECK_INT(i + 1, decision.calls);
+        CHECK_OK(try_again(&trial));
+        CHECK_INT(it->verify_result, trial.decision.verify_result);
+        CHECK_INT(i + 1, trial.decision.calls);
     }
-    decision.accepts = false;
-    CHECK_STATUS(it->refused, try_connection(client, service.port, &resumed));
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    trial.decision.accepts = false;
+    CHECK_STATUS(it->refused, try_again(&trial));
+    end_trial(&trial);
 }
 
 TEST_TABLE(over_tls_1_2_a_program_may_override, overridden) { check_overriding(&versions[0], row); }
@@ -554,78 +573,60 @@ static const struct expiring expiring[] = {
  * shows. */
 static void check_expiring(const struct version *version, const struct expiring *it)
 {
-    struct service service;
-    struct decision decision = {.accepts = true};
-    bool resumed;
-    bgl_ssl_config_t *client = of_version(version, client_config());
-    bgl_ssl_config_t *server = of_version(version, server_config("chained-soon"));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    it->demand(client);
-    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, decide, &decision));
+    struct trial trial;
+    make_trial(&trial, version, "chained-soon");
+    it->demand(trial.both.client);
+    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(trial.both.client, decide, &trial.decision));
     set_clock_to_end_plus(-600);
-    start_service(&service, server, 3, serve_echo, NULL);
+    begin_trial(&trial, 3);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-        CHECK_INT(i, resumed);
-        CHECK_INT(it->first, decision.verify_result);
+        CHECK_OK(try_again(&trial));
+        CHECK_INT(i, trial.resumed);
+        CHECK_INT(it->first, trial.decision.verify_result);
     }
     set_clock_to_end_plus(60);
-    CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-    CHECK(!resumed);
-    CHECK_INT(it->later, decision.verify_result);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    CHECK_OK(try_again(&trial));
+    CHECK(!trial.resumed);
+    CHECK_INT(it->later, trial.decision.verify_result);
+    end_trial(&trial);
 }
 
 TEST_TABLE(a_program_is_told_of_several_faults_where_a_ca_and_the_certificate_have_expired, versions)
 {
     enum { LIFETIME = 5 * 366 * 86400 };
-    struct service service;
-    struct decision decision = {.accepts = true};
-    bool resumed;
-    bgl_ssl_config_t *client = of_version(row, client_config());
-    bgl_ssl_config_t *server = of_version(row, server_config("good"));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, decide, &decision));
+    struct trial trial;
+    make_trial(&trial, row, "good");
+    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(trial.both.client, decide, &trial.decision));
     atomic_fetch_add(&ahead, LIFETIME);
-    start_service(&service, server, 1, serve_echo, NULL);
-    CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-    CHECK_INT(SEVERAL, decision.verify_result);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    begin_trial(&trial, 1);
+    CHECK_OK(try_again(&trial));
+    CHECK_INT(SEVERAL, trial.decision.verify_result);
+    end_trial(&trial);
 }
 
 /* As it does not hide that a revocation list is overdue. */
 TEST_TABLE(an_overridden_one_is_verified_when_a_list_is_overdue, versions)
 {
     enum { CRL_HAS_EXPIRED = 12, LIFETIME = 30 * 86400 };
-    struct service service;
+    struct trial trial;
     struct stat made;
-    struct decision decision = {.accepts = true};
-    bool resumed;
-    bgl_ssl_config_t *client = of_version(row, client_config());
-    bgl_ssl_config_t *server = of_version(row, server_config("good"));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    CHECK_OK(bgl_ssl_config_add_crl_file(client, pki("brief.crl")));
-    want_another_name(client);
-    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(client, decide, &decision));
+    make_trial(&trial, row, "good");
+    CHECK_OK(bgl_ssl_config_add_crl_file(trial.both.client, pki("brief.crl")));
+    want_another_name(trial.both.client);
+    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(trial.both.client, decide, &trial.decision));
     CHECK_INT(0, stat(pki("brief.crl"), &made));
     int64_t overdue = made.st_mtime + LIFETIME;
     atomic_fetch_add(&ahead, overdue - 600 - (int64_t)time(NULL));
-    start_service(&service, server, 3, serve_echo, NULL);
+    begin_trial(&trial, 3);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-        CHECK_INT(i, resumed);
+        CHECK_OK(try_again(&trial));
+        CHECK_INT(i, trial.resumed);
     }
     atomic_fetch_add(&ahead, 1200);
-    CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-    CHECK(!resumed);
-    CHECK(decision.verify_result == CRL_HAS_EXPIRED || decision.verify_result == SEVERAL);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    CHECK_OK(try_again(&trial));
+    CHECK(!trial.resumed);
+    CHECK(trial.decision.verify_result == CRL_HAS_EXPIRED || trial.decision.verify_result == SEVERAL);
+    end_trial(&trial);
 }
 
 TEST_TABLE(over_tls_1_2_an_overridden_one_expires, expiring) { check_expiring(&versions[0], row); }
@@ -635,29 +636,23 @@ TEST_TABLE(over_dtls_1_2_an_overridden_one_expires, expiring) { check_expiring(&
 /* The same of a client's certificate, whose own end it is. */
 TEST_TABLE(a_server_that_overrides_sees_what_expires, versions)
 {
-    struct service service;
-    struct decision decision = {.accepts = true};
-    bool resumed;
-    bgl_ssl_config_t *client = of_version(row, client_config());
-    bgl_ssl_config_t *server = of_version(row, server_config("good"));
-    set_certificate(client, "chained-soon");
-    trust_another_ca(server);
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    CHECK_OK(bgl_ssl_config_set_client_certificate(server, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED));
-    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(server, decide, &decision));
+    struct trial trial;
+    make_trial(&trial, row, "good");
+    set_certificate(trial.both.client, "chained-soon");
+    trust_another_ca(trial.both.server);
+    CHECK_OK(bgl_ssl_config_set_client_certificate(trial.both.server, BGL_SSL_CLIENT_CERTIFICATE_REQUIRED));
+    CHECK_OK(bgl_ssl_config_insecure_set_verify_override(trial.both.server, decide, &trial.decision));
     set_clock_to_end_plus(-600);
-    start_service(&service, server, 3, serve_echo, NULL);
+    begin_trial(&trial, 3);
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-        CHECK_INT(i, resumed);
-        CHECK_INT(UNKNOWN_ISSUER, decision.verify_result);
+        CHECK_OK(try_again(&trial));
+        CHECK_INT(i, trial.resumed);
+        CHECK_INT(UNKNOWN_ISSUER, trial.decision.verify_result);
     }
     set_clock_to_end_plus(60);
-    CHECK_STATUS(BGL_SSL_OK, try_connection(client, service.port, &resumed));
-    CHECK(!resumed);
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
+    CHECK_OK(try_again(&trial));
+    CHECK(!trial.resumed);
+    end_trial(&trial);
 }
 
 /* A session with a server that only the program has accepted is of no use to others. */
@@ -692,26 +687,4 @@ TEST(wrong_arguments_are_refused)
     CHECK_OK(bgl_ssl_config_freeze(config));
     CHECK_STATUS(BGL_SSL_E_STATE, bgl_ssl_config_set_verify_callback(config, decide, NULL));
     bgl_ssl_config_free(config);
-}
-
-static bool close_and_accept(const bgl_ssl_socket_t *socket, const bgl_ssl_certificate_list_t *chain,
-                             int32_t verify_result, void *user)
-{
-    (void)chain, (void)verify_result, (void)user;
-    bgl_ssl_socket_close(socket);
-    return true;
-}
-
-/* Calls on a socket that is closed meanwhile are BGL_SSL_E_STATE. */
-TEST_TABLE(a_program_that_closes_and_accepts_gets_no_connection, versions)
-{
-    struct service service;
-    bgl_ssl_config_t *client = of_version(row, client_config()), *server = of_version(row, server_config("good"));
-    CHECK_OK(bgl_ssl_config_set_hostname(client, "localhost"));
-    CHECK_OK(bgl_ssl_config_set_verify_callback(client, close_and_accept, NULL));
-    start_service(&service, server, 1, serve_nothing, NULL);
-    CHECK_REFUSED(BGL_SSL_E_STATE, bgl_ssl_connect(client, "127.0.0.1", service.port, AF_INET));
-    end_service(&service);
-    bgl_ssl_config_free(client);
-    bgl_ssl_config_free(server);
 }
