@@ -38,7 +38,7 @@ struct Place {
 }
 
 fn place() -> Place {
-    // SAFETY: there is one thread.
+    // SAFETY: no other thread looks at the environment: libFuzzer's watches memory, and no host name is looked up.
     unsafe { env::set_var("https_proxy", "http://127.0.0.1:9") };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = listener.local_addr().expect("its address").port();
@@ -85,7 +85,7 @@ fn answer(place: &Place, how: u8, data: &[u8]) {
 }
 
 fn url(data: &[u8]) {
-    // SAFETY: the handle is freed once; there is one thread.
+    // SAFETY: the handle is freed once; of the environment see place().
     unsafe {
         let config = bgl_ssl_config_new();
         bgl_ssl_config_set_proxy(config, text(data).as_ptr(), ptr::null_mut());
