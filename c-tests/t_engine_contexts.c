@@ -311,24 +311,11 @@ TEST(each_certificate_of_a_chain_needs_a_crl)
     bgl_ssl_ctx_free(client);
 }
 
-/* A CA with settings of trust, which openssl x509 adds. */
-static void trust_as(bgl_ssl_ctx_t *ctx, const char *file, const char *setting)
-{
-    char command[2048], path[512];
-    size_t length;
-    snprintf(path, sizeof path, "%s", own_path("ca.pem"));
-    snprintf(command, sizeof command, "openssl x509 -in '%s' -trustout %s -out '%s'", pki(file), setting, path);
-    CHECK_INT(0, system(command));
-    char *pem = read_whole_file(path, &length);
-    CHECK_OK(bgl_ssl_ctx_add_ca_cert(ctx, pem, 0, length));
-    free(pem);
-}
-
 /* An anchor that is not self-signed: its issuer, who is not known, has no list here. */
 TEST(an_anchor_that_is_not_self_signed_needs_no_crl)
 {
     bgl_ssl_ctx_t *client = new_ctx("default");
-    trust_as(client, "intermediate.pem", "-addtrust serverAuth");
+    trust(client, "intermediate-for-servers.pem");
     add_crl(client, "intermediate.crl");
     CHECK_STRING("fine", verdict_of(client, "chained"));
     CHECK(strcmp("fine", verdict_of(client, "untrusted")) != 0);
@@ -343,7 +330,7 @@ TEST(a_rejection_counts_though_the_same_ca_is_trusted)
 {
     for (int rejected_first = 0; rejected_first < 2; rejected_first++) {
         bgl_ssl_ctx_t *client = rejected_first ? new_ctx("default") : client_ctx("default");
-        trust_as(client, "root.pem", "-addreject serverAuth");
+        trust(client, "root-rejected.pem");
         if (rejected_first)
             trust(client, "root.pem");
         CHECK(strcmp("fine", verdict_of(client, "good")) != 0);
@@ -363,7 +350,7 @@ TEST(a_rejection_among_the_systems_cas_counts)
 TEST(a_rejection_for_another_purpose_does_not_count)
 {
     bgl_ssl_ctx_t *client = client_ctx("default");
-    trust_as(client, "root.pem", "-addreject codeSigning");
+    trust(client, "root-rejected-for-code.pem");
     CHECK_STRING("fine", verdict_of(client, "good"));
     bgl_ssl_ctx_free(client);
 }

@@ -151,6 +151,17 @@ key must-staple
 issue must-staple root "$LEAF
 subjectAltName=$LOCAL
 tlsfeature=status_request"
+# Likewise, but the extension is given in DER (RFC 7633).
+demanding() { # NAME DER
+    key "$1"
+    issue "$1" root "$LEAF
+subjectAltName=$LOCAL
+1.3.6.1.5.5.7.1.24=DER:$2"
+}
+demanding must-staple-alone 30:03:02:01:05
+demanding must-staple-behind-two-bytes 30:07:02:02:12:34:02:01:05
+demanding must-staple-long-length 30:81:03:02:01:05
+demanding must-staple-unreadable 30:02:01:02
 purpose ocsp-responder root OCSPSigning
 purpose ocsp-pretender root serverAuth
 
@@ -252,6 +263,8 @@ cat good.pem intermediate.pem root.pem >three.pem
 quietly openssl x509 -in good.pem -trustout -addtrust serverAuth -out trusted.pem
 cat trusted.pem root.pem >trusted-then-root.pem
 quietly openssl x509 -in root.pem -trustout -addreject serverAuth -out root-rejected.pem
+quietly openssl x509 -in root.pem -trustout -addreject codeSigning -out root-rejected-for-code.pem
+quietly openssl x509 -in intermediate.pem -trustout -addtrust serverAuth -out intermediate-for-servers.pem
 openssl x509 -in root.pem -noout -hash >root.hash
 quietly openssl req -x509 -new -config openssl.cnf -key good.key -days 3650 -outform DER -out long-name.der \
     -subj '/O=A certification authority with a name of some length/CN=numbered 0000'
