@@ -101,8 +101,8 @@ static void *run_proxy(void *data)
         }
         break;
     case DRIP: {
-        struct pollfd closed = {client, POLLIN, 0};
-        while (send(client, "x", 1, MSG_NOSIGNAL) > 0 && poll(&closed, 1, 5) == 0) {
+        struct pollfd failed = {client, 0, 0};
+        while (send(client, "x", 1, MSG_NOSIGNAL) > 0 && poll(&failed, 1, 5) == 0) {
         }
         break;
     }
@@ -264,6 +264,8 @@ static const struct act refuses[] = {
     {NULL, 3, "\x05\0", 2}, {NULL, 16, "\x05\x05\0\x01\0\0\0\0\0\0", 10}};
 static const struct act rules[] = {
     {NULL, 3, "\x05\0", 2}, {NULL, 16, "\x05\x02\0\x01\0\0\0\0\0\0", 10}};
+static const struct act tells_name[] = {{NULL, 3, "\x05\0", 2}, {NULL, 16, "\x05\0\0\x03\xff", 5}};
+static const struct act begins_record[] = {{NULL, 5, "\x16\x03\x03\x40\0\x02", 6}};
 static const struct act socks_injects[] = {
     {NULL, 3, "\x05\0", 2}, {NULL, 16, "\x05\0\0\x01\0\0\0\0\0\0x", 11}};
 
@@ -299,6 +301,9 @@ static const struct bad bad[] = {
     {"socks_closed_at_once", "socks5h://", nothing, 1, CLOSE, BGL_SSL_E_IO, ECONNRESET, NULL},
     {"socks_closed_after_greeting", "socks5h://", greets, 1, CLOSE, BGL_SSL_E_IO, ECONNRESET, NULL},
     {"socks_silent", "socks5h://", greets, 1, HOLD, BGL_SSL_E_TIMEOUT, 0, "timed out"},
+    {"socks_no_end_of_name", "socks5h://", tells_name, 2, DRIP, BGL_SSL_E_TIMEOUT, 0, "timed out"},
+    {"tls_no_end_of_record", "https://", begins_record, 1, DRIP, BGL_SSL_E_TIMEOUT, 0, "timed out"},
+    {"tls_silent", "https://", nothing, 1, HOLD, BGL_SSL_E_TIMEOUT, 0, "timed out"},
     {"socks_refused", "socks5h://", refuses, 2, HOLD, BGL_SSL_E_IO, ECONNREFUSED, "connection refused (SOCKS reply 5)"},
     {"socks_rules", "socks5h://", rules, 2, HOLD, BGL_SSL_E_IO, EACCES, "not allowed by its rules"},
     {"socks_bytes_behind", "socks5h://", socks_injects, 2, HOLD, BGL_SSL_E_PROTOCOL, 0, "1 bytes behind"},

@@ -331,6 +331,83 @@ static void check_serves(const struct row *row, bool has_hosts)
 TEST_TABLE(a_server_s_handshake_ends_with_a_client_over, quiet) { check_serves(row, false); }
 TEST_TABLE(a_server_that_looks_at_names_ends_with_a_client_over, quiet) { check_serves(row, true); }
 
+static bgl_ssl_status_t look_at_hello(const bgl_ssl_socket_t *socket)
+{
+    bgl_ssl_hello_t *hello;
+    bgl_ssl_status_t status = bgl_ssl_socket_hello(socket, &hello);
+    CHECK(!hello);
+    return status;
+}
+
+TEST_TABLE(waiting_for_a_hello_ends_with_a_client_over, quiet)
+{
+    struct world world;
+    begin_world_with(&world, row, server_config("good"), true);
+    CHECK_OK(bgl_ssl_socket_set_handshake_timeout(world.socket, LIMIT));
+    start_peer(&world);
+    check_ends_in_time(&world, look_at_hello);
+    CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, last_error().phase);
+    end_world(&world);
+}
+
+/* ---- connecting and accepting ---- */
+
+static const struct row slow_stream = {"slow", STREAM, SLOW, true};
+
+static void *accept_and_send_slowly(void *data)
+{
+    struct world *it = data;
+    int listener = it->far;
+    it->far = accept(listener, NULL, NULL);
+    CHECK(it->far >= 0);
+    close(listener);
+    return send_slowly(it);
+}
+
+static void check_in_time(int64_t began)
+{
+    if (now_us() - began > 8 * SECOND * slowness())
+        FAIL("it took %lld ms", (long long)(now_us() - began) / 1000);
+}
+
+TEST(a_connect_ends_with_a_slow_server)
+{
+    struct world world = {.row = &slow_stream};
+    int port;
+    bgl_ssl_config_t *client = client_config();
+    CHECK_OK(bgl_ssl_config_set_connect_timeout(client, 5 * LIMIT));
+    world.far = plain_listener(AF_INET, "127.0.0.1", 0, 1, &port);
+    world.peer_thread = start_thread(accept_and_send_slowly, &world);
+    int64_t began = now_us();
+    CHECK_REFUSED(BGL_SSL_E_TIMEOUT, bgl_ssl_connect(client, "127.0.0.1", port, AF_INET));
+    check_in_time(began);
+    CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, last_error().phase);
+    world.over = true;
+    join_thread(world.peer_thread);
+    close(world.far);
+    bgl_ssl_config_free(client);
+}
+
+TEST(an_accept_ends_with_a_slow_client)
+{
+    struct world world = {.row = &slow_stream, .serves = true};
+    bgl_ssl_socket_t *socket;
+    bgl_ssl_config_t *config = server_config("good");
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(config, LIMIT));
+    bgl_ssl_server_t *server = MADE(bgl_ssl_server_t, bgl_ssl_listen(config, "127.0.0.1", 0, 1, AF_INET));
+    world.far = plain_connect(bgl_ssl_server_port(server));
+    world.peer_thread = start_thread(send_slowly, &world);
+    int64_t began = now_us();
+    CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_server_accept(server, 0, &socket));
+    check_in_time(began);
+    CHECK_INT(BGL_SSL_PHASE_HANDSHAKE, last_error().phase);
+    world.over = true;
+    join_thread(world.peer_thread);
+    close(world.far);
+    bgl_ssl_server_free(server);
+    bgl_ssl_config_free(config);
+}
+
 /* ---- reading, writing and closing ---- */
 
 static void *accept_openssl(void *data)
@@ -406,6 +483,26 @@ TEST_TABLE(a_close_ends_with_a_peer_over, streams)
     if (end_of(&world, close_it_now, LIMIT) != BGL_SSL_OK) {
         CHECK_INT(BGL_SSL_E_TIMEOUT, last_error().code);
         CHECK_INT(BGL_SSL_PHASE_CLOSE, last_error().phase);
+    }
+    end_world(&world);
+}
+
+static bgl_ssl_status_t end_writing(const bgl_ssl_socket_t *socket)
+{
+    return bgl_ssl_socket_shutdown(socket);
+}
+
+TEST_TABLE(ending_the_writing_half_ends_with_a_peer_over, streams)
+{
+    struct world world;
+    connect_world(&world, row, UPDATES);
+    start_peer(&world);
+    fill_up(&world);
+    CHECK_OK(bgl_ssl_socket_set_write_timeout(world.socket, limit_of(&world)));
+    /* As with a close. */
+    if (end_of(&world, end_writing, LIMIT) != BGL_SSL_OK) {
+        CHECK_INT(BGL_SSL_E_TIMEOUT, last_error().code);
+        CHECK_INT(BGL_SSL_PHASE_WRITE, last_error().phase);
     }
     end_world(&world);
 }
