@@ -16,6 +16,10 @@
 #include <stdint.h>
 #include "status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
 /**
  * PEM if there is a "-----BEGIN " in it, else DER.
  */
@@ -101,10 +105,6 @@ typedef struct bgl_ssl_identity_t bgl_ssl_identity_t;
  * A private key: reference-counted, never changed.
  */
 typedef struct bgl_ssl_private_key_t bgl_ssl_private_key_t;
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
 
 /**
  * The first certificate of a PEM file. (Bigloo: read-certificate.)

@@ -17,6 +17,10 @@
 #include "status.h"
 #include "certificate.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
 /**
  * Clients are required to present a certificate if CA certificates or accepted certificates are set; else they are not
  * asked. The default.
@@ -170,10 +174,6 @@ typedef struct bgl_ssl_ticket_keys_t bgl_ssl_ticket_keys_t;
  * longjmp.
  */
 typedef void (*bgl_ssl_trace_t)(const char *peer, const char *line, void *user);
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
 
 /**
  * Makes a config with the defaults: TLS 1.2 or newer; a peer verified against the system's CAs and, on a client, for

@@ -17,6 +17,10 @@
 #include "status.h"
 #include "certificate.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
 /**
  * The padding that the key asks for: PKCS#1 v1.5 for the usual RSA keys.
  */
@@ -134,10 +138,6 @@ typedef struct bgl_ssl_sign_t bgl_ssl_sign_t;
  * A text whose signature is being verified.
  */
 typedef struct bgl_ssl_verify_t bgl_ssl_verify_t;
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
 
 /* ---- Random numbers ---- */
 

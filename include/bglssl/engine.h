@@ -17,6 +17,10 @@
 #include "status.h"
 #include "certificate.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
 /**
  * No event.
  */
@@ -124,10 +128,6 @@ typedef void (*bgl_ssl_session_lookup_callback_t)(bgl_ssl_connection_t *connecti
                                                   const void *id,
                                                   size_t id_len,
                                                   void *user);
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
 
 /* ---- Secure contexts ---- */
 

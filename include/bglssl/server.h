@@ -18,6 +18,10 @@
 #include "config.h"
 #include "socket.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
 /**
  * Instead of a time limit: do not wait.
  */
@@ -85,10 +89,6 @@ typedef struct {
      */
     uint64_t abandoned;
 } bgl_ssl_server_info_t;
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
 
 /**
  * Listens for TLS clients.

@@ -18,6 +18,10 @@
 #include "certificate.h"
 #include "config.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
 /**
  * The first Finished message of the handshake (RFC 5929, section 3): TLS 1.2 with the extended master secret only.
  */
@@ -177,10 +181,6 @@ typedef bool (*bgl_ssl_verify_callback_t)(const bgl_ssl_socket_t *socket,
                                           const bgl_ssl_certificate_list_t *chain,
                                           int32_t verify_result,
                                           void *user);
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
 
 /**
  * Connects to a host, and does the TLS handshake as the client unless the config says lazy.

@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
 /**
  * Nothing on the network was going on.
  */
@@ -237,10 +241,6 @@ typedef struct {
  * A defect of bglssl or OpenSSL.
  */
 #define BGL_SSL_E_INTERNAL -13
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
 
 /**
  * The name of a status, such as "BGL_SSL_E_TIMEOUT".

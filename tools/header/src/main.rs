@@ -63,7 +63,17 @@ fn generate(noun: &str, includes: &[String]) -> Result<String, Box<dyn Error>> {
     let builder = files.iter().fold(cbindgen::Builder::new().with_config(config), |builder, file| builder.with_src(file));
     let mut text = Vec::new();
     builder.generate()?.write(&mut text);
-    with_titles(&String::from_utf8(text)?, &files[1..])
+    with_titles(&with_c_linkage(&String::from_utf8(text)?)?, &files[1..])
+}
+
+/// Opens `extern "C"` before the types instead of before the functions: C++ has a function's language in its type, so
+/// that only there the types of callbacks are those of C functions.
+fn with_c_linkage(header: &str) -> Result<String, Box<dyn Error>> {
+    const OPENING: &str = "\n#ifdef __cplusplus\nextern \"C\" {\n#endif // __cplusplus\n";
+    let rest = header.replacen(OPENING, "", 1);
+    let last_include = rest.rfind("\n#include ").ok_or("a header without includes")? + 1;
+    let at = last_include + rest[last_include..].find('\n').ok_or("a header that ends with an include")? + 1;
+    Ok([&rest[..at], OPENING, &rest[at..]].concat())
 }
 
 /// Puts a title before the functions of each child module: the first sentence that its file says of itself.
