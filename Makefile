@@ -54,7 +54,7 @@ override INCLUDEDIR := $(call absolute,$(INCLUDEDIR))
 # For debug information in a file of its own, where debuggers look by build id, such as /usr/lib/debug.
 DEBUGDIR   ?=
 
-.PHONY: all lib built header test check check-ci check-release check-c check-sanitizers-rest check-faults fuzz check-openssl check-debian13 check-debian12 check-32 \
+.PHONY: all lib built header test check check-ci check-release check-c check-rest check-faults fuzz check-openssl check-debian13 check-debian12 check-32 \
         check-bigloo stage demo bench \
         install uninstall clean help bigloo install-bigloo uninstall-bigloo bigloo-check-env
 
@@ -120,7 +120,7 @@ check: ## build and run all tests
 	@scripts/check.sh $(SUITES)
 
 check-ci: SUITES = scripts/suites/* scripts/ci-suites/*
-check-ci: check ## all that CI runs: the tests, more under sanitizers, an OpenSSL of its own, fuzzers, Debian packages, minimal Debians (as root)
+check-ci: check ## all that CI runs: the tests, check-rest, an OpenSSL of its own, fuzzers, Debian packages, minimal Debians (as root)
 
 check-release: SUITES = scripts/ci-suites/* scripts/release-suites/*
 check-release: check ## before a release, besides make check: what CI adds, reproducible builds, clang (an hour; as root)
@@ -128,8 +128,8 @@ check-release: check ## before a release, besides make check: what CI adds, repr
 check-c: lib ## build and run the C tests once, plain
 	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
 
-check-sanitizers-rest: lib ## run under AddressSanitizer, valgrind and ThreadSanitizer what make check leaves out (make check-ci has it)
-	@$(MAKE) --no-print-directory -C c-tests check-sanitizers-rest BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
+check-rest: lib ## run the C tests that make check leaves out under AddressSanitizer, valgrind and ThreadSanitizer, and more faults (make check-ci has them)
+	@$(MAKE) --no-print-directory -C c-tests check-rest BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
 
 check-faults: lib ## fail the fault scenarios' allocations, from each call stack, and system calls, one at a time (an hour; make check has a sample)
 	@$(MAKE) --no-print-directory -C c-tests check-faults BUILD=$(BUILD)/c-tests BGLSSL_LIBDIR=$(BUILD)/lib
