@@ -1,4 +1,4 @@
-//! What can go wrong, and how it is told: a stable category for programs, a sentence for people.
+//! What can go wrong, and how it is reported: a stable category for programs, a sentence for people.
 
 use std::{fmt, io};
 
@@ -108,7 +108,7 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// A failure of category `code`, told by `message`.
+    /// A failure of category `code`, described by `message`.
     pub fn new(code: Code, message: impl Into<String>) -> Error {
         Error {
             code,

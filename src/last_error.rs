@@ -9,7 +9,7 @@ thread_local! {
 
 /// Keeps `error` as this thread's last failure. Only the guard of the C API calls this.
 pub(crate) fn set(error: Error) {
-    // While the thread is being torn down there is no slot any more, and nobody left to ask for it.
+    // While the thread is being torn down there is no slot any more, and no code left that could ask for it.
     let _ = LAST.try_with(|slot| slot.replace(Some(error)));
 }
 

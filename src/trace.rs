@@ -1,10 +1,10 @@
-//! Who is told of the messages of connections, line by line.
+//! The function of the program that receives the messages of connections, line by line.
 
 use std::{fmt, sync::Arc};
 
 type Tell = dyn Fn(&str, &str) + Send + Sync;
 
-/// What is told each line: the peer, and the line.
+/// Called for each line: with the peer, and the line.
 #[derive(Clone)]
 pub struct Trace(Arc<Tell>);
 
@@ -14,7 +14,7 @@ impl Trace {
         Trace(Arc::new(tell))
     }
 
-    /// Tells the lines. No lock that the program can wait for may be held.
+    /// Passes the lines on. No lock that the program can wait for may be held.
     pub fn tell(&self, peer: impl fmt::Display, lines: &[String]) {
         let peer = peer.to_string();
         for line in lines {

@@ -612,8 +612,8 @@ size_t bgl_ssl_certificate_extension(const bgl_ssl_certificate_t *certificate,
  * file: a regular file of at most 16 MB.
  *
  * Returns a key, to be freed with bgl_ssl_private_key_free, or NULL: BGL_SSL_E_IO if the file cannot be read,
- * BGL_SSL_E_CONFIG if it holds no key or an encrypted one (nobody is ever asked for a passphrase). Any thread. Blocks
- * no longer than the disk.
+ * BGL_SSL_E_CONFIG if it holds no key or an encrypted one (the library never asks for a passphrase). Any thread.
+ * Blocks no longer than the disk.
  *
  * Precondition: file is NULL or NUL-terminated.
  */

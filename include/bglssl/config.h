@@ -363,7 +363,7 @@ bgl_ssl_status_t bgl_ssl_config_set_server_name(bgl_ssl_config_t *config,
  * any of them, self-signed or not, directly or indirectly. One that is listed twice, with and without being rejected
  * (openssl x509 -addreject), is rejected. A server names them to its clients.
  *
- * certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
+ * certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts no one. The config
  * takes references of its own.
  *
  * The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR
@@ -388,7 +388,7 @@ bgl_ssl_status_t bgl_ssl_config_set_ca_certificates(bgl_ssl_config_t *config,
  * with such a list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is
  * set.
  *
- * certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references
+ * certificates, count: NULL for any (the default); not NULL with count 0 accepts no one. The config takes references
  * of its own.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
@@ -422,7 +422,7 @@ bgl_ssl_status_t bgl_ssl_config_insecure_verify_chain_only(bgl_ssl_config_t *con
 
 /**
  * Verifies nothing: anybody can pretend to be the peer. The chain is checked when the program asks for the result, by
- * bgl_ssl_socket_verify_result, which tells its first fault only: after it nothing further is checked, not even
+ * bgl_ssl_socket_verify_result, which reports its first fault only: after it nothing further is checked, not even
  * signatures. A list of accepted certificates is still enforced.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
@@ -875,7 +875,7 @@ bgl_ssl_status_t bgl_ssl_config_set_crl_policy(bgl_ssl_config_t *config,
  * Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
  * the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
  * it is for this certificate, and if it is of this time (that of bgl_ssl_config_set_verify_time). Where a certificate
- * is trusted itself, and its issuer is not among what the server sends, nobody can check a response: it counts as
+ * is trusted itself, and its issuer is not among what the server sends, a response cannot be checked: it counts as
  * none. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is BGL_SSL_E_CONFIG elsewhere, when the config is
  * frozen.
  *
@@ -1114,7 +1114,7 @@ bgl_ssl_status_t bgl_ssl_config_set_session_id_context(bgl_ssl_config_t *config,
 /* ---- Ticket keys, which configs, processes and machines may share ---- */
 
 /**
- * Makes random keys, which nobody else has, and a new one for each period. Old ones decrypt as long as tickets of
+ * Makes random keys, which exist nowhere else, and a new one for each period. Old ones decrypt as long as tickets of
  * theirs may live (bgl_ssl_config_set_session_lifetime), and are then overwritten.
  *
  * period: microseconds, one minute at least; 0 for 12 hours.
@@ -1277,7 +1277,7 @@ bgl_ssl_status_t bgl_ssl_config_set_max_fragment_length(bgl_ssl_config_t *config
                                                         int32_t length);
 
 /**
- * Pads the records that this end sends with TLS 1.3, so that their lengths tell less about what is in them. TLS 1.2
+ * Pads the records that this end sends with TLS 1.3, so that their lengths reveal less about what is in them. TLS 1.2
  * and DTLS have no padding.
  *
  * block: each record is padded to a multiple of this, 2 to 16384; 0 or 1 for none (the default).

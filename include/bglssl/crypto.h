@@ -158,7 +158,7 @@ bool bgl_ssl_rand_status(void);
 bool bgl_ssl_rand_poll(void);
 
 /**
- * Fills a buffer with random bytes that nobody can predict. (Bigloo: ssl-rand-bytes.)
+ * Fills a buffer with unpredictable random bytes. (Bigloo: ssl-rand-bytes.)
  *
  * buf: space for len bytes, at most 2 GB.
  *
@@ -366,8 +366,8 @@ bgl_ssl_status_t bgl_ssl_sign_set_padding(bgl_ssl_sign_t *sign,
  *
  * Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
  * BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an
- * encrypted one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED
- * for Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
+ * encrypted one (the library never asks for a passphrase), or it does not suit digest and padding;
+ * BGL_SSL_E_UNSUPPORTED for Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
  *
  * Precondition: sign is NULL or live; key_pem is NULL or readable for key_len bytes; buf is NULL or writable for size
  * bytes.
@@ -460,14 +460,14 @@ bgl_ssl_status_t bgl_ssl_verify_set_padding(bgl_ssl_verify_t *verify,
                                             int32_t salt);
 
 /**
- * Ends the text and tells whether its signature is right. (Bigloo: ssl-verify-final.)
+ * Ends the text and says whether its signature is right. (Bigloo: ssl-verify-final.)
  *
  * key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not
  * kept.
  * signature: signature_len bytes of anything.
  *
  * Returns true if the signature is right; false if it is not, whatever it is; false too, with an error,
- * where bgl_ssl_verify_signature fails, which tells the two apart. Never blocks; any thread.
+ * where bgl_ssl_verify_signature fails, which distinguishes the two. Never blocks; any thread.
  *
  * Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths.
  */
@@ -507,7 +507,7 @@ bgl_ssl_status_t bgl_ssl_verify_signature(bgl_ssl_verify_t *verify,
 void bgl_ssl_verify_free(bgl_ssl_verify_t *verify);
 
 /**
- * Tells whether the signature of a whole text is right, at once: the only way for Ed25519 and Ed448 (RFC 8032).
+ * Says whether the signature of a whole text is right, at once: the only way for Ed25519 and Ed448 (RFC 8032).
  *
  * type: the digest's name; NULL for Ed25519 and Ed448.
  * key_pem: as for bgl_ssl_verify_final.
@@ -1116,7 +1116,7 @@ bgl_ssl_status_t bgl_ssl_pbkdf2_hmac(const char *type,
  * type: OpenSSL's name of the digest, as for bgl_ssl_hash_init.
  * secret: secret_len bytes, such as bgl_ssl_ecdh_compute_key gives them; a password is none: see bgl_ssl_scrypt.
  * salt: salt_len bytes; NULL and 0 for none.
- * info: info_len bytes that tell what the key is for; NULL and 0 for none.
+ * info: info_len bytes that say what the key is for; NULL and 0 for none.
  * key: filled with key_len bytes, at most 255 times as many as the digest has.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the digest for this. Never

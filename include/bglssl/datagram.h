@@ -54,7 +54,7 @@ bgl_ssl_status_t bgl_ssl_config_set_retransmission_timeout(bgl_ssl_config_t *con
 /**
  * Sets how long a client of a DTLS server may be silent before its connection ends: reads, and
  * bgl_ssl_socket_handle_timeout, then return BGL_SSL_E_TIMEOUT, in all later calls too. With datagrams a server is not
- * told when a client disappears without close_notify, so this limit bounds the number of such sockets. Only
+ * informed when a client disappears without close_notify, so this limit bounds the number of such sockets. Only
  * authenticated messages reset it: data that were read, and the end of the handshake.
  *
  * microseconds: 0 for no limit. Default: 15 minutes. It has no effect on clients.
@@ -67,7 +67,7 @@ bgl_ssl_status_t bgl_ssl_config_set_idle_timeout(bgl_ssl_config_t *config,
                                                  int64_t microseconds);
 
 /**
- * Sets how many clients a DTLS server has at once; further ones are not answered until one has gone, or has been
+ * Sets how many clients a DTLS server has at once; further ones are not answered until one has left, or has been
  * silent for longer than the idle timeout. Independently of this limit, at most 1024 handshakes are in progress at
  * once, at most 256 of them with one host. See bgl_ssl_config_set_max_peers_per_host.
  *

@@ -94,7 +94,7 @@ typedef struct bgl_ssl_connection_t bgl_ssl_connection_t;
 typedef struct bgl_ssl_ctx_t bgl_ssl_ctx_t;
 
 /**
- * Tells that a handshake starts (what is 0) or is done (what is 1).
+ * Reports that a handshake starts (what is 0) or is done (what is 1).
  */
 typedef void (*bgl_ssl_info_callback_t)(bgl_ssl_connection_t *connection, int what, void *user);
 
@@ -140,7 +140,7 @@ typedef void (*bgl_ssl_session_lookup_callback_t)(bgl_ssl_connection_t *connecti
  * "_server_method" or "_client_method" at its end for contexts that make only such connections.
  *
  * Returns a context, to be freed with bgl_ssl_ctx_free, or NULL: BGL_SSL_E_ARGUMENT for an unknown method,
- * BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts nobody yet. Never blocks; any thread.
+ * BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts no one yet. Never blocks; any thread.
  *
  * Precondition: method is NULL or NUL-terminated.
  */
@@ -212,7 +212,7 @@ bgl_ssl_status_t bgl_ssl_ctx_add_crl(const bgl_ssl_ctx_t *ctx,
  * need it fail with BGL_SSL_E_CONFIG.
  *
  * pem: the first key of pem[off] to pem[off + len - 1] is taken; not kept.
- * passphrase: for an encrypted key; NULL if there is none. Nobody is ever asked for one.
+ * passphrase: for an encrypted key; NULL if there is none. The library never asks for one.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, or
  * the passphrase does not open it. Any thread. Blocks no longer than the key's own key derivation.
@@ -353,7 +353,7 @@ void bgl_ssl_connection_free(bgl_ssl_connection_t *connection);
 /* ---- The name of the peer and the application protocols of a connection ---- */
 
 /**
- * Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH
+ * Makes bgl_ssl_connection_verify_error say whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH
  * or IP_ADDRESS_MISMATCH.
  *
  * name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.
@@ -408,7 +408,7 @@ bgl_ssl_status_t bgl_ssl_connection_set_strict_alpn(const bgl_ssl_connection_t *
  * bgl_ssl_connection_read.
  *
  * Returns 1 once the handshake is done, 0 if it was done before, and -1 if it is not done yet or has failed:
- * bgl_ssl_connection_status tells. Runs callbacks. Never blocks; any thread.
+ * bgl_ssl_connection_status says. Runs callbacks. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.
  */
@@ -444,7 +444,7 @@ long bgl_ssl_connection_write(const bgl_ssl_connection_t *connection,
                               size_t len);
 
 /**
- * Tells the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
+ * Informs the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
  * BGL_SSL_E_TRUNCATED instead of BGL_SSL_WANT_READ.
  *
  * Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
@@ -460,7 +460,7 @@ bgl_ssl_status_t bgl_ssl_connection_write_eof(const bgl_ssl_connection_t *connec
  * buf: the bytes buf[off] to buf[off + len - 1]; not kept.
  *
  * Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status
- * tells. Runs callbacks, during which buf is not read. Never blocks; any thread.
+ * says. Runs callbacks, during which buf is not read. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
  */
@@ -474,9 +474,9 @@ long bgl_ssl_connection_clear_in(const bgl_ssl_connection_t *connection,
  *
  * buf: receives up to len bytes from buf[off] on.
  *
- * Returns how many; 0 if the peer has ended its half of the stream, and if len is 0; -1 if there is nothing yet, or on
- * failure: bgl_ssl_connection_status tells these apart. Runs callbacks, during which buf is not written. Never blocks;
- * any thread.
+ * Returns how many; 0 if the peer has ended its half of the stream, and if len is 0; -1 if there is nothing yet,
+ * or on failure: bgl_ssl_connection_status distinguishes these. Runs callbacks, during which buf is not written.
+ * Never blocks; any thread.
  *
  * Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
  */
@@ -516,7 +516,7 @@ bool bgl_ssl_connection_init_finishedp(const bgl_ssl_connection_t *connection);
  * Sends close_notify (to be taken out by bgl_ssl_connection_read); a further call reads the peer's.
  *
  * Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure.
- * bgl_ssl_connection_status tells: BGL_SSL_WANT_READ if the peer must send more, or bgl_ssl_connection_clear_out must
+ * bgl_ssl_connection_status says: BGL_SSL_WANT_READ if the peer must send more, or bgl_ssl_connection_clear_out must
  * first read what it has sent; BGL_SSL_E_STATE before the handshake is done. Never blocks; any thread.
  *
  * Precondition: connection is NULL or live.

@@ -77,7 +77,7 @@ typedef struct {
      */
     uint64_t failed_timeout;
     /**
-     * With BGL_SSL_E_IO or BGL_SSL_E_TRUNCATED: the client has gone.
+     * With BGL_SSL_E_IO or BGL_SSL_E_TRUNCATED: the client has left.
      */
     uint64_t failed_io;
     /**
@@ -122,7 +122,7 @@ bgl_ssl_server_t *bgl_ssl_listen(const bgl_ssl_config_t *config,
  *
  * Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
  * BGL_SSL_E_STATE if the server is closed, before or during the call; BGL_SSL_E_IO if the system refuses (EMFILE ...,
- * told after a pause of 50 ms at most, so that a loop does not spin); and the failures of the client's handshake,
+ * returned after a pause of 50 ms at most, so that a loop does not spin); and the failures of the client's handshake,
  * whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is closed, and the server
  * goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread. Blocks no longer than
  * timeout and then the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert. See
@@ -255,7 +255,7 @@ bool bgl_ssl_socketp(const void *handle);
  *
  * config: frozen by this. Without a certificate every handshake will fail. BGLSSL_DTLSV1 is BGL_SSL_E_UNSUPPORTED.
  * path: a file that is made by this; or "@" and an abstract name, which no file has (Linux). At most 107 bytes. A file
- * of that name is an error (BGL_SSL_E_IO, EADDRINUSE), unless it is a socket on which nobody listens, as a program
+ * of that name is an error (BGL_SSL_E_IO, EADDRINUSE), unless it is a socket on which no process listens, as a program
  * leaves it that was killed: that is replaced. Servers that start at the same moment lock the file's directory
  * (flock(2)), for no longer than the start takes.
  * backlog: how many clients may wait, as for listen(2).

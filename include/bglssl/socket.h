@@ -208,7 +208,7 @@ bgl_ssl_socket_t *bgl_ssl_connect(const bgl_ssl_config_t *config,
 
 /**
  * Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves both a full
- * handshake; bgl_ssl_socket_session_reused tells whether the server agreed.
+ * handshake; bgl_ssl_socket_session_reused says whether the server agreed.
  *
  * session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake
  * would accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,
@@ -309,7 +309,7 @@ bgl_ssl_socket_t *bgl_ssl_connect_named(const bgl_ssl_config_t *config,
  *
  * Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG and
  * BGL_SSL_E_UNSUPPORTED for the config, and for DTLS; BGL_SSL_E_IO if the system has no descriptors left. All other
- * failures are the handshake's, but what is known at once may be told here: BGL_SSL_E_RESOLVE, BGL_SSL_E_IO
+ * failures are the handshake's, but what is known at once may be returned here: BGL_SSL_E_RESOLVE, BGL_SSL_E_IO
  * (ECONNREFUSED ...). Before the connection is made the socket has no addresses. Never blocks, but for the disk that
  * holds the system's CA certificates; any thread.
  *
@@ -472,7 +472,7 @@ bgl_ssl_status_t bgl_ssl_socket_close(const bgl_ssl_socket_t *socket);
  * buffer. After other failures it is set, too, and may be false although the next read fails at once. May be NULL.
  *
  * Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which
- * tell what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does
+ * say what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does
  * not block. See read(2).
  *
  * Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n and more are NULL or writable.
@@ -484,7 +484,7 @@ bgl_ssl_status_t bgl_ssl_socket_read_now(const bgl_ssl_socket_t *socket,
                                          bool *more);
 
 /**
- * Tells a caller of bgl_ssl_socket_read_now for how long to leave the descriptor alone, so that it is not woken for
+ * Says to a caller of bgl_ssl_socket_read_now for how long to leave the descriptor alone, so that it is not woken for
  * each of many small records that come fast: several are there after that time. To be called after BGL_SSL_WANT_READ,
  * before the caller waits.
  *
@@ -702,7 +702,7 @@ size_t bgl_ssl_socket_staple(const bgl_ssl_socket_t *socket,
 
 /**
  * The peer's chain as it was verified: its own certificate first, the trusted one last. What it has sent is in
- * bgl_ssl_socket_peer_chain. In a resumed handshake nobody shows a chain: it is built again of what the session has
+ * bgl_ssl_socket_peer_chain. In a resumed handshake no chain is sent: it is built again of what the session has
  * (on a server, the client's certificate alone) and what is trusted now.
  *
  * Returns a list, to be freed with bgl_ssl_certificate_list_free; an empty one if no chain was verified, or it cannot
@@ -1153,7 +1153,7 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_socket(const bgl_ssl_config_t *config,
  *
  * config: frozen by this. DTLS is BGL_SSL_E_CONFIG.
  * read_fd, write_fd: open descriptors of any kind, blocking or not; both may be the same. They stay the caller's: the
- * library works on duplicates. Nobody else may read from or write to what is behind them. bgl_ssl_socket_fd returns
+ * library works on duplicates. No other code may read from or write to what is behind them. bgl_ssl_socket_fd returns
  * the duplicate of read_fd; a program that does not block waits for write_fd where BGL_SSL_WANT_WRITE is returned.
  * hostname, buffered: as for bgl_ssl_upgrade_client_fd.
  *
@@ -1193,7 +1193,7 @@ bgl_ssl_socket_t *bgl_ssl_upgrade_server_fds(const bgl_ssl_config_t *config,
 /* ---- Keying material and channel bindings ---- */
 
 /**
- * Exports keying material: bytes that both ends derive from the connection, and nobody else can (RFC 5705; RFC 8446,
+ * Exports keying material: bytes that both ends derive from the connection, and no one else can (RFC 5705; RFC 8446,
  * section 7.5). Both ends get the same bytes for the same label, context and length.
  *
  * label: ASCII, such as "EXPORTER-my-protocol", up to its NUL; copied.
@@ -1217,7 +1217,7 @@ bgl_ssl_status_t bgl_ssl_socket_export(const bgl_ssl_socket_t *socket,
 
 /**
  * Copies out a channel binding: what an authentication inside of TLS (SCRAM-SHA-256-PLUS, say) mixes in, so that
- * nobody between the two ends can pass it on.
+ * no one between the two ends can pass it on.
  *
  * kind: BGL_SSL_BINDING_...
  * buf: where to put the bytes, as many as fit in size.
@@ -1275,10 +1275,10 @@ bgl_ssl_status_t bgl_ssl_config_set_verify_callback(bgl_ssl_config_t *config,
                                                     void *user);
 
 /**
- * Sets a function that decides about peers in place of the config's verification, which tells it what it has found
- * wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it replaces. A
- * peer that shows no certificate where one is demanded is refused nevertheless. The function is asked after the
- * handshake: a client has sent its own certificate by then, also to a server whom the function refuses.
+ * Sets a function that decides about peers in place of the config's verification, which reports to it what it has
+ * found wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it
+ * replaces. A peer that shows no certificate where one is demanded is refused nevertheless. The function is asked
+ * after the handshake: a client has sent its own certificate by then, also to a server whom the function refuses.
  *
  * verify_result is one fault of the chain, the certificate's own times, the name, the pinned keys, the accepted list
  * or the staple, or X509_V_ERR_UNSPECIFIED (1) where several of these are wrong. Where it is the chain, nothing after

@@ -34,7 +34,7 @@ pub fn context_for(config: &Config, identities: &[Arc<Material>]) -> Result<Arc<
         return Ok(context);
     }
     let context = Arc::new(Context::new(key)?);
-    // A context with a certificate is most likely a server's, which verifies nobody unless it asks its clients for
+    // A context with a certificate is most likely a server's, which verifies no peer unless it asks its clients for
     // certificates: reading the system's CAs takes longer than anything else here.
     if !context.has_identity() || client_auth(config, Role::Server) != ClientAuth::No {
         context.system_store()?;

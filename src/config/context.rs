@@ -217,7 +217,7 @@ impl Key {
     /// Whom a server would trust matters only if it asks. Otherwise its sessions are good on other machines, whose
     /// system's CAs are others.
     ///
-    /// The names of its certificates matter: whoever resumes a session takes its server for the one that has shown that it
+    /// The names of its certificates matter: who resumes a session takes its server for the one that has shown that it
     /// has these names. A renewed certificate has the same.
     fn server_scope(&self, ctx: &Ctx) -> Result<Scope> {
         let mut names = BTreeSet::new();

@@ -101,7 +101,7 @@ pub struct Config {
     pub identities: Vec<Arc<Identity>>,
     /// Who gets the default.
     pub unknown_host: UnknownHost,
-    /// The trusted CAs: an empty list trusts nobody. None for the system's.
+    /// The trusted CAs: an empty list trusts no one. None for the system's.
     pub cas: Option<Arc<Anchors>>,
     /// If given, the peer must present one of these.
     pub accepted: Option<Vec<Certificate>>,
@@ -142,7 +142,7 @@ pub struct Config {
     pub records: Records,
     /// How servers deal with sessions.
     pub sessions: SessionSettings,
-    /// What is told of the messages of connections.
+    /// The function that is called for the messages of connections.
     pub trace: Option<Trace>,
     /// Which proxies a client's connections go through.
     pub proxy: ProxyChoice,

@@ -199,7 +199,7 @@ struct Draft {
 #[derive(Default)]
 pub struct ConfigHandle {
     draft: Mutex<Draft>,
-    /// Held while it is frozen, which takes as long as reading files does: whoever changes or copies it does not wait.
+    /// Held while it is frozen, which takes as long as reading files does: threads that change or copy it do not wait.
     freezing: Mutex<()>,
     frozen: OnceLock<Arc<Frozen>>,
 }

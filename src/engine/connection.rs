@@ -77,7 +77,8 @@ impl Connection {
         self.with(|state| body(state.engine()?))
     }
 
-    /// Takes a step, and keeps how it went. Beside that, tells whether there may be events that nobody has taken yet.
+    /// Takes a step, and keeps how it went. Returns also whether there may be events that have not been taken
+    /// yet.
     pub fn step<T>(&self, body: impl FnOnce(&mut State) -> Result<T>) -> (Result<T>, bool) {
         let mut has_events = false;
         let result = self.with(|state| {
@@ -148,12 +149,12 @@ impl Connection {
         })
     }
 
-    /// Takes the oldest event that nobody has taken yet, if it is wanted.
+    /// Takes the oldest event that has not been taken yet, if it is wanted.
     pub fn next_event(&self, if_wanted: impl FnOnce(&Event) -> bool) -> Result<Option<Event>> {
         self.with(|state| Ok(state.engine.as_mut().and_then(|engine| engine.next_event(if_wanted))))
     }
 
-    /// Whether a step would only stop again, or the last one stopped, for an event that nobody has looked at.
+    /// Whether a step would only stop again, or the last one stopped, for an event that has not been looked at.
     pub fn must_stop(&self) -> Result<bool> {
         self.with_engine(|engine| Ok(engine.must_stop()))
     }
@@ -236,7 +237,7 @@ pub enum ServerNameAnswer<'a> {
     Context(&'a SecureContext),
     /// The connection's own.
     Own,
-    /// The connection's own, and the client is not told that its name was understood.
+    /// The connection's own, and the client gets no confirmation of its name.
     NotAcknowledged,
     /// None: the handshake fails.
     Refused,

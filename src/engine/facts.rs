@@ -1,4 +1,4 @@
-//! What a connection without a socket can tell.
+//! What can be asked of a connection without a socket.
 
 use crate::{error::Result, ossl::secret::Secret, pki::certificate::Certificate};
 use std::ffi::CStr;

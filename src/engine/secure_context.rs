@@ -48,7 +48,7 @@ struct Open {
     spare_key: Option<PrivateKey>,
     /// The keys of tickets.
     ticket_keys: Arc<TicketKeys>,
-    /// The CAs' names that clients are told, and how many bytes they have.
+    /// The CAs' names that are sent to clients, and how many bytes they have.
     ca_names: (HashSet<Vec<u8>>, usize),
 }
 

@@ -105,7 +105,7 @@ pub unsafe fn bytes<'a>(data: *const c_void, len: usize, what: &str) -> Result<&
 /// Bytes to fill.
 ///
 /// # Safety
-/// `data` is NULL or writable for `len` bytes, used by nobody else, and outlives 'a.
+/// `data` is NULL or writable for `len` bytes, not used elsewhere, and outlives 'a.
 #[expect(clippy::disallowed_methods, reason = "the one place in the C API, with the checks")]
 pub unsafe fn bytes_mut<'a>(data: *mut c_void, len: usize, what: &str) -> Result<&'a mut [u8]> {
     if len == 0 {

@@ -108,7 +108,7 @@ pub unsafe extern "C" fn bgl_make_ssl_client_socket(
 
 /// Does the TLS handshake as the client on an open stream socket (STARTTLS), with Bigloo's defaults: **without CAs
 /// nothing is verified**; with CAs the chain is, but not the host's name. Prefer bgl_ssl_upgrade_client_fd, which
-/// verifies both, and which can be told of plaintext already read. (Bigloo: client-socket-use-ssl!.)
+/// verifies both, and to which plaintext already read can be given. (Bigloo: client-socket-use-ssl!.)
 ///
 /// fd: a connected stream socket; it stays the caller's, who may close it at any time: the library works on a
 /// duplicate. The other arguments are as for bgl_make_ssl_client_socket.

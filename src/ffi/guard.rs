@@ -81,7 +81,7 @@ fn catch_panic<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// The default hook prints every panic on standard error; those that the guard catches are told otherwise.
+/// The default hook prints every panic on standard error; those that the guard catches are reported as errors.
 fn silence_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

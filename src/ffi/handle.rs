@@ -1,7 +1,7 @@
 //! Handles: how Rust values become the opaque pointers of C, and who owns them.
 //!
 //! Every handle begins with a tag of its kind, so that a handle of another kind, or one that was freed, is answered
-//! with an error rather than taken for something else (as far as the memory still tells). A panic while a handle is
+//! with an error rather than taken for something else (as far as the memory still shows). A panic while a handle is
 //! in use poisons it: afterwards it can only be freed.
 
 use crate::error::{Code, Error, Result};
@@ -57,10 +57,10 @@ pub fn give<H: Handle>(value: H::Rust) -> *mut H {
 /// Frees what `give` gave; ignores NULL and what is no such handle.
 ///
 /// # Safety
-/// `handle` is NULL, or from `give`, not yet freed, and used by nobody else.
+/// `handle` is NULL, or from `give`, not yet freed, and not used elsewhere.
 pub unsafe fn free<H: Handle>(handle: *mut H) {
     guard::quietly(|| {
-        // SAFETY: the precondition says so; the tag is checked as far as memory tells.
+        // SAFETY: the precondition says so; the tag is checked as far as the memory shows.
         unsafe {
             if is(handle) {
                 drop(Box::from_raw(handle.cast::<Tagged<H::Rust>>()));
@@ -93,7 +93,7 @@ pub unsafe fn retain<H: Handle>(handle: *const H) -> Result<*mut H> {
 /// `handle` is NULL, or from `share`, with a reference that the caller owns.
 pub unsafe fn release<H: Handle>(handle: *mut H) {
     guard::quietly(|| {
-        // SAFETY: the precondition says so; the tag is checked as far as memory tells.
+        // SAFETY: the precondition says so; the tag is checked as far as the memory shows.
         unsafe {
             if is(handle) {
                 drop(Arc::from_raw(handle.cast_const().cast::<Tagged<H::Rust>>()));

@@ -78,7 +78,7 @@ pub unsafe extern "C" fn bgl_ssl_listen(
 ///
 /// Returns BGL_SSL_OK; BGL_SSL_WANT_READ if no client came with BGL_SSL_NO_WAIT, BGL_SSL_E_TIMEOUT with a limit;
 /// BGL_SSL_E_STATE if the server is closed, before or during the call; BGL_SSL_E_IO if the system refuses (EMFILE ...,
-/// told after a pause of 50 ms at most, so that a loop does not spin); and the failures of the client's handshake,
+/// returned after a pause of 50 ms at most, so that a loop does not spin); and the failures of the client's handshake,
 /// whose phase is BGL_SSL_PHASE_HANDSHAKE: they concern that client only, whose connection is closed, and the server
 /// goes on. One of them is BGL_SSL_E_CONFIG, where the server has no certificate. Any thread. Blocks no longer than
 /// timeout and then the config's handshake timeout, and after a failed handshake 200 ms more, to send the alert. See

@@ -91,7 +91,7 @@ pub unsafe extern "C" fn bgl_ssl_connect(
 }
 
 /// Connects as bgl_ssl_connect does, and offers the server to resume an earlier session, which saves both a full
-/// handshake; bgl_ssl_socket_session_reused tells whether the server agreed.
+/// handshake; bgl_ssl_socket_session_reused says whether the server agreed.
 ///
 /// session: from an earlier socket; NULL for none. It stays the caller's. It is offered only where a full handshake
 /// would accept the same peer: to the same host name, by a config with equal settings (CAs, accepted certificates,

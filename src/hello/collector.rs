@@ -86,7 +86,7 @@ fn complete(message: &[u8]) -> Option<Progress> {
 /// others: anybody can send datagrams in the client's name.
 #[derive(Default)]
 pub struct Fragments {
-    /// Its sequence number and length, once a fragment has told.
+    /// Its sequence number and length, once a fragment has shown them.
     of: Option<(u16, usize)>,
     /// What of it is there, as ranges in their order.
     have: Vec<(usize, usize)>,

@@ -70,7 +70,7 @@ impl Topics {
     }
 }
 
-/// The alerts of RFC 8446, section 6, that tell of a disagreement.
+/// The alerts of RFC 8446, section 6, that stand for a disagreement.
 fn of_alert(alert: i32) -> Option<&'static [Topic]> {
     match alert {
         // handshake_failure, insufficient_security

@@ -14,8 +14,8 @@ use super::{
     disagreement::{Ends, Topics},
 };
 
-/// The failure, with the offers of both ends where they tell why. `alpn` are the application protocols of this end, each
-/// name behind its length.
+/// The failure, with the offers of both ends where they show why. `alpn` are the application protocols of this end,
+/// each name behind its length.
 pub fn explained<H>(tls: &SslHandle<H>, messages: &MessageLog, alpn: &[u8], error: Error) -> Error {
     let topics = Topics::of(queue::ssl_reason(error.openssl_code), error.alert);
     let Some(topics) = topics.filter(|_| error.code == Code::Protocol) else { return error };

@@ -1,4 +1,4 @@
-//! JA4: what tells one client's software from another's, whatever the order of its extensions
+//! JA4: what distinguishes one client's software from another's, whatever the order of its extensions
 //! (https://github.com/FoxIO-LLC/ja4, technical details of JA4: TLS client fingerprinting).
 
 use super::message::Hello;

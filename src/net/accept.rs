@@ -19,7 +19,7 @@ use std::{
 /// How long to wait after accept(2) has failed for a reason that may last, so that a loop does not use all of a processor.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many clients that have gone again are passed over before that is taken for a reason that may last.
+/// How many clients that have left again are passed over before that is taken for a reason that may last.
 const GONE: u32 = 16;
 
 /// A client, and where it is.
@@ -43,7 +43,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes clients from `fd`, which nobody else has.
+    /// Takes clients from `fd`, which is not used elsewhere.
     pub fn new(fd: OwnedFd) -> Listener {
         Listener::with(fd, false, None)
     }
@@ -199,7 +199,8 @@ fn pause(deadline: Deadline) {
     thread::sleep(deadline.remaining().map_or(PAUSE, |left| left.min(PAUSE)));
 }
 
-/// Whether accept(2) tells the failure of a connection that has gone again, which is none of the server's.
+/// Whether accept(2) reports the failure of a connection that the client has closed again, which is no failure of
+/// the server's.
 fn is_the_clients(error: &io::Error) -> bool {
     const GONE: [i32; 8] = [
         libc::ECONNABORTED,

@@ -202,7 +202,7 @@ impl Race {
     }
 }
 
-/// The first failure is told: later ones are mostly those of addresses that were worth less.
+/// The first failure is reported: later ones are mostly those of addresses that were worth less.
 fn keep_first(failure: &mut Option<Error>, address: &SocketAddr, error: &io::Error) {
     failure.get_or_insert_with(|| Error::io(error).context(address.ip()));
 }

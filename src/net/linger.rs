@@ -55,7 +55,7 @@ pub struct Lingering {
     /// How many bytes more the peer may send.
     allowance: usize,
     /// Whether our reading half is shut down: then it is always readable, and only the system's state of the connection
-    /// tells of the peer's end.
+    /// reports the peer's end.
     blind: bool,
     /// Whether both halves have ended.
     over: bool,
@@ -86,7 +86,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     hooked: false,
 });
 
-/// Tells the thread of a change while it has nothing to do.
+/// Wakes the thread for a change while it has nothing to do.
 static CHANGED: Condvar = Condvar::new();
 
 fn lock() -> MutexGuard<'static, State> {
@@ -291,7 +291,7 @@ impl Lingering {
     /// Ends the connection, and wakes the threads that still wait on it.
     fn end(self) {
         if !self.over {
-            // Fails only if the connection is gone already.
+            // Fails only if the connection has ended already.
             let _ = posix::shutdown(self.fd.as_fd(), true);
         }
     }

@@ -168,7 +168,7 @@ fn start(host: &str, port: u16) -> Result<Option<Arc<Answer>>> {
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
         // The waiter may start another one at once.
         drop(slot);
-        // Nobody else answers.
+        // There is no other answer.
         let _ = shared.found.set(found);
         event::wake(shared.done.as_fd());
     };

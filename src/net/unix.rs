@@ -14,7 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a connect looks again at a listener whose queue is full, which nothing tells: first, and at most.
+/// How often a connect looks again at a listener whose queue is full, as no event reports a free place: first, and
+/// at most.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 

@@ -178,7 +178,8 @@ unsafe extern "C" fn read<T: BioBackend>(bio: *mut ffi::BIO, data: *mut c_char, 
     match backend.read(data) {
         Ok(n) => n as c_int,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            // SAFETY: the BIO is live. SSL_get_error tells a read that wants to write from one that wants to read.
+            // SAFETY: the BIO is live. SSL_get_error distinguishes a read that wants to write from one that wants
+            // to read.
             unsafe {
                 if backend.waits_to_send() { ffi::BIO_set_retry_write(bio) } else { ffi::BIO_set_retry_read(bio) }
             };

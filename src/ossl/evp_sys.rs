@@ -66,7 +66,7 @@ mod names {
     /// # Safety
     /// Both are live.
     pub unsafe fn check_prime(p: *const BIGNUM, ctx: *mut BN_CTX) -> c_int {
-        // SAFETY: the preconditions cover it; nobody wants to hear of the progress.
+        // SAFETY: the preconditions cover it; no callback for the progress.
         unsafe { BN_check_prime(p, ctx, std::ptr::null_mut()) }
     }
 }

@@ -12,7 +12,7 @@ pub fn made_once<T>(place: &'static OnceLock<T>, make: impl FnOnce() -> Option<T
     place.get()
 }
 
-/// An index for the ex_data of each SSL, which nobody frees; -1, which no SSL has, if there is no memory.
+/// An index for the ex_data of each SSL, which is never freed; -1, which no SSL has, if there is no memory.
 pub fn ssl_index(place: &'static OnceLock<c_int>) -> c_int {
     index(place, || {
         // SAFETY: no callbacks.

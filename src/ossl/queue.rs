@@ -62,8 +62,8 @@ impl Entry {
         ffi::ERR_GET_LIB(self.code) == sys::ERR_LIB_RAND && !self.is_out_of_memory()
     }
 
-    /// Whether it tells why there is an `older` entry: OpenSSL 3 puts what its decoders make of a failure first, and calls
-    /// it a failed allocation where a new object gets no random numbers.
+    /// Whether it shows why there is an `older` entry: OpenSSL 3 puts what its decoders make of a failure first,
+    /// and calls it a failed allocation where a new object gets no random numbers.
     fn is_cause_of(&self, older: &Entry) -> bool {
         let decoder = ffi::ERR_GET_LIB(older.code) == sys::ERR_LIB_OSSL_DECODER;
         let out_of_memory = self.is_out_of_memory() && !older.is_out_of_memory() && !older.lacks_entropy();
@@ -82,7 +82,7 @@ impl Entry {
         }
     }
 
-    /// The TLS alert that the peer sent, if that is what the entry tells.
+    /// The TLS alert that the peer sent, if that is what the entry stands for.
     pub fn alert(&self) -> Option<u8> {
         alert_of(self.code)
     }
@@ -179,8 +179,8 @@ fn next(data: &mut *const c_char, flags: &mut c_int) -> c_ulong {
     unsafe { ffi::ERR_get_error_line_data(null, std::ptr::null_mut(), data, flags) }
 }
 
-/// Takes the entry that says most, which is the oldest unless a later one tells its cause, and empties the queue. There is
-/// one if malloc has failed, even if OpenSSL has left none.
+/// Takes the entry that says most, which is the oldest unless a later one shows its cause, and empties the queue.
+/// There is one if malloc has failed, even if OpenSSL has left none.
 pub fn take() -> Option<Entry> {
     let malloc_failed = posix::memory_ran_out();
     let Some(mut telling) = pop() else {
@@ -222,7 +222,7 @@ pub fn error_from(entry: Option<Entry>, code: Code, what: &str) -> Error {
     }
 }
 
-/// A failure for lack of a passphrase. OpenSSL only says that the question for one was cancelled, which nobody did.
+/// A failure for lack of a passphrase. OpenSSL only says that the question for one was cancelled, which did not happen.
 pub fn unasked(entry: Option<Entry>, what: &str) -> Error {
     match entry {
         Some(entry) if entry.is_out_of_memory() => error_from(Some(entry), Code::Config, what),

@@ -1,4 +1,4 @@
-//! Bytes that nobody may find in memory that was given back: sessions, keys, passphrases.
+//! Bytes that must not be left in memory that was given back: sessions, keys, passphrases.
 
 use std::{ffi::CStr, fmt, ops::Deref};
 

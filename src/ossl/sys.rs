@@ -141,7 +141,7 @@ pub type TimerCallback = unsafe extern "C" fn(*mut SSL, c_uint) -> c_uint;
 pub type TicketGenerationCallback = unsafe extern "C" fn(*mut SSL, *mut c_void) -> c_int;
 pub type TicketCallback =
     unsafe extern "C" fn(*mut SSL, *mut SSL_SESSION, *const c_uchar, usize, c_int, *mut c_void) -> c_int;
-/// What OpenSSL tells of its messages: whether it has written it, version, kind, the bytes and their number.
+/// How OpenSSL reports its messages: whether it has written it, version, kind, the bytes and their number.
 pub type MessageCallback = unsafe extern "C" fn(c_int, c_int, c_int, *const c_void, usize, *mut SSL, *mut c_void);
 pub type AlpnCallback =
     unsafe extern "C" fn(*mut SSL, *mut *const c_uchar, *mut c_uchar, *const c_uchar, c_uint, *mut c_void) -> c_int;

@@ -45,7 +45,7 @@ impl Crls {
         &self.lists
     }
 
-    /// What tells these lists from others.
+    /// Identifies these lists.
     pub fn digest(&self) -> &[u8] {
         &self.digest
     }

@@ -22,7 +22,7 @@ pub fn bad_descriptor() -> io::Error {
     io::Error::from_raw_os_error(libc::EBADF)
 }
 
-/// Sets errno to 0, so that `memory_ran_out` tells about what comes next.
+/// Sets errno to 0, so that `memory_ran_out` is about what comes next.
 pub fn clear_errno() {
     // SAFETY: the address of this thread's errno is always valid.
     unsafe { *libc::__errno_location() = 0 };

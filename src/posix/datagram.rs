@@ -32,7 +32,7 @@ pub fn connect_datagrams(peer: &SocketAddr) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// A socket that takes datagrams from anybody on `address`, and tells on which of its addresses.
+/// A socket that takes datagrams from anybody on `address`, and reports on which of its addresses they came.
 ///
 /// SO_REUSEADDR lets it be bound beside the sockets of its own peers and of a closed server's, and is off again
 /// afterwards, so that no second listener takes its datagrams away.
@@ -161,11 +161,11 @@ pub fn recv_from(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<(usize, Opti
     Ok((n, from_sockaddr(&storage).map(unmapped)))
 }
 
-/// Space for the control messages that tell a local address.
+/// Space for the control messages with a local address.
 #[repr(C, align(8))]
 struct Control([u8; 128]);
 
-/// Receives a datagram on a socket of `listen_datagrams`, without waiting. None for one that tells too little.
+/// Receives a datagram on a socket of `listen_datagrams`, without waiting. None for one whose addresses are not known.
 pub fn recv_with_destination(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<Option<Received>> {
     // SAFETY: all-zero values are valid for both.
     let (mut storage, mut message): (libc::sockaddr_storage, libc::msghdr) =

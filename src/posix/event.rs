@@ -27,12 +27,12 @@ impl Events {
         self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN, token)
     }
 
-    /// Waits for `fd` to be readable, and tells one waiter once.
+    /// Waits for `fd` to be readable, and wakes one waiter once.
     pub fn watch_once(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | libc::EPOLLONESHOT, token)
     }
 
-    /// Waits once more for what `watch_once` has told.
+    /// Waits once more for what `watch_once` has reported.
     pub fn watch_again(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, fd, libc::EPOLLIN | libc::EPOLLONESHOT, token)
     }
@@ -118,6 +118,6 @@ pub fn settle(fd: BorrowedFd<'_>) {
 
 fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
     check(fd)?;
-    // SAFETY: the system has just made this descriptor, and nobody else knows it.
+    // SAFETY: the system has just made this descriptor, and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -22,7 +22,7 @@ impl Gather {
         // SAFETY: plain integers.
         let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         check(epoll)?;
-        // SAFETY: the system has just made this descriptor, and nobody else knows it.
+        // SAFETY: the system has just made this descriptor, and nothing else uses it.
         let epoll = Arc::new(unsafe { OwnedFd::from_raw_fd(epoll) });
         let gather = Gather { epoll, timer: event::timer()?, waker: event::waker()?, watched: Mutex::default() };
         for fd in [&gather.timer, &gather.waker] {

@@ -62,7 +62,7 @@ pub(super) fn new_socket_of(family: libc::c_int, kind: libc::c_int) -> io::Resul
     // SAFETY: plain integers.
     let fd = unsafe { libc::socket(family, kind, 0) };
     check(fd)?;
-    // SAFETY: socket() has just made this descriptor, and nobody else knows it.
+    // SAFETY: socket() has just made this descriptor, and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -98,7 +98,7 @@ pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl on any integer is harmless; a closed descriptor gives EBADF.
     let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
     check(copy)?;
-    // SAFETY: fcntl has just made this descriptor, and nobody else knows it.
+    // SAFETY: fcntl has just made this descriptor, and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 

@@ -34,7 +34,7 @@ fn cleared_by_fork() -> Option<&'static AtomicU32> {
     if page == libc::MAP_FAILED {
         return None;
     }
-    // SAFETY: this memory is nobody else's.
+    // SAFETY: this memory is not used elsewhere.
     let advise = |advice| unsafe { libc::madvise(page, length, advice) == 0 };
     // An emulator may accept every advice and ignore it; it then accepts an invalid one as well.
     if advise(-1) || !advise(libc::MADV_WIPEONFORK) {

@@ -147,7 +147,7 @@ pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
         let accepted = unsafe { libc::accept4(fd.as_raw_fd(), address, &raw mut len, libc::SOCK_CLOEXEC) };
         accepted as libc::ssize_t
     })?;
-    // SAFETY: accept4 has just made this descriptor, and nobody else knows it.
+    // SAFETY: accept4 has just made this descriptor, and nothing else uses it.
     Ok((unsafe { OwnedFd::from_raw_fd(accepted as RawFd) }, from_sockaddr(&storage)))
 }
 
@@ -170,7 +170,7 @@ pub fn shutdown_read(fd: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) })
 }
 
-/// Whether the peer has ended its half of a TCP connection, which recv does not tell once our own reading half is shut
+/// Whether the peer has ended its half of a TCP connection, which recv does not show once our own reading half is shut
 /// down: it calls every empty queue the end. For other streams recv is all there is.
 pub fn peer_has_ended(fd: BorrowedFd<'_>) -> bool {
     // SAFETY: an all-zero tcp_info is a valid value.

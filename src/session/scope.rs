@@ -1,5 +1,5 @@
 //! The scope of a session: a digest of every setting that decided whether its peer was accepted. A session is resumed
-//! only in its own scope, so a resumed handshake accepts nobody whom a full one would refuse. OpenSSL's name for the
+//! only in its own scope, so a resumed handshake accepts no peer that a full one would refuse. OpenSSL's name for the
 //! value is session id context; OpenSSL itself refuses, on servers, a session of another one.
 
 use crate::{

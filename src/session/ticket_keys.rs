@@ -20,7 +20,7 @@ use super::{
     ticket_secret::{self, Secret},
 };
 
-/// For how long a key encrypts, in seconds, where nobody says.
+/// For how long a key encrypts, in seconds, where no setting says.
 const DEFAULT_PERIOD: i64 = 12 * 60 * 60;
 /// More keys than from this would be kept for nothing.
 const SHORTEST_PERIOD: i64 = 60;

@@ -147,9 +147,9 @@ fn finish(driver: &Driver, lingers: Option<Lingers>) {
         (Some(Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd)), Some(Lingers { until, blind, may_wait })) => {
             linger::linger(fd, until, blind, may_wait);
         }
-        // Nobody waits on it, so close(2) does what is left to do.
+        // No thread waits on it, so close(2) does what is left to do.
         (Some(Endpoint::Descriptor(fd)), None) if has_sent_fin && Arc::strong_count(&fd) == 1 => {}
-        // Fails only if the connection is gone already.
+        // Fails only if the connection has ended already.
         (Some(Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd)), None) => drop(posix::shutdown(fd.as_fd(), true)),
         (Some(Endpoint::Stream(stream)), _) => stream.abort(),
         (None, _) => {}

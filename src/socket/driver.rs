@@ -90,7 +90,7 @@ pub struct Driver {
     pub counts: Counts,
     /// Where the program decides about the peer.
     pub verify_callback: CallbackState,
-    /// Who is told of the messages.
+    /// The function that is called for each message.
     trace: Mutex<Option<Trace>>,
 }
 
@@ -151,7 +151,7 @@ impl Driver {
         }
     }
 
-    /// Who is told of the messages from now on.
+    /// Sets the function that is called for each message from now on.
     pub fn set_trace(&self, trace: Option<Trace>) {
         let mut current = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
         self.lock().tls.set_traced(trace.is_some());

@@ -199,7 +199,7 @@ fn connect(driver: &Driver, blocking: Blocking) -> Result<Connected> {
             return Ok(Connected::NotYet);
         }
         match driver.wait_for(Readiness::READ, deadline) {
-            // The next step tells what has taken too long.
+            // The next step reports what has taken too long.
             Err(error) if error.code == Code::Timeout => {}
             waited => waited?,
         }

@@ -54,7 +54,7 @@ pub fn read_received_for_inner(driver: &Driver, buffer: &mut [u8]) -> Result<Ste
             let mut state = driver.lock();
             state.check_usable()?;
             let step = state.read_received_step(buffer, Instant::now()).map_err(|error| state.fail(error))?;
-            // It may have left something to send, which a call that fails tells.
+            // It may have left something to send, which a call that fails reports.
             let _ = state.flush();
             step
         };

@@ -189,7 +189,7 @@ impl Socket {
         connection.downcast::<Parts>().ok().map(|parts| Socket(*parts))
     }
 
-    /// Who is told of the messages from now on.
+    /// Sets the function that is called for each message from now on.
     pub fn set_trace(&self, trace: Option<Trace>) {
         self.0.driver.set_trace(trace);
     }
@@ -203,7 +203,7 @@ impl Socket {
         })
     }
 
-    /// Reads without waiting, and tells whether there is more to read. The handshake must be complete.
+    /// Reads without waiting, and says whether there is more to read. The handshake must be complete.
     pub fn read_now(&self, buffer: &mut [u8], more: &mut bool) -> Result<Step<usize>> {
         read_now::read_now(self.own_driver()?, buffer, more)
     }
@@ -224,7 +224,7 @@ impl Socket {
         // A write of nothing sends nothing.
         let complete = if data.is_empty() { handshake::complete } else { handshake::complete_for_write };
         let result = complete(driver).and_then(|step| step.and_then(|()| io::write(driver, data, written)));
-        // The peer must get what the handshake has left however the write has gone.
+        // The peer must get what the handshake has left however the write has ended.
         driver.lock().flush_postponed();
         result
     }
@@ -270,8 +270,8 @@ impl Socket {
         limit.or_sooner(state.next_timeout(now)).remaining_at(now)
     }
 
-    /// Does what is due by now: sends again what may have been lost, ends a connection whose peer was silent for too long,
-    /// and tells if a call that could not be completed has run out of time.
+    /// Does what is due by now: sends again what may have been lost, ends a connection whose peer was silent for
+    /// too long, and reports if a call that could not be completed has run out of time.
     pub fn handle_timer(&self) -> Result<()> {
         let driver = &self.0.driver;
         handshake::end_connect_in_time(driver)?;

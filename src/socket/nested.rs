@@ -52,7 +52,7 @@ impl ByteStream for Nested {
         let interest = Readiness { writable: interest.writable || has_unsent, ..interest };
         match self.0.wait_for(interest, deadline) {
             Err(error) if error.code != Code::Timeout && error.code != Code::State => Err(error),
-            // The next attempt tells that the connection is closed.
+            // The next attempt reports that the connection is closed.
             _ => Ok(()),
         }
     }

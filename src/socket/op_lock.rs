@@ -32,7 +32,7 @@ struct State {
     holder: Option<usize>,
     /// Whether the holder may wait for the network.
     holder_may_block: bool,
-    /// How many wait: to wake nobody would still be a system call.
+    /// How many wait: waking none would still be a system call.
     waiting: usize,
     /// How many of them wait only for a holder that does not.
     waiting_briefly: usize,
@@ -82,7 +82,7 @@ impl OpLock {
     }
 }
 
-/// What tells this thread from the others that there are.
+/// Identifies this thread among those that exist.
 fn this_thread() -> usize {
     thread_local! {
         static MARK: u8 = const { 0 };

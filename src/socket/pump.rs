@@ -92,7 +92,7 @@ impl Driver {
         Ok(false)
     }
 
-    /// Sends what an operation has left, as far as the stream takes it. How that fails is told by later calls.
+    /// Sends what an operation has left, as far as the stream takes it. Later calls report a failure of that.
     pub(super) fn send_rest(&self) {
         if let Some(stream) = self.stream() {
             self.send(&*stream, &mut Moved::default());

@@ -15,9 +15,9 @@ use super::{
     timeouts::LimitKind,
 };
 
-/// Reads without waiting, also where the socket is blocking. Sets `more`, which is false before, where the next read has
-/// something to tell, too, without the peer sending anything more; also where this one fails: a record that is larger
-/// than the buffer stays.
+/// Reads without waiting, also where the socket is blocking. Sets `more`, which is false before, where the next
+/// read has something to report, too, without the peer sending anything more; also where this one fails: a record
+/// that is larger than the buffer stays.
 pub fn read_now(driver: &Driver, buffer: &mut [u8], more: &mut bool) -> Result<Step<usize>> {
     read_once(driver, buffer, more).map_err(|error| driver.in_phase(Phase::Read, "read from", error))
 }

@@ -27,8 +27,8 @@ use super::{
 /// A read with no more time than this asks the kernel before it waits.
 const MIN_TIME_TO_WAIT: Duration = Duration::from_millis(1);
 
-/// When to check again where the descriptor does not tell that the peer has sent something: its reading half is shut down,
-/// or another thread receives.
+/// When to check again where the descriptor does not show that the peer has sent something: its reading half is
+/// shut down, or another thread receives.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// From open to closed.
@@ -319,7 +319,7 @@ impl SocketState {
         self.channel.flush(&mut self.tls)
     }
 
-    /// Hands to the kernel what was left for a write. How that fails is told by later calls.
+    /// Hands to the kernel what was left for a write. Later calls report a failure of that.
     pub fn flush_postponed(&mut self) {
         if self.tls.transport().postpones_output() {
             let _ = self.flush();

@@ -169,7 +169,7 @@ mod tests {
         assert!(waiting.check_limit(LimitKind::Read, limit, 0, now).is_ok());
         assert!(waiting.check_limit(LimitKind::Read, limit, 0, at(9)).is_ok());
         assert!(waiting.check_limit(LimitKind::Read, limit, 0, at(10)).is_err());
-        // That was told: the next call begins again.
+        // That was reported: the next call begins again.
         assert!(waiting.check_limit(LimitKind::Read, limit, 0, at(11)).is_ok());
         waiting.end(Some(LimitKind::Read));
         assert!(waiting.check_limit(LimitKind::Read, limit, 0, at(30)).is_ok());

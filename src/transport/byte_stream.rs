@@ -49,6 +49,6 @@ pub trait ByteStream: Send + Sync {
     /// Whether there are threads that can wait on it.
     fn can_wait(&self) -> bool;
 
-    /// The descriptor whose readiness tells about this, if there is one.
+    /// The descriptor whose readiness is that of this, if there is one.
     fn fd(&self) -> Option<Arc<OwnedFd>>;
 }

@@ -13,7 +13,7 @@ pub enum Carrier {
     Descriptor {
         /// The descriptor.
         fd: Arc<OwnedFd>,
-        /// Whether the program has no descriptor of this connection, so that nobody else depends on its options.
+        /// Whether the program has no descriptor of this connection, so that no other code depends on its options.
         is_ours_alone: bool,
     },
     /// The driver, which moves the bytes outside of the lock.
@@ -106,20 +106,20 @@ impl Carrier {
         self.fd().and_then(|fd| posix::set_receive_low_water(fd, bytes))
     }
 
-    /// Whether the peer has ended its half, where our reading half is shut down and receiving does not tell.
+    /// Whether the peer has ended its half, where our reading half is shut down and receiving does not show it.
     pub fn peer_has_ended(&self) -> bool {
         self.fd().map_or(true, posix::peer_has_ended)
     }
 
     /// Ends the reading half, which wakes the threads that wait for bytes.
     pub fn shut_reading(&self) {
-        // Fails only if the connection is gone already, which wakes them too.
+        // Fails only if the connection has ended already, which wakes them too.
         let _ = self.fd().and_then(posix::shutdown_read);
     }
 
     /// Ends our half of the stream.
     pub fn send_fin(&self) {
-        // Fails only if the connection is gone already.
+        // Fails only if the connection has ended already.
         let _ = self.fd().and_then(|fd| posix::shutdown(fd, false));
     }
 }

@@ -23,7 +23,7 @@ const SAFE_MTU: usize = 1280;
 /// more, even where the path, such as the loopback, takes it.
 const HANDSHAKE_MTU: usize = 1400;
 
-/// What OpenSSL collects before it sends: it would cut a longer datagram of a handshake in two, which nobody can read.
+/// What OpenSSL collects before it sends: it would cut a longer datagram of a handshake in two, which no peer can read.
 const HANDSHAKE_BUFFER: usize = 4096;
 
 /// How many receives, and how many bytes, one call of OpenSSL may use. OpenSSL discards a forged record and asks for the
@@ -224,7 +224,7 @@ impl DatagramTransport {
 
     /// Ends the reading half, on this side only, which wakes the threads that wait for datagrams.
     pub fn shut_reading(&self) {
-        // Fails only if the connection is gone already, which wakes them too.
+        // Fails only if the connection has ended already, which wakes them too.
         let _ = self.fd().and_then(posix::shutdown_read);
     }
 

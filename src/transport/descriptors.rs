@@ -89,7 +89,7 @@ impl ByteStream for Descriptors {
 
     fn end_writing(&self) -> Result<Step<()>> {
         if self.write_is_socket {
-            // Fails only if the connection is gone already.
+            // Fails only if the connection has ended already.
             let _ = posix::shutdown(self.write.as_fd(), false);
         }
         Ok(Step::Done(()))

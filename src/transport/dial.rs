@@ -20,7 +20,7 @@ use std::{
 
 use super::endpoint::Endpoint;
 
-/// Descriptors for datagrams to a host, one address after the other. Datagrams do not tell whether anybody listens: the
+/// Descriptors for datagrams to a host, one address after the other. Datagrams do not show whether anybody listens: the
 /// handshake finds out.
 pub struct DatagramDialer {
     /// Those that are still to be tried.

@@ -35,7 +35,7 @@ pub enum WeakEndpoint {
 }
 
 impl Endpoint {
-    /// The descriptor whose readiness tells about this, if there is one.
+    /// The descriptor whose readiness is that of this, if there is one.
     pub fn fd(self) -> Option<Arc<OwnedFd>> {
         match self {
             Endpoint::Descriptor(fd) | Endpoint::Duplicate(fd) => Some(fd),

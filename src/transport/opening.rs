@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// What has come, and what it is.
 pub struct Opening {
     bytes: Bytes,
-    /// The hello, or why there is none; None until that can be told.
+    /// The hello, or why there is none; None until that is known.
     pub found: Option<Result<Arc<Hello>>>,
     /// Whether the program has asked for the hello.
     pub is_wanted: bool,

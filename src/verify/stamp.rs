@@ -1,4 +1,4 @@
-//! What tells one state of a file from another, without a look into it.
+//! What distinguishes one state of a file from another, without reading it.
 
 use std::{
     fs::Metadata,
@@ -11,7 +11,7 @@ use std::{
 /// seconds (FAT), and mostly of some milliseconds.
 const STEP: Duration = Duration::from_secs(3);
 
-/// The state of a file. Times alone do not tell it: some systems give all files the same one.
+/// The state of a file. Times alone do not show it: some systems give all files the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Stamp {
     device: u64,

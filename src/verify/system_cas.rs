@@ -73,13 +73,14 @@ impl SystemCas {
         SystemCas { file: (file.0.into(), file.1), directories, places, entries, digest }
     }
 
-    /// What tells this state from others.
+    /// Identifies this state.
     pub fn fingerprint(&self) -> String {
         format!("{:?}", (&self.file, &self.directories, &self.places, &self.entries, self.digest))
     }
 
-    /// The certificates of the file. Empty if there is no file and nobody asked for one. The latest ones are kept for as long
-    /// as the file stays as it is: each secure context has a store of its own, and reading takes longer than a handshake.
+    /// The certificates of the file. Empty if there is no file and none was asked for. The latest ones are kept for
+    /// as long as the file stays as it is: each secure context has a store of its own, and reading takes longer
+    /// than a handshake.
     pub fn certificates(&self) -> Result<Arc<Vec<Certificate>>> {
         static LATEST: Latest<(Stamped, Option<Digest>), Arc<Vec<Certificate>>> = Latest::new();
         let read = || self.read_certificates().map(Arc::new);

@@ -123,7 +123,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_max_fragment_length(
     }
 }
 
-/// Pads the records that this end sends with TLS 1.3, so that their lengths tell less about what is in them. TLS 1.2
+/// Pads the records that this end sends with TLS 1.3, so that their lengths reveal less about what is in them. TLS 1.2
 /// and DTLS have no padding.
 ///
 /// block: each record is padded to a multiple of this, 2 to 16384; 0 or 1 for none (the default).

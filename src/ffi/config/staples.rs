@@ -40,7 +40,7 @@ const MAX_RESPONSE: usize = 64 * 1024;
 /// Sets how a client treats the OCSP response that the server staples to its certificate. A response is good only if
 /// the issuer of the certificate, or a responder with a certificate of the issuer's for that purpose, has signed it, if
 /// it is for this certificate, and if it is of this time (that of bgl_ssl_config_set_verify_time). Where a certificate
-/// is trusted itself, and its issuer is not among what the server sends, nobody can check a response: it counts as
+/// is trusted itself, and its issuer is not among what the server sends, a response cannot be checked: it counts as
 /// none. Only where the chain is verified; BGL_SSL_STAPLE_REQUIRE is BGL_SSL_E_CONFIG elsewhere, when the config is
 /// frozen.
 ///

@@ -25,7 +25,7 @@ impl Handle for bgl_ssl_ticket_keys_t {
     const NOUN: &'static str = "ticket keys";
 }
 
-/// Makes random keys, which nobody else has, and a new one for each period. Old ones decrypt as long as tickets of
+/// Makes random keys, which exist nowhere else, and a new one for each period. Old ones decrypt as long as tickets of
 /// theirs may live (bgl_ssl_config_set_session_lifetime), and are then overwritten.
 ///
 /// period: microseconds, one minute at least; 0 for 12 hours.

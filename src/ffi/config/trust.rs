@@ -29,7 +29,7 @@ pub const BGL_SSL_CLIENT_CERTIFICATE_REQUIRED: i32 = 3;
 /// any of them, self-signed or not, directly or indirectly. One that is listed twice, with and without being rejected
 /// (openssl x509 -addreject), is rejected. A server names them to its clients.
 ///
-/// certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts nobody. The config
+/// certificates, count: NULL and 0 for the system's CAs (the default); not NULL with count 0 trusts no one. The config
 /// takes references of its own.
 ///
 /// The system's CAs are those of the file SSL_CERT_FILE (default: OpenSSL's) and of the directories SSL_CERT_DIR
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn bgl_ssl_config_set_ca_certificates(
 /// with such a list demands a certificate of its clients, or asks for one if BGL_SSL_CLIENT_CERTIFICATE_OPTIONAL is
 /// set.
 ///
-/// certificates, count: NULL for any (the default); not NULL with count 0 accepts nobody. The config takes references
+/// certificates, count: NULL for any (the default); not NULL with count 0 accepts no one. The config takes references
 /// of its own.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn bgl_ssl_config_insecure_verify_chain_only(
 }
 
 /// Verifies nothing: anybody can pretend to be the peer. The chain is checked when the program asks for the result, by
-/// bgl_ssl_socket_verify_result, which tells its first fault only: after it nothing further is checked, not even
+/// bgl_ssl_socket_verify_result, which reports its first fault only: after it nothing further is checked, not even
 /// signatures. A list of accepted certificates is still enforced.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the config is frozen. Never blocks; any thread.

@@ -67,7 +67,7 @@ pub unsafe extern "C" fn bgl_ssl_pbkdf2_hmac(
 /// type: OpenSSL's name of the digest, as for bgl_ssl_hash_init.
 /// secret: secret_len bytes, such as bgl_ssl_ecdh_compute_key gives them; a password is none: see bgl_ssl_scrypt.
 /// salt: salt_len bytes; NULL and 0 for none.
-/// info: info_len bytes that tell what the key is for; NULL and 0 for none.
+/// info: info_len bytes that say what the key is for; NULL and 0 for none.
 /// key: filled with key_len bytes, at most 255 times as many as the digest has.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_UNSUPPORTED if OpenSSL cannot use the digest for this. Never

@@ -23,7 +23,7 @@ pub extern "C" fn bgl_ssl_rand_poll() -> bool {
     guard::or(false, rand::poll)
 }
 
-/// Fills a buffer with random bytes that nobody can predict. (Bigloo: ssl-rand-bytes.)
+/// Fills a buffer with unpredictable random bytes. (Bigloo: ssl-rand-bytes.)
 ///
 /// buf: space for len bytes, at most 2 GB.
 ///

@@ -105,8 +105,8 @@ pub unsafe extern "C" fn bgl_ssl_sign_set_padding(
 ///
 /// Returns how many bytes the signature has, or if size was too small, how many it has at most; 0 on failure:
 /// BGL_SSL_E_ARGUMENT; BGL_SSL_E_STATE if the text has ended already; BGL_SSL_E_CONFIG if there is no key or an
-/// encrypted one (nobody is ever asked for a passphrase), or it does not suit digest and padding; BGL_SSL_E_UNSUPPORTED
-/// for Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
+/// encrypted one (the library never asks for a passphrase), or it does not suit digest and padding;
+/// BGL_SSL_E_UNSUPPORTED for Ed25519. A key that fails leaves the text as it was. Never blocks; any thread.
 ///
 /// Precondition: sign is NULL or live; key_pem is NULL or readable for key_len bytes; buf is NULL or writable for size
 /// bytes.

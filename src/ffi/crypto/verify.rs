@@ -80,14 +80,14 @@ pub unsafe extern "C" fn bgl_ssl_verify_set_padding(
     })
 }
 
-/// Ends the text and tells whether its signature is right. (Bigloo: ssl-verify-final.)
+/// Ends the text and says whether its signature is right. (Bigloo: ssl-verify-final.)
 ///
 /// key_pem: key_len bytes of PEM with a public key (SubjectPublicKeyInfo or "RSA PUBLIC KEY") or a certificate; not
 /// kept.
 /// signature: signature_len bytes of anything.
 ///
 /// Returns true if the signature is right; false if it is not, whatever it is; false too, with an error,
-/// where bgl_ssl_verify_signature fails, which tells the two apart. Never blocks; any thread.
+/// where bgl_ssl_verify_signature fails, which distinguishes the two. Never blocks; any thread.
 ///
 /// Precondition: verify is NULL or live; key_pem and signature are NULL or readable for their lengths.
 #[unsafe(no_mangle)]
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn bgl_ssl_verify_free(verify: *mut bgl_ssl_verify_t) {
     unsafe { handle::free(verify) }
 }
 
-/// Tells whether the signature of a whole text is right, at once: the only way for Ed25519 and Ed448 (RFC 8032).
+/// Says whether the signature of a whole text is right, at once: the only way for Ed25519 and Ed448 (RFC 8032).
 ///
 /// type: the digest's name; NULL for Ed25519 and Ed448.
 /// key_pem: as for bgl_ssl_verify_final.

@@ -53,7 +53,7 @@ pub struct ConnectionHandle {
     event: Mutex<Option<Event>>,
 }
 
-/// Tells that a handshake starts (what is 0) or is done (what is 1).
+/// Reports that a handshake starts (what is 0) or is done (what is 1).
 pub type bgl_ssl_info_callback_t =
     Option<unsafe extern "C" fn(connection: *mut bgl_ssl_connection_t, what: c_int, user: *mut c_void)>;
 

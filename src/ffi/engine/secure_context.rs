@@ -46,7 +46,7 @@ pub unsafe fn part<'a>(buf: *const c_void, off: usize, len: usize, what: &str) -
 /// "_server_method" or "_client_method" at its end for contexts that make only such connections.
 ///
 /// Returns a context, to be freed with bgl_ssl_ctx_free, or NULL: BGL_SSL_E_ARGUMENT for an unknown method,
-/// BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts nobody yet. Never blocks; any thread.
+/// BGL_SSL_E_UNSUPPORTED for one that this OpenSSL does not speak. It trusts no one yet. Never blocks; any thread.
 ///
 /// Precondition: method is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn bgl_ssl_ctx_add_crl(
 /// need it fail with BGL_SSL_E_CONFIG.
 ///
 /// pem: the first key of pem[off] to pem[off + len - 1] is taken; not kept.
-/// passphrase: for an encrypted key; NULL if there is none. Nobody is ever asked for one.
+/// passphrase: for an encrypted key; NULL if there is none. The library never asks for one.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, BGL_SSL_E_STATE if it is closed, or BGL_SSL_E_CONFIG if there is no key, or
 /// the passphrase does not open it. Any thread. Blocks no longer than the key's own key derivation.

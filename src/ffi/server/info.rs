@@ -31,7 +31,7 @@ pub struct bgl_ssl_server_info_t {
     pub failed_verify: u64,
     /// With BGL_SSL_E_TIMEOUT.
     pub failed_timeout: u64,
-    /// With BGL_SSL_E_IO or BGL_SSL_E_TRUNCATED: the client has gone.
+    /// With BGL_SSL_E_IO or BGL_SSL_E_TRUNCATED: the client has left.
     pub failed_io: u64,
     /// With another status: a reason on this side.
     pub failed_other: u64,

@@ -18,7 +18,7 @@ use crate::ffi::{config::bgl_ssl_config_t, convert, guard, handle};
 ///
 /// config: frozen by this. Without a certificate every handshake will fail. BGLSSL_DTLSV1 is BGL_SSL_E_UNSUPPORTED.
 /// path: a file that is made by this; or "@" and an abstract name, which no file has (Linux). At most 107 bytes. A file
-/// of that name is an error (BGL_SSL_E_IO, EADDRINUSE), unless it is a socket on which nobody listens, as a program
+/// of that name is an error (BGL_SSL_E_IO, EADDRINUSE), unless it is a socket on which no process listens, as a program
 /// leaves it that was killed: that is replaced. Servers that start at the same moment lock the file's directory
 /// (flock(2)), for no longer than the start takes.
 /// backlog: how many clients may wait, as for listen(2).

@@ -51,7 +51,7 @@ pub unsafe extern "C" fn bgl_ssl_connect_named(
 ///
 /// Returns a socket, to be freed with bgl_ssl_socket_free, or NULL: BGL_SSL_E_ARGUMENT; BGL_SSL_E_CONFIG and
 /// BGL_SSL_E_UNSUPPORTED for the config, and for DTLS; BGL_SSL_E_IO if the system has no descriptors left. All other
-/// failures are the handshake's, but what is known at once may be told here: BGL_SSL_E_RESOLVE, BGL_SSL_E_IO
+/// failures are the handshake's, but what is known at once may be returned here: BGL_SSL_E_RESOLVE, BGL_SSL_E_IO
 /// (ECONNREFUSED ...). Before the connection is made the socket has no addresses. Never blocks, but for the disk that
 /// holds the system's CA certificates; any thread.
 ///

@@ -228,7 +228,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_staple(
 }
 
 /// The peer's chain as it was verified: its own certificate first, the trusted one last. What it has sent is in
-/// bgl_ssl_socket_peer_chain. In a resumed handshake nobody shows a chain: it is built again of what the session has
+/// bgl_ssl_socket_peer_chain. In a resumed handshake no chain is sent: it is built again of what the session has
 /// (on a server, the client's certificate alone) and what is trusted now.
 ///
 /// Returns a list, to be freed with bgl_ssl_certificate_list_free; an empty one if no chain was verified, or it cannot

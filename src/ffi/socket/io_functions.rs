@@ -178,7 +178,7 @@ fn step(status: bgl_ssl_status_t, n: usize, len: usize, what: &str) -> Result<St
     }
 }
 
-/// A failure that a function has told, right after it has returned.
+/// A failure that a function has reported, right after it has returned.
 fn failure(status: bgl_ssl_status_t, what: &str) -> Error {
     let error = io::Error::last_os_error();
     let context = format!("the program's function to {what}");

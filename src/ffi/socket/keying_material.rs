@@ -28,7 +28,7 @@ fn kind_of(kind: i32) -> Result<ChannelBinding> {
     }
 }
 
-/// Exports keying material: bytes that both ends derive from the connection, and nobody else can (RFC 5705; RFC 8446,
+/// Exports keying material: bytes that both ends derive from the connection, and no one else can (RFC 5705; RFC 8446,
 /// section 7.5). Both ends get the same bytes for the same label, context and length.
 ///
 /// label: ASCII, such as "EXPORTER-my-protocol", up to its NUL; copied.
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_export(
 }
 
 /// Copies out a channel binding: what an authentication inside of TLS (SCRAM-SHA-256-PLUS, say) mixes in, so that
-/// nobody between the two ends can pass it on.
+/// no one between the two ends can pass it on.
 ///
 /// kind: BGL_SSL_BINDING_...
 /// buf: where to put the bytes, as many as fit in size.

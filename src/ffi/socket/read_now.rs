@@ -18,7 +18,7 @@ use crate::ffi::{
 /// buffer. After other failures it is set, too, and may be false although the next read fails at once. May be NULL.
 ///
 /// Returns what a non-blocking bgl_ssl_socket_read does: BGL_SSL_OK; BGL_SSL_WANT_READ or BGL_SSL_WANT_WRITE, which
-/// tell what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does
+/// say what to wait for; BGL_SSL_EOF; its failures. BGL_SSL_E_STATE before the handshake is complete. Any thread. Does
 /// not block. See read(2).
 ///
 /// Precondition: socket is NULL or live; buf is NULL or writable for len bytes; n and more are NULL or writable.
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn bgl_ssl_socket_read_now(
     })
 }
 
-/// Tells a caller of bgl_ssl_socket_read_now for how long to leave the descriptor alone, so that it is not woken for
+/// Says to a caller of bgl_ssl_socket_read_now for how long to leave the descriptor alone, so that it is not woken for
 /// each of many small records that come fast: several are there after that time. To be called after BGL_SSL_WANT_READ,
 /// before the caller waits.
 ///

@@ -165,7 +165,7 @@ pub unsafe extern "C" fn bgl_ssl_upgrade_server_socket(
 ///
 /// config: frozen by this. DTLS is BGL_SSL_E_CONFIG.
 /// read_fd, write_fd: open descriptors of any kind, blocking or not; both may be the same. They stay the caller's: the
-/// library works on duplicates. Nobody else may read from or write to what is behind them. bgl_ssl_socket_fd returns
+/// library works on duplicates. No other code may read from or write to what is behind them. bgl_ssl_socket_fd returns
 /// the duplicate of read_fd; a program that does not block waits for write_fd where BGL_SSL_WANT_WRITE is returned.
 /// hostname, buffered: as for bgl_ssl_upgrade_client_fd.
 ///

@@ -91,10 +91,10 @@ pub unsafe extern "C" fn bgl_ssl_config_set_verify_callback(
     }
 }
 
-/// Sets a function that decides about peers in place of the config's verification, which tells it what it has found
-/// wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it replaces. A
-/// peer that shows no certificate where one is demanded is refused nevertheless. The function is asked after the
-/// handshake: a client has sent its own certificate by then, also to a server whom the function refuses.
+/// Sets a function that decides about peers in place of the config's verification, which reports to it what it has
+/// found wrong: it may accept whom the config refuses. Otherwise as bgl_ssl_config_set_verify_callback, which it
+/// replaces. A peer that shows no certificate where one is demanded is refused nevertheless. The function is asked
+/// after the handshake: a client has sent its own certificate by then, also to a server whom the function refuses.
 ///
 /// verify_result is one fault of the chain, the certificate's own times, the name, the pinned keys, the accepted list
 /// or the staple, or X509_V_ERR_UNSPECIFIED (1) where several of these are wrong. Where it is the chain, nothing after

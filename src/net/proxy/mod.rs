@@ -1,4 +1,4 @@
-//! Proxies: which one a connection goes through, and what it is told. Nothing here waits, or moves bytes.
+//! Proxies: which one a connection goes through, and what is sent to it. Nothing here waits, or moves bytes.
 
 use crate::{
     error::{Code, Error, Result},
@@ -19,9 +19,9 @@ pub enum Scheme {
     Http,
     /// CONNECT of HTTP over TLS.
     Https,
-    /// SOCKS 5, which is told an address.
+    /// SOCKS 5, which gets an address.
     Socks5,
-    /// SOCKS 5, which is told the name.
+    /// SOCKS 5, which gets the name.
     Socks5h,
 }
 
@@ -54,12 +54,12 @@ pub struct Proxy {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// What it is told of the user.
+    /// The user's name and password, as it gets them.
     pub credentials: Option<Credentials>,
 }
 
 impl Proxy {
-    /// What tells it, and whom it takes its user for, from others.
+    /// Identifies it, and the user as whom it is used.
     pub fn identity(&self) -> Vec<u8> {
         let credentials = self.credentials.as_ref();
         let of = |part: fn(&Credentials) -> &Vec<u8>| credentials.map(part);
@@ -107,7 +107,7 @@ enum Answer {
 }
 
 impl Negotiation {
-    /// With `proxy` for a connection to `target`; at `address`, if that is to be told.
+    /// With `proxy` for a connection to `target`; at `address`, if the proxy gets an address.
     pub fn new(proxy: &Arc<Proxy>, target: &Target, address: Option<IpAddr>) -> Result<Negotiation> {
         match proxy.scheme {
             Scheme::Http | Scheme::Https => Ok(Negotiation {

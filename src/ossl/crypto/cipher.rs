@@ -211,7 +211,7 @@ impl CipherCtx {
         let cipher = cipher.map_or(ptr::null_mut(), |cipher| cipher.cipher.as_ptr());
         let key = key.map_or(ptr::null(), <[u8]>::as_ptr);
         let iv = iv.map_or(ptr::null(), <[u8]>::as_ptr);
-        // SAFETY: the context is live; key and vector are NULL, or as long as the cipher in it was told.
+        // SAFETY: the context is live; key and vector are NULL, or as long as was set for the cipher in it.
         unsafe { ffi::EVP_CipherInit_ex(self.0.as_ptr(), cipher, ptr::null_mut(), key, iv, c_int::from(encrypt)) }
     }
 
@@ -222,7 +222,7 @@ impl CipherCtx {
         queue::check(done, Code::Argument, what)
     }
 
-    /// Whether the last block is padded, which it is unless told otherwise.
+    /// Whether the last block is padded, which is the default.
     pub fn set_padding(&mut self, padding: bool) -> Result<()> {
         // SAFETY: the context is live.
         let done = unsafe { ffi::EVP_CIPHER_CTX_set_padding(self.0.as_ptr(), c_int::from(padding)) };

@@ -124,7 +124,7 @@ pub fn peer_key(own: &Pkey, bytes: &[u8]) -> Result<Pkey> {
     // SAFETY: a new key, or NULL.
     let peer = unsafe { Pkey::from_owned(ffi::EVP_PKEY_new()) };
     let peer = peer.ok_or_else(|| queue::error(Code::NoMemory, "cannot make a key"))?;
-    // SAFETY: both are live; `peer` is used by nobody else yet.
+    // SAFETY: both are live; `peer` is not shared yet.
     let done = unsafe { ffi::EVP_PKEY_copy_parameters(peer.as_ptr(), own.as_ptr()) };
     queue::check(done, Code::Internal, "cannot copy the curve")?;
     // SAFETY: likewise; `bytes` is readable for its length.

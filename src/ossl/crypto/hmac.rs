@@ -68,7 +68,7 @@ pub fn at_once(md: &Md, key: &[u8], data: &[u8]) -> Result<Vec<u8>> {
     Ok(mac)
 }
 
-/// Whether two MACs are equal, in a time that does not tell where they differ.
+/// Whether two MACs are equal, in a time that does not depend on where they differ.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     // SAFETY: both are readable for the length compared.
     a.len() == b.len() && unsafe { ffi::CRYPTO_memcmp(a.as_ptr().cast(), b.as_ptr().cast(), a.len()) } == 0

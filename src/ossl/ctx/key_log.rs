@@ -34,8 +34,8 @@ impl KeyLog {
         file.map(KeyLog).map_err(in_file)
     }
 
-    /// A line goes out by one write, so that those of several processes do not mix. There is nobody to tell if it fails, as it
-    /// does where the reader of a FIFO has gone.
+    /// A line goes out by one write, so that those of several processes do not mix. There is no caller to
+    /// report a failure to, such as that of a FIFO whose reader has closed it.
     fn write(&self, line: &CStr) {
         let text = Secret::new([line.to_bytes(), b"\n"].concat());
         let _ = posix::write_available(self.0.as_fd(), false, &text);

@@ -174,7 +174,7 @@ impl Ctx {
 
     fn key_mismatch(&self, key: &Pkey) -> Option<queue::Entry> {
         queue::clear();
-        // SAFETY: the context and the key are live; the certificate is lent for the check.
+        // SAFETY: the context and the key are live; the certificate is borrowed for the check.
         let is_own = unsafe {
             let certificate = ffi::SSL_CTX_get0_certificate(self.as_ptr());
             certificate.is_null() || sys::X509_check_private_key(certificate, key.as_ptr()) == 1

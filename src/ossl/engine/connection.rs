@@ -120,7 +120,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes `verify_result` tell whether the peer's certificate is for this name, too.
+    /// Makes `verify_result` say whether the peer's certificate is for this name, too.
     pub fn expect(&mut self, expected: Expected) {
         self.hooks().expected.replace(Some(expected));
     }
@@ -145,7 +145,7 @@ impl Engine {
         self.hooks().wanted.set(wanted);
     }
 
-    /// Takes the oldest event that nobody has taken yet, if it is wanted.
+    /// Takes the oldest event that has not been taken yet, if it is wanted.
     pub fn next_event(&mut self, if_wanted: impl FnOnce(&Event) -> bool) -> Option<Event> {
         let mut events = self.hooks().events.borrow_mut();
         if events.front().is_some_and(if_wanted) { events.pop_front() } else { None }
@@ -156,7 +156,7 @@ impl Engine {
         self.stopped
     }
 
-    /// Whether the next step would stop again, or this one stopped for what nobody has taken yet.
+    /// Whether the next step would stop again, or this one stopped for what has not been taken yet.
     pub fn must_stop(&self) -> bool {
         let events = self.hooks().events.borrow();
         self.is_asking() || events.iter().any(|event| self.stops() || matches!(event, Event::SessionLookup(_)))
@@ -166,7 +166,7 @@ impl Engine {
         self.hooks().wanted.get().stops
     }
 
-    /// Whether there are events that nobody has taken yet.
+    /// Whether there are events that have not been taken yet.
     pub fn has_events(&self) -> bool {
         self.events() > 0
     }

@@ -1,6 +1,6 @@
-//! What a connection shares with OpenSSL's callbacks. Nothing foreign is called from these: what happens is noted, a question
-//! stops the handshake, and the connection's owner is told after OpenSSL has returned. So its answer may raise, re-enter the
-//! connection or close it.
+//! What a connection shares with OpenSSL's callbacks. Nothing foreign is called from these: what happens is noted,
+//! a question stops the handshake, and the connection's owner learns of it after OpenSSL has returned. So its
+//! answer may raise, re-enter the connection or close it.
 
 use crate::ossl::{
     ctx::Ctx,
@@ -30,7 +30,7 @@ pub enum Event {
     HandshakeStart,
     /// A handshake is done.
     HandshakeDone,
-    /// A client asks for this name, and the handshake waits to be told which context serves it.
+    /// A client asks for this name, and the handshake waits until a context is chosen.
     ServerName(Vec<u8>),
     /// There is a session to keep: its id, and the session itself.
     NewSession(Vec<u8>, Secret),
@@ -57,7 +57,7 @@ pub struct Wanted {
 pub enum Answer {
     /// The connection's own.
     Own,
-    /// The connection's own, and the client is not told that its name was understood.
+    /// The connection's own, and the client gets no confirmation of its name.
     NotAcknowledged,
     /// None: the handshake fails.
     Refused,
@@ -125,8 +125,8 @@ impl Hooks {
         }
     }
 
-    /// Notes a session. Of those that nobody has taken yet only the latest are kept: a server can send thousands within
-    /// what the owner feeds at once, and each holds the server's certificate.
+    /// Notes a session. Of those that have not been taken yet only the latest are kept: a server can send thousands
+    /// within what the owner feeds at once, and each holds the server's certificate.
     pub fn note_session(&self, id: Vec<u8>, session: Secret) {
         let is_session = |event: &Event| matches!(event, Event::NewSession(..));
         let mut events = self.events.borrow_mut();

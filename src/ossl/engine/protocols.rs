@@ -36,7 +36,7 @@ pub unsafe extern "C" fn select_alpn(
     }
 }
 
-/// Tells a client by NPN what the server has.
+/// Sends a client the server's protocols by NPN.
 #[cfg(npn)]
 pub unsafe extern "C" fn advertise_npn(
     ssl: *mut ffi::SSL,

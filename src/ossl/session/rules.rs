@@ -1,11 +1,12 @@
-//! What becomes of a server's sessions: tickets carry them, or a store in this process holds them, or nobody does.
+//! What becomes of a server's sessions: tickets carry them, or a store in this process holds them, or they are not
+//! kept.
 
 use crate::error::Result;
 use std::sync::Arc;
 
 use crate::ossl::{cleanse, secret::Secret};
 
-/// For how many seconds a session may be resumed where nobody says.
+/// For how many seconds a session may be resumed where no setting says.
 pub const DEFAULT_LIFETIME: i64 = 2 * 60 * 60;
 
 /// For how many seconds a session may be resumed at most (RFC 8446, section 4.6.1).

@@ -23,7 +23,7 @@ pub fn new(datagram: bool) -> Result<Ctx> {
         versions::ctx_set_options(ctx.as_ptr(), sys::SSL_OP_NO_RENEGOTIATION | sys::SSL_OP_NO_COMPRESSION);
         // Tickets carry sessions, or a store of ours has them. OpenSSL's own cache would keep 20480 of them, with the
         // certificates of clients.
-        // Clients' new sessions are told to us.
+        // OpenSSL reports clients' new sessions.
         let cache =
             ffi::SSL_SESS_CACHE_CLIENT | ffi::SSL_SESS_CACHE_NO_INTERNAL | sys::SSL_SESS_CACHE_NO_AUTO_CLEAR;
         ffi::SSL_CTX_set_session_cache_mode(ctx.as_ptr(), cache);

@@ -42,7 +42,7 @@ impl<B: BioBackend> Ssl<B> {
             if address.is_null() {
                 return Err(queue::error(Code::NoMemory, "cannot make an address"));
             }
-            // OpenSSL reads the hello once more in the handshake: it is told of then.
+            // OpenSSL reads the hello once more in the handshake: it is reported then.
             sys::SSL_set_msg_callback(self.ptr(), None);
             let result = sys::DTLSv1_listen(self.ptr(), address);
             sys::BIO_ADDR_free(address);

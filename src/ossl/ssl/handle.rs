@@ -27,8 +27,8 @@ pub struct SslHandle<H> {
 
 impl<H> Drop for SslHandle<H> {
     fn drop(&mut self) {
-        // SAFETY: the SSL is ours, and with it its BIOs; the hooks came out of a Box, and nothing has their address once
-        // the SSL is gone.
+        // SAFETY: the SSL is ours, and with it its BIOs; the hooks came out of a Box, and nothing has their address
+        // once the SSL is freed.
         unsafe {
             ffi::SSL_free(self.ssl.as_ptr());
             drop(Box::from_raw(self.hooks.as_ptr()));
@@ -56,8 +56,8 @@ impl<H> SslHandle<H> {
             }
             ffi::SSL_set_ex_data(this.ptr(), index, hooks.as_ptr().cast())
         };
-        // OpenSSL 3.2 and newer make the record layer here, and tell a failure by the queue alone. Without it, whatever
-        // comes next would crash.
+        // OpenSSL 3.2 and newer make the record layer here, and report a failure by the queue alone. Without it,
+        // whatever comes next would crash.
         let failure = queue::take();
         match failure {
             None if stored == 1 => Ok(this),
@@ -206,7 +206,7 @@ impl<H> SslHandle<H> {
         !self.is_completed && (is_offered || self.session_reused())
     }
 
-    /// The peer's certificate. In a resumed handshake it is told once the peer has proved that the session is its own.
+    /// The peer's certificate. In a resumed handshake it is known once the peer has proved that the session is its own.
     pub fn peer_certificate(&self) -> Option<X509> {
         if self.knows_earlier_peer_only() {
             return None;

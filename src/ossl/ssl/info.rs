@@ -1,4 +1,4 @@
-//! What an SSL tells of its connection.
+//! What an SSL knows of its connection.
 
 use crate::{
     ossl::{
@@ -18,7 +18,7 @@ use std::ffi::{CString, c_int};
 use super::connection::Ssl;
 
 impl<B: BioBackend> Ssl<B> {
-    /// What the check of the peer's chain finds, enforced or not: an `X509_V_*` code. A chain that nobody demanded is
+    /// What the check of the peer's chain finds, enforced or not: an `X509_V_*` code. A chain that was not demanded is
     /// verified now, against `store` or, without one, the context's own.
     pub fn verify_result(&self, store: Option<&Store>, partial_chain: bool) -> c_int {
         if self.hooks().policy.chain {
@@ -29,7 +29,7 @@ impl<B: BioBackend> Ssl<B> {
         self.verify_again(store, partial_chain, &further).reason
     }
 
-    /// The chain of the peer that was verified; empty if none was. In a resumed handshake, in which nobody shows one, it is
+    /// The chain of the peer that was verified; empty if none was. In a resumed handshake, in which none is sent, it is
     /// built again of what the session has, and what is trusted: `store` or, without one, the context's own.
     pub fn verified_chain(&self, store: Option<&Store>, partial_chain: bool) -> Vec<X509> {
         let hooks = self.hooks();

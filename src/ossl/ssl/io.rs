@@ -82,7 +82,7 @@ impl<B: BioBackend> Ssl<B> {
         self.decrypted()
     }
 
-    /// Decrypts the next record, if it has arrived and there is none yet. How that fails is told by the next call.
+    /// Decrypts the next record, if it has arrived and there is none yet. The next call reports a failure of that.
     fn decrypt_next_record(&mut self) {
         if self.failed || self.has_ended {
             return;

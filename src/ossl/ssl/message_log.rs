@@ -32,7 +32,7 @@ pub struct Event {
     pub message: Message,
 }
 
-/// What a trace tells of a message. Nothing secret is kept.
+/// What a trace reports of a message. Nothing secret is kept.
 #[derive(Debug)]
 pub enum Message {
     /// Of the handshake: its type, its length without the header, and all of it if it is a hello.
@@ -60,7 +60,7 @@ impl MessageLog {
         self.trace(is_ours, || Message::Handshake { kind, len: body.len(), hello: hello() });
     }
 
-    /// Takes in what is told of a message.
+    /// Takes in what is reported of a message.
     pub fn trace(&self, is_ours: bool, message: impl FnOnce() -> Message) {
         if !self.is_traced.get() {
             return;

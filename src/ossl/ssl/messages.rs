@@ -1,5 +1,5 @@
-//! The messages of a connection, as OpenSSL tells of them: the hellos are kept until the handshake is complete, because they
-//! say why two ends have nothing in common, and others for a trace.
+//! The messages of a connection, as OpenSSL reports them: the hellos are kept until the handshake is complete,
+//! because they say why two ends have nothing in common, and others for a trace.
 
 use crate::{
     ossl::{
@@ -25,7 +25,7 @@ use super::{
     message_log::{Message, MessageLog},
 };
 
-/// The room for the messages of an offer over datagrams, which is never sent.
+/// The space for the messages of an offer over datagrams, which is never sent.
 const OFFER_MTU: std::ffi::c_long = 16 * 1024;
 
 /// The hello that a client of the context sends: what any end of it has to offer. Empty if there can be none.
@@ -47,7 +47,7 @@ impl<B: BioBackend> Ssl<B> {
         }
     }
 
-    /// Keeps what a trace tells of each message, or no more.
+    /// Keeps what a trace reports of each message, or no more.
     pub fn set_traced(&mut self, traced: bool) {
         self.hooks().messages.set_traced(traced);
         if traced {
@@ -162,7 +162,7 @@ unsafe extern "C" fn message_callback(
     });
 }
 
-/// Takes what OpenSSL tells of a message into a log.
+/// Adds a message that OpenSSL reports to a log.
 ///
 /// # Safety
 /// `ssl` is live; `data` is readable for `len` bytes.
@@ -184,7 +184,7 @@ pub unsafe fn note(
     }
 }
 
-/// What a trace tells of a message that belongs to no handshake.
+/// What a trace reports of a message that belongs to no handshake.
 ///
 /// # Safety
 /// `data` is readable for `len` bytes.

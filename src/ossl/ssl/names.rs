@@ -70,7 +70,7 @@ pub unsafe extern "C" fn client_hello_callback(ssl: *mut ffi::SSL, alert: *mut c
     })
 }
 
-/// Makes servers tell clients that their SNI was understood, and remember it with the session.
+/// Makes servers confirm to clients that their SNI was understood, and remember it with the session.
 ///
 /// # Safety
 /// `ctx` is live.

@@ -172,7 +172,7 @@ unsafe fn check(ssl: *mut ffi::SSL, hooks: &Hooks) -> std::result::Result<(), Ba
             .chain([leaf.clone()])
             .find(|sent| leaf.is_signed_by(sent)),
     };
-    // Nobody can tell whether a response is good whose signer is not known.
+    // A response whose signer is not known cannot be checked.
     let Some(issuer) = issuer.filter(|_| !response.is_empty()) else {
         let demanded = hooks.policy.further.staples == StaplePolicy::Require || leaf.demands_staple();
         return if demanded { Err(BadStaple::Missing) } else { Ok(()) };

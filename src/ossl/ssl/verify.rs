@@ -43,7 +43,7 @@ pub unsafe extern "C" fn verify_callback(store: *mut ffi::X509_STORE_CTX, _: *mu
 unsafe fn decide(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
     // SAFETY: the store context lends the peer's certificate.
     let leaf = unsafe { X509::from_borrowed(sys::X509_STORE_CTX_get0_cert(ctx)) };
-    // Nobody asked for the chain: it is verified when somebody asks what is wrong with it.
+    // No verification was demanded: the chain is verified when the program asks what is wrong with it.
     if hooks.policy.chain {
         // SAFETY: the store context is live.
         let reason = unsafe { check_chain_and_name(ctx, hooks, leaf.as_ref()) };
@@ -80,7 +80,7 @@ unsafe fn decide(ctx: *mut ffi::X509_STORE_CTX, hooks: &Hooks) -> c_int {
     1
 }
 
-/// The certificate for which a chain or name is refused for this reason, as far as OpenSSL tells.
+/// The certificate for which a chain or name is refused for this reason, as far as OpenSSL says.
 ///
 /// # Safety
 /// `ctx` is live, and has verified the peer's chain.

@@ -96,7 +96,7 @@ pub fn verify(leaf: &X509, untrusted: &[X509], terms: &Terms<'_>) -> Outcome {
         return out_of_memory();
     };
     let raw = ctx.0.as_ptr();
-    // SAFETY: the store, the leaf, the stack and the lists that are lent to it outlive the store context.
+    // SAFETY: the store, the leaf, the stack and the lists that it borrows outlive the store context.
     let outcome = unsafe {
         let is_set_up = ffi::X509_STORE_CTX_init(raw, terms.store.as_ptr(), leaf.as_ptr(), stack.as_ptr()) == 1
             && terms.purpose.name().is_none_or(|name| sys::X509_STORE_CTX_set_default(raw, name.as_ptr()) == 1);

@@ -95,7 +95,7 @@ pub unsafe fn enable(ssl: *mut ffi::SSL, records: &[Record]) -> Result<()> {
 /// `ssl` is live.
 pub unsafe fn matched_end_entity(ssl: *mut ffi::SSL) -> bool {
     let (mut usage, mut selector, mut matching) = (0, 0, 0);
-    // SAFETY: the preconditions cover the SSL; nobody asks for the data.
+    // SAFETY: the preconditions cover the SSL; the data are not asked for.
     let depth = unsafe {
         sys::SSL_get0_dane_tlsa(ssl, &mut usage, &mut selector, &mut matching, ptr::null_mut(), ptr::null_mut())
     };

@@ -55,7 +55,7 @@ impl Refusal {
             Refusal::Chain(reason, _) => *reason,
             Refusal::NotAccepted | Refusal::NotPinned => sys::X509_V_ERR_CERT_REJECTED,
             Refusal::Staple(bad) => bad.verify_result(),
-            // Neither of the two: a program that accepts the one has not been told of the other.
+            // Neither of the two: a program that accepts the one does not know of the other.
             Refusal::Both(_) => sys::X509_V_ERR_UNSPECIFIED,
             Refusal::ByProgram => sys::X509_V_ERR_APPLICATION_VERIFICATION,
         }

@@ -90,7 +90,7 @@ impl Requirements {
 #[derive(Clone)]
 pub struct CrlCheck {
     pub lists: Arc<Vec<Crl>>,
-    /// What tells these lists from others.
+    /// Identifies these lists.
     pub digest: Vec<u8>,
     /// When the first of the lists is due to be replaced, in seconds since 1970.
     pub next_update: Option<i64>,
@@ -153,7 +153,8 @@ impl Requirements {
         self.time.unwrap_or_else(crate::ossl::now)
     }
 
-    /// Tells a store context what to demand of the chain. None if memory ran out; else what must live until it has verified.
+    /// Sets what a store context demands of the chain. None if memory ran out; else what must live until it has
+    /// verified.
     ///
     /// # Safety
     /// `ctx` is live and initialised, and has not verified yet.

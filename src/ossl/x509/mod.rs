@@ -112,7 +112,7 @@ impl X509 {
         queue::clear();
         // SAFETY: the certificate is live; the purpose -1 asks for the decoding only.
         if unsafe { sys::X509_check_purpose(certificate.as_ptr(), -1, 0) } != 1 {
-            // Invalid extensions are for verification to tell.
+            // Invalid extensions are for verification to report.
             nothing_there()?;
         }
         queue::clear();
@@ -312,7 +312,7 @@ pub fn verify_text(code: c_int) -> String {
     text.map_or_else(String::new, |text| text.to_string_lossy().into_owned())
 }
 
-// Only there the system can tell all times.
+// Only there the system has all times.
 #[cfg(all(test, target_pointer_width = "64"))]
 mod tests {
     use super::*;

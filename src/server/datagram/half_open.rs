@@ -56,7 +56,7 @@ impl HalfOpen {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The socket, for a step. None while another thread makes one: that one is told of the event.
+    /// The socket, for a step. None while another thread makes one: that one handles the event.
     pub fn take(&self) -> Option<Socket> {
         let mut slot = self.slot();
         slot.had_event = slot.socket.is_none();

@@ -6,7 +6,7 @@
 pub struct Hello<'a> {
     /// Epoch and sequence number of its record.
     pub sequence: [u8; 8],
-    /// Version and random: what tells one connection's hello from another's.
+    /// Version and random, which distinguish one connection's hello from another's.
     pub identity: [u8; 34],
     /// What follows the session id's length: the session id.
     pub session_id: &'a [u8],

@@ -34,8 +34,8 @@ const MAX_RESTARTED: usize = 1024;
 /// However small the server's maximum is, one host may have this many peers.
 const ALWAYS_PER_HOST: usize = 64;
 
-/// How long another thread may have locked something, unless it is the parent's: nobody waits with a lock. And how often it
-/// is tried.
+/// How long another thread may have locked something, unless it is the parent's: no thread waits with a lock. And
+/// how often it is tried.
 const LONGEST_LOCK: Duration = Duration::from_millis(20);
 const LOCK_AGAIN: Duration = Duration::from_millis(1);
 

@@ -72,9 +72,9 @@ struct Proxied {
 }
 
 enum Stage {
-    /// The address that a proxy is told.
+    /// The address that is sent to a proxy.
     LookUp(Lookup),
-    /// A connection to the host, or to the proxy, which is told this address, if any.
+    /// A connection to the host, or to the proxy, which gets this address, if any.
     Dial(Dial, Option<IpAddr>),
     /// A connection to a Unix socket.
     Unix(UnixDial),
@@ -239,7 +239,7 @@ impl Connecting {
         }
     }
 
-    /// A failure, told with the proxy and what it was asked for.
+    /// A failure, with the proxy and what it was asked for.
     fn failed(&self, error: Error) -> Error {
         match &self.proxied {
             None => error,

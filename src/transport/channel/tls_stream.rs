@@ -74,7 +74,8 @@ impl TlsStream {
         self.reads.on_wait(now) && tls.transport().gather_records()
     }
 
-    /// A read waits in the program, and the system is not told. True if the wait is for several records, for a short time.
+    /// A read waits in the program, and no option of the system's is set. True if the wait is for several records,
+    /// for a short time.
     pub fn gathers_elsewhere(&mut self, now: Instant) -> bool {
         self.reads.on_wait(now)
     }
@@ -85,8 +86,8 @@ impl TlsStream {
         tls.keep_buffers(false);
     }
 
-    /// Writes record after record until the kernel takes no more; or one record if not `all`, because a caller that is told
-    /// of a part may continue with something else than the rest.
+    /// Writes record after record until the kernel takes no more; or one record if not `all`, because a caller that
+    /// learns of a part may continue with something else than the rest.
     pub fn write(
         &mut self,
         tls: &mut Tls,

@@ -1,8 +1,8 @@
 //! What non-blocking writes have handed over, but could not report yet because the kernel had no space for all of it.
 //!
-//! Any number of threads may write on one socket. Each is told only of its own data: by repeating the write it asks how
-//! that went, and it is recognized by the data. Two writers of equal data cannot be told apart, and need not be: each
-//! is told once of one of the copies that were sent.
+//! Any number of threads may write on one socket. Each learns only of its own data: by repeating the write it asks
+//! how that went, and it is recognized by the data. Two writers of equal data cannot be distinguished, and need not
+//! be: each learns once of one of the copies that were sent.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -31,7 +31,7 @@ struct Unreported {
 }
 
 impl UnreportedWrites {
-    /// Keeps that `data` will be sent although its writer is told to repeat the write.
+    /// Keeps that `data` will be sent although its writer has to repeat the write.
     pub fn add(&mut self, data: &[u8]) {
         if self.writes.len() >= MOST {
             self.writes.remove(0);
@@ -39,7 +39,8 @@ impl UnreportedWrites {
         self.writes.push(Unreported { len: data.len(), hash: self.hasher.hash_one(data) });
     }
 
-    /// How much of `data`, which is written again, has been sent already. Forgets it, since its writer is told now.
+    /// How much of `data`, which is written again, has been sent already. Forgets it, since its writer learns of it
+    /// now.
     pub fn take(&mut self, data: &[u8]) -> Option<usize> {
         let is_begun_by = |unreported: &Unreported| {
             data.get(..unreported.len).is_some_and(|begin| self.hasher.hash_one(begin) == unreported.hash)

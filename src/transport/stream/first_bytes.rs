@@ -1,4 +1,4 @@
-//! The first bytes of a peer, by which one that does not speak TLS is told from one that does.
+//! The first bytes of a peer, by which a peer that does not speak TLS is recognized.
 
 /// How messages of HTTP begin: answers, the requests of RFC 9110 and RFC 5789, and HTTP/2.
 const HTTP: [&str; 11] =

@@ -57,8 +57,8 @@ pub struct StreamTransport {
     receive_suspended: bool,
     /// The errno of the first recv that failed for good, or 0.
     pub(super) recv_errno: i32,
-    /// The errno of the first send that failed for good, or 0. OpenSSL is not told: what the peer has sent before is
-    /// still to be read. From then on everything written is dropped, and `flush` tells.
+    /// The errno of the first send that failed for good, or 0. OpenSSL does not learn of it: what the peer has sent
+    /// before is still to be read. From then on everything written is dropped, and `flush` reports it.
     pub(super) send_errno: i32,
     /// The peer has ended its half of the stream.
     pub(super) eof: bool,
@@ -107,7 +107,7 @@ impl StreamTransport {
         self.record_wait.is_inside_record()
     }
 
-    /// Has the next wait end once several small records are there. False if nobody can be asked for that.
+    /// Has the next wait end once several small records are there. False if that cannot be asked for.
     pub fn gather_records(&mut self) -> bool {
         self.is_quiet() && self.record_wait.gather(&self.carrier)
     }

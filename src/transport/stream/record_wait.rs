@@ -1,4 +1,4 @@
-//! Waiting for the rest of a record, and not for each of its segments: the system is told from how many bytes on to report
+//! Waiting for the rest of a record, and not for each of its segments: an option says from how many bytes on to report
 //! the descriptor as readable. That holds for all that wait: the socket, and the program in poll(2) or epoll(7).
 //!
 //! More than one byte is asked for only while a read could not go on for want of so many, or while the socket itself waits.
@@ -46,8 +46,8 @@ impl RecordWait {
         }
     }
 
-    /// OpenSSL has asked for more bytes, and there are none. This must have been found, and not be guessed from the number of
-    /// bytes that came before: an edge-triggered program is told only once of a reset that came with them.
+    /// OpenSSL has asked for more bytes, and there are none. This must have been found, and not be guessed from the
+    /// number of bytes that came before: an edge-triggered program learns only once of a reset that came with them.
     pub fn found_nothing(&mut self, carrier: &Carrier) {
         self.ask(if self.is_worthwhile() { self.framing.missing() - TAIL } else { 0 }, carrier);
     }

@@ -22,7 +22,7 @@ use crate::ffi::{
 /// bgl_ssl_connection_read.
 ///
 /// Returns 1 once the handshake is done, 0 if it was done before, and -1 if it is not done yet or has failed:
-/// bgl_ssl_connection_status tells. Runs callbacks. Never blocks; any thread.
+/// bgl_ssl_connection_status says. Runs callbacks. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live.
 #[unsafe(no_mangle)]
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_write(
     }
 }
 
-/// Tells the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
+/// Informs the connection that the peer's stream of encrypted bytes has ended: steps that need more then fail with
 /// BGL_SSL_E_TRUNCATED instead of BGL_SSL_WANT_READ.
 ///
 /// Returns BGL_SSL_OK, BGL_SSL_E_ARGUMENT, or BGL_SSL_E_STATE if the connection is closed or busy. Never blocks; any
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_write_eof(connection: *const bgl_ssl
 /// buf: the bytes buf[off] to buf[off + len - 1]; not kept.
 ///
 /// Returns how many were taken: all; -1 if the handshake is not done yet, or on failure: bgl_ssl_connection_status
-/// tells. Runs callbacks, during which buf is not read. Never blocks; any thread.
+/// says. Runs callbacks, during which buf is not read. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live; buf is NULL or readable for off + len bytes.
 #[unsafe(no_mangle)]
@@ -127,9 +127,9 @@ pub unsafe extern "C" fn bgl_ssl_connection_clear_in(
 ///
 /// buf: receives up to len bytes from buf[off] on.
 ///
-/// Returns how many; 0 if the peer has ended its half of the stream, and if len is 0; -1 if there is nothing yet, or on
-/// failure: bgl_ssl_connection_status tells these apart. Runs callbacks, during which buf is not written. Never blocks;
-/// any thread.
+/// Returns how many; 0 if the peer has ended its half of the stream, and if len is 0; -1 if there is nothing yet,
+/// or on failure: bgl_ssl_connection_status distinguishes these. Runs callbacks, during which buf is not written.
+/// Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
 #[unsafe(no_mangle)]
@@ -156,7 +156,7 @@ fn count(step: (Outcome, usize)) -> c_long {
 
 /// The bytes of `buf` from `off` on, `len` of them.
 ///
-/// Precondition: buf is NULL or writable for off + len bytes, used by nobody else, and outlives 'a.
+/// Precondition: buf is NULL or writable for off + len bytes, not used elsewhere, and outlives 'a.
 unsafe fn part_mut<'a>(buf: *mut c_void, off: usize, len: usize) -> Result<&'a mut [u8]> {
     let end = off.checked_add(len).ok_or_else(|| Error::argument("the buffer has an impossible length"))?;
     // SAFETY: the precondition covers the bytes.
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn bgl_ssl_connection_init_finishedp(connection: *const bg
 /// Sends close_notify (to be taken out by bgl_ssl_connection_read); a further call reads the peer's.
 ///
 /// Returns 0 once close_notify is sent, 1 once the peer's has come, too; -1 if neither can be done now, or on failure.
-/// bgl_ssl_connection_status tells: BGL_SSL_WANT_READ if the peer must send more, or bgl_ssl_connection_clear_out must
+/// bgl_ssl_connection_status says: BGL_SSL_WANT_READ if the peer must send more, or bgl_ssl_connection_clear_out must
 /// first read what it has sent; BGL_SSL_E_STATE before the handshake is done. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live.

@@ -9,7 +9,7 @@ use crate::ffi::{
     status::bgl_ssl_status_t,
 };
 
-/// Makes bgl_ssl_connection_verify_error tell whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH
+/// Makes bgl_ssl_connection_verify_error say whether the peer's certificate is for this host, too: HOSTNAME_MISMATCH
 /// or IP_ADDRESS_MISMATCH.
 ///
 /// name: an ASCII DNS name (A-labels for others) or an IP address. Anything else, "" included, is BGL_SSL_E_ARGUMENT.

@@ -79,7 +79,7 @@ pub fn named_group(name: &CStr) -> Result<Option<Group>> {
     if dh.is_null() {
         return Ok(None);
     }
-    // OpenSSL 1.1.1 knows groups with safe primes only, and does not tell the order.
+    // OpenSSL 1.1.1 knows groups with safe primes only, and does not know the order.
     let mut group = Key::from_owned(dh)?.group()?;
     group.q = Some(group.p.less_one()?.half()?);
     Ok(Some(group))

@@ -49,7 +49,7 @@ fn key(group: &Group, public: Option<&Bn>, private: Option<&Bn>) -> Result<Pkey>
     ];
     for (name, number) in numbers {
         if let Some(number) = number {
-            // SAFETY: the builder is live; it copies the number when the parameters are made, before it is gone.
+            // SAFETY: the builder is live; it copies the number when the parameters are made, before its end.
             let done = unsafe { ffi::OSSL_PARAM_BLD_push_BN(builder.0.as_ptr(), name.as_ptr(), number.as_ptr()) };
             queue::check(done, Code::NoMemory, "cannot make a key")?;
         }
