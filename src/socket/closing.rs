@@ -158,7 +158,7 @@ mod tests {
         if has_begun {
             assert_eq!(tls.handshake().unwrap(), Step::WantRead);
         }
-        let channel = Channel::new(Medium::Stream, &mut tls, &Config::default(), now).unwrap();
+        let channel = Channel::new(Medium::Stream, &mut tls, &Config::default(), now);
         (SocketState::new(tls, channel, None), theirs)
     }
 

@@ -9,13 +9,12 @@ use crate::{
     types::Step,
 };
 use std::{
-    fmt, io,
-    net::SocketAddr,
+    io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -25,9 +24,11 @@ use std::{
 
 use super::{
     callback_state::CallbackState,
+    counts::Counts,
     info::ConnectionInfo,
     intake::Intake,
     op_lock::{Blocking, OpLock},
+    peer::Peer,
     state::{SocketState, WaitPlan, Waiter, closed, recheck_soon},
     timeouts::{LimitKind, Timeouts},
 };
@@ -35,33 +36,6 @@ use super::{
 /// How long a flooded reader lets other threads have the lock. Sleeping, rather than only unlocking, gives them time to
 /// acquire it before the next bytes come.
 const BACK_OFF: Duration = Duration::from_millis(1);
-
-/// What to call the peer. Addresses are formatted only when a message needs them.
-#[derive(Clone)]
-pub enum Peer {
-    /// By the name that was connected to.
-    Named(String),
-    /// By its address.
-    At(SocketAddr),
-    /// It has neither.
-    Unknown,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Peer::Named(name) => f.write_str(name),
-            Peer::At(address) => address.fmt(f),
-            Peer::Unknown => f.write_str("the peer"),
-        }
-    }
-}
-
-impl From<Option<SocketAddr>> for Peer {
-    fn from(address: Option<SocketAddr>) -> Peer {
-        address.map_or(Peer::Unknown, Peer::At)
-    }
-}
 
 /// A connection: its state, what it is over, and the threads that work on it.
 pub struct Driver {
@@ -92,25 +66,6 @@ pub struct Driver {
     pub verify_callback: CallbackState,
     /// The function that is called for each message.
     trace: Mutex<Option<Trace>>,
-}
-
-/// What a connection counts.
-pub struct Counts {
-    /// When the connection was made.
-    pub begun: Instant,
-    /// Application data that reads have returned, in bytes.
-    pub read: AtomicU64,
-    /// Application data that writes have taken, in bytes.
-    pub written: AtomicU64,
-}
-
-impl Counts {
-    /// Counts what a read has returned.
-    pub fn note_read(&self, step: &Step<usize>) {
-        if let Step::Done(n) = step {
-            self.read.fetch_add(*n as u64, Relaxed);
-        }
-    }
 }
 
 /// How a run ended.
@@ -145,7 +100,7 @@ impl Driver {
             is_nonblocking: AtomicBool::new(false),
             timeouts,
             peer,
-            counts: Counts { begun: Instant::now(), read: AtomicU64::new(0), written: AtomicU64::new(0) },
+            counts: Counts::new(Instant::now()),
             verify_callback: CallbackState::default(),
             trace: Mutex::default(),
         }

@@ -27,13 +27,14 @@ use std::{
 };
 
 pub use crate::types::Step;
-pub use driver::Peer;
+pub use peer::Peer;
 pub use timeouts::LimitKind;
 
 mod callback_state;
 pub mod client;
 mod close;
 mod closing;
+mod counts;
 mod driver;
 pub mod facts;
 mod handshake;
@@ -44,6 +45,7 @@ mod keying_material;
 mod nested;
 mod op_lock;
 mod open;
+mod peer;
 mod pump;
 mod queries;
 mod read_now;

@@ -16,7 +16,8 @@ use std::{
 
 use super::{
     callback_state::ClientParts,
-    driver::{Driver, Peer},
+    driver::Driver,
+    peer::Peer,
     server::{
         counts::Tally,
         serving::{Serving, client_scope, new_tls},
@@ -98,7 +99,7 @@ fn assemble(
     endpoint: Endpoint,
     peer: Peer,
 ) -> Result<Parts> {
-    let channel = Channel::new(frozen.medium(), &mut tls, &frozen.config, Instant::now())?;
+    let channel = Channel::new(frozen.medium(), &mut tls, &frozen.config, Instant::now());
     let driver =
         Driver::new(SocketState::new(tls, channel, serving), endpoint, Timeouts::new(&frozen.config), peer);
     if let Some(trace) = &frozen.config.trace {

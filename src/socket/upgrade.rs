@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use super::{
     Socket,
-    driver::{Driver, Peer},
+    driver::Driver,
     nested::Nested,
     open::{self, Parts},
+    peer::Peer,
     state::closed,
 };
 

@@ -18,7 +18,7 @@ use super::{
     connecting::{Connecting, Destination, Started},
     pending::Pending,
 };
-use crate::socket::{Socket, driver::Peer, handshake, open};
+use crate::socket::{Socket, handshake, open, peer::Peer};
 
 impl Socket {
     /// Connects and, unless the config says otherwise, does the handshake.

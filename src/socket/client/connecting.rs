@@ -29,7 +29,7 @@ use std::{
 };
 
 use super::pending::Pending;
-use crate::socket::{Socket, driver::Peer, handshake, nested::Nested, open, state::closed};
+use crate::socket::{Socket, handshake, nested::Nested, open, peer::Peer, state::closed};
 
 /// Where a client connects to.
 pub struct Destination<'a> {

@@ -208,7 +208,7 @@ impl Serving {
                 tls.transport().shut_reading();
             }
             if let Some(dtls) = channel.dtls() {
-                dtls.set_up_again(tls, &self.listener.config, mtu)?;
+                dtls.set_up_again(tls, &self.listener.config, mtu);
             }
         }
         self.choice = choice;

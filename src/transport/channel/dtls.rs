@@ -47,7 +47,7 @@ pub struct Dtls {
 
 impl Dtls {
     /// The state of a new connection.
-    pub fn new(tls: &mut Tls, config: &Config, now: Instant) -> Result<Dtls> {
+    pub fn new(tls: &mut Tls, config: &Config, now: Instant) -> Dtls {
         let mut this = Dtls {
             registration: None,
             reads: ReadStrategy::default(),
@@ -59,26 +59,24 @@ impl Dtls {
             is_superseded: false,
             has_timed_out: false,
         };
-        this.set_up(tls, config)?;
-        Ok(this)
+        this.set_up(tls, config);
+        this
     }
 
     /// Passes the settings to OpenSSL.
-    fn set_up(&mut self, tls: &mut Tls, config: &Config) -> Result<()> {
+    fn set_up(&mut self, tls: &mut Tls, config: &Config) {
         tls.set_first_timer(config.datagrams.retransmission);
         tls.tolerate_forged_records();
         tls.expect_short_messages();
         self.set_mtu(tls, config.datagrams.mtu);
-        Ok(())
     }
 
     /// Passes the settings to another TLS state that takes the place of the first, with the MTU that the user has set.
-    pub fn set_up_again(&mut self, tls: &mut Tls, config: &Config, mtu: Option<usize>) -> Result<()> {
-        self.set_up(tls, config)?;
+    pub fn set_up_again(&mut self, tls: &mut Tls, config: &Config, mtu: Option<usize>) {
+        self.set_up(tls, config);
         if mtu.is_some() {
             self.set_mtu(tls, mtu);
         }
-        Ok(())
     }
 
     /// The MTU, if the user has set it.
@@ -107,7 +105,7 @@ impl Dtls {
             return Ok(false);
         }
         // OpenSSL has forgotten the settings.
-        self.set_up(tls, config)?;
+        self.set_up(tls, config);
         self.divert_hellos(tls);
         Ok(true)
     }

@@ -47,11 +47,11 @@ pub enum Drain {
 
 impl Channel {
     /// For a new connection.
-    pub fn new(medium: Medium, tls: &mut Tls, config: &Config, now: Instant) -> Result<Channel> {
-        Ok(match medium {
+    pub fn new(medium: Medium, tls: &mut Tls, config: &Config, now: Instant) -> Channel {
+        match medium {
             Medium::Stream => Channel::Stream(TlsStream::new(config.records.is_dynamic)),
-            Medium::Datagrams => Channel::Datagram(Box::new(Dtls::new(tls, config, now)?)),
-        })
+            Medium::Datagrams => Channel::Datagram(Box::new(Dtls::new(tls, config, now))),
+        }
     }
 
     /// The state of DTLS; None over a stream.
