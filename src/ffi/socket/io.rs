@@ -162,9 +162,9 @@ pub unsafe extern "C" fn bgl_ssl_socket_shutdown_read(socket: *const bgl_ssl_soc
 /// closed at once, or after 200 ms at most. The handle can be asked for facts until it is freed. Other threads' calls
 /// on the socket return BGL_SSL_E_STATE. A second close does nothing.
 ///
-/// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE, over datagrams also BGL_SSL_WANT_READ, then call again;
-/// BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be sent, but the socket is closed;
-/// BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
+/// Returns BGL_SSL_OK; non-blocking also BGL_SSL_WANT_WRITE and, over datagrams or where a function of the program's
+/// wants it, BGL_SSL_WANT_READ, then call again; BGL_SSL_E_TIMEOUT or BGL_SSL_E_IO if what was written could not all be
+/// sent, but the socket is closed; BGL_SSL_E_ARGUMENT for NULL. Any thread. Blocks no longer than the close timeout.
 ///
 /// Precondition: socket is NULL or live.
 #[unsafe(no_mangle)]
