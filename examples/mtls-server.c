@@ -23,7 +23,7 @@ static void *serve(void *argument) {
   char data[16384];
   size_t n;
 
-  bgl_ssl_status_t status = bgl_ssl_socket_handshake(socket); /* here, so that a slow client delays nobody else */
+  bgl_ssl_status_t status = bgl_ssl_socket_handshake(socket); /* here, so that a slow client delays no other */
   while (status == BGL_SSL_OK && (status = bgl_ssl_socket_read(socket, data, sizeof data, &n)) == BGL_SSL_OK)
     status = bgl_ssl_socket_write(socket, data, n, &n);
   if (status != BGL_SSL_EOF) fprintf(stderr, "mtls-server: %s\n", bgl_ssl_error_message());

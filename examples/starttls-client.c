@@ -1,7 +1,7 @@
 /* starttls-client HOST PORT [CA-FILE]: begins TLS on an SMTP connection (RFC 3207), and says QUIT over it.
  *
  * What it shows: a connection that begins in plaintext. What was read before TLS began must not count as data that came
- * through TLS, so the program tells the library how many bytes it has read and not used: if there are any, the library
+ * through TLS, so the program passes the library how many bytes it has read and not used: if there are any, the library
  * refuses (CVE-2011-0411). */
 #define _GNU_SOURCE /* memmem */
 #include <bglssl.h>

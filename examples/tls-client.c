@@ -1,4 +1,4 @@
-/* tls-client: connects to a TLS server, verifies it, tells what was agreed, then carries standard input to the server
+/* tls-client: connects to a TLS server, verifies it, prints what was agreed, then carries standard input to the server
  * and the server's answers to standard output.
  *
  *   tls-client example.com 443
@@ -189,7 +189,7 @@ int main(int argc, char **argv) {
   bool resume = false, quiet = false;
   int family = AF_UNSPEC, option;
 
-  /* A new config verifies the chain and the host name against the system's CAs: safe unless told otherwise. */
+  /* A new config verifies the chain and the host name against the system's CAs: secure unless changed. */
   bgl_ssl_config_t *config = bgl_ssl_config_new();
   if (!config) fail("cannot make a config");
 

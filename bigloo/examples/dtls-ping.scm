@@ -32,7 +32,7 @@
       (flush-output-port (current-output-port))
       (let loop ()
          (let ((socket (socket-accept server)))
-            ;; A client that has gone without a word shows in this limit only.
+            ;; A client that has disappeared is noticed by this limit only.
             (input-port-timeout-set! (socket-input socket) 60000000)
             (thread-start!
                (instantiate::pthread

@@ -1,4 +1,4 @@
-;; https-download.scm: gets a file by HTTPS, tells how far it is, and goes on where an earlier download stopped.
+;; https-download.scm: gets a file by HTTPS, shows the progress, and goes on where an earlier download stopped.
 ;;
 ;;   https-download URL FILE [CA.pem]
 (module https-download

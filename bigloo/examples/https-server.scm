@@ -1,5 +1,5 @@
 ;; https-server.scm: a small HTTPS server. Each connection has a thread, which does the
-;; handshake too: a client that says nothing, or nonsense, holds up nobody.
+;; handshake too: a client that says nothing, or nonsense, delays no other.
 ;;
 ;;   https-server PORT CERTIFICATE.pem KEY.pem [NUMBER-OF-REQUESTS]
 (module https-server

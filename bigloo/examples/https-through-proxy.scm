@@ -11,7 +11,7 @@
 (define (argument argv n default)
    (if (>fx (length argv) n) (list-ref argv n) default))
 
-;; The proxy is told the host's name and port; the certificate is the host's.
+;; The proxy gets the host's name and port; the certificate is the host's.
 (define (get proxy host port CAs)
    (let* ((socket (make-ssl-client-socket host port
                      :proxy proxy

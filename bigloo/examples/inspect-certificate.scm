@@ -3,7 +3,7 @@
 ;;   inspect-certificate FILE
 ;;   inspect-certificate HOST PORT [CA.pem]
 ;;
-;; Of a server the certificates are those that it sends, and whether they would be trusted is told, too.
+;; Of a server the certificates are those that it sends, and whether they would be trusted is printed, too.
 (module inspect-certificate
    (library ssl)
    (main main))
