@@ -44,8 +44,8 @@
 #define BGLSSL_ROLE_SERVER 1
 
 /* objects.c: runs `finalizer` some time after `object` is unreachable, in whichever thread
- * allocates then; it must neither block nor touch Scheme. */
-void bglssl_finalize_with(void *object, void (*finalizer)(void *object, void *unused));
+ * allocates then, in a hold; it must neither block nor touch Scheme. */
+void bglssl_finalize_with(void *object, void (*finalizer)(void *object));
 
 /* The opposite. */
 void bglssl_finalize_no_more(void *object);
@@ -82,10 +82,14 @@ obj_t bglssl_socket_info(void *handle);
 void *bglssl_pkcs12_certificate(const char *file, const char *passphrase);
 void *bglssl_pkcs12_private_key(const char *file, const char *passphrase);
 
-/* signals.c: between these the handlers of the thread's signals wait. To be called in pairs; NULL: there are no handlers. */
-struct bglssl_hold;
-struct bglssl_hold *bglssl_hold_signals(void);
-void bglssl_release_signals(struct bglssl_hold *hold);
+/* hold.c: between these the handlers of the thread's signals wait, and so does its termination, except in its waits (see wait.c).
+ * From the moment at which there is a handle or a descriptor, until a Scheme object or a guard that the collector finalizes owns it.
+ * In pairs, which may be nested; nothing raises in between. A handler that has waited may escape from the end of the outer one. */
+void bglssl_hold(void);
+void bglssl_release(void);
+/* Around a wait: suspends all that there is, and takes it up again. */
+int bglssl_suspend_hold(void);
+void bglssl_resume_hold(int depth);
 
 /* wait.c: waiting in the program's own thread */
 int64_t bglssl_microseconds(void);
@@ -93,13 +97,6 @@ int64_t bglssl_microseconds(void);
 int64_t bglssl_time_left(int64_t deadline);
 /* Waits for poll(2)'s `events`, for `left` microseconds or a second at most. Whether they have come. */
 bool bglssl_wait(int fd, short events, int64_t left);
-/* Around what makes descriptors and hands them on: the thread is terminated in its waits only, where what it owns has a guard,
- * and not at the cancellation points in between. Nothing raises there. */
-int bglssl_hold_termination(void);
-void bglssl_release_termination(int before);
-/* Around a wait, or what else may escape from there. */
-int bglssl_allow_termination(void);
-void bglssl_disallow_termination(int before);
 /* Waits likewise for one of several descriptors; returns what poll(2) does. */
 int bglssl_wait_for_one(struct pollfd *wanted, int n, int64_t left);
 /* One of the steps by which something is done on a socket, without waiting. */
@@ -117,12 +114,12 @@ void bglssl_turns_destroy(struct bglssl_turns *turns);
 /* Repeats a step of a socket that a Bigloo socket has, until it is done; waits in between, where the thread may be terminated
  * or escape: the socket is non-blocking only during each step. */
 bgl_ssl_status_t bglssl_in_steps(bgl_ssl_socket_t *socket, struct bglssl_turns *turns, bglssl_step_t *step, void *data);
-/* Completes the handshake of a socket of a lazy configuration, which the peer begins on a server. The collector frees the handle, and
- * closes `input` and `output` (NULL, -1: none), if the thread never comes back. */
+/* Completes the handshake of a socket of a lazy configuration, which the peer begins on a server; to be called in a hold. The
+ * collector frees the handle, and closes `input` and `output` (NULL, -1: none), if the thread never comes back. */
 bgl_ssl_status_t bglssl_handshake(bgl_ssl_socket_t *handle, FILE *input, int output, bool peer_begins);
 
-/* connect.c: connects a descriptor to a host, within `limit` microseconds (0: none). BFALSE and the
- * descriptor, or why that failed. */
+/* connect.c, whose functions are called in a hold: connects a descriptor to a host, within `limit` microseconds (0: none). BFALSE
+ * and the descriptor, or why that failed. */
 obj_t bglssl_dial(const char *host, int port, int family, long limit, obj_t proc, obj_t where, int *connected);
 /* The same to a Unix socket: a path, or "@" and an abstract name. */
 obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, int *connected);
@@ -143,7 +140,8 @@ struct bglssl_peer {
 /* ports.c: the connection behind the ports of a socket */
 struct bglssl_link;
 struct bglssl_link *bglssl_link_of_socket(obj_t socket);
-/* `where` is what conditions call the peer; if it is BFALSE, they name its address. */
+/* `where` is what conditions call the peer; if it is BFALSE, they name its address. To be called in a hold, which it ends where it
+ * raises. */
 void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, int role, obj_t where,
                         const struct bglssl_peer *peer, long handshake_limit, obj_t close_hook);
 /* From now on the ports read and write on `handle`, which is inside of the connection that they had. */
@@ -207,7 +205,6 @@ bool_t bglssl_port_partly_readp(obj_t port);
 void bglssl_port_unlock(obj_t port);
 
 /* hello.c */
-void *bglssl_box_hello(void *handle);
 void *bglssl_hello(obj_t socket);
 int bglssl_socket_handshake(obj_t socket);
 bgl_ssl_status_t bglssl_complete_handshake(struct bglssl_link *link);

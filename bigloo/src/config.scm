@@ -153,7 +153,7 @@
 
 ;; A copy of a configuration, changed.
 (define (changed-config::void* proc box::void* change::procedure)
-   (with-signals-held (change-config proc box change)))
+   (with-hold (change-config proc box change)))
 
 (define (change-config proc box::void* change::procedure)
    (let ((copy::void* ($tls-box-config ($tls-config-copy ($tls-unbox box)))))

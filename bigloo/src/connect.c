@@ -39,17 +39,14 @@ struct failure {
   char reason[NI_MAXHOST + 128];
 };
 
-static void give_up(struct dial *dial) {
+static void give_up(void *object) {
+  struct dial *dial = object;
+
   if (dial->lookup) bglssl_lookup_release(dial->lookup);
   dial->lookup = NULL;
   for (int i = 0; i < dial->count; i++)
     if (dial->fds[i] >= 0) close(dial->fds[i]);
   dial->count = 0;
-}
-
-static void finalize_dial(void *object, void *unused) {
-  (void)unused;
-  give_up(object);
 }
 
 static void fail(struct failure *failure, int code, int phase, int number, const char *reason) {
@@ -213,7 +210,7 @@ obj_t bglssl_dial_unix(const char *name, long limit, obj_t proc, obj_t where, in
     dial->lookup = NULL;
     dial->count = 1;
     dial->fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bglssl_finalize_with(dial, finalize_dial);
+    bglssl_finalize_with(dial, give_up);
     while (dial->fds[0] < 0 || connect(dial->fds[0], (const struct sockaddr *)&address, size) < 0) {
       if (dial->fds[0] < 0 || errno != EAGAIN) {
         fail(&failure, BGL_SSL_E_IO, BGL_SSL_PHASE_CONNECT, errno, strerror(errno));
@@ -256,7 +253,7 @@ static struct dial *start_dial(void) {
 
   dial->lookup = NULL;
   dial->count = 0;
-  bglssl_finalize_with(dial, finalize_dial);
+  bglssl_finalize_with(dial, give_up);
   return dial;
 }
 

@@ -7,18 +7,20 @@
 
 static void release_hello(void *handle) { bgl_ssl_hello_free(handle); }
 
-void *bglssl_box_hello(void *handle) { return bglssl_make_box(handle, release_hello); }
-
 static bgl_ssl_status_t ask_hello(bgl_ssl_socket_t *socket, void *hello) {
   return bgl_ssl_socket_hello(socket, hello);
 }
 
-/* Of the socket of a connection. */
+/* The box of a hello, of the socket of a connection; NULL, and the library's last error says why. */
 void *bglssl_hello(obj_t socket) {
   bgl_ssl_hello_t *hello = NULL;
+  void *box;
 
+  bglssl_hold();
   bglssl_link_in_steps(bglssl_link_of_socket(socket), ask_hello, &hello);
-  return hello;
+  box = bglssl_make_box(hello, release_hello);
+  bglssl_release();
+  return box;
 }
 
 static bgl_ssl_status_t shake_hands(bgl_ssl_socket_t *socket, void *unused) {

@@ -4,7 +4,6 @@
       (type $ssl-hello void* "void *")
       (export %admit "bglssl_scheme_admit")
       (macro $tls-connection-hello::void* (::obj) "bglssl_hello")
-      (macro $tls-box-hello::void* (::void*) "bglssl_box_hello")
       (macro $tls-connection-set-config::int (::void* ::void*) "bgl_ssl_socket_set_config")
       (macro $tls-connection-refuse::int (::void* ::int) "bgl_ssl_socket_refuse")
       (macro $tls-hello-server-name::long (::void* ::string ::long) "bgl_ssl_hello_server_name")
@@ -41,7 +40,7 @@
       (let ((hello ($tls-connection-hello socket)))
          (when ($tls-null? hello)
             ($tls-raise 'ssl-socket-hello socket))
-         (instantiate::ssl-hello ($native ($tls-box-hello hello))))))
+         (instantiate::ssl-hello ($native hello)))))
 
 (define (ssl-socket-config-set! socket config)
    (let* ((proc 'ssl-socket-config-set!)

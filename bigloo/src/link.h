@@ -60,9 +60,7 @@ struct bglssl_link {
   atomic_long write_limit;
   /* Of a handshake that is still to come, in microseconds; 0 for none. */
   long handshake_limit;
-  /* The latest writer, and how many there are. Who closes says so first, and counts them then. */
-  _Atomic pthread_t writer;
-  atomic_int writers;
+  /* Whether a thread, `closer`, closes the socket, and flushes the port for that. */
   atomic_bool closing;
   pthread_mutex_t lock;
   /* In microseconds: how long a close may take, and until when the one under way may. */
@@ -95,7 +93,6 @@ bool bglssl_link_has_readers(const struct bglssl_link *link);
 /* port_writing.c */
 ssize_t bglssl_port_write(void *port, void *buffer, size_t size);
 long bglssl_port_seek(void *channel, long offset, int whence);
-bool bglssl_link_has_escaped_from_write(const struct bglssl_link *link);
 
 /* port_lock.c */
 void bglssl_port_lock_attach(obj_t port);

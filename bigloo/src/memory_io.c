@@ -187,10 +187,11 @@ static long outcome(void *box, bgl_ssl_status_t status, size_t n) {
 }
 
 bgl_ssl_status_t bglssl_memory_handshake(bgl_ssl_socket_t *socket) {
-  struct bglssl_hold *signals = bglssl_hold_signals();
-  bgl_ssl_status_t status = bgl_ssl_socket_handshake(socket);
+  bgl_ssl_status_t status;
 
-  bglssl_release_signals(signals);
+  bglssl_hold();
+  status = bgl_ssl_socket_handshake(socket);
+  bglssl_release();
   return status;
 }
 

@@ -5,8 +5,8 @@
       (macro $tls-null::void* "BGLSSL_NULL")
       (macro $tls-unbox::void* (::void*) "bglssl_unbox")
       (macro $tls-box-release!::void (::void*) "bglssl_box_release")
-      (macro $tls-hold-signals::void* () "bglssl_hold_signals")
-      (macro $tls-release-signals::void (::void*) "bglssl_release_signals")
+      (macro $tls-hold::void () "bglssl_hold")
+      (macro $tls-release::void () "bglssl_release")
       (macro $tls-keep::void (::obj) "bglssl_keep")
       (macro $tls-keep-box::void (::void*) "bglssl_keep")
       (macro $tls-at::void* (::string ::long) "bglssl_at")
@@ -69,12 +69,13 @@
               result)
            (error ,proc "not initialised yet" ,object))))
 
-;; Runs `body` while the handlers of this thread's signals wait: see signals.c.
-(define-macro (with-signals-held . body)
-   `(let ((signals::void* ($tls-hold-signals)))
+;; Runs `body` while the handlers of this thread's signals, and its termination, wait: see hold.c.
+(define-macro (with-hold . body)
+   `(begin
+       ($tls-hold)
        (unwind-protect
           (begin ,@body)
-          ($tls-release-signals signals))))
+          ($tls-release))))
 
 ;; The value, unless it is #f: then the library's error is raised.
 (define (succeed proc::symbol where value)

@@ -26,11 +26,17 @@ static void (*next_notifier)(void);
 
 /* The handler of a signal may escape, but not before all are done. */
 static void run_finalizers(void) {
-  struct bglssl_hold *signals = bglssl_hold_signals();
-
+  bglssl_hold();
   if (next_notifier) next_notifier();
   GC_invoke_finalizers();
-  bglssl_release_signals(signals);
+  bglssl_release();
+}
+
+/* The runtime, too, may invoke them. */
+static void finalize(void *object, void *finalizer) {
+  bglssl_hold();
+  ((void (*)(void *))finalizer)(object);
+  bglssl_release();
 }
 
 static void install_notifier(void) {
@@ -41,9 +47,9 @@ static void install_notifier(void) {
 /* Bigloo tells its collector to run finalizers on demand, and demands it hardly ever: a
  * dropped socket would keep its descriptors. So they run as soon as a collection has
  * found what they are for. */
-void bglssl_finalize_with(void *object, void (*finalizer)(void *object, void *unused)) {
+void bglssl_finalize_with(void *object, void (*finalizer)(void *object)) {
   pthread_once(&once, install_notifier);
-  GC_register_finalizer(object, finalizer, NULL, NULL, NULL);
+  GC_register_finalizer(object, finalize, (void *)finalizer, NULL, NULL);
 }
 
 void bglssl_finalize_no_more(void *object) { GC_register_finalizer(object, NULL, NULL, NULL, NULL); }
@@ -72,18 +78,16 @@ void bglssl_box_release(void *object) {
   box->handle = NULL;
   box->weight = NULL;
   if (handle) {
-    struct bglssl_hold *signals = bglssl_hold_signals();
-
+    bglssl_hold();
     box->release(handle);
-    bglssl_release_signals(signals);
+    bglssl_release();
   }
   if (weight) GC_FREE(weight);
 }
 
-static void finalize_box(void *object, void *unused) {
+static void finalize_box(void *object) {
   struct box *box = object;
 
-  (void)unused;
   /* The collector takes it with the box. */
   box->weight = NULL;
   bglssl_box_release(box);

@@ -259,7 +259,7 @@
 
 ;; What build-config makes. A handler that escapes in the middle of it could leave OpenSSL half initialised.
 (define (make-config::void* . arguments)
-   (with-signals-held (apply build-config arguments)))
+   (with-hold (apply build-config arguments)))
 
 ;; A box with the configuration that the keyword arguments ask for, checked as far as it
 ;; can be without a peer. `timeout`: for connecting and the handshake together; #f where

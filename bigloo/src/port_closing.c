@@ -103,44 +103,29 @@ void bglssl_socket_end_output(obj_t socket) {
 
 /* ---- the socket ------------------------------------------------------------------------------ */
 
-/* Waits, until the deadline of the close, until no other thread is writing: its bytes and the ones
- * still in the port's buffer belong together. */
-static bool wait_for_writers(struct bglssl_link *link) {
-  atomic_store(&link->closer, pthread_self());
-  atomic_store(&link->closing, true);
-  while (atomic_load(&link->writers) > 0 && bglssl_time_left(link->close_deadline) > 0)
-    bglssl_wait_for_one(NULL, 0, WRITER_RECHECK_US);
-  return atomic_load(&link->writers) == 0;
-}
-
 /* Whether a write, or a copy, of this thread was left by an escape. Undoes what it left behind, but the port is not
  * written to any more: nobody knows how much of its buffer has gone out. */
-static bool recover_from_escape(struct bglssl_link *link, obj_t output) {
-  bool writing = bglssl_link_has_escaped_from_write(link);
-
-  if (!writing && !bglssl_port_lock_is_own(output)) return false;
-  if (writing) atomic_fetch_sub(&link->writers, 1);
+static bool recover_from_escape(obj_t output) {
+  if (!bglssl_port_lock_is_own(output)) return false;
   OUTPUT_PORT(output).err = BGL_IO_WRITE_ERROR;
-  BGL_MUTEX_UNLOCK(OUTPUT_PORT(output).mutex);
+  while (bglssl_port_lock_is_own(output)) BGL_MUTEX_UNLOCK(OUTPUT_PORT(output).mutex);
   return true;
 }
 
-/* A flush hook of the program's may raise, or escape. Another thread that copies to the port (send-chars) holds its lock also
- * while it waits for what it copies. */
+/* A flush hook of the program's may raise, or escape. Until the deadline of the close it waits for the lock, which other threads
+ * hold while they write, or copy to the port (send-chars): their bytes and the ones in the port's buffer belong together. */
 void bglssl_link_flush(struct bglssl_link *link, obj_t socket) {
   obj_t output = SOCKET(socket).output;
 
   link->close_deadline = bglssl_microseconds() + link->close_limit;
-  if (recover_from_escape(link, output)) return;
-  if (!wait_for_writers(link)) {
+  if (recover_from_escape(output)) return;
+  atomic_store(&link->closer, pthread_self());
+  atomic_store(&link->closing, true);
+  if (!bglssl_port_lock_take(output, link->close_deadline)) {
     OUTPUT_PORT(output).err = BGL_IO_TIMEOUT_ERROR;
-  } else if (OUTPUT_PORT(output).err == 0 && PORT(output).kindof != KINDOF_CLOSED) {
-    if (bglssl_port_lock_take(output, link->close_deadline)) {
-      bgl_output_flush(output, NULL, 0);
-      BGL_MUTEX_UNLOCK(OUTPUT_PORT(output).mutex);
-    } else {
-      OUTPUT_PORT(output).err = BGL_IO_TIMEOUT_ERROR;
-    }
+  } else {
+    if (OUTPUT_PORT(output).err == 0 && PORT(output).kindof != KINDOF_CLOSED) bgl_output_flush(output, NULL, 0);
+    BGL_MUTEX_UNLOCK(OUTPUT_PORT(output).mutex);
   }
   bglssl_keep(link);
 }

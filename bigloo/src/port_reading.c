@@ -73,9 +73,6 @@ struct reading {
   bool is_counted;
 };
 
-/* The latest read of this thread. */
-static _Thread_local struct reading *reading;
-
 /* This thread is counted: the handler of a signal has escaped from a read, or reads in the middle of one. */
 static bool is_reader(const struct bglssl_link *link) {
   return atomic_load(&link->readers) > 0 && pthread_equal(atomic_load(&link->reader), pthread_self());
@@ -137,36 +134,38 @@ static bgl_ssl_status_t read_now(struct bglssl_link *link, char *buffer, size_t 
 }
 
 /* poll(2)'s events, or with 0 only for a time. */
-static bool await(struct bglssl_link *link, short events, int64_t left) {
+static bool await(struct reading *read, short events, int64_t left) {
   bool came;
 
-  pthread_cleanup_push(abandon_read, reading);
-  came = events ? bglssl_wait(bgl_ssl_socket_fd(link->handle), events, left) : bglssl_wait_for_one(NULL, 0, left) > 0;
+  pthread_cleanup_push(abandon_read, read);
+  came = events ? bglssl_wait(bgl_ssl_socket_fd(read->link->handle), events, left) : bglssl_wait_for_one(NULL, 0, left) > 0;
   pthread_cleanup_pop(0);
   return came;
 }
 
 /* What a connection over datagrams has to do at certain times, such as to send the end of its handshake
  * again, is done while it is waited for. */
-static void wait_for_peer(struct bglssl_link *link, short events, int64_t left) {
+static void wait_for_peer(struct reading *read, short events, int64_t left) {
+  struct bglssl_link *link = read->link;
   int64_t timer = link->is_datagram ? bgl_ssl_socket_timeout(link->handle) : -1;
 
-  if (!await(link, events, timer >= 0 && timer < left ? timer : left) && timer >= 0) bgl_ssl_socket_handle_timeout(link->handle);
+  if (!await(read, events, timer >= 0 && timer < left ? timer : left) && timer >= 0) bgl_ssl_socket_handle_timeout(link->handle);
 }
 
 /* Where small records come fast, lets several of them come, for a short while. False without a wait if they do not. */
-static bool await_several(struct bglssl_link *link) {
-  int64_t limit = bgl_ssl_socket_gather(link->handle);
+static bool await_several(struct reading *read) {
+  int64_t limit = bgl_ssl_socket_gather(read->link->handle);
 
-  if (limit > 0) await(link, 0, limit);
+  if (limit > 0) await(read, 0, limit);
   return limit > 0;
 }
 
 /* Waits here (see wait.c). What the program has asked the peer takes a while: then to look first would be of no
  * use. Otherwise the library is asked first: the answer may be there. It is asked time and again: what
  * came may be less than a record, or nothing that is for the program. */
-static bgl_ssl_status_t read_interruptibly(struct bglssl_link *link, char *buffer, size_t size,
+static bgl_ssl_status_t read_interruptibly(struct reading *read, char *buffer, size_t size,
                                            int64_t deadline, size_t *got) {
+  struct bglssl_link *link = read->link;
   short awaited = atomic_load(&link->has_asked) && !atomic_load(&link->more) ? POLLIN : 0;
 
   if (atomic_exchange(&link->read_limit, 0) != 0) bgl_ssl_socket_set_read_timeout(link->handle, 0);
@@ -174,7 +173,7 @@ static bgl_ssl_status_t read_interruptibly(struct bglssl_link *link, char *buffe
     bgl_ssl_status_t status;
     bool more;
 
-    if (awaited) wait_for_peer(link, awaited, bglssl_time_left(deadline));
+    if (awaited) wait_for_peer(read, awaited, bglssl_time_left(deadline));
     if (bglssl_link_is_read_closed(link)) return BGL_SSL_EOF;
     status = read_now(link, buffer, size, got, &more);
     if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE) {
@@ -186,27 +185,28 @@ static bgl_ssl_status_t read_interruptibly(struct bglssl_link *link, char *buffe
     if (deadline && bglssl_time_left(deadline) <= 0) return read_waiting(link, buffer, size, deadline, got);
     awaited = status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT;
     /* Not for an answer. */
-    if (awaited == POLLIN && !atomic_load(&link->has_asked) && await_several(link)) awaited = 0;
+    if (awaited == POLLIN && !atomic_load(&link->has_asked) && await_several(read)) awaited = 0;
   }
 }
 
-static bgl_ssl_status_t shake_hands(struct bglssl_link *link) {
+static bgl_ssl_status_t shake_hands(struct reading *read) {
+  struct bglssl_link *link = read->link;
   bgl_ssl_status_t status;
 
-  pthread_cleanup_push(abandon_read, reading);
+  pthread_cleanup_push(abandon_read, read);
   status = bglssl_link_is_read_closed(link) ? BGL_SSL_EOF : bglssl_complete_handshake(link);
   pthread_cleanup_pop(0);
   return status;
 }
 
-static bgl_ssl_status_t read_until(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
+static bgl_ssl_status_t read_until(struct reading *read, char *buffer, size_t size, int64_t deadline,
                                    size_t *got) {
-  if (!bglssl_link_is_shaken(link)) {
-    bgl_ssl_status_t status = shake_hands(link);
+  if (!bglssl_link_is_shaken(read->link)) {
+    bgl_ssl_status_t status = shake_hands(read);
 
     if (status != BGL_SSL_OK) return status;
   }
-  return read_interruptibly(link, buffer, size, deadline, got);
+  return read_interruptibly(read, buffer, size, deadline, got);
 }
 
 /* ---- the end of the stream ----------------------------------------------------------------- */
@@ -272,14 +272,16 @@ void bglssl_socket_begin_body(obj_t socket, BGL_LONGLONG_T length, bool_t chunke
 }
 
 /* Reads what belongs to the body of a response, or is of no response. */
-static bgl_ssl_status_t read_body(struct bglssl_link *link, char *buffer, size_t size, int64_t deadline,
+static bgl_ssl_status_t read_body(struct reading *read, char *buffer, size_t size, int64_t deadline,
                                   size_t *got) {
+  struct bglssl_link *link = read->link;
+
   do {
     bgl_ssl_status_t status;
 
     if (bglssl_body_is_over(&link->body))
       return link->body.state == BGLSSL_BODY_END ? BGL_SSL_EOF : BGL_SSL_E_TRUNCATED;
-    status = read_until(link, buffer, size, deadline, got);
+    status = read_until(read, buffer, size, deadline, got);
     if (status == BGL_SSL_EOF && link->body.state != BGLSSL_BODY_NONE) return BGL_SSL_E_TRUNCATED;
     if (status != BGL_SSL_OK) return status;
     *got = bglssl_body_decode(&link->body, buffer, *got);
@@ -289,24 +291,22 @@ static bgl_ssl_status_t read_body(struct bglssl_link *link, char *buffer, size_t
 
 static long read_port(obj_t port, char *buffer, long size, bool wrapped) {
   struct bglssl_link *link = (void *)PORT(port).userdata;
-  struct reading read = {.link = link}, *outer = reading;
+  struct reading read = {.link = link};
   long limit = bglssl_read_limit(port, (const void *)bglssl_port_read);
   size_t got = 0;
   bgl_ssl_status_t status;
 
   if (size <= 0) return 0;
+  bglssl_hold();
   bglssl_link_limit_handshake(link, limit);
   enter_reader(&read);
-  reading = &read;
-  status = read_body(link, buffer, (size_t)size, limit > 0 ? bglssl_microseconds() + limit : 0, &got);
-  reading = outer;
+  status = read_body(&read, buffer, (size_t)size, limit > 0 ? bglssl_microseconds() + limit : 0, &got);
   leave_reader(&read);
+  if (status == BGL_SSL_OK) link->read_end = ~(uintptr_t)(buffer + got);
+  bglssl_release();
 
-  if (status == BGL_SSL_OK) {
-    link->read_end = ~(uintptr_t)(buffer + got);
-    bglssl_keep(port);
-    return (long)got;
-  }
+  bglssl_keep(port);
+  if (status == BGL_SSL_OK) return (long)got;
   /* A port closed by this program while it was read ends, as a plain socket's does. */
   if (status == BGL_SSL_EOF || bglssl_link_is_read_closed(link)) {
     INPUT_PORT(port).eof = 1;

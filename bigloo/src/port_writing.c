@@ -10,61 +10,34 @@
 /* How long a thread waits in the library, where it cannot be interrupted, for one write. */
 #define LONGEST_CALL_US 1000
 
-/* ---- writers -------------------------------------------------------------------------------- */
-
-/* The handler of a signal has escaped from a write of this thread: the write is counted still, and the
- * runtime's lock on the port still taken. */
-bool bglssl_link_has_escaped_from_write(const struct bglssl_link *link) {
-  return atomic_load(&link->writers) > 0 && pthread_equal(atomic_load(&link->writer), pthread_self());
-}
-
-static bool enter_writer(struct bglssl_link *link) {
-  atomic_store(&link->writer, pthread_self());
-  atomic_fetch_add(&link->writers, 1);
-  return atomic_load(&link->closing) && pthread_equal(atomic_load(&link->closer), pthread_self());
-}
-
-static void leave_writer(struct bglssl_link *link) { atomic_fetch_sub(&link->writers, 1); }
-
-struct write_in_progress {
-  struct bglssl_link *link;
-  obj_t port;
-};
+/* ---- waiting for the peer ------------------------------------------------------------------ */
 
 /* The thread is terminated while it waits: what it wrote is incomplete, and nobody waits for it. */
-static void abandon_write(void *data) {
-  struct write_in_progress *write = data;
+static void abandon_write(void *object) {
+  obj_t port = object;
 
-  OUTPUT_PORT(write->port).err = BGL_IO_WRITE_ERROR;
-  leave_writer(write->link);
-  BGL_MUTEX_UNLOCK(OUTPUT_PORT(write->port).mutex);
+  OUTPUT_PORT(port).err = BGL_IO_WRITE_ERROR;
+  BGL_MUTEX_UNLOCK(OUTPUT_PORT(port).mutex);
 }
-
-/* ---- waiting for the peer ------------------------------------------------------------------ */
 
 /* The handshake that a write begins. */
 static bgl_ssl_status_t shake_hands(struct bglssl_link *link, obj_t port) {
-  struct write_in_progress write = {link, port};
   bgl_ssl_status_t status;
 
-  pthread_cleanup_push(abandon_write, &write);
+  pthread_cleanup_push(abandon_write, port);
   status = bglssl_complete_handshake(link);
   pthread_cleanup_pop(0);
   return status;
 }
 
 static void await_space(struct bglssl_link *link, obj_t port, int64_t deadline) {
-  struct write_in_progress write = {link, port};
-
-  pthread_cleanup_push(abandon_write, &write);
+  pthread_cleanup_push(abandon_write, port);
   bglssl_wait(bgl_ssl_socket_fd(link->handle), POLLOUT, bglssl_time_left(deadline));
   pthread_cleanup_pop(0);
 }
 
-static void await_step(struct bglssl_link *link, obj_t port) {
-  struct write_in_progress write = {link, port};
-
-  pthread_cleanup_push(abandon_write, &write);
+static void await_step(obj_t port) {
+  pthread_cleanup_push(abandon_write, port);
   bglssl_wait_for_one(NULL, 0, WRITER_RECHECK_US);
   pthread_cleanup_pop(0);
 }
@@ -94,7 +67,7 @@ static bgl_ssl_status_t write_until(struct bglssl_link *link, obj_t port, const 
     *done += written;
     /* Another thread has made the socket non-blocking for a step of its own: see bglssl_in_steps. */
     if (status == BGL_SSL_WANT_READ || status == BGL_SSL_WANT_WRITE) {
-      await_step(link, port);
+      await_step(port);
       continue;
     }
     if (status == BGL_SSL_OK && *done < size) continue;
@@ -106,30 +79,34 @@ static bgl_ssl_status_t write_until(struct bglssl_link *link, obj_t port, const 
 
 /* ---- the port ------------------------------------------------------------------------------ */
 
+/* The runtime holds the port's lock around every write but the last one of a port that it closes, and wants a condition of all
+ * but that one. */
 ssize_t bglssl_port_write(void *object, void *buffer, size_t size) {
   obj_t port = object;
   struct bglssl_link *link = PORT(port).stream.channel;
   long limit = bglssl_write_limit(port, (const void *)bglssl_port_write);
-  bool closer = enter_writer(link);
+  bool is_last = !bglssl_port_lock_is_own(port);
+  bool closer = atomic_load(&link->closing) && pthread_equal(atomic_load(&link->closer), pthread_self());
   int64_t deadline = limit > 0 ? bglssl_microseconds() + limit : 0;
   size_t done = 0;
   bgl_ssl_status_t status;
+  bool locked;
 
+  bglssl_hold();
   bglssl_link_limit_handshake(link, limit);
   atomic_store(&link->has_asked, true);
   if (closer && (!deadline || link->close_deadline < deadline)) deadline = link->close_deadline;
+  /* Who closes the socket waits for it. But a thread that an escape has taken out of a write has the lock for ever. */
+  locked = is_last && bglssl_port_lock_take(port, bglssl_microseconds() + link->close_limit);
   status = write_until(link, port, buffer, size, deadline, &done);
-  leave_writer(link);
+  if (status != BGL_SSL_OK) OUTPUT_PORT(port).err = BGL_IO_WRITE_ERROR;
+  if (locked || (status != BGL_SSL_OK && !is_last && !closer)) BGL_MUTEX_UNLOCK(OUTPUT_PORT(port).mutex);
+  bglssl_release();
 
-  if (status == BGL_SSL_OK) {
-    bglssl_keep(port);
-    return (ssize_t)done;
-  }
-  OUTPUT_PORT(port).err = BGL_IO_WRITE_ERROR;
-  /* What a dead peer no longer takes must not keep a socket, or a port, from being closed. The runtime holds this lock around
-   * every write but the last one of a port that it closes, and expects a writer that raises to release it. */
-  if (closer || !bglssl_port_lock_is_own(port)) return (ssize_t)size;
-  BGL_MUTEX_UNLOCK(OUTPUT_PORT(port).mutex);
+  bglssl_keep(port);
+  if (status == BGL_SSL_OK) return (ssize_t)done;
+  /* What a dead peer no longer takes must not keep a socket, or a port, from being closed. */
+  if (closer || is_last) return (ssize_t)size;
   bglssl_link_raise(link, status == BGL_SSL_E_TIMEOUT ? "write/timeout" : "write");
   return 0;
 }

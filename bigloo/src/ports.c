@@ -123,12 +123,10 @@ void bglssl_link_limit_handshake(struct bglssl_link *link, long limit) {
 
 /* ---- from a plain socket to a link -------------------------------------------------------- */
 
-static void finalize_link(void *object, void *unused) {
+static void finalize_link(void *object) {
   struct bglssl_link *link = object;
-  struct bglssl_hold *signals = bglssl_hold_signals();
   bool input_open = bglssl_registry_take(link->input, link) != NULL;
 
-  (void)unused;
 #ifdef __GLIBC__
   if (input_open) bglssl_link_close_stream(link, link->input);
   fclose(link->input);
@@ -140,7 +138,6 @@ static void finalize_link(void *object, void *unused) {
   bglssl_turns_destroy(&link->turns);
   free(link->where);
   free(link->rest);
-  bglssl_release_signals(signals);
 }
 
 /* The weight of a connection that was closed, for the next one: programs open and close one after the other, and so large
@@ -229,6 +226,7 @@ void bglssl_link_attach(obj_t socket, bgl_ssl_socket_t *handle, int role, obj_t 
   if (!link) {
     if (PORT_FD(output) == bgl_ssl_socket_fd(handle)) PORT(output).sysclose = close_nothing;
     bgl_ssl_socket_free(handle);
+    bglssl_release();
     C_SYSTEM_FAILURE(BGL_IO_ERROR, "ssl", "no memory for the socket's ports", where);
   }
   if (peer) {

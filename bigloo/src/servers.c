@@ -65,20 +65,17 @@ static struct server *server_of_socket(obj_t socket) {
              : NULL;
 }
 
-static void finalize_server(void *object, void *unused) {
+static void finalize_server(void *object) {
   struct server_handle *owner = object;
-  struct bglssl_hold *signals = bglssl_hold_signals();
 
-  (void)unused;
   if (owner->acceptor)
     bglssl_acceptor_release(owner->acceptor);
   else
     bgl_ssl_server_free(owner->handle);
-  bglssl_release_signals(signals);
 }
 
 /* Waits for one more connection on the server's descriptor, and makes a plain socket
- * with the buffers of one that failed. BFALSE: socket-accept-many has had them all. */
+ * with the buffers of one that failed, and a hold. BFALSE, and no hold: socket-accept-many has had them all. */
 static obj_t accept_another(obj_t server_socket, obj_t failed) {
   struct sockaddr_storage address;
   socklen_t size;
@@ -90,6 +87,7 @@ static obj_t accept_another(obj_t server_socket, obj_t failed) {
     fd = accept(SOCKET(server_socket).fd, (struct sockaddr *)&address, &size);
   } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return BFALSE;
+  bglssl_hold();
   output = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
   socket = output < 0 ? BFALSE : bglssl_allocate_socket(fd, 0, BUNSPEC, BUNSPEC, BGL_SOCKET_CLIENT);
   if (output < 0 || bglssl_make_ports(socket, output, INPUT_PORT(SOCKET(failed).input).buf,
@@ -98,6 +96,7 @@ static obj_t accept_another(obj_t server_socket, obj_t failed) {
 
     if (fd >= 0) close(fd);
     if (output >= 0) close(output);
+    bglssl_release();
     bglssl_fail(string_to_bstring("socket-accept"), "cannot accept a connection", number, server_socket);
   }
   fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -138,13 +137,9 @@ static bgl_ssl_socket_t *upgrade(struct server *server, obj_t socket, struct bgl
 
   if (server->trace != BFALSE) bglssl_begin_trace();
   if (!server->owner->acceptor) {
-    struct bglssl_hold *signals;
-
     bglssl_ask_peer(socket, peer);
     bglssl_send_at_once(SOCKET(socket).fd);
-    signals = bglssl_hold_signals();
     handle = bgl_ssl_server_upgrade_fd(server->owner->handle, SOCKET(socket).fd);
-    bglssl_release_signals(signals);
     if (handle) bgl_ssl_socket_set_handshake_timeout(handle, server->handshake_limit);
     if (handle && !server->lazy_handshake && server->choose == BFALSE &&
         bglssl_handshake(handle, PORT_FILE(SOCKET(socket).input), PORT_FD(SOCKET(socket).output), true) !=
@@ -179,16 +174,15 @@ static void tell_trace(struct server *server, obj_t server_socket, obj_t socket)
   bglssl_scheme_trace(server->trace, socket);
 }
 
-/* Turns a plain socket into an SSL socket. False, and the condition that says why not, or BFALSE where
+/* Turns a plain socket into an SSL socket, and ends the hold. False, and the condition that says why not, or BFALSE where
  * nobody was there; then the socket is closed. */
 static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_t *condition) {
   struct bglssl_peer peer;
-  int termination = bglssl_hold_termination();
   bgl_ssl_socket_t *handle = upgrade(server, socket, &peer, condition);
 
   if (!handle) {
     bglssl_close_plain(socket);
-    bglssl_release_termination(termination);
+    bglssl_release();
     tell_trace(server, server_socket, socket);
     return false;
   }
@@ -196,7 +190,7 @@ static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_
   bglssl_set_buffering(SOCKET(socket).output);
   bglssl_link_attach(socket, handle, BGLSSL_ROLE_SERVER, BFALSE, &peer, server->handshake_limit, server->close_hook);
   bglssl_socket_configure(socket, server->raises_truncation, server->close_limit);
-  bglssl_release_termination(termination);
+  bglssl_release();
   *condition = BFALSE;
   if (server->choose != BFALSE) {
     /* A procedure that raises or escapes leaves socket-accept-many without the chance to do it. */
@@ -215,9 +209,12 @@ static bool serve(struct server *server, obj_t server_socket, obj_t socket, obj_
 /* The accept hook: called in the accepting thread with each new plain socket. */
 static obj_t accept_connection(obj_t server_socket, obj_t socket) {
   struct server *server = SOCKET(server_socket).userdata;
-  bool nonblocking = note_mode(server, SOCKET(server_socket).fd);
   obj_t condition = BFALSE;
+  bool nonblocking;
 
+  /* Nothing but the sockets' ports has the new descriptors, and no finalizer. */
+  bglssl_hold();
+  nonblocking = note_mode(server, SOCKET(server_socket).fd);
   while (!serve(server, server_socket, socket, &condition)) {
     /* As above. */
     bglssl_set_nonblocking(SOCKET(server_socket).fd, false);
@@ -241,6 +238,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   obj_t socket;
   int fd;
 
+  bglssl_hold();
   bglssl_open_ready_fd();
   owner->acceptor = NULL;
   owner->made_by = getpid();
@@ -250,6 +248,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
     char where[NI_MAXHOST + 16];
 
     snprintf(where, sizeof(where), family == AF_UNIX ? "%s" : "%s:%d", host ? host : "*", port);
+    bglssl_release();
     return bglssl_raise(proc, string_to_bstring(where));
   }
   fd = bgl_ssl_server_fd(owner->handle);
@@ -259,6 +258,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
       int number = errno;
 
       bgl_ssl_server_free(owner->handle);
+      bglssl_release();
       bglssl_fail(proc, "cannot accept datagrams", number, string_to_bstring(host ? (char *)host : "*"));
     }
   }
@@ -283,6 +283,7 @@ obj_t bglssl_make_server_socket(void *config, obj_t proc, obj_t name, int port, 
   SOCKET(socket).userdata = server;
   SOCKET(socket).accept = (obj_t (*)(obj_t, obj_t))accept_connection;
   SOCKET(socket).chook = close_hook;
+  bglssl_release();
   return socket;
 }
 
@@ -329,12 +330,12 @@ static void stop_listening(struct server_handle *owner) {
 
 void bglssl_stop_server(obj_t socket) {
   struct server *server = server_of_socket(socket);
-  struct bglssl_hold *signals = bglssl_hold_signals();
 
+  bglssl_hold();
   if (server->owner->acceptor)
     bglssl_acceptor_close(server->owner->acceptor);
   else
     stop_listening(server->owner);
-  bglssl_release_signals(signals);
+  bglssl_release();
   bglssl_keep(server);
 }

@@ -15,7 +15,7 @@
 /* Of Bigloo's runtime, which does not declare it in bigloo.h. */
 extern void bgl_input_port_buffer_set(obj_t port, obj_t buffer);
 
-/* Takes the handle and the descriptor over, also where it raises. */
+/* Takes the handle and the descriptor over, and ends the hold, also where it raises. */
 static obj_t make_client_socket(bgl_ssl_socket_t *handle, int fd, obj_t proc, obj_t hostname, int port,
                                 obj_t where, obj_t inbuf, obj_t outbuf, obj_t close_hook) {
   obj_t socket = fd < 0 ? BFALSE : bglssl_allocate_socket(fd, port, hostname, BUNSPEC, BGL_SOCKET_CLIENT);
@@ -25,11 +25,13 @@ static obj_t make_client_socket(bgl_ssl_socket_t *handle, int fd, obj_t proc, ob
 
     if (fd >= 0) close(fd);
     bgl_ssl_socket_free(handle);
+    bglssl_release();
     bglssl_fail(proc, "cannot make the socket's ports", number, where);
   }
   bglssl_set_peer_address(socket);
   bglssl_set_buffering(SOCKET(socket).output);
   bglssl_link_attach(socket, handle, BGLSSL_ROLE_CLIENT, where, NULL, 0, close_hook);
+  bglssl_release();
   return socket;
 }
 
@@ -49,11 +51,8 @@ static bgl_ssl_status_t shake_hands(bgl_ssl_socket_t *handle, int fd, long hands
 
 /* After a handshake that failed: the peer learns why. */
 void bglssl_refuse(bgl_ssl_socket_t *handle) {
-  struct bglssl_hold *signals = bglssl_hold_signals();
-
   bgl_ssl_socket_close(handle);
   bgl_ssl_socket_free(handle);
-  bglssl_release_signals(signals);
 }
 
 /* Whether a host can have the name; if not, the library's last error says so. */
@@ -106,11 +105,8 @@ static obj_t unreachable(const struct target *to, obj_t condition) {
 
 static bgl_ssl_socket_t *begin_client(const struct target *to, int fd) {
   const char *name = to->name || to->family == AF_UNIX ? to->name : to->host;
-  struct bglssl_hold *signals = bglssl_hold_signals();
-  bgl_ssl_socket_t *handle = bgl_ssl_upgrade_client_fd(bglssl_unbox(to->config), fd, name, 0);
 
-  bglssl_release_signals(signals);
-  return handle;
+  return bgl_ssl_upgrade_client_fd(bglssl_unbox(to->config), fd, name, 0);
 }
 
 /* Until when the handshakes with all addresses together may take; 0 for none. */
@@ -166,11 +162,9 @@ static obj_t connect_stream(const struct target *to, bgl_ssl_socket_t **handle, 
 
 /* The library does the connecting through a proxy, as part of the handshake. */
 static obj_t connect_by_proxy(const struct target *to, bgl_ssl_socket_t **handle, int *fd) {
-  struct bglssl_hold *signals = bglssl_hold_signals();
   obj_t condition = BFALSE;
 
   *handle = bgl_ssl_connect_start(bglssl_unbox(to->config), to->host, to->port, to->family, to->name, to->session);
-  bglssl_release_signals(signals);
   if (complete(to, *handle, -1, to->deadline, &condition) == BGL_SSL_OK)
     *fd = fcntl(bgl_ssl_socket_fd(*handle), F_DUPFD_CLOEXEC, 0);
   return condition;
@@ -209,10 +203,11 @@ obj_t bglssl_connect(void *config, void *session, obj_t proc, obj_t host, int po
   char text[NI_MAXHOST + 16];
   bgl_ssl_socket_t *handle = NULL;
   obj_t condition;
-  int fd = -1, termination = bglssl_hold_termination();
+  int fd = -1;
 
   snprintf(text, sizeof(text), family == AF_UNIX ? "%s" : "%s:%d", to.host, port);
   to.where = string_to_bstring(text);
+  bglssl_hold();
   if (datagrams && family != AF_UNIX) {
     condition = proxied ? refuse_proxy(&to) : BFALSE;
     if (condition == BFALSE) condition = connect_datagrams(&to, &handle, &fd);
@@ -221,9 +216,9 @@ obj_t bglssl_connect(void *config, void *session, obj_t proc, obj_t host, int po
   }
   bglssl_keep(config);
   bglssl_keep(session);
-  bglssl_release_termination(termination);
   if (condition == BFALSE)
     return make_client_socket(handle, fd, proc, host, port, to.where, inbuf, outbuf, close_hook);
+  bglssl_release();
   return condition;
 }
 
@@ -260,10 +255,10 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, void *session, int role, obj_t 
   obj_t input = SOCKET(socket).input;
   const char *name = STRINGP(hostname) ? BSTRING_TO_STRING(hostname) : NULL;
   struct bglssl_link *outer = bglssl_link_of_socket(socket);
-  struct bglssl_hold *signals = bglssl_hold_signals();
-  bgl_ssl_socket_t *handle = begin_tls(socket, outer, bglssl_unbox(config), role, name);
+  bgl_ssl_socket_t *handle;
 
-  bglssl_release_signals(signals);
+  bglssl_hold();
+  handle = begin_tls(socket, outer, bglssl_unbox(config), role, name);
   bglssl_keep(config);
   /* It may be another one than the configuration's. */
   if (handle) bgl_ssl_socket_set_handshake_timeout(handle, handshake_limit);
@@ -273,6 +268,7 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, void *session, int role, obj_t 
     obj_t condition = bglssl_last_condition(proc, where);
 
     if (handle) bglssl_refuse(handle);
+    bglssl_release();
     bglssl_close_plain(socket);
     /* Unsafe programs read what a closed port still has: let it have nothing. */
     bgl_input_port_buffer_set(input, INPUT_PORT(input).buf);
@@ -280,10 +276,11 @@ obj_t bglssl_use_ssl(obj_t socket, void *config, void *session, int role, obj_t 
   }
   if (outer) {
     bglssl_link_nest(outer, handle, role, handshake_limit);
-    return BFALSE;
+  } else {
+    bglssl_set_buffering(SOCKET(socket).output);
+    bglssl_link_attach(socket, handle, role, where, NULL, handshake_limit, close_hook);
   }
-  bglssl_set_buffering(SOCKET(socket).output);
-  bglssl_link_attach(socket, handle, role, where, NULL, handshake_limit, close_hook);
+  bglssl_release();
   return BFALSE;
 }
 

@@ -38,44 +38,17 @@ int64_t bglssl_time_left(int64_t deadline) {
   return deadline ? deadline - bglssl_microseconds() : INT64_MAX;
 }
 
-/* Whether the thread has put its termination off, until it waits. */
-static _Thread_local bool holds_termination;
-
-int bglssl_hold_termination(void) {
-  int before;
-
-  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-  holds_termination = before == PTHREAD_CANCEL_ENABLE;
-  return before;
-}
-
-void bglssl_release_termination(int before) {
-  holds_termination = false;
-  pthread_setcancelstate(before, NULL);
-}
-
-int bglssl_allow_termination(void) {
-  int before = PTHREAD_CANCEL_ENABLE;
-
-  if (holds_termination) pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before);
-  return before;
-}
-
-void bglssl_disallow_termination(int before) {
-  if (holds_termination) pthread_setcancelstate(before, NULL);
-}
-
 int bglssl_wait_for_one(struct pollfd *wanted, int n, int64_t left) {
-  int ready, before;
+  int ready, hold;
   struct timespec time;
 
   if (left < 0) left = 0;
   if (left > LONGEST_WAIT_US) left = LONGEST_WAIT_US;
   time.tv_sec = left / 1000000;
   time.tv_nsec = left % 1000000 * 1000;
-  before = bglssl_allow_termination();
+  hold = bglssl_suspend_hold();
   ready = ppoll(wanted, (nfds_t)n, &time, NULL);
-  bglssl_disallow_termination(before);
+  bglssl_resume_hold(hold);
   return ready;
 }
 
@@ -115,10 +88,8 @@ static bool is_taken(const struct bglssl_turns *turns, bglssl_step_t *step, bgl_
 static bgl_ssl_status_t take_turn(bgl_ssl_socket_t *socket, struct bglssl_turns *turns, bglssl_step_t *step, void *data,
                                   int64_t *left, bool *elsewhere) {
   bgl_ssl_status_t status = BGL_SSL_WANT_READ;
-  struct bglssl_hold *signals = bglssl_hold_signals();
-  int cancelling;
 
-  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling);
+  bglssl_hold();
   pthread_mutex_lock(&turns->lock);
   *elsewhere = is_taken(turns, step, socket);
   if (!*elsewhere) {
@@ -133,8 +104,7 @@ static bgl_ssl_status_t take_turn(bgl_ssl_socket_t *socket, struct bglssl_turns 
     bgl_ssl_socket_set_nonblocking(socket, false);
   }
   pthread_mutex_unlock(&turns->lock);
-  pthread_setcancelstate(cancelling, NULL);
-  bglssl_release_signals(signals);
+  bglssl_release();
   return status;
 }
 
@@ -180,15 +150,12 @@ struct bglssl_guard {
   int output;
 };
 
-static void finalize_guard(void *object, void *unused) {
+static void finalize_guard(void *object) {
   struct bglssl_guard *guard = object;
-  struct bglssl_hold *signals = bglssl_hold_signals();
 
-  (void)unused;
   bgl_ssl_socket_free(guard->handle);
   if (guard->input) fclose(guard->input);
   if (guard->output >= 0) close(guard->output);
-  bglssl_release_signals(signals);
 }
 
 static struct bglssl_guard *guard_socket(bgl_ssl_socket_t *handle, FILE *input, int output) {
@@ -209,11 +176,9 @@ static void release_guard(struct bglssl_guard *guard) {
 /* ---- handshakes --------------------------------------------------------------------------- */
 
 static bgl_ssl_status_t handshake_step(bgl_ssl_socket_t *handle, int64_t *left) {
-  struct bglssl_hold *signals = bglssl_hold_signals();
   bgl_ssl_status_t status = bgl_ssl_socket_handshake(handle);
 
   if (wants_more(status)) *left = bgl_ssl_socket_timeout(handle);
-  bglssl_release_signals(signals);
   return status;
 }
 

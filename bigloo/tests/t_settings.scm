@@ -4,11 +4,8 @@
    (include "harness.scm" "threads.scm")
    (main run-cases))
 
-(define (its-own name)
-   (list :cert (pki (string-append name ".pem")) :pkey (pki (string-append name ".key"))))
-
 (define (server . options)
-   (apply make-ssl-server-socket 0 :name "127.0.0.1" (append (its-own "good") options)))
+   (apply make-ssl-server-socket 0 :name "127.0.0.1" (append (files "good") options)))
 
 ;; What `proc` makes of a client's socket, after an echo.
 (define (meet proc s . client-options)
@@ -98,7 +95,7 @@
                    (check-raises (format "~a" options) &error
                       (lambda () (apply server :trace told options))))
          '((:lazy-handshake #t) (:protocol dtls)))
-      (let ((config (apply make-ssl-config :trace told (its-own "good"))))
+      (let ((config (apply make-ssl-config :trace told (files "good"))))
          (check-raises "a configuration, and :lazy-handshake" &error
             (lambda () (make-ssl-server-socket 0 :config config :lazy-handshake #t)))
          (check-raises "a configuration of a host" &error
@@ -212,11 +209,8 @@
 (define-case "a trace has nothing of an earlier handshake that was left"
    (let ((silent (make-server-socket 0))
          (lines '()))
-      (bind-exit (leave)
-         (signal *sigalrm* (lambda (n) (leave #f)))
-         ;; Not from a thread of ours, which might get it itself.
-         (system "(sleep 0.5; kill -ALRM $PPID) &")
-         (make-ssl-client-socket "localhost" (socket-port-number silent) :trace (lambda (line) #f)))
+      (left-by-a-signal
+         (lambda () (make-ssl-client-socket "localhost" (socket-port-number silent) :trace (lambda (line) #f))))
       (let* ((server (test-server))
              (t (accept-one server echo-lines))
              (c (connect-to server :trace (lambda (line) (set! lines (cons line lines))))))

@@ -48,10 +48,6 @@
                               (loop))))
             (mutex-unlock! done)))))
 
-(define (signal-soon number)
-   (system (string-append "(sleep 0.3; kill -" (integer->string number) " "
-              (integer->string (getpid)) ") >/dev/null 2>&1 &")))
-
 (define-case "a signal's handler may raise while the socket is read, and reading goes on"
    (let ((go (make-mutex)))
       (mutex-lock! go)

@@ -20,6 +20,10 @@
       (fail what " failed"))
    result)
 
+;; As the arguments of a maker: the names of the files of an identity.
+(define (files name)
+   (list :cert (pki (string-append name ".pem")) :pkey (pki (string-append name ".key"))))
+
 (define (test-server . options)
    (apply make-ssl-server-socket 0
       (append options
@@ -72,3 +76,26 @@
 
 ;; A server that never answers.
 (define (silent-server) (make-server-socket 0 :backlog 100))
+
+;; ---- signals ----
+
+;; Sends it to this process after a while, and not from a thread of ours, which might get it itself.
+(define (signal-soon number)
+   (system (string-append "(sleep 0.4; kill -" (integer->string number) " "
+              (integer->string (getpid)) ") >/dev/null 2>&1 &")))
+
+;; `escaped`, if the handler of a signal leaves what `thunk` waits for.
+(define (left-by-a-signal thunk)
+   (bind-exit (leave)
+      (signal *sigalrm* (lambda (n) (leave 'escaped)))
+      (signal-soon *sigalrm*)
+      (thunk)
+      'came-back))
+
+;; Whether `thunk` says so within five seconds. `meanwhile` is called before each new question.
+(define (soon? thunk #!optional (meanwhile (lambda () (collect!))))
+   (let loop ((i 0))
+      (cond
+         ((thunk) #t)
+         ((=fx i 50) #f)
+         (else (meanwhile) (sleep 100000) (loop (+fx i 1))))))
