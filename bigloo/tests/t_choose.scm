@@ -4,9 +4,6 @@
    (include "harness.scm" "threads.scm")
    (main run-cases))
 
-(define (files name)
-   (list :cert (pki (string-append name ".pem")) :pkey (pki (string-append name ".key"))))
-
 (define (server choose . options)
    (apply make-ssl-server-socket 0 :name "127.0.0.1" :choose choose (append (files "good") options)))
 

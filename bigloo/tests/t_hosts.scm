@@ -4,9 +4,6 @@
    (include "harness.scm" "threads.scm")
    (main run-cases))
 
-(define (files name)
-   (list :cert (pki (string-append name ".pem")) :pkey (pki (string-append name ".key"))))
-
 (define (server . options)
    (apply make-ssl-server-socket 0 :name "127.0.0.1" (append (files "good") options)))
 

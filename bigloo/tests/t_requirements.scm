@@ -4,13 +4,10 @@
    (include "harness.scm" "threads.scm")
    (main run-cases))
 
-(define (its-own name)
-   (list :cert (pki (string-append name ".pem")) :pkey (pki (string-append name ".key"))))
-
 ;; What a client with these options makes of a server with this certificate and these options: fine, or
 ;; the number of why it was refused.
 (define (outcome name server-options . client-options)
-   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (append (its-own name) server-options)))
+   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (append (files name) server-options)))
           (t (accept-one s echo-lines))
           (result (with-handler
                      (lambda (e)
@@ -53,15 +50,15 @@
       (check-equal "another" (outcome "good" '() :verify #f :pins pin) rejected)))
 
 (define-case "clients are pinned"
-   (let* ((s (apply make-ssl-server-socket 0 :CAs (CA) :pins (test-certificate "client") (its-own "good")))
+   (let* ((s (apply make-ssl-server-socket 0 :CAs (CA) :pins (test-certificate "client") (files "good")))
           (meet (lambda (name)
                    (let* ((t (accept-one s (lambda (s) (echo-lines s) 'served)))
                           (asked (raised (lambda ()
-                                            (ask (apply connect-to s :protocol 'tlsv1_2 (its-own name)) "x")))))
+                                            (ask (apply connect-to s :protocol 'tlsv1_2 (files name)) "x")))))
                       (list (not asked) (eq? (join t) 'served))))))
       (check "another" (equal? (meet "client2") '(#f #f)))
       (let* ((t (accept-one s (lambda (s) (echo-lines s) 'served)))
-             (c (apply connect-to s (its-own "client"))))
+             (c (apply connect-to s (files "client"))))
          (check-equal "the pinned one" (ask c "x") "x")
          (socket-close c)
          (check-equal "served" (join t) 'served))
@@ -146,7 +143,7 @@
 
 (define-case "a staple is replaced while a server serves"
    (let* ((good (answer-about "good"))
-          (config (apply make-ssl-config :staple #f (its-own "good")))
+          (config (apply make-ssl-config :staple #f (files "good")))
           (s (make-ssl-server-socket 0 :name "127.0.0.1" :config config))
           ;; With another protocol each time, so that no session is resumed.
           (stapled (lambda (protocol)
@@ -162,7 +159,7 @@
       (ssl-config-staple-set! config #f)
       (check "none" (not (stapled "c")))
       (check-raises "a configuration that has none" &io-ssl-error
-         (lambda () (ssl-config-staple-set! (apply make-ssl-config (its-own "good")) good)))
+         (lambda () (ssl-config-staple-set! (apply make-ssl-config (files "good")) good)))
       (socket-close s)))
 
 (define-case "algorithms and the key log"
@@ -190,13 +187,13 @@
          (check-raises "beside a configuration" &error
             (lambda () (connect-to s :config config :pins (CA))))
          (socket-close s)))
-   (let* ((host `("localhost" ,@(its-own "good") :CAs ,(CA) :pins ,(test-certificate "client2")))
-          (s (apply make-ssl-server-socket 0 :hosts (list host) (its-own "good")))
+   (let* ((host `("localhost" ,@(files "good") :CAs ,(CA) :pins ,(test-certificate "client2")))
+          (s (apply make-ssl-server-socket 0 :hosts (list host) (files "good")))
           (t (accept-one s echo-lines)))
       (check "the host's" 
          (raised (lambda ()
                     (ask (apply connect-to s :protocol 'tlsv1_2 :hostname "localhost" :CAs (CA)
-                            (its-own "client"))
+                            (files "client"))
                        "x"))))
       (join t)
       (socket-close s))
@@ -207,7 +204,7 @@
       (plain-pair)
       (let ((t (spawn (guarded
                          (lambda ()
-                            (apply server-socket-use-ssl! accepted (its-own "good")))))))
+                            (apply server-socket-use-ssl! accepted (files "good")))))))
          (check-raises "pinned" &io-ssl-error
             (lambda ()
                (client-socket-use-ssl! client :hostname "localhost" :CAs (CA)
@@ -218,7 +215,7 @@
    (for-each (lambda (options)
                 (check "refused" 
                    (raised (lambda ()
-                              (let* ((s (apply make-ssl-server-socket 0 (its-own "untrusted")))
+                              (let* ((s (apply make-ssl-server-socket 0 (files "untrusted")))
                                      (t (accept-one s echo-lines)))
                                  (apply connect-to s options))))))
       `((:strict #t) (:crls ,(pki "root.crl")) (:verify-depth 5) (:pins ,(test-certificate "untrusted"))
@@ -254,7 +251,7 @@
             (lambda () (certificate-verify good :config config :strict #t))))))
 
 (define-case "the verified chain of a connection is known"
-   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (its-own "chained")))
+   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (files "chained")))
           (t (spawn (guarded (lambda ()
                                 (for-each (lambda (i) (echo-lines (socket-accept s))) '(1 2)))))))
       (for-each (lambda (i)

@@ -4,12 +4,9 @@
    (include "harness.scm" "threads.scm")
    (main run-cases))
 
-(define (its-own name)
-   (list :cert (pki (string-append name ".pem")) :pkey (pki (string-append name ".key"))))
-
 ;; A client's connection to a server with this certificate: what it raises, or fine.
 (define (outcome name . options)
-   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (its-own name)))
+   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (files name)))
           (t (accept-one s echo-lines))
           (result (bind-exit (return)
                      (with-handler
@@ -57,7 +54,7 @@
       (check "told" (string? wrong))))
 
 (define-case "a resumed handshake is asked about, too"
-   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (its-own "chained")))
+   (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" (files "chained")))
           (t (spawn (guarded (lambda () (for-each (lambda (i) (echo-lines (socket-accept s))) '(1 2 3))))))
           (asked 0)
           (connect (lambda (answer)
@@ -98,7 +95,7 @@
    (multiple-value-bind (client accepted)
       (plain-pair)
       (let ((t (spawn (guarded (lambda ()
-                                  (echo-lines (apply server-socket-use-ssl! accepted (its-own "good"))))))))
+                                  (echo-lines (apply server-socket-use-ssl! accepted (files "good"))))))))
          (check-raises "refused" &io-ssl-error
             (lambda ()
                (client-socket-use-ssl! client :hostname "localhost" :CAs (CA)
@@ -110,11 +107,11 @@
 ;; A server that asks about clients with `verify-peer` has seen these, and what its accepting raised.
 (define (served verify-peer names . options)
    (let* ((s (apply make-ssl-server-socket 0 :CAs (CA) :verify-peer verify-peer
-                (append options (its-own "good"))))
+                (append options (files "good"))))
           (results (map (lambda (name)
                            (let* ((t (accept-one s (lambda (s) (echo-lines s) 'served)))
                                   (asked (raised (lambda ()
-                                                    (let ((c (apply connect-to s (its-own name))))
+                                                    (let ((c (apply connect-to s (files name))))
                                                        (ask c "x")
                                                        (socket-close c))))))
                               (join t)))
@@ -144,10 +141,10 @@
    (let* ((s (apply make-ssl-server-socket 0 :CAs (CA) :accept-failure 'skip
                 :verify-peer (lambda (chain error host)
                                 (string=? (certificate-subject (car chain)) "client"))
-                (its-own "good")))
+                (files "good")))
           (t (accept-one s (lambda (s) (echo-lines s) 'served))))
-      (raised (lambda () (ask (apply connect-to s (its-own "client2")) "x")))
-      (let ((c (apply connect-to s (its-own "client"))))
+      (raised (lambda () (ask (apply connect-to s (files "client2")) "x")))
+      (let ((c (apply connect-to s (files "client"))))
          (check-equal "echo" (ask c "x") "x")
          (socket-close c))
       (check-equal "served" (join t) 'served)
@@ -156,30 +153,30 @@
 (define-case "a server over datagrams is asked, too"
    (let* ((s (apply make-ssl-server-socket 0 :name "127.0.0.1" :protocol 'dtls :CAs (CA)
                 :verify-peer (lambda (chain error host) #f)
-                (its-own "good")))
+                (files "good")))
           (t (spawn (guarded (lambda () (socket-accept s)))))
           (c (apply make-ssl-client-socket "127.0.0.1" (socket-port-number s) :protocol 'dtls
-                (its-own "client"))))
+                (files "client"))))
       (check "refused" (isa? (join t) &io-ssl-error))
       (socket-close c)
       (socket-close s)))
 
 (define-case "what would never be asked is refused"
    (define (never chain error host) #f)
-   (let ((config (apply make-ssl-config :verify-peer never (its-own "good"))))
+   (let ((config (apply make-ssl-config :verify-peer never (files "good"))))
       (check-raises "no procedure" &error (lambda () (make-ssl-config :verify-peer 1)))
       (check-raises "of two arguments" &error
          (lambda () (make-ssl-config :verify-peer (lambda (chain error) #t))))
       (check-raises "lazy" &error
-         (lambda () (apply make-ssl-server-socket 0 :lazy-handshake #t :verify-peer never (its-own "good"))))
+         (lambda () (apply make-ssl-server-socket 0 :lazy-handshake #t :verify-peer never (files "good"))))
       (check-raises "lazy with a configuration" &error
          (lambda () (make-ssl-server-socket 0 :lazy-handshake #t :config config)))
       (check-raises "of a host" &error
          (lambda ()
             (apply make-ssl-server-socket 0
-               :hosts `(("a.test" ,@(its-own "host-a") :verify-peer ,never)) (its-own "good"))))
+               :hosts `(("a.test" ,@(files "host-a") :verify-peer ,never)) (files "good"))))
       (check-raises "of a host's configuration" &error
-         (lambda () (apply make-ssl-server-socket 0 :hosts `(("a.test" ,config)) (its-own "good"))))
+         (lambda () (apply make-ssl-server-socket 0 :hosts `(("a.test" ,config)) (files "good"))))
       (let ((s (test-server)))
          (check-raises "of a server at work" &error (lambda () (ssl-server-socket-config-set! s config)))
          (socket-close s))))
