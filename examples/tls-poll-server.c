@@ -132,6 +132,20 @@ static int within_descriptor_limit(int max) {
   return limit.rlim_max >= (rlim_t)max + OTHERS ? max : (int)limit.rlim_max - OTHERS;
 }
 
+/* Has SIGINT and SIGTERM end the loop. They are blocked but while ppoll waits, with the mask that was there before: none
+ * can slip in between the look at stopping and the wait. */
+static void stop_on_signals(sigset_t *before) {
+  sigset_t blocked;
+  struct sigaction action = {.sa_handler = stop};
+
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGINT);
+  sigaddset(&blocked, SIGTERM);
+  sigprocmask(SIG_BLOCK, &blocked, before);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
 int main(int argc, char **argv) {
   enum { CERT = 256, KEY, ADDRESS, PORT, MAX, HELP };
   static const struct option options[] = {
@@ -168,15 +182,8 @@ int main(int argc, char **argv) {
   if (!server) fail("cannot listen");
   bgl_ssl_config_free(config);
 
-  /* The signals are blocked but while ppoll waits: none can slip in between the look at stopping and the wait. */
-  sigset_t blocked, before;
-  sigemptyset(&blocked);
-  sigaddset(&blocked, SIGINT);
-  sigaddset(&blocked, SIGTERM);
-  sigprocmask(SIG_BLOCK, &blocked, &before);
-  struct sigaction action = {.sa_handler = stop};
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  sigset_t before;
+  stop_on_signals(&before);
 
   setvbuf(stdout, NULL, _IOLBF, 0);
   printf("listening on %s port %d\n", address, bgl_ssl_server_port(server));

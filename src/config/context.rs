@@ -274,9 +274,7 @@ impl Key {
 }
 
 fn build(key: &Key) -> Result<Ctx> {
-    let bounds = key.versions.bounds()?;
-    let datagram = key.versions.protocol.is_datagram();
-    let mut ctx = ssl::context::new(datagram)?;
+    let mut ctx = ssl::context::new(key.versions.protocol.is_datagram())?;
     if key.stored_sessions.is_some() {
         ctx.store_server_sessions();
     }
@@ -286,23 +284,7 @@ fn build(key: &Key) -> Result<Ctx> {
         None if key.versions.is_legacy_only() => ctx.set_security_level(0),
         None => (),
     }
-    // A system that is stricter than our default stays so.
-    let min = if key.versions.is_default() { bounds.min.max(ctx.min_version()) } else { bounds.min };
-    if !ctx.set_versions(min, bounds.max) || !(datagram || ctx.can_begin_handshakes()) {
-        return Err(key.versions.unsupported());
-    }
-    if let Some(list) = &key.cipher_list {
-        ctx.set_cipher_list(list)?;
-    }
-    if let Some(suites) = &key.cipher_suites {
-        ctx.set_cipher_suites(suites)?;
-    }
-    let own_ciphers = key.cipher_list.is_some() || key.cipher_suites.is_some();
-    let has_one_version = min == bounds.max || (min == sys::TLS1_3_VERSION && bounds.max == 0);
-    // With several versions it is clients only that OpenSSL wants to have a cipher for the highest.
-    if own_ciphers && has_one_version && !datagram && !ctx.has_fitting_ciphers() {
-        return Err(Error::new(Code::Config, "none of the ciphers is one for the protocol version"));
-    }
+    set_versions_and_ciphers(&mut ctx, key)?;
     if let Some(groups) = &key.groups {
         ctx.set_groups(groups)?;
     }
@@ -333,6 +315,29 @@ fn build(key: &Key) -> Result<Ctx> {
         ctx.enable_dane()?;
     }
     Ok(ctx)
+}
+
+fn set_versions_and_ciphers(ctx: &mut Ctx, key: &Key) -> Result<()> {
+    let bounds = key.versions.bounds()?;
+    let datagram = key.versions.protocol.is_datagram();
+    // A system that is stricter than our default stays so.
+    let min = if key.versions.is_default() { bounds.min.max(ctx.min_version()) } else { bounds.min };
+    if !ctx.set_versions(min, bounds.max) || !(datagram || ctx.can_begin_handshakes()) {
+        return Err(key.versions.unsupported());
+    }
+    if let Some(list) = &key.cipher_list {
+        ctx.set_cipher_list(list)?;
+    }
+    if let Some(suites) = &key.cipher_suites {
+        ctx.set_cipher_suites(suites)?;
+    }
+    let own_ciphers = key.cipher_list.is_some() || key.cipher_suites.is_some();
+    let has_one_version = min == bounds.max || (min == sys::TLS1_3_VERSION && bounds.max == 0);
+    // With several versions it is clients only that OpenSSL wants to have a cipher for the highest.
+    if own_ciphers && has_one_version && !datagram && !ctx.has_fitting_ciphers() {
+        return Err(Error::new(Code::Config, "none of the ciphers is one for the protocol version"));
+    }
+    Ok(())
 }
 
 fn set_records(ctx: &mut Ctx, records: Records) -> Result<()> {

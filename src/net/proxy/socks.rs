@@ -52,25 +52,8 @@ impl Answer {
             match (self.stage, self.incoming.as_slice()) {
                 (Stage::Method, [version, ..]) if *version != VERSION => return Err(not_socks(&self.incoming)),
                 (Stage::Method, [_, method, ..]) => {
-                    match (*method, &self.proxy.credentials) {
-                        (NO_AUTHENTICATION, _) => self.send_request(outgoing),
-                        (PASSWORD, Some(credentials)) => {
-                            outgoing.extend(user_and_password(credentials));
-                            self.stage = Stage::User;
-                        }
-                        (NO_METHOD, None) => {
-                            return Err(refused(libc::EACCES, "it refuses: it wants a user and a password".into()));
-                        }
-                        (NO_METHOD, Some(_)) => {
-                            let message = "it refuses: it allows neither anonymous users nor users with a password";
-                            return Err(refused(libc::EACCES, message.into()));
-                        }
-                        (method, _) => {
-                            let message =
-                                format!("it has chosen the way {method} to learn the user, which was not offered");
-                            return Err(Error::new(Code::Protocol, message));
-                        }
-                    }
+                    let method = *method;
+                    self.authenticate(method, outgoing)?;
                     self.incoming.drain(..2);
                 }
                 (Stage::User, [version, ..]) if *version != PASSWORD_VERSION => {
@@ -86,17 +69,7 @@ impl Answer {
                 (Stage::Reply, [version, ..]) if *version != VERSION => return Err(not_socks(&self.incoming)),
                 (Stage::Reply, [_, code, ..]) if *code != 0 => return Err(refusal(*code)),
                 (Stage::Reply, [_, _, _, kind, first, ..]) => {
-                    let length = match *kind {
-                        IPV4 => 4,
-                        IPV6 => 16,
-                        NAME => 1 + usize::from(*first),
-                        kind => {
-                            let message =
-                                format!("its answer has an address of the kind {kind}, which SOCKS 5 has not");
-                            return Err(Error::new(Code::Protocol, message));
-                        }
-                    };
-                    let whole = 4 + length + 2;
+                    let whole = 4 + address_length(*kind, *first)? + 2;
                     let behind = self.incoming.len().checked_sub(whole);
                     return Ok(behind.map_or((false, 0), |behind| (true, behind)));
                 }
@@ -109,9 +82,45 @@ impl Answer {
         }
     }
 
+    /// Continues as the authentication method requires that the proxy has chosen.
+    fn authenticate(&mut self, method: u8, outgoing: &mut Vec<u8>) -> Result<()> {
+        match (method, &self.proxy.credentials) {
+            (NO_AUTHENTICATION, _) => self.send_request(outgoing),
+            (PASSWORD, Some(credentials)) => {
+                outgoing.extend(user_and_password(credentials));
+                self.stage = Stage::User;
+            }
+            (NO_METHOD, None) => {
+                return Err(refused(libc::EACCES, "it refuses: it wants a user and a password".into()));
+            }
+            (NO_METHOD, Some(_)) => {
+                let message = "it refuses: it allows neither anonymous users nor users with a password";
+                return Err(refused(libc::EACCES, message.into()));
+            }
+            (method, _) => {
+                let message = format!("it has chosen the way {method} to learn the user, which was not offered");
+                return Err(Error::new(Code::Protocol, message));
+            }
+        }
+        Ok(())
+    }
+
     fn send_request(&mut self, outgoing: &mut Vec<u8>) {
         outgoing.append(&mut self.request);
         self.stage = Stage::Reply;
+    }
+}
+
+/// How many bytes an address of this kind has, whose first byte is `first`.
+fn address_length(kind: u8, first: u8) -> Result<usize> {
+    match kind {
+        IPV4 => Ok(4),
+        IPV6 => Ok(16),
+        NAME => Ok(1 + usize::from(first)),
+        kind => {
+            let message = format!("its answer has an address of the kind {kind}, which SOCKS 5 has not");
+            Err(Error::new(Code::Protocol, message))
+        }
     }
 }
 
