@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Error, Phase, Result},
     net::{deadline::Deadline, listen, resolve::Family},
     posix::{
-        self, PortSharing,
+        self,
         event::{self, Events},
     },
     server::terms::Terms,
@@ -23,10 +23,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{
-            AtomicBool, AtomicU32,
-            Ordering::{Relaxed, SeqCst},
-        },
+        atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -34,23 +31,14 @@ use std::{
 use super::{
     half_open::{HalfOpen, HalfOpenTable},
     hello::Hello,
+    listening_socket::{HELLO_LENGTH, ListeningSocket, receive_early},
     peers::{Association, Ends, PeerLimits, Peers, RestartedPeer, host},
 };
-
-/// Longer hellos than this, the most that fits into a record and its headers, are not read.
-const HELLO_LENGTH: usize = 16 * 1024 + 25;
 
 /// How many events one accept that may not wait looks at, and for how long: each event is a bounded amount of work, but
 /// floods of datagrams make new ones as fast as they are looked at.
 const EVENTS_WITHOUT_WAITING: usize = 256;
 const WORK_WITHOUT_WAITING: Duration = Duration::from_millis(20);
-
-/// How many datagrams are taken from a socket that was bound beside the listener and not yet connected. The rest is
-/// lost, and is sent again by its clients.
-const DATAGRAMS_BEFORE_CONNECT: usize = 32;
-
-/// How many network errors in a row, caused by datagrams that were sent before, accept ignores.
-const NETWORK_ERRORS_IN_A_ROW: u32 = 256;
 
 const LISTENER: u64 = 0;
 const TIMER: u64 = 1;
@@ -65,21 +53,14 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The server.
 pub struct DatagramServer {
-    fd: OwnedFd,
-    /// What its options are when no socket is bound beside it.
-    sharing: PortSharing,
-    address: SocketAddr,
+    socket: ListeningSocket,
     terms: RwLock<Terms>,
     counts: Arc<ServerCounts>,
     events: Arc<Events>,
     timer: OwnedFd,
     peers: Arc<Peers>,
     half_open: Mutex<HalfOpenTable>,
-    /// Held while a peer's socket is bound beside the listener.
-    binding: Mutex<()>,
     closed: AtomicBool,
-    /// Of the listening socket, since the last datagram.
-    network_errors: AtomicU32,
 }
 
 impl DatagramServer {
@@ -105,31 +86,27 @@ impl DatagramServer {
     }
 
     fn over(terms: Terms, counts: &Arc<ServerCounts>, fd: OwnedFd) -> Result<DatagramServer> {
+        let socket = ListeningSocket::new(fd)?;
         let ready = || -> io::Result<_> {
             let (events, timer) = (Arc::new(Events::new()?), event::timer()?);
-            events.watch(fd.as_fd(), LISTENER)?;
+            events.watch(socket.as_fd(), LISTENER)?;
             events.watch(timer.as_fd(), TIMER)?;
-            Ok((events, timer, posix::local_address(fd.as_fd())?, PortSharing::of(fd.as_fd())?))
+            Ok((events, timer))
         };
-        let (events, timer, address, sharing) = ready().map_err(|error| Error::io(&error))?;
-        let address = address.ok_or_else(|| Error::new(Code::Internal, "a listening socket without an address"))?;
+        let (events, timer) = ready().map_err(|error| Error::io(&error))?;
         let settings = &terms.frozen.config.datagrams;
         let limits = PeerLimits::new(settings.max_peers, settings.max_peers_per_host, posix::descriptor_limit());
         let peers = Peers::new(limits, events.clone())?;
         events.watch(peers.waker(), WAKER).map_err(|error| Error::io(&error))?;
         Ok(DatagramServer {
-            fd,
-            sharing,
-            address,
+            socket,
             counts: counts.clone(),
             terms: RwLock::new(terms),
             events,
             timer,
             peers,
             half_open: Mutex::new(HalfOpenTable::new(FIRST_PEER)),
-            binding: Mutex::new(()),
             closed: AtomicBool::new(false),
-            network_errors: AtomicU32::new(0),
         })
     }
 
@@ -149,7 +126,7 @@ impl DatagramServer {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.socket.address()
     }
 
     /// Ends it, and wakes the threads that wait.
@@ -198,31 +175,17 @@ impl DatagramServer {
     /// Receives one datagram on the listening socket.
     fn receive_datagram(&self) -> Result<Option<Socket>> {
         let mut buffer = [0u8; HELLO_LENGTH];
-        let received = match posix::recv_with_destination(self.fd.as_fd(), &mut buffer) {
-            Ok(Some(received)) => received,
-            Ok(None) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if self.is_about_a_client(&error) => return Ok(None),
-            Err(error) => return Err(self.failure(&error)),
+        let Some((datagram, ends)) = self.socket.receive(&mut buffer).map_err(|error| self.failure(&error))? else {
+            return Ok(None);
         };
-        self.network_errors.store(0, Relaxed);
-        let datagram = buffer.get(..received.len).unwrap_or_default();
-        let local = posix::local_end(received.to, self.address.port(), received.interface);
         let mut early = VecDeque::new();
-        let mut accepted = self.handle_datagram(datagram, Ends { peer: received.from, local }, &mut early)?;
+        let mut accepted = self.handle_datagram(datagram, ends, &mut early)?;
         // Each may bring a connection of its own only where handshakes are left to later, and one is returned at a time:
         // the clients of the others ask again.
         while let Some((datagram, ends)) = early.pop_front().filter(|_| accepted.is_none()) {
             accepted = self.handle_datagram(&datagram, ends, &mut early)?;
         }
         Ok(accepted)
-    }
-
-    /// Whether an error of the listening socket is the network's answer to a datagram that a client did not wait for. Each
-    /// is reported once; if one were reported each time, accept would loop without waiting.
-    fn is_about_a_client(&self, error: &io::Error) -> bool {
-        matches!(error.raw_os_error(), Some(libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH))
-            && self.network_errors.fetch_add(1, Relaxed) < NETWORK_ERRORS_IN_A_ROW
     }
 
     /// Handles a datagram that does not belong to any connection. Adds to `early` what else reached the socket of a new
@@ -245,7 +208,7 @@ impl DatagramServer {
         }
         if let Some(challenge) = self.peers.challenge(&hello, &ends)? {
             // Lost, if it cannot be sent at once: the client asks again.
-            let _ = posix::send_from(self.fd.as_fd(), &challenge, &ends.local, &ends.peer);
+            let _ = self.socket.send(&challenge, &ends);
             return Ok(None);
         }
         // What a connected peer still has here is the hello that it began with; a new one reaches its own socket.
@@ -264,14 +227,9 @@ impl DatagramServer {
         self.begin(fd, ends, association, datagram)
     }
 
-    /// A socket for one client. If the process or the system has no descriptor left, the
-    /// oldest handshake gives up its own.
+    /// A socket for one client. If the process or the system has no descriptor left, the oldest handshake gives up its own.
     fn connect_beside(&self, ends: &Ends) -> io::Result<OwnedFd> {
-        let connect = || {
-            let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
-            posix::connect_beside(self.fd.as_fd(), self.sharing, &ends.local, &ends.peer)
-        };
-        connect().or_else(|error| {
+        self.socket.connect_beside(ends).or_else(|error| {
             if !matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
                 return Err(error);
             }
@@ -279,7 +237,7 @@ impl DatagramServer {
             let given_up = table.oldest(Instant::now()).and_then(|token| table.remove(token));
             drop(table);
             drop(given_up);
-            connect()
+            self.socket.connect_beside(ends)
         })
     }
 
@@ -453,18 +411,5 @@ impl DatagramServer {
 
     fn half_open(&self) -> MutexGuard<'_, HalfOpenTable> {
         self.half_open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Takes what came between the socket's bind and its connect, also for others, and so never reached the listener.
-fn receive_early(fd: &OwnedFd, local: SocketAddr, early: &mut VecDeque<(Vec<u8>, Ends)>) {
-    let mut buffer = [0u8; HELLO_LENGTH];
-    for _ in early.len()..DATAGRAMS_BEFORE_CONNECT {
-        let Ok((len, from)) = posix::recv_from(fd.as_fd(), &mut buffer) else {
-            return;
-        };
-        if let Some(peer) = from {
-            early.push_back((buffer.get(..len).unwrap_or_default().to_vec(), Ends { peer, local }));
-        }
     }
 }

@@ -4,4 +4,5 @@ pub mod cookie;
 pub mod half_open;
 pub mod hello;
 pub mod listener;
+mod listening_socket;
 pub mod peers;
