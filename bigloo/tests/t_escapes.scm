@@ -21,10 +21,11 @@
 ;; Calls `act`, which the handler of a signal leaves with `leave`. The signal comes to the library, or to its waits, and nowhere
 ;; else: nobody may leave malloc.
 (define (interrupted act leave)
-   (signal *sigalrm* (lambda (n) (leave)))
+   (signal *sigalrm* (lambda (n) (alarm-after 0 0) (leave)))
    (sigsetmask 0)
    (hold)
-   (alarm-after (+fx 1 (random *longest*)) 0)
+   ;; Once more where the system gives it to a thread that has no handler.
+   (alarm-after (+fx 1 (random *longest*)) 50000)
    ;; What the handler raises has ended the hold; what `act` raises by itself has not.
    (let ((e (raised act)))
       (when (eq? e 'left)
