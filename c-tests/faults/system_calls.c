@@ -281,30 +281,22 @@ int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict at
     return error;
 }
 
-int fcntl(int fd, int command, ...)
-{
-    REAL(fcntl)
-    va_list arguments;
-    va_start(arguments, command);
-    long argument = va_arg(arguments, long);
-    va_end(arguments);
-    /* To read or set flags cannot fail. */
-    if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) && fault(FCNTL, CALLER))
-        return -1;
-    return real(fd, command, argument);
-}
+/* To read or set flags cannot fail. */
+#define WRAP_FCNTL(name)                                                                                               \
+    int name(int fd, int command, ...)                                                                                 \
+    {                                                                                                                  \
+        REAL(fcntl)                                                                                                    \
+        va_list arguments;                                                                                             \
+        va_start(arguments, command);                                                                                  \
+        long argument = va_arg(arguments, long);                                                                       \
+        va_end(arguments);                                                                                             \
+        if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) && fault(FCNTL, CALLER))                                \
+            return -1;                                                                                                 \
+        return real(fd, command, argument);                                                                            \
+    }
 
-int fcntl64(int fd, int command, ...)
-{
-    REAL(fcntl)
-    va_list arguments;
-    va_start(arguments, command);
-    long argument = va_arg(arguments, long);
-    va_end(arguments);
-    if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) && fault(FCNTL, CALLER))
-        return -1;
-    return real(fd, command, argument);
-}
+WRAP_FCNTL(fcntl)
+WRAP_FCNTL(fcntl64)
 
 int ioctl(int fd, unsigned long request, ...)
 {
