@@ -35,5 +35,10 @@ links() {
     ${CC:-cc} -I "$tree/root/usr/include" -o "$tree/version" examples/projects/version.c -L "$libdir" -lbglssl &&
         LD_LIBRARY_PATH=$libdir "$tree/version"
 }
+documents_are_linked() {
+    [ -f "$tree/root/usr/share/doc/libbglssl-dev/README.md" ] &&
+        find "$tree/root/usr/share/doc" -name '*.md' -exec scripts/check_links.py {} +
+}
+try "links of the packages' documents lead to what is in the packages" documents_are_linked
 try "a program is compiled and runs with what the packages hold" links
 finish
