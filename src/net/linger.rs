@@ -29,6 +29,9 @@ const MOST: usize = 256;
 /// So few are kept without asking how many descriptors the process may have.
 const FEW: usize = 8;
 
+/// So many of them are looked at for one that makes room for another: the thread looks at all of them soon.
+const EXAMINED: usize = 16;
+
 /// What a connection may take of the descriptors that the process may have.
 const SHARE_OF_DESCRIPTORS: usize = 8;
 
@@ -196,11 +199,11 @@ impl State {
             return;
         }
         let maximum = MOST.min(posix::descriptor_limit() / SHARE_OF_DESCRIPTORS).max(FEW);
-        if self.connections.len() >= maximum {
-            self.end_where(Lingering::drain);
-        }
         while self.connections.len() >= maximum {
-            let dispensable = self.connections.iter().position(|connection| !connection.is_unacknowledged());
+            let oldest = self.connections.iter_mut().take(EXAMINED);
+            let over = oldest.enumerate().find_map(|(at, connection)| connection.drain().then_some(at));
+            let mut oldest = self.connections.iter().take(EXAMINED);
+            let dispensable = over.or_else(|| oldest.position(|connection| !connection.is_unacknowledged()));
             self.connections.remove(dispensable.unwrap_or(0)).end();
         }
     }
