@@ -348,12 +348,26 @@
 
 (define-generic (ssl-connection-shutdown ssl::ssl-connection)
    (with-access::ssl-connection ssl ($closed)
-      (if $closed
-          #f
+      (cond
+         ($closed #f)
+         ((ssl-connection-init-finished? ssl)
           (take-step 'ssl-connection-shutdown ssl
              (lambda ()
                 (with-engine ssl handle
-                   ($tls-engine-shutdown handle)))))))
+                   ($tls-engine-shutdown handle)))))
+         (else
+          (shut-down-early ssl)))))
+
+;; Before the handshake, or after one that has failed. Programs end a connection without knowing how far it is: `err`
+;; tells them why it cannot be shut down.
+(define (shut-down-early::int ssl::ssl-connection)
+   (let* ((n (with-engine ssl handle ($tls-engine-shutdown handle)))
+          (status (with-engine ssl handle ($tls-engine-status handle))))
+      (note-state ssl status)
+      (with-access::ssl-connection ssl (err)
+         (when (and (=fx status $tls-e-state) (not err))
+            ($tls-raise 'ssl-connection-shutdown ssl)))
+      n))
 
 (define-generic (ssl-connection-close ssl::ssl-connection)
    (with-access::ssl-connection ssl ($closed)

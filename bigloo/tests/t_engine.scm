@@ -132,6 +132,33 @@
          (check-equal "received" received-shutdown #t))
       (check-equal "both" (ssl-connection-shutdown s) 1)))
 
+(define-case "a shutdown before the handshake shows in err and is no exception"
+   (let ((c (client)) (s (server)))
+      (check-equal "before" (ssl-connection-shutdown c) -1)
+      (check "err" (contains? (err-of c) "before the handshake"))
+      (check-equal "again" (ssl-connection-shutdown c) -1)
+      (ssl-connection-start c)
+      (check-equal "in the midst" (ssl-connection-shutdown c) -1)
+      (shake-hands c s)
+      (talk c s)
+      (check-equal "after" (ssl-connection-shutdown c) 0)
+      (check-equal "no err" (err-of c) #f)))
+
+(define-case "reading no bytes takes in what is no text"
+   (let ((c (client)) (s (server)) (buffer (make-string 10)))
+      (shake-hands c s)
+      (talk c s)
+      (check-equal "nothing has come" (ssl-connection-clear-out c buffer 0 0) -1)
+      (ssl-connection-clear-in s "hello" 0 5)
+      (carry s c)
+      (check-equal "text has come" (ssl-connection-clear-out c buffer 0 0) 0)
+      (check-equal "it is kept" (ssl-connection-clear-out c buffer 0 10) 5)
+      (ssl-connection-shutdown s)
+      (carry s c)
+      (check-equal "the end has come" (ssl-connection-clear-out c buffer 0 0) 0)
+      (with-access::ssl-connection c (received-shutdown)
+         (check "it is noted" received-shutdown))))
+
 (define-case "garbage shows in err and is no exception"
    (let ((s (server)))
       (ssl-connection-write s "GET / HTTP/1.0\r\n\r\n" 0 18)

@@ -29,24 +29,41 @@ impl Engine {
 
     /// Decrypts. WantRead also when an event has to be looked at first: what followed it is still to be read then.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        self.until_text(true, |engine| {
+            let mut n = 0;
+            // SAFETY: `buffer` is writable for its length.
+            let result =
+                unsafe { sys::SSL_read_ex(engine.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
+            (result, n)
+        })
+    }
+
+    /// Takes in what has come, up to text, which is still to be read then. WantRead where there is no text, and as for
+    /// `read`.
+    pub fn look(&mut self) -> Result<Step<()>> {
+        self.until_text(true, Engine::peek)
+    }
+
+    fn peek(&mut self) -> (c_int, ()) {
+        let mut n = 0;
+        // SAFETY: there is space for the one byte that is asked for.
+        (unsafe { sys::SSL_peek_ex(self.ptr(), [0u8].as_mut_ptr().cast(), 1, &mut n) }, ())
+    }
+
+    /// Repeats the call, since OpenSSL returns after each message that is no text: until there is text or nothing
+    /// more, or, if it `stops`, there are events that the user wants to look at.
+    fn until_text<T>(&mut self, stops: bool, mut call: impl FnMut(&mut Engine) -> (c_int, T)) -> Result<Step<T>> {
         // Where nothing is left to read, OpenSSL has looked at everything.
         let mut before = usize::MAX;
         loop {
             let events = self.events();
-            let step = self.call(|engine| {
-                let mut n = 0;
-                // SAFETY: `buffer` is writable for its length.
-                let result =
-                    unsafe { sys::SSL_read_ex(engine.ptr(), buffer.as_mut_ptr().cast(), buffer.len(), &mut n) };
-                (result, n)
-            })?;
+            let step = self.call(&mut call)?;
             if !matches!(step, Step::WantRead) {
                 return Ok(step);
             }
-            // OpenSSL returns after each message that is no text.
             let unread = self.buffered().1;
             let has_more = unread != 0 && unread != before;
-            if !has_more || (self.events() != events && self.stop_for_events()) {
+            if !has_more || (stops && self.events() != events && self.stop_for_events()) {
                 return Ok(step);
             }
             before = unread;
@@ -93,21 +110,7 @@ impl Engine {
 
     /// Whether text of the peer's can be read.
     fn has_text(&mut self) -> Result<bool> {
-        let mut before = usize::MAX;
-        loop {
-            let step = self.call(|engine| {
-                let mut n = 0;
-                // SAFETY: there is space for the one byte that is asked for.
-                (unsafe { sys::SSL_peek_ex(engine.ptr(), [0u8].as_mut_ptr().cast(), 1, &mut n) }, ())
-            })?;
-            let unread = self.buffered().1;
-            match step {
-                Step::Done(()) => return Ok(true),
-                // OpenSSL returns after each message that is no text.
-                Step::WantRead if unread != 0 && unread != before => before = unread,
-                _ => return Ok(false),
-            }
-        }
+        Ok(matches!(self.until_text(false, Engine::peek)?, Step::Done(())))
     }
 
     /// Whether we have sent close_notify, and whether the peer has.

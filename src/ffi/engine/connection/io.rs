@@ -127,9 +127,10 @@ pub unsafe extern "C" fn bgl_ssl_connection_clear_in(
 ///
 /// buf: receives up to len bytes from buf[off] on.
 ///
-/// Returns how many; 0 if the peer has ended its half of the stream, and if len is 0; -1 if there is nothing yet,
-/// or on failure: bgl_ssl_connection_status distinguishes these. Runs callbacks, during which buf is not written.
-/// Never blocks; any thread.
+/// Returns how many; 0 if the peer has ended its half of the stream, and if len is 0 and there is something to decrypt;
+/// -1 if there is nothing yet, or on failure: bgl_ssl_connection_status distinguishes these. With a len of 0 it still
+/// takes in what is no plaintext, such as sessions and the end of the stream. Runs callbacks, during which buf is not
+/// written. Never blocks; any thread.
 ///
 /// Precondition: connection is NULL or live; buf is NULL or writable for off + len bytes.
 #[unsafe(no_mangle)]
