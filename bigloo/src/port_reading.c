@@ -2,10 +2,14 @@
 #define _GNU_SOURCE
 #include <bigloo.h>
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "link.h"
 
@@ -67,10 +71,11 @@ static bgl_ssl_status_t read_record(struct bglssl_link *link, char *buffer, size
 
 /* ---- readers -------------------------------------------------------------------------------- */
 
-/* A read under way, and whether the link counts it. */
+/* A read under way, whether the link counts it, and whether it has taken longer than the descriptor's SO_RCVTIMEO. */
 struct reading {
   struct bglssl_link *link;
   bool is_counted;
+  bool has_expired;
 };
 
 /* This thread is counted: the handler of a signal has escaped from a read, or reads in the middle of one. */
@@ -160,6 +165,17 @@ static bool await_several(struct reading *read) {
   return limit > 0;
 }
 
+/* When a read ends that begins to wait now and has no other limit: programs may have set the option :SO_RCVTIMEO, which means
+ * nothing to poll(2). 0: never. */
+static int64_t descriptor_deadline(struct bglssl_link *link) {
+  struct timeval limit;
+  socklen_t size = sizeof(limit);
+
+  if (getsockopt(bgl_ssl_socket_fd(link->handle), SOL_SOCKET, SO_RCVTIMEO, &limit, &size) != 0) return 0;
+  if (limit.tv_sec == 0 && limit.tv_usec == 0) return 0;
+  return bglssl_microseconds() + (int64_t)limit.tv_sec * 1000000 + limit.tv_usec;
+}
+
 /* Waits here (see wait.c). What the program has asked the peer takes a while: then to look first would be of no
  * use. Otherwise the library is asked first: the answer may be there. It is asked time and again: what
  * came may be less than a record, or nothing that is for the program. */
@@ -167,13 +183,17 @@ static bgl_ssl_status_t read_interruptibly(struct reading *read, char *buffer, s
                                            int64_t deadline, size_t *got) {
   struct bglssl_link *link = read->link;
   short awaited = atomic_load(&link->has_asked) && !atomic_load(&link->more) ? POLLIN : 0;
+  int64_t end = deadline ? deadline : -1;
 
   if (atomic_exchange(&link->read_limit, 0) != 0) bgl_ssl_socket_set_read_timeout(link->handle, 0);
   for (;;) {
     bgl_ssl_status_t status;
     bool more;
 
-    if (awaited) wait_for_peer(read, awaited, bglssl_time_left(deadline));
+    if (awaited) {
+      if (end < 0) end = descriptor_deadline(link);
+      wait_for_peer(read, awaited, bglssl_time_left(end));
+    }
     if (bglssl_link_is_read_closed(link)) return BGL_SSL_EOF;
     status = read_now(link, buffer, size, got, &more);
     if (status != BGL_SSL_WANT_READ && status != BGL_SSL_WANT_WRITE) {
@@ -183,6 +203,8 @@ static bgl_ssl_status_t read_interruptibly(struct reading *read, char *buffer, s
     }
     /* The library puts it into words. */
     if (deadline && bglssl_time_left(deadline) <= 0) return read_waiting(link, buffer, size, deadline, got);
+    read->has_expired = end > 0 && bglssl_time_left(end) <= 0;
+    if (read->has_expired) return BGL_SSL_E_IO;
     awaited = status == BGL_SSL_WANT_READ ? POLLIN : POLLOUT;
     /* Not for an answer. */
     if (awaited == POLLIN && !atomic_load(&link->has_asked) && await_several(read)) awaited = 0;
@@ -236,6 +258,15 @@ static void raise_truncated(struct bglssl_link *link) {
                                                : "the connection ended before the response was complete");
   bglssl_scheme_raise(
       bglssl_condition(&error, string_to_symbol("read"), bglssl_link_name(link)));
+}
+
+/* As a read of a plain socket raises whose SO_RCVTIMEO is over. */
+static void raise_expired(struct bglssl_link *link) {
+  bgl_ssl_error_t error = {
+      .size = sizeof(error), .code = BGL_SSL_E_IO, .phase = BGL_SSL_PHASE_READ, .alert = -1, .sys_errno = EAGAIN};
+
+  snprintf(error.message, sizeof(error.message), "%s", strerror(EAGAIN));
+  bglssl_scheme_raise(bglssl_condition(&error, string_to_symbol("read"), bglssl_link_name(link)));
 }
 
 /* The stream ended without close_notify. By default that is its end, as for Bigloo's own sockets. Where
@@ -313,6 +344,7 @@ static long read_port(obj_t port, char *buffer, long size, bool wrapped) {
     return 0;
   }
   if (status == BGL_SSL_E_TRUNCATED) return end_of_truncated(link, port, buffer, wrapped);
+  if (read.has_expired) raise_expired(link);
   bglssl_link_raise(link, status == BGL_SSL_E_TIMEOUT ? "read/timeout" : "read");
   return 0;
 }

@@ -65,6 +65,22 @@
             (mutex-unlock! go)
             (check-equal "line" (read-line (socket-input c)) "late")))))
 
+;; Bigloo's own sockets, plain or not, raise an &io-read-error.
+(define-case "the option :SO_RCVTIMEO ends a read, and a later read goes on"
+   (let ((go (make-mutex)))
+      (mutex-lock! go)
+      (with-connection '() '()
+         (lambda (s)
+            (mutex-lock! go)
+            (display "late\n" (socket-output s))
+            (socket-close s))
+         (lambda (c)
+            (socket-option-set! c :SO_RCVTIMEO 100000)
+            (check-raises "read" &io-ssl-read-error (lambda () (read-line (socket-input c))))
+            (socket-option-set! c :SO_RCVTIMEO 0)
+            (mutex-unlock! go)
+            (check-equal "line" (read-line (socket-input c)) "late")))))
+
 (define-case "a time-out that was taken back is no longer in force"
    (let ((go (make-mutex)))
       (mutex-lock! go)
