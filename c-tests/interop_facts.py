@@ -153,4 +153,4 @@ report("interop_facts", [
 report("interop_facts", [
     (f"tshark_reads_a_capture_with_our_key_log_tls_{version}", tshark_reads_a_capture_with_our_key_log, (version,))
     for version in PROTOCOLS
-], 1)
+], at_a_time=1)

@@ -194,9 +194,9 @@ def line_of(prefix, case):
         return f"not ok {prefix}_{name}: {' '.join(str(failure).split())}"
 
 
-def report(prefix, cases):
+def report(prefix, cases, at_a_time=None):
     """Runs (name, function, arguments), and prints their lines."""
     # They wait more than they work.
-    with concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(at_a_time or 2 * (os.cpu_count() or 1)) as pool:
         for line in pool.map(lambda case: line_of(prefix, case), cases):
             print(line, flush=True)
