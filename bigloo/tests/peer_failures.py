@@ -7,7 +7,6 @@ Prints ACCEPT and its port, and reads a line before it closes anything. WHAT: `g
 a record that nobody can decrypt; `reset`, the connection is reset; `close`, it is closed without close_notify; `demand`,
 the client must have a certificate, so that one that has none is told by an alert after its own handshake (TLS 1.3).
 """
-import os
 import socket
 import ssl
 import struct
