@@ -361,7 +361,7 @@ TEST(a_start_whose_handshake_timed_out_stays_failed)
 {
     int port, listener = plain_listener(AF_INET, "127.0.0.1", 0, 5, &port);
     bgl_ssl_config_t *config = client_config();
-    CHECK_OK(bgl_ssl_config_set_handshake_timeout(config, 50 * MS));
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(config, 200 * MS * slowness()));
     bgl_ssl_socket_t *socket = MADE(bgl_ssl_socket_t, start(config, "127.0.0.1", port));
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, handshake_until_due(socket));
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(socket));
@@ -375,7 +375,7 @@ TEST(a_start_whose_connect_timed_out_is_not_due_again)
 {
     struct silent_port silent;
     open_silent_port(&silent, AF_INET, 0);
-    bgl_ssl_socket_t *socket = start_towards(&silent, 50 * MS);
+    bgl_ssl_socket_t *socket = start_towards(&silent, 200 * MS * slowness());
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, handshake_until_due(socket));
     CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
     CHECK_INT(-1, bgl_ssl_socket_timeout(socket));
@@ -387,9 +387,9 @@ TEST(handling_the_timeout_of_a_start_tells_of_the_phase_connect_as_its_handshake
 {
     struct silent_port silent;
     open_silent_port(&silent, AF_INET, 0);
-    bgl_ssl_socket_t *socket = start_towards(&silent, 20 * MS);
+    bgl_ssl_socket_t *socket = start_towards(&silent, 200 * MS * slowness());
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(socket));
-    usleep(25 * 1000);
+    usleep((useconds_t)(250 * MS * slowness()));
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handle_timeout(socket));
     CHECK_INT(BGL_SSL_PHASE_CONNECT, last_error().phase);
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(socket));

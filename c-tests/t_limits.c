@@ -342,10 +342,10 @@ TEST(a_handshake_that_timed_out_does_not_get_its_time_again)
 {
     struct ends ends;
     bgl_ssl_config_t *client = client_config(), *server = server_config("good");
-    CHECK_OK(bgl_ssl_config_set_handshake_timeout(client, 5 * MS));
+    CHECK_OK(bgl_ssl_config_set_handshake_timeout(client, 100 * MS * slowness()));
     make_ends(&ends, client, server, "localhost");
     CHECK_STATUS(BGL_SSL_WANT_READ, bgl_ssl_socket_handshake(ends.client));
-    usleep(6 * 1000);
+    usleep((useconds_t)(120 * MS * slowness()));
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(ends.client));
     CHECK_STATUS(BGL_SSL_E_TIMEOUT, bgl_ssl_socket_handshake(ends.client));
     free_ends(&ends);
